@@ -1,0 +1,42 @@
+//! Every compile-time cap, with its unit in the name and its arithmetic in the comment.
+//! Configuration may tighten a cap, never loosen it.
+
+use super::event::{EVENT_BYTES, LEVELS_PER_EVENT};
+
+/// Instruments in one session.
+pub const INSTRUMENTS_MAX: usize = 1_024;
+
+/// Longest frame accepted, in bytes: 1 000 levels a side of 40 bytes is 80 KB; recorded diffs reach
+/// 26 KB; a full snapshot is about 80 KB.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Levels in one depth batch, both sides. A snapshot has 2 000; recorded diffs reach 1 226.
+pub const BATCH_LEVELS_MAX: usize = 16_384;
+
+/// Events one frame can become: a head and its levels, each side rounded up.
+pub const EVENTS_PER_FRAME_MAX: usize = BATCH_LEVELS_MAX / LEVELS_PER_EVENT + 3;
+
+/// Levels a book holds on one side. Recorded books reach 5 200 within six minutes.
+pub const BOOK_LEVELS_MAX: usize = 65_536;
+
+/// Depth batches kept while a snapshot is awaited: 10 a second for a minute at the fastest speed.
+pub const SYNC_BATCHES_MAX: usize = 1_024;
+
+/// Events that one step of one stage may produce.
+pub const STEP_EVENTS_MAX: usize = 64;
+
+/// Orders working or in flight at once, all instruments.
+pub const OPEN_ORDERS_MAX: usize = 256;
+
+/// Journal segment size in bytes, without its header.
+pub const SEGMENT_BYTES_DEFAULT: usize = 64 << 20;
+
+/// Records in a default segment.
+pub const SEGMENT_RECORDS_DEFAULT: usize = SEGMENT_BYTES_DEFAULT / EVENT_BYTES;
+
+const _: () = {
+    // A segment holds at least one frame's worth of events, so that a batch never spans three.
+    assert!(SEGMENT_RECORDS_DEFAULT > EVENTS_PER_FRAME_MAX);
+    // Instrument ids are u16 and the last one means "none".
+    assert!(INSTRUMENTS_MAX < u16::MAX as usize);
+};

@@ -1,0 +1,27 @@
+//! The words everything else is said in. No I/O, no threads, no clock reads.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `units` | prices, quantities, money and rates as fixed-point integers |
+//! | `ids` | instruments, client order ids, sequence numbers |
+//! | `time` | nanosecond timestamps |
+//! | `event` | the one 128-byte record that crosses every ring and fills every lane |
+//! | `reason` | every numbered reason for refusing, dropping or halting |
+//! | `limits` | every compile-time cap, with its arithmetic |
+//! | `counters` | every counter, in one table |
+//! | `settings` | configuration text to validated settings |
+
+pub mod counters;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod reason;
+pub mod settings;
+pub mod time;
+pub mod units;
+
+pub use event::{Event, Kind};
+pub use ids::{ClientOrderId, InstrumentId, Seq, Side, Symbol};
+pub use reason::Reason;
+pub use time::Nanos;
+pub use units::{Money, Px, Qty, Rate};

@@ -1,0 +1,204 @@
+//! Every reason for refusing, dropping, denying or halting, numbered in blocks per room:
+//! 1xx feed, 2xx book, 3xx features and model, 4xx risk, 5xx execution and venue, 9xx halts.
+//! Numbers are written into journals and are never reused.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $number:literal),* $(,)?) => {
+        /// See the head of this file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum Reason { $($(#[$doc])* $name = $number),* }
+
+        impl Reason {
+            /// Every reason, in numeric order.
+            pub const ALL: &[Reason] = &[$(Reason::$name),*];
+
+            /// From its number; `None` for a number never given out.
+            pub const fn from_u16(number: u16) -> Option<Self> {
+                match number { $($number => Some(Self::$name),)* _ => None }
+            }
+
+            /// The name used by tools and metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),* }
+            }
+
+            /// Dense index for tables of counters: its place in [`Reason::ALL`].
+            pub const fn index(self) -> usize {
+                let mut i = 0;
+                while i < Self::ALL.len() {
+                    if Self::ALL[i] as u16 == self as u16 { return i; }
+                    i += 1;
+                }
+                0
+            }
+        }
+    };
+}
+
+reasons! {
+    /// No reason: the ordinary case.
+    None = 0,
+
+    /// The frame is not JSON of the expected outer shape.
+    FrameNotJson = 101,
+    /// A key the event needs is missing.
+    FrameKeyMissing = 102,
+    /// A value is not a number of the expected form.
+    FrameNumber = 103,
+    /// A number is outside the fixed-point range.
+    FrameRange = 104,
+    /// The event type is not one of ours; ignored.
+    FrameUnknownType = 105,
+    /// The symbol is not in the session's table.
+    UnknownInstrument = 106,
+    /// The frame is longer than the cap.
+    FrameTooLong = 107,
+    /// The trade is not a market trade (insurance fund, ADL…) and is no price.
+    TradeNotMarket = 108,
+    /// Price or quantity is zero or negative where it cannot be.
+    FrameValue = 109,
+    /// More levels than the cap.
+    TooManyLevels = 110,
+    /// A symbol that cannot be stored.
+    SymbolInvalid = 111,
+    /// The line of a capture is not of a known form.
+    CaptureLine = 112,
+
+    /// No snapshot yet.
+    BookNotSynced = 201,
+    /// `pu` is not the last applied `u`.
+    BookGap = 202,
+    /// The snapshot is older than the buffered changes.
+    SnapshotTooOld = 203,
+    /// Best bid at or above best ask.
+    BookCrossed = 204,
+    /// More levels than the book holds.
+    BookFull = 205,
+    /// The connection dropped.
+    StreamDown = 206,
+    /// The ring to the next stage was full and events were lost.
+    RingFull = 207,
+    /// One side has no levels.
+    BookEmpty = 208,
+    /// Too many changes wait for a snapshot.
+    SyncBufferFull = 209,
+    /// The book was made valid by a snapshot and its bridging change.
+    BookSynced = 210,
+
+    /// A feature has not seen enough history.
+    FeatureWarmUp = 301,
+    /// A feature's input never came.
+    FeatureInputMissing = 302,
+    /// A feature's input is older than allowed.
+    FeatureInputStale = 303,
+    /// A feature is not a finite number.
+    FeatureNotFinite = 304,
+    /// The model's schema hash is not the running one.
+    SchemaMismatch = 305,
+    /// The model's answer is not finite or no distribution.
+    ModelOutput = 306,
+    /// The model file's hash is not the registered one.
+    ModelHashMismatch = 307,
+    /// No model is loaded.
+    ModelMissing = 308,
+    /// The executor failed.
+    ModelFailed = 309,
+    /// Nothing is priced from an invalid book.
+    BookInvalid = 310,
+
+    /// RC-01: a limit is unset, so nothing is allowed.
+    LimitUnset = 401,
+    /// The trading state forbids it.
+    TradingState = 402,
+    /// RC-12: the instrument is not on the allow-list.
+    InstrumentNotAllowed = 403,
+    /// RC-13: the price is no multiple of the tick, or not positive.
+    TickSize = 404,
+    /// RC-13: the quantity is no multiple of the lot.
+    LotSize = 405,
+    /// RC-13: below the least quantity.
+    MinQty = 406,
+    /// RC-02: above the largest quantity.
+    MaxQty = 407,
+    /// RC-13: below the least value.
+    MinNotional = 408,
+    /// RC-03: above the largest order value.
+    MaxOrderNotional = 409,
+    /// RC-04: outside the band around mark or touch.
+    PriceCollar = 410,
+    /// RC-04: there is no valid reference price.
+    NoReferencePrice = 411,
+    /// RC-05: the worst-case position exceeds the limit.
+    MaxPosition = 412,
+    /// RC-06: gross exposure exceeds the limit.
+    MaxGrossExposure = 413,
+    /// RC-06: leverage exceeds the limit.
+    MaxLeverage = 414,
+    /// RC-08: the same order again within the window.
+    DuplicateOrder = 415,
+    /// RC-09: too many messages in the window.
+    OrderRate = 416,
+    /// RC-10: too many entries today.
+    MaxEntriesPerDay = 417,
+    /// RC-14: an exit that would grow the position.
+    ReduceOnlyWouldIncrease = 418,
+    /// RC-15: the market data is stale.
+    StaleMarket = 419,
+    /// RC-11: would trade with our own resting order.
+    SelfTrade = 420,
+    /// RC-17: decided too late.
+    DecisionLate = 421,
+    /// RC-22: the day's loss is at the limit.
+    DailyLoss = 422,
+    /// RC-23: the drawdown is at the limit.
+    Drawdown = 423,
+    /// RC-27: an order of unknown outcome freezes the instrument.
+    OrderOutcomeUnknown = 424,
+    /// Too many orders working or in flight.
+    MaxOpenOrders = 425,
+    /// RC-24: too many losses in a row.
+    ConsecutiveLosses = 426,
+    /// A multiplication left the fixed-point range.
+    Overflow = 427,
+    /// RC-07: would use more capital than allowed.
+    MaxCapital = 428,
+
+    /// The venue refused the order.
+    VenueRejected = 501,
+    /// A post-only order would have taken.
+    PostOnlyWouldTake = 502,
+    /// The order is not known.
+    UnknownOrder = 503,
+    /// The rest of an immediate order expired.
+    ImmediateRest = 504,
+    /// The request timed out; the outcome is unknown.
+    RequestTimeout = 505,
+    /// The order table is full.
+    OrderTableFull = 506,
+    /// A report for an order that is already terminal.
+    ReportAfterTerminal = 507,
+    /// More was filled than ordered.
+    Overfill = 508,
+    /// The same fill again.
+    DuplicateFill = 509,
+    /// A fill-or-kill that could not fill.
+    FillOrKill = 510,
+    /// A report that the order's state does not allow.
+    ReportOutOfState = 511,
+
+    /// An operator asked for it.
+    Operator = 901,
+    /// The session is ending.
+    Shutdown = 902,
+    /// The journal cannot be written.
+    JournalFault = 903,
+    /// Start-up: nothing is known yet.
+    StartUp = 904,
+    /// Reconciled with the venue.
+    Reconciled = 905,
+    /// A ring that must not drop was full.
+    RingOverflow = 906,
+    /// An invariant did not hold.
+    InvariantBroken = 907,
+}

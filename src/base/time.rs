@@ -1,0 +1,48 @@
+//! Time as a number in hand, never as a clock to read.
+
+use std::ops::{Add, Sub};
+
+/// Nanoseconds since the Unix epoch (as a point) or a span of nanoseconds. Signed: a venue's clock
+/// may run ahead of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Nanos(pub i64);
+
+impl Nanos {
+    /// The epoch, or an empty span.
+    pub const ZERO: Self = Self(0);
+
+    /// From milliseconds.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// From seconds.
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1_000_000_000))
+    }
+
+    /// Whole milliseconds, rounded toward negative infinity.
+    pub const fn to_millis(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// Rounds down to a multiple of `step` (above zero), counted from the epoch.
+    pub const fn floor_to(self, step: Self) -> Self {
+        Self(self.0.div_euclid(step.0) * step.0)
+    }
+}
+
+impl Add for Nanos {
+    type Output = Self;
+    fn add(self, span: Self) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub for Nanos {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}

@@ -1,0 +1,1 @@
+//! Depth of market. Does not know why a level changed.

@@ -1,0 +1,1 @@
+//! The simulated exchange: order flow and its server. Never needed by live trading.

@@ -1,0 +1,1 @@
+//! Prediction and ledger to wanted position; exits. Does not know the venue.

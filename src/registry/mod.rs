@@ -1,0 +1,1 @@
+//! models_saved: versions, hashes, stages. Moves no pointer without the gate.

@@ -1,0 +1,1 @@
+//! The roof: topology, pinning, start, stop, the command line. No trading logic.

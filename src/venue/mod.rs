@@ -1,0 +1,1 @@
+//! Connections, captures and the paper venue. No trading logic.
