@@ -1,4 +1,5 @@
-//! Every counter in one table. A counter belongs to one stage, which alone writes it; anyone may read.
+//! Every counter in one table. A counter belongs to one stage, which alone writes it; anyone may
+//! read.
 
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,6 +83,11 @@ impl Counters {
     pub fn add(&self, counter: Counter, n: u64) {
         let slot = &self.slots[counter as usize];
         slot.store(slot.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Sets the value, for counts kept elsewhere and published from time to time.
+    pub fn set(&self, counter: Counter, value: u64) {
+        self.slots[counter as usize].store(value, Ordering::Relaxed);
     }
 
     /// The value; it may be behind by what the owner has not published yet.

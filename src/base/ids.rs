@@ -98,7 +98,8 @@ impl fmt::Debug for Symbol {
 /// bit 63            44 43      38 37      32 31                   0
 ///     | epoch (20)    | strat (6) | model (6) | counter (32)      |
 /// ```
-/// `epoch` rises by one at every start that may trade, so a lost journal tail can never repeat an id.
+/// `epoch` rises by one at every start that may trade, so a lost journal tail can never repeat an
+/// id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct ClientOrderId(pub u64);

@@ -3,9 +3,11 @@
 //! | file | holds |
 //! |---|---|
 //! | `units` | prices, quantities, money and rates as fixed-point integers |
+//! | `hop` | the measured stretches of the river |
 //! | `ids` | instruments, client order ids, sequence numbers |
 //! | `time` | nanosecond timestamps |
 //! | `event` | the one 128-byte record that crosses every ring and fills every lane |
+//! | `order` | order type, time in force and purpose as types |
 //! | `reason` | every numbered reason for refusing, dropping or halting |
 //! | `limits` | every compile-time cap, with its arithmetic |
 //! | `counters` | every counter, in one table |
@@ -13,8 +15,10 @@
 
 pub mod counters;
 pub mod event;
+pub mod hop;
 pub mod ids;
 pub mod limits;
+pub mod order;
 pub mod reason;
 pub mod settings;
 pub mod time;
@@ -22,6 +26,7 @@ pub mod units;
 
 pub use event::{Event, Kind};
 pub use ids::{ClientOrderId, InstrumentId, Seq, Side, Symbol};
+pub use order::{OrderType, Purpose, TimeInForce};
 pub use reason::Reason;
 pub use time::Nanos;
 pub use units::{Money, Px, Qty, Rate};

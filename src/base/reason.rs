@@ -64,6 +64,8 @@ reasons! {
     SymbolInvalid = 111,
     /// The line of a capture is not of a known form.
     CaptureLine = 112,
+    /// A key the event needs comes twice.
+    FrameKeyTwice = 113,
 
     /// No snapshot yet.
     BookNotSynced = 201,

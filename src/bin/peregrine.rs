@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! The trader and everything around it; `peregrine --help` lists the commands.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    peregrine::runtime::cli::main()
+}

@@ -1,1 +1,360 @@
-//! Bytes to events: scanners, sequence continuity, book synchronisation. Sans-IO; allocates nothing after start.
+//! Bytes to events: scanners, sequence continuity, book synchronisation. Sans-IO; allocates nothing
+//! after start.
+//!
+//! ```text
+//!  frame ──► scan (by hand) ──declined──► checked (simd-json) ──► Malformed, or ignored
+//!               │ event                      │ event
+//!               └──────────┬─────────────────┘
+//!                          ▼
+//!             depth? ──► sync (per instrument) ──► out: whole batches, in order, without holes
+//!                          ▲        │
+//!  snapshot body ──────────┘        └──► snapshot_wanted
+//! ```
+//!
+//! Every call clears the batch it is given and fills it. A released book can be longer than one
+//! batch: after each call, take what is in the batch, then call [`Feed::drain`] until it says no.
+//! Events leave with `seq` 0; whoever orders them numbers them.
+
+mod batch;
+mod build;
+mod checked;
+mod cursor;
+mod depth;
+mod member;
+mod pool;
+mod scan;
+mod stats;
+mod symbols;
+mod sync;
+
+#[cfg(test)]
+mod tests;
+
+pub use batch::EventBatch;
+pub use stats::{FeedStats, InstrumentStats};
+pub use symbols::SymbolTable;
+
+use crate::base::event::{DepthHead, Event, Gap, Malformed, StreamStatus, flags};
+use crate::base::limits::{FRAME_BYTES_MAX, INSTRUMENTS_MAX};
+use crate::base::settings::InstrumentSettings;
+use crate::base::{InstrumentId, Kind, Nanos, Reason};
+use checked::{Checked, RestBody};
+use member::Fail;
+use pool::Pool;
+use scan::Sink;
+use std::collections::VecDeque;
+use sync::{Shared, State, Sync, Verdict};
+
+/// The market side of the river's entrance. See the head of this file for how to call it.
+pub struct Feed {
+    symbols: SymbolTable,
+    checked: Checked,
+    pool: Pool,
+    syncs: Vec<Sync>,
+    wanted: VecDeque<InstrumentId>,
+    releasing: VecDeque<InstrumentId>,
+    released_at: Nanos,
+    stats: FeedStats,
+}
+
+/// Events that may wait per instrument: a snapshot of 1 000 levels a side is 335, recorded changes
+/// are 17 on average.
+const POOL_EVENTS_PER_INSTRUMENT: usize = 32_768;
+/// Events that may wait in all: 32 MiB.
+const POOL_EVENTS_MAX: usize = 262_144;
+
+impl Feed {
+    /// A feed for these instruments, numbered in the order given; at most [`INSTRUMENTS_MAX`], the
+    /// rest is unknown to it.
+    pub fn new(instruments: &[InstrumentSettings]) -> Self {
+        let instruments = &instruments[..instruments.len().min(INSTRUMENTS_MAX)];
+        let count = instruments.len();
+        let pool_events = (count * POOL_EVENTS_PER_INSTRUMENT).min(POOL_EVENTS_MAX);
+        Self {
+            symbols: SymbolTable::new(instruments),
+            checked: Checked::new(),
+            pool: Pool::new(pool_events),
+            syncs: vec![Sync::NEW; count],
+            wanted: VecDeque::with_capacity(count),
+            releasing: VecDeque::with_capacity(count),
+            released_at: Nanos::ZERO,
+            stats: FeedStats::new(),
+        }
+    }
+
+    /// Takes one text frame of a market stream, combined or raw.
+    pub fn on_frame(&mut self, frame: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
+        out.clear();
+        self.stats.frames += 1;
+        self.stats.bytes += frame.len() as u64;
+        if frame.len() > FRAME_BYTES_MAX {
+            let fail = Fail::new(Reason::FrameTooLong, "");
+            return self.refuse(frame, (fail, FRAME_BYTES_MAX), ts_recv, out);
+        }
+        let mut sink = Sink { symbols: &self.symbols, ts_recv, out };
+        if scan::frame(frame, &mut sink).is_none() {
+            sink.out.clear();
+            self.stats.fallbacks += 1;
+            if let Err(refusal) = self.checked.frame(frame, &mut sink) {
+                return self.refuse(frame, refusal, ts_recv, out);
+            }
+        }
+        self.hand_on(ts_recv, out);
+    }
+
+    /// Takes the body of a depth snapshot (`GET /fapi/v1/depth`) of `instrument`.
+    pub fn on_snapshot(
+        &mut self,
+        instrument: InstrumentId,
+        body: &[u8],
+        ts_recv: Nanos,
+        out: &mut EventBatch,
+    ) {
+        out.clear();
+        if instrument.index() >= self.syncs.len() {
+            let refusal = (Fail::new(Reason::UnknownInstrument, ""), 0);
+            return self.refuse(body, refusal, ts_recv, out);
+        }
+        let mut sink = Sink { symbols: &self.symbols, ts_recv, out };
+        let scanned =
+            body.len() <= FRAME_BYTES_MAX && scan::snapshot(body, instrument, &mut sink).is_some();
+        if scanned {
+            self.stats.frames += 1;
+            self.stats.bytes += body.len() as u64;
+            self.hand_on(ts_recv, out);
+        } else {
+            self.on_body(body, RestBody::Snapshot(instrument), ts_recv, out);
+        }
+        if out.iter().any(|event| event.kind == Kind::Malformed as u8) {
+            self.snapshot_failed(instrument);
+        }
+    }
+
+    /// Takes the body of `GET /fapi/v1/openInterest`.
+    pub fn on_open_interest(&mut self, body: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
+        self.on_body(body, RestBody::OpenInterest, ts_recv, out);
+    }
+
+    /// Takes the body of `GET /fapi/v1/fundingRate`: settled rates, oldest first. Instruments that
+    /// are not in the session are passed over.
+    pub fn on_funding_rates(&mut self, body: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
+        self.on_body(body, RestBody::FundingRate, ts_recv, out);
+    }
+
+    /// Takes the body of `GET /fapi/v1/premiumIndex`, of one symbol or of all. Instruments of a
+    /// list that are not in the session are passed over.
+    pub fn on_premium_index(&mut self, body: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
+        self.on_body(body, RestBody::PremiumIndex, ts_recv, out);
+    }
+
+    /// A connection that carries depth came up.
+    pub fn on_stream_up(&mut self, connection: u64, ts_recv: Nanos, out: &mut EventBatch) {
+        out.clear();
+        let body = StreamStatus { connection, ..StreamStatus::default() };
+        let event = Event::new(Kind::StreamStatus, InstrumentId::NONE, &body);
+        out.push(Event { flags: flags::ON, ts_recv: ts_recv.0, ..event });
+    }
+
+    /// A connection that carries depth went down: every book is invalid until it is synchronised
+    /// again. Not to be called for a connection whose successor already delivers.
+    pub fn on_stream_down(&mut self, connection: u64, ts_recv: Nanos, out: &mut EventBatch) {
+        out.clear();
+        for sync in &mut self.syncs {
+            sync.reset(&mut self.pool);
+        }
+        self.releasing.clear();
+        let reason = Reason::StreamDown as u16;
+        let body = StreamStatus { connection, reason, ..StreamStatus::default() };
+        let event = Event::new(Kind::StreamStatus, InstrumentId::NONE, &body);
+        out.push(Event { ts_recv: ts_recv.0, ..event });
+    }
+
+    /// Declares a book untrustworthy, for instance crossed: emits one gap with `reason` and starts
+    /// over with the next change.
+    pub fn resync(
+        &mut self,
+        instrument: InstrumentId,
+        reason: Reason,
+        ts_recv: Nanos,
+        out: &mut EventBatch,
+    ) {
+        out.clear();
+        let Some(sync) = self.syncs.get_mut(instrument.index()) else { return };
+        sync.reset(&mut self.pool);
+        self.releasing.retain(|id| *id != instrument);
+        out.push(gap_event(instrument, (0, 0), reason, ts_recv));
+    }
+
+    /// The next instrument that needs a depth snapshot. Each request is handed out once; after
+    /// [`Feed::on_snapshot`] or [`Feed::snapshot_failed`] it may be handed out again. The caller
+    /// paces its requests: each costs weight 20 at 1 000 levels.
+    pub fn snapshot_wanted(&mut self) -> Option<InstrumentId> {
+        while let Some(instrument) = self.wanted.pop_front() {
+            let sync = &mut self.syncs[instrument.index()];
+            if sync.state == State::Buffering {
+                return Some(instrument);
+            }
+            sync.asked = false;
+        }
+        None
+    }
+
+    /// A snapshot that was asked for will not come.
+    pub fn snapshot_failed(&mut self, instrument: InstrumentId) {
+        if let Some(sync) = self.syncs.get_mut(instrument.index()) {
+            sync.asked = self.wanted.contains(&instrument);
+        }
+        self.ask(instrument);
+    }
+
+    /// Moves what waits of released books into `out`. `false` when nothing waited.
+    pub fn drain(&mut self, out: &mut EventBatch) -> bool {
+        out.clear();
+        self.release_into(out);
+        !out.is_empty()
+    }
+
+    /// True while an instrument's depth is handed on without holes.
+    pub fn is_synced(&self, instrument: InstrumentId) -> bool {
+        let synced = |sync: &Sync| matches!(sync.state, State::Synced | State::Releasing);
+        self.syncs.get(instrument.index()).is_some_and(synced)
+    }
+
+    /// The session's symbols.
+    pub const fn symbols(&self) -> &SymbolTable {
+        &self.symbols
+    }
+
+    /// Counts since start.
+    pub const fn stats(&self) -> &FeedStats {
+        &self.stats
+    }
+
+    /// Counts of one instrument since start; `None` for an id out of the table.
+    pub fn instrument_stats(&self, instrument: InstrumentId) -> Option<&InstrumentStats> {
+        self.syncs.get(instrument.index()).map(|sync| &sync.stats)
+    }
+
+    fn on_body(&mut self, bytes: &[u8], body: RestBody, ts_recv: Nanos, out: &mut EventBatch) {
+        out.clear();
+        self.stats.frames += 1;
+        self.stats.bytes += bytes.len() as u64;
+        if bytes.len() > FRAME_BYTES_MAX {
+            let refusal = (Fail::new(Reason::FrameTooLong, ""), FRAME_BYTES_MAX);
+            return self.refuse(bytes, refusal, ts_recv, out);
+        }
+        self.stats.fallbacks += 1;
+        let mut sink = Sink { symbols: &self.symbols, ts_recv, out };
+        match self.checked.body(bytes, body, &mut sink) {
+            Ok(()) => self.hand_on(ts_recv, out),
+            Err(refusal) => self.refuse(bytes, refusal, ts_recv, out),
+        }
+    }
+
+    /// Counts what was decoded; depth goes through the instrument's synchronisation.
+    #[inline]
+    fn hand_on(&mut self, ts_recv: Nanos, out: &mut EventBatch) {
+        let Some(first) = out.as_slice().first() else { return };
+        if let Some(count) = self.stats.by_kind.get_mut(first.kind as usize) {
+            *count += 1;
+        }
+        if first.kind == Kind::DepthHead as u8 {
+            self.hand_on_depth(ts_recv, out);
+        }
+    }
+
+    fn hand_on_depth(&mut self, ts_recv: Nanos, out: &mut EventBatch) {
+        let first = out.as_slice()[0];
+        let instrument = first.instrument();
+        let Some(sync) = self.syncs.get_mut(instrument.index()) else { return out.clear() };
+        let head = first.body::<DepthHead>();
+        let mut shared = Shared { pool: &mut self.pool, stats: &mut self.stats };
+        let verdict = if first.has(flags::SNAPSHOT) {
+            sync.offer_snapshot(head, out.as_slice(), &mut shared)
+        } else {
+            sync.offer(head, out.as_slice(), &mut shared)
+        };
+        match verdict {
+            Verdict::Pass => return,
+            Verdict::Absorb => out.clear(),
+            Verdict::Release => {
+                out.clear();
+                self.releasing.push_back(instrument);
+            }
+            Verdict::Gap(expected, got) => {
+                out.clear();
+                self.releasing.retain(|id| *id != instrument);
+                let gap = gap_event(instrument, (expected, got), Reason::BookGap, ts_recv);
+                out.push(Event { ts_venue: first.ts_venue, ..gap });
+            }
+        }
+        self.ask(instrument);
+        self.released_at = ts_recv;
+        self.release_into(out);
+    }
+
+    fn ask(&mut self, instrument: InstrumentId) {
+        let Some(sync) = self.syncs.get_mut(instrument.index()) else { return };
+        if sync.wants_snapshot() {
+            sync.asked = true;
+            self.wanted.push_back(instrument);
+        }
+    }
+
+    fn release_into(&mut self, out: &mut EventBatch) {
+        while let Some(&instrument) = self.releasing.front() {
+            let sync = &mut self.syncs[instrument.index()];
+            while out.room() > 0 {
+                let Some(event) = sync.pop_released(&mut self.pool) else { break };
+                out.push(Event { ts_recv: self.released_at.0, ..event });
+            }
+            if sync.state == State::Releasing && out.room() == 0 {
+                return;
+            }
+            self.releasing.pop_front();
+        }
+    }
+
+    /// Counts a refusal; unless the frame is one to ignore, it becomes a `Malformed` event.
+    #[cold]
+    fn refuse(
+        &mut self,
+        frame: &[u8],
+        (fail, offset): (Fail, usize),
+        ts_recv: Nanos,
+        out: &mut EventBatch,
+    ) {
+        out.clear();
+        if matches!(fail.reason, Reason::FrameUnknownType | Reason::TradeNotMarket) {
+            self.stats.ignored[fail.reason.index()] += 1;
+            if let Some(sync) = self.syncs.get_mut(fail.instrument.index()) {
+                sync.stats.trades_not_market += 1;
+            }
+            return;
+        }
+        self.stats.malformed[fail.reason.index()] += 1;
+        let mut head = [0; 72];
+        let len = frame.len().min(head.len());
+        head[..len].copy_from_slice(&frame[..len]);
+        let body = Malformed {
+            reason: fail.reason as u16,
+            frame_bytes: u32::try_from(frame.len()).unwrap_or(u32::MAX),
+            offset: u32::try_from(offset).unwrap_or(u32::MAX),
+            frame_hash: xxhash_rust::xxh3::xxh3_64(frame),
+            head,
+            ..Malformed::default()
+        };
+        let event = Event::new(Kind::Malformed, fail.instrument, &body);
+        out.push(Event { ts_recv: ts_recv.0, ..event });
+    }
+}
+
+fn gap_event(
+    instrument: InstrumentId,
+    (expected, got): (u64, u64),
+    reason: Reason,
+    ts_recv: Nanos,
+) -> Event {
+    let body = Gap { expected, got, reason: reason as u16, ..Gap::default() };
+    Event { ts_recv: ts_recv.0, ..Event::new(Kind::Gap, instrument, &body) }
+}

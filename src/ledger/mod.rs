@@ -1,1 +1,493 @@
 //! Where we stand: positions, working and in-flight orders, profit, funding. Decides nothing.
+//!
+//! ```text
+//!   equity = starting equity + realised + unrealised − fees + funding      always, to the unit
+//! ```
+//! One ledger, owned by the risk stage. Its only time is the receipt time of the event in hand; its
+//! day is the UTC day of that time. Nothing allocates after [`Ledger::new`].
+
+mod fills;
+mod orders;
+mod position;
+#[cfg(test)]
+mod tests;
+
+pub use fills::FillMemory;
+pub use orders::{OpenOrder, Stage};
+pub use position::{Booked, Position};
+
+use crate::base::event::{
+    self, BookState, BookTicker, FundingPayment, MarkPrice, Order, OrderReport, Prediction, flags,
+};
+use crate::base::limits::OPEN_ORDERS_MAX;
+use crate::base::{
+    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, Purpose, Px, Qty, Reason, Side,
+};
+use orders::OpenOrders;
+
+/// Nanoseconds in a UTC day.
+const DAY: i64 = 86_400 * 1_000_000_000;
+
+/// See the head of this file.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    positions: Vec<Position>,
+    orders: OpenOrders,
+    fills: FillMemory,
+    starting_equity: Money,
+    /// Sums of the positions' fields of the same name.
+    realised: Money,
+    unrealised: Money,
+    fees: Money,
+    funding: Money,
+    gross_exposure: Money,
+    unknown_orders: u32,
+    peak_equity: Money,
+    day: i64,
+    day_start_equity: Money,
+    losses_in_a_row: u32,
+    fault: Option<Reason>,
+}
+
+/// What an event changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerChange {
+    /// Nothing, or only the market's prices.
+    None,
+    /// A live order's stage.
+    Order,
+    /// A fill was booked.
+    Fill(Booked),
+    /// Funding was booked.
+    Funding(Money),
+    /// The fill was booked before; nothing changed.
+    Duplicate,
+    /// Booked as far as it could be, but something is wrong: trading must halt.
+    Fault(Reason),
+}
+
+impl Ledger {
+    /// Flat, with room for `instrument_count` instruments. The only allocations.
+    pub fn new(instrument_count: usize, starting_equity: Money) -> Self {
+        Self {
+            positions: vec![Position::default(); instrument_count],
+            orders: OpenOrders::new(),
+            fills: FillMemory::new(),
+            starting_equity,
+            realised: Money::ZERO,
+            unrealised: Money::ZERO,
+            fees: Money::ZERO,
+            funding: Money::ZERO,
+            gross_exposure: Money::ZERO,
+            unknown_orders: 0,
+            peak_equity: starting_equity,
+            day: i64::MIN,
+            day_start_equity: starting_equity,
+            losses_in_a_row: 0,
+            fault: None,
+        }
+    }
+
+    /// Takes in any event of the river: market prices, our reports, our orders. The one entrance;
+    /// the other methods are its parts.
+    pub fn on_event(&mut self, event: &Event) -> LedgerChange {
+        self.on_time(event.now());
+        match event.kind() {
+            Some(Kind::BookTicker) => {
+                let body: &BookTicker = event.body();
+                self.on_touch(event.instrument(), Px(body.bid_px), Px(body.ask_px), event.now());
+            }
+            Some(Kind::Prediction) => {
+                let body: &Prediction = event.body();
+                // A decision on a trade does not make an old quote new.
+                let at = if body.ts_quote > 0 { Nanos(body.ts_quote) } else { event.now() };
+                let (bid, ask) = (Px(body.bid_px), Px(body.ask_px));
+                self.on_touch(event.instrument(), bid, ask, at.min(event.now()));
+            }
+            Some(Kind::BookState) => {
+                let body: &BookState = event.body();
+                let on = event.has(flags::ON);
+                let (bid, ask) = if on { (body.bid_px, body.ask_px) } else { (0, 0) };
+                self.on_touch(event.instrument(), Px(bid), Px(ask), event.now());
+            }
+            Some(Kind::StreamStatus) if !event.has(flags::ON) => {
+                // What the market does while a connection is down is not known: no price is.
+                for place in 0..self.positions.len() {
+                    let id = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+                    self.on_touch(id, Px::ZERO, Px::ZERO, event.now());
+                }
+            }
+            Some(Kind::MarkPrice) => {
+                let body: &MarkPrice = event.body();
+                self.on_mark(event.instrument(), Px(body.mark_px), event.now());
+            }
+            _ => return self.on_report(event),
+        }
+        LedgerChange::None
+    }
+
+    /// Starts a new UTC day when `now` is in one. Time never goes back.
+    pub fn on_time(&mut self, now: Nanos) {
+        let day = now.0.div_euclid(DAY);
+        if day > self.day {
+            self.day = day;
+            self.day_start_equity = self.equity();
+        }
+    }
+
+    /// The venue's mark price. Zero or below is no price and changes nothing.
+    pub fn on_mark(&mut self, instrument: InstrumentId, mark_px: Px, now: Nanos) {
+        let Some(position) = self.positions.get_mut(instrument.index()) else { return };
+        if mark_px.is_positive() {
+            position.mark_px = mark_px;
+            position.marked_at = now;
+            self.revalue(instrument);
+        }
+    }
+
+    /// Best bid and ask; zeros withdraw the touch.
+    pub fn on_touch(&mut self, instrument: InstrumentId, bid: Px, ask: Px, now: Nanos) {
+        let Some(position) = self.positions.get_mut(instrument.index()) else { return };
+        position.bid = bid;
+        position.ask = ask;
+        position.touched_at = now;
+        // With a mark price the touch values nothing.
+        if !position.mark_px.is_positive() {
+            self.revalue(instrument);
+        }
+    }
+
+    /// Counts an approved order (`OrderApproved`) from this moment as in flight, or an approved
+    /// cancel (`CancelApproved`) as on its way.
+    ///
+    /// # Errors
+    /// The order is not counted, and must not be sent, when the table is full, the id is known, or
+    /// the instrument is not.
+    pub fn on_order_sent(&mut self, event: &Event) -> Result<(), Reason> {
+        let body: &Order = event.body();
+        if event.kind() == Some(Kind::CancelApproved) {
+            if let Some(order) = self.order_mut(body.id()) {
+                order.cancel_pending = true;
+            }
+            return Ok(());
+        }
+        if event.instrument().index() >= self.positions.len() {
+            return Err(Reason::UnknownInstrument);
+        }
+        let order = OpenOrder {
+            id: body.id(),
+            instrument: event.instrument(),
+            side: event.side(),
+            purpose: Purpose::from_u8(body.purpose).unwrap_or(Purpose::Entry),
+            px: Px(body.px),
+            qty: Qty(body.qty),
+            filled: Qty::ZERO,
+            reported: Qty::ZERO,
+            stage: Stage::InFlight,
+            cancel_pending: false,
+            sent_at: event.now(),
+        };
+        if !self.orders.insert(order) {
+            return Err(Reason::OrderTableFull);
+        }
+        self.recount(event.instrument());
+        Ok(())
+    }
+
+    /// Takes in what the venue says of our orders and position.
+    pub fn on_report(&mut self, event: &Event) -> LedgerChange {
+        self.on_time(event.now());
+        let report: &OrderReport = event.body();
+        match event.kind() {
+            Some(Kind::OrderFilled) => self.book_fill(event, report),
+            Some(Kind::FundingPayment) => self.book_funding(event),
+            Some(Kind::OrderAccepted) => self.update(report, |order| {
+                if matches!(order.stage, Stage::InFlight | Stage::Unknown) {
+                    order.stage = Stage::Working;
+                }
+                // The venue may shrink a reduce-only order; its word counts.
+                if report.qty > 0 {
+                    order.qty = Qty(report.qty);
+                }
+            }),
+            Some(Kind::OrderUnknown) => self.update(report, |order| {
+                if order.stage != Stage::Settling {
+                    order.stage = Stage::Unknown;
+                }
+            }),
+            Some(Kind::CancelRejected) => self.update(report, |order| {
+                order.cancel_pending = false;
+                // "No such order" may mean filled: that is not known until a report says so.
+                if report.reason == Reason::UnknownOrder as u16 && order.stage != Stage::Settling {
+                    order.stage = Stage::Unknown;
+                }
+            }),
+            Some(Kind::OrderCancelled | Kind::OrderExpired | Kind::OrderRejected) => {
+                self.update(report, |order| {
+                    order.reported = Qty(order.reported.0.max(report.cum_qty));
+                    order.stage = Stage::Settling;
+                })
+            }
+            _ => LedgerChange::None,
+        }
+    }
+
+    /// The position; `None` for an instrument outside the session's table.
+    pub fn position(&self, instrument: InstrumentId) -> Option<&Position> {
+        self.positions.get(instrument.index())
+    }
+
+    /// All live orders, in no order.
+    pub fn orders(&self) -> &[OpenOrder] {
+        self.orders.as_slice()
+    }
+
+    /// A live order by id.
+    pub fn order(&self, id: ClientOrderId) -> Option<&OpenOrder> {
+        self.orders.find(id).and_then(|index| self.orders.as_slice().get(index))
+    }
+
+    /// A live entry order of the instrument.
+    pub fn live_entry(&self, instrument: InstrumentId) -> Option<&OpenOrder> {
+        self.live(instrument, true)
+    }
+
+    /// A live order of the instrument that leaves the position.
+    pub fn live_exit(&self, instrument: InstrumentId) -> Option<&OpenOrder> {
+        self.live(instrument, false)
+    }
+
+    /// The next live entry order that no cancel is under way for: what a halt has to cancel.
+    pub fn entry_to_cancel(&self) -> Option<&OpenOrder> {
+        self.orders.as_slice().iter().find(|order| {
+            order.purpose.is_entry() && !order.cancel_pending && order.stage != Stage::Settling
+        })
+    }
+
+    /// Starting equity + realised + unrealised − fees + funding.
+    pub fn equity(&self) -> Money {
+        let sum = i128::from(self.starting_equity.0)
+            + i128::from(self.realised.0)
+            + i128::from(self.unrealised.0)
+            - i128::from(self.fees.0)
+            + i128::from(self.funding.0);
+        Money(i64::try_from(sum).unwrap_or(if sum > 0 { i64::MAX } else { i64::MIN }))
+    }
+
+    /// Equity at session start.
+    pub fn starting_equity(&self) -> Money {
+        self.starting_equity
+    }
+
+    /// Highest equity seen.
+    pub fn peak_equity(&self) -> Money {
+        self.peak_equity
+    }
+
+    /// Equity at the start of the UTC day.
+    pub fn day_start_equity(&self) -> Money {
+        self.day_start_equity
+    }
+
+    /// Loss since the start of the UTC day; zero when there is none.
+    pub fn day_loss(&self) -> Money {
+        Money(self.day_start_equity.0.saturating_sub(self.equity().0).max(0))
+    }
+
+    /// Round trips in a row that ended with a loss after fees and funding.
+    pub fn losses_in_a_row(&self) -> u32 {
+        self.losses_in_a_row
+    }
+
+    /// Starts the count of losses in a row anew: an operator has seen them.
+    pub fn forget_losses(&mut self) {
+        self.losses_in_a_row = 0;
+    }
+
+    /// Σ worst-case value over all instruments.
+    pub fn gross_exposure(&self) -> Money {
+        self.gross_exposure
+    }
+
+    /// Orders of unknown outcome.
+    pub fn unknown_orders(&self) -> u32 {
+        self.unknown_orders
+    }
+
+    /// What went wrong first; set once, never cleared.
+    pub fn fault(&self) -> Option<Reason> {
+        self.fault
+    }
+
+    /// The `Position` record of an instrument after `cause`.
+    pub fn position_event(&self, cause: &Event, instrument: InstrumentId) -> Option<Event> {
+        let position = self.position(instrument)?;
+        let body = event::Position {
+            qty: position.qty.0,
+            avg_px: position.average_px().0,
+            realised: position.realised.0,
+            fees: position.fees.0,
+            funding: position.funding.0,
+            unrealised: position.unrealised.0,
+            mark_px: position.value_px.0,
+            equity: self.equity().0,
+            reserved: [0; 4],
+        };
+        Some(Event::caused_by(cause, Kind::Position, instrument, &body))
+    }
+
+    fn live(&self, instrument: InstrumentId, entry: bool) -> Option<&OpenOrder> {
+        // Most instruments have no order most of the time: the count spares the search.
+        self.position(instrument).filter(|position| position.open_orders > 0)?;
+        let mut orders = self.orders.as_slice().iter();
+        orders.find(|o| o.instrument == instrument && o.purpose.is_entry() == entry)
+    }
+
+    fn order_mut(&mut self, id: ClientOrderId) -> Option<&mut OpenOrder> {
+        let index = self.orders.find(id)?;
+        self.orders.at_mut(index)
+    }
+
+    /// Changes a live order, drops it if that ended it, and counts anew.
+    fn update(&mut self, report: &OrderReport, change: impl Fn(&mut OpenOrder)) -> LedgerChange {
+        let Some(index) = self.orders.find(ClientOrderId(report.client_id)) else {
+            return LedgerChange::None;
+        };
+        let Some(order) = self.orders.at_mut(index) else { return LedgerChange::None };
+        change(order);
+        let instrument = order.instrument;
+        if order.leaves() == Qty::ZERO {
+            self.orders.remove(index);
+        }
+        self.recount(instrument);
+        LedgerChange::Order
+    }
+
+    fn book_fill(&mut self, event: &Event, report: &OrderReport) -> LedgerChange {
+        let instrument = event.instrument();
+        let (qty, px) = (Qty(report.last_qty), Px(report.last_px));
+        if instrument.index() >= self.positions.len() || !qty.is_positive() || !px.is_positive() {
+            return self.fail(Reason::ReportOutOfState);
+        }
+        let known = self.orders.find(ClientOrderId(report.client_id));
+        let booked = known.and_then(|index| self.orders.at_mut(index)).map(|order| order.filled);
+        // Without a trade id, a fill is new only if it raises the filled quantity.
+        let repeated = report.trade_id == 0 && booked.is_some_and(|qty| report.cum_qty <= qty.0);
+        if repeated || !self.fills.is_new(instrument, report.trade_id) {
+            return LedgerChange::Duplicate;
+        }
+        let position = &mut self.positions[instrument.index()];
+        let before = *position;
+        let fill = position.fill(event.side(), qty, px, Money(report.fee), event.now());
+        let after = *position;
+        let Some(fill) = fill else { return self.fail(Reason::Overflow) };
+        self.shift(&before, &after);
+        if let Some(result) = fill.closed {
+            let lost = result < Money::ZERO;
+            self.losses_in_a_row = if lost { self.losses_in_a_row.saturating_add(1) } else { 0 };
+        }
+        let fault = self.count_fill(known, report);
+        self.recount(instrument);
+        match fault {
+            Some(reason) => self.fail(reason),
+            None => LedgerChange::Fill(fill),
+        }
+    }
+
+    /// Takes a booked fill off its order. An order that ended before is no longer known: a late
+    /// fill is lawful. A fill without an id of ours is not (someone else trades this account).
+    fn count_fill(&mut self, known: Option<usize>, report: &OrderReport) -> Option<Reason> {
+        if report.client_id == 0 {
+            return Some(Reason::UnknownOrder);
+        }
+        let order = known.and_then(|index| self.orders.at_mut(index))?;
+        order.filled = Qty(order.filled.0.saturating_add(report.last_qty));
+        order.reported = Qty(order.reported.0.max(report.cum_qty).max(order.filled.0));
+        if matches!(order.stage, Stage::InFlight | Stage::Unknown) {
+            order.stage = Stage::Working;
+        }
+        let overfilled = order.filled > order.qty;
+        if order.leaves() == Qty::ZERO {
+            self.orders.remove(known?);
+        }
+        overfilled.then_some(Reason::Overfill)
+    }
+
+    fn book_funding(&mut self, event: &Event) -> LedgerChange {
+        let payment: &FundingPayment = event.body();
+        let amount = Money(payment.amount);
+        let Some(position) = self.positions.get_mut(event.instrument().index()) else {
+            return self.fail(Reason::UnknownInstrument);
+        };
+        let before = *position;
+        let paid = position.pay_funding(amount);
+        let after = *position;
+        if paid.is_none() {
+            return self.fail(Reason::Overflow);
+        }
+        self.shift(&before, &after);
+        LedgerChange::Funding(amount)
+    }
+
+    fn fail(&mut self, reason: Reason) -> LedgerChange {
+        self.fault.get_or_insert(reason);
+        LedgerChange::Fault(reason)
+    }
+
+    /// Sums an instrument's live orders anew, and its exposure.
+    fn recount(&mut self, instrument: InstrumentId) {
+        let Some(position) = self.positions.get_mut(instrument.index()) else { return };
+        self.unknown_orders -= u32::from(position.unknown_orders);
+        (position.buy_leaves, position.sell_leaves) = (Qty::ZERO, Qty::ZERO);
+        (position.open_orders, position.unknown_orders) = (0, 0);
+        for order in self.orders.as_slice().iter().filter(|o| o.instrument == instrument) {
+            let sum = match order.side {
+                Side::Buy => &mut position.buy_leaves,
+                Side::Sell => &mut position.sell_leaves,
+            };
+            *sum = Qty(sum.0.saturating_add(order.leaves().0));
+            position.open_orders += 1;
+            position.unknown_orders += u16::from(order.stage == Stage::Unknown);
+        }
+        self.unknown_orders += u32::from(position.unknown_orders);
+        self.revalue(instrument);
+    }
+
+    fn revalue(&mut self, instrument: InstrumentId) {
+        let position = &mut self.positions[instrument.index()];
+        let before = *position;
+        let valued = position.revalue();
+        let after = *position;
+        if valued.is_none() {
+            self.fail(Reason::Overflow);
+        }
+        self.shift(&before, &after);
+    }
+
+    /// Carries a position's change into the sums.
+    fn shift(&mut self, before: &Position, after: &Position) {
+        let mut moved = true;
+        let mut carry = |sum: &mut Money, before: Money, after: Money| match after
+            .0
+            .checked_sub(before.0)
+            .and_then(|step| sum.0.checked_add(step))
+        {
+            Some(next) => *sum = Money(next),
+            None => moved = false,
+        };
+        carry(&mut self.realised, before.realised, after.realised);
+        carry(&mut self.unrealised, before.unrealised, after.unrealised);
+        carry(&mut self.fees, before.fees, after.fees);
+        carry(&mut self.funding, before.funding, after.funding);
+        carry(&mut self.gross_exposure, before.exposure, after.exposure);
+        if !moved {
+            self.fail(Reason::Overflow);
+        }
+        self.peak_equity = self.peak_equity.max(self.equity());
+    }
+}
+
+const _: () = {
+    // Counts of live orders are kept in u16.
+    assert!(OPEN_ORDERS_MAX < u16::MAX as usize);
+};

@@ -1,1 +1,37 @@
 //! Latency histograms, metrics, health, dashboard. Never waits on a stage, never makes one wait.
+//!
+//! ```text
+//!  pinned threads                          side threads
+//!  HopRecorder ──full set──►┐
+//!              ◄─clean set──┴ HopCollector ─► LatencyView ─┐
+//!  Counters (atomics) ─────────────────────────────────────┼► Snapshot ─► SnapshotCell
+//!  rings, heartbeats, ledger as seen by the runtime ───────┘                 │
+//!                       ┌────────────────────────────────────────────────────┘
+//!                       └─► metrics text · JSON pages · HttpServer · Summary at the end
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `hop` | the hops and the cycle clock |
+//! | `latency` | recording on a pinned thread, merging on the observer, percentiles |
+//! | `hlog` | histogram logs that other tools read |
+//! | `snapshot` | what the pages show, and the cell it is handed over in |
+//! | `metrics` | the Prometheus text |
+//! | `http` | the server on side threads |
+//! | `summary` | what a session prints at its end |
+
+pub mod hop;
+pub mod latency;
+pub mod hlog;
+pub mod snapshot;
+pub mod metrics;
+pub mod http;
+pub mod summary;
+
+pub use hop::{CycleClock, Hop, Stamp};
+pub use latency::{HopCollector, HopRecorder, HopView, LatencyView};
+pub use snapshot::{Snapshot, SnapshotCell};
+pub use summary::Summary;
+
+#[cfg(test)]
+mod tests;

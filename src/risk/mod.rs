@@ -1,1 +1,21 @@
 //! The gate: ordered checks, first failure wins. It alone can build an approved order.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `state` | the trading state and who may move it where |
+//! | `limits` | the configured limits, complete or not at all |
+//! | `checks` | the checks, in order |
+//! | `throttle` | what was approved lately |
+//! | `gate` | intents to approved orders; breakers |
+
+mod checks;
+mod gate;
+mod limits;
+mod state;
+#[cfg(test)]
+mod tests;
+mod throttle;
+
+pub use checks::Check;
+pub use gate::{Approved, CheckCount, Gate, GateError, GateSession, Verdict};
+pub use state::{Actor, Trading, TradingState, Verb};

@@ -1,1 +1,34 @@
 //! The roof: topology, pinning, start, stop, the command line. No trading logic.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config` | configuration files to settings |
+//! | `state` | the state folder: its lock, the order-id epoch |
+//! | `assemble` | stages from settings, instruments and a model |
+//! | `topology` | which stage on which thread and core |
+//! | `inlet` | the feed with a paper venue beside it |
+//! | `feed_thread`, `stage_thread` | the loops of the pinned threads |
+//! | `session` | start, run, stop of a live session |
+//! | `rig`, `launch`, `running` | its machine: built, set going, taken apart |
+//! | `watcher` | the observer's loop: snapshots, readiness |
+//! | `backtest`, `replay` | the same stages in event time |
+//! | `cli` | the commands |
+
+pub mod assemble;
+pub mod backtest;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod feed_thread;
+pub mod heartbeat;
+pub mod inlet;
+pub mod launch;
+pub mod replay;
+pub mod rig;
+pub mod running;
+pub mod session;
+pub mod stage_thread;
+pub mod state;
+pub mod topology;
+pub mod wait;
+pub mod watcher;

@@ -1,1 +1,82 @@
 //! One integration crate; a sentence per module.
+
+// The simulated exchange over real sockets: routes, subscriptions, snapshots, slow clients.
+mod exchange_server;
+// The synthetic market's frames have the form of recorded ones.
+mod exchange_format;
+mod book_differential; // the fast book does what a naive one does
+mod feed_recordings; // recorded markets are reproduced to the last digit
+/// Counts heap allocations for tests of paths that must not allocate.
+mod allocations;
+/// The documented table of features is the schema.
+mod features_docs;
+/// Seeded, hostile and recorded inputs for feature tests.
+mod features_inputs;
+/// The features once more, naively and in one batch.
+mod features_oracle;
+/// Every feature equals its formula computed from scratch.
+mod features_parity;
+
+/// What the journal tests share.
+mod journal_support;
+/// Damaged journals: every byte cut, every bit flipped, nothing read that was not written.
+mod journal_damage;
+
+// The repository's own files, read as text, for the tests that check the repository.
+mod source;
+// A room imports only rooms above it.
+mod layers;
+// Sizes, words and names that the style page asks for.
+mod tidy;
+// Every key of every configuration file is explained where it stands.
+mod config_docs;
+// What the documents name exists.
+mod architecture;
+/// Journals of whole sessions: with and without a keeper thread, refusals, retention, attachments.
+mod journal_session;
+/// Killed writers lose nothing; repair ends what they left.
+mod journal_crash;
+/// Dumps, filters and exports of journals.
+mod journal_tools;
+/// Features never look ahead, warm up as declared, forget their start and say every fault.
+mod features_promises;
+/// Indicators equal published worked examples.
+mod features_published;
+/// What a list of inputs contains, read naively.
+mod features_seen;
+/// Exports of common trainers answer as onnxruntime, and what must not load is refused.
+mod model_fixtures;
+/// Damaged and hostile model files give an error or a working model.
+mod model_hostile;
+/// A model's state changes when it is committed, and as onnxruntime's does.
+mod model_state;
+/// The registry refuses what was tampered with, by name.
+mod registry_files;
+/// Policy, gate, ledger and paper venue agree over a recorded market.
+mod trade_paper;
+/// What the end-to-end tests share: inputs, the four stages with a paper venue, the program.
+mod pipeline_support;
+/// Same inputs, same bytes; another seed, other bytes.
+mod pipeline_same_bytes;
+/// The path of an event allocates nothing after warm-up.
+mod pipeline_allocations;
+/// Fused, paired and split stages write the same lanes.
+mod pipeline_layouts;
+/// Backtests over every recorded market equal independent answers.
+mod cli_backtest;
+/// Every change of a journal is found by a replay and named.
+mod cli_replay;
+/// Nothing is priced across a gap or after a loss.
+mod pipeline_books;
+/// The demo ends in order when told to, and leaves a sound journal when it is killed.
+mod cli_signals;
+/// Connections that close, fall silent or are refused come back.
+mod venue_stream;
+/// Sessions outlive their exchange and failed requests.
+mod venue_session;
+/// Bad frames and bad models are refused with a numbered reason.
+mod pipeline_bad_input;
+/// Exit codes, one-line errors, keys of the summary, help.
+mod cli_contract;
+/// An immediate kill leaves every position and opens none.
+mod pipeline_kill;

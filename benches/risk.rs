@@ -1,0 +1,37 @@
+//! From a prediction to signed order bytes: ledger, policy, gate, request. Every cycle enters on
+//! one prediction, is filled, leaves on the next and is filled again.
+
+#[path = "harness/mod.rs"]
+mod harness;
+
+use harness::desk::{Desk, PARTS};
+use harness::{Bench, heading, nanos_at, row};
+use hdrhistogram::Histogram;
+
+fn main() {
+    let mut bench = Bench::start(
+        "risk: a prediction to signed order bytes",
+        &[
+            "the journal: `journal` has it",
+            "one reading of the clock, and in `send` a copy of the request, are in every row",
+        ],
+    );
+    harness::machine::pin_last();
+    let mut desk = Desk::new(&bench);
+    desk.check();
+    let warm = bench.count(20_000, 200);
+    (0..warm).for_each(|_| desk.cycle());
+    desk.times.iter_mut().for_each(Histogram::reset);
+    let cycles = bench.count(200_000, 1_000);
+    (0..cycles).for_each(|_| desk.cycle());
+    let times = std::mem::take(&mut desk.times);
+    drop(desk);
+    heading(&format!("{cycles} times in and out"));
+    for (part, name, label) in PARTS {
+        let histogram = &times[part as usize];
+        row(label, histogram);
+        bench.figure(&format!("{name}_p50_ns"), nanos_at(histogram, 0.5));
+        bench.figure(&format!("{name}_p99_ns"), nanos_at(histogram, 0.99));
+    }
+    bench.finish();
+}

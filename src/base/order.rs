@@ -1,0 +1,84 @@
+//! What an order is made of: the codes that events store as bytes, as types.
+
+/// How an order is priced. Numbers as in [`crate::base::event::Order::order_type`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum OrderType {
+    /// At the limit price or better.
+    Limit = 1,
+    /// At any price; only a flattening order may be one.
+    Market = 2,
+}
+
+impl OrderType {
+    /// From its number; `None` for a number that is no type.
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Limit),
+            2 => Some(Self::Market),
+            _ => None,
+        }
+    }
+}
+
+/// How long an order lives. Numbers as in [`crate::base::event::Order::time_in_force`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum TimeInForce {
+    /// Rests until cancelled.
+    Gtc = 1,
+    /// Fills what it can at once; the rest expires.
+    Ioc = 2,
+    /// Fills wholly at once or not at all.
+    Fok = 3,
+    /// Post only: refused where it would take.
+    Gtx = 4,
+}
+
+impl TimeInForce {
+    /// From its number; `None` for a number that is none.
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Gtc),
+            2 => Some(Self::Ioc),
+            3 => Some(Self::Fok),
+            4 => Some(Self::Gtx),
+            _ => None,
+        }
+    }
+}
+
+/// Why an order exists. Numbers as in [`crate::base::event::Order::purpose`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Purpose {
+    /// Opens or grows a position.
+    Entry = 1,
+    /// Leaves because the prediction says so, or with its profit taken.
+    ExitSignal = 2,
+    /// Leaves because the price went too far against us.
+    ExitStop = 3,
+    /// Leaves because it held long enough.
+    ExitTime = 4,
+    /// Leaves because an operator or a breaker wants us flat.
+    Flatten = 5,
+}
+
+impl Purpose {
+    /// From its number; `None` for a number that is no purpose.
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Entry),
+            2 => Some(Self::ExitSignal),
+            3 => Some(Self::ExitStop),
+            4 => Some(Self::ExitTime),
+            5 => Some(Self::Flatten),
+            _ => None,
+        }
+    }
+
+    /// True for the one purpose that may add risk.
+    pub const fn is_entry(self) -> bool {
+        matches!(self, Self::Entry)
+    }
+}

@@ -1,0 +1,311 @@
+//! Configuration: TOML text to validated [`Settings`]. Pure; whoever reads the file passes the
+//! text.
+//!
+//! Unknown keys are errors; all errors are reported at once. Every key is documented here and in
+//! `config/*.toml`. [`parse`] turns a document into settings; [`merge_overrides`] lays
+//! `PEREGRINE__SECTION__KEY` variables over it first.
+
+mod parse;
+mod section;
+#[cfg(test)]
+mod tests;
+
+pub use parse::{effective_text, merge_overrides, parse, parse_document};
+
+use super::ids::Symbol;
+use super::units::{Money, Px, Qty, Rate};
+
+/// One thing wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {what}")]
+pub struct SettingsError {
+    /// Path of the key, for instance `risk.order_notional_max`.
+    pub key: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// A whole configuration, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// What the session trades with.
+    pub mode: Mode,
+    /// State folder and seed.
+    pub session: SessionSettings,
+    /// Where market data and orders go.
+    pub venue: VenueSettings,
+    /// What is traded.
+    pub instruments: InstrumentList,
+    /// How features are computed.
+    pub features: FeatureSettings,
+    /// Which model decides.
+    pub model: ModelSettings,
+    /// How predictions become wanted positions.
+    pub policy: PolicySettings,
+    /// Limits of the order gate.
+    pub risk: RiskSettings,
+    /// The paper venue.
+    pub paper: PaperSettings,
+    /// Threads, cores, rings.
+    pub topology: TopologySettings,
+    /// The journal.
+    pub journal: JournalSettings,
+    /// The status page and metrics.
+    pub http: HttpSettings,
+}
+
+/// State folder and seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Folder for journals, the order-id epoch and latches.
+    pub state_dir: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Milliseconds between timer events.
+    pub timer_interval_ms: u32,
+}
+
+/// Where market data and orders go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueSettings {
+    /// REST base URL, without a path.
+    pub rest_url: String,
+    /// WebSocket base URL for book streams (`/public`).
+    pub public_url: String,
+    /// WebSocket base URL for trade, mark price and other streams (`/market`).
+    pub market_url: String,
+    /// Stream name suffixes taken from the public route, for instance `bookTicker`.
+    pub public_streams: Vec<String>,
+    /// Stream name suffixes taken from the market route, for instance `trade`.
+    pub market_streams: Vec<String>,
+    /// Levels of a REST snapshot.
+    pub snapshot_levels: u32,
+    /// Seconds between open-interest requests; 0 asks never.
+    pub open_interest_every_s: u32,
+    /// Longest silence of a connection before it is replaced, in milliseconds.
+    pub silence_ms_max: u32,
+}
+
+/// What is traded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstrumentList {
+    /// Symbols, in table order.
+    pub symbols: Vec<Symbol>,
+    /// Backtest only: also trade every symbol found in the data.
+    pub discover: bool,
+    /// Contract facts given in the file; others come from the venue or the data.
+    pub facts: Vec<InstrumentSettings>,
+    /// Fees for instruments without facts of their own.
+    pub maker_fee: Rate,
+    /// Fees for instruments without facts of their own.
+    pub taker_fee: Rate,
+}
+
+/// Which model decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelSettings {
+    /// The registry's folder.
+    pub dir: String,
+    /// A version, or `champion`.
+    pub version: String,
+    /// Run a model on tract when no native plan can be compiled.
+    pub allow_tract: bool,
+    /// Largest p99 of one inference in microseconds.
+    pub budget_us: u32,
+}
+
+/// Threads, cores, rings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopologySettings {
+    /// How stages are laid on threads.
+    pub layout: Layout,
+    /// Cores for the pinned threads, in stage order; empty lets the program choose.
+    pub cores: Vec<u32>,
+    /// What a pinned thread does while it has no work.
+    pub wait: Wait,
+    /// Refuse to start when a thread cannot be pinned.
+    pub pin_required: bool,
+    /// Depth of the ring from feed to inference, in events.
+    pub feed_inference_events: u32,
+    /// Depth of the ring from inference to risk, in events.
+    pub inference_risk_events: u32,
+    /// Depth of the ring from risk to execution, in events.
+    pub risk_execution_events: u32,
+    /// Depth of the ring from execution back to the feed, in events.
+    pub execution_feed_events: u32,
+}
+
+/// How stages are laid on threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// By the number of cores.
+    Auto,
+    /// Four threads, a stage each.
+    Split,
+    /// Two threads: feed, and the other three fused.
+    Paired,
+    /// One thread for all four.
+    Fused,
+}
+
+/// What a pinned thread does while it has no work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// By the layout: spin where every thread has a core to itself, otherwise yield.
+    Auto,
+    /// Spin with a pause hint.
+    Spin,
+    /// Give the core away between polls.
+    Yield,
+    /// Sleep on the sockets, or briefly on a ring.
+    Park,
+}
+
+/// The journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// Segment size of lanes 0 and 4 in MiB.
+    pub input_segment_mib: u32,
+    /// Segment size of lanes 1 to 3 in MiB.
+    pub output_segment_mib: u32,
+    /// Milliseconds between flushes.
+    pub flush_interval_ms: u32,
+    /// Segments kept per lane; 0 keeps all.
+    pub keep_segments: u32,
+}
+
+/// The status page and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Loopback address and port, or empty for none.
+    pub bind: String,
+    /// Start without the page when the port is taken.
+    pub optional: bool,
+}
+
+/// What a session trades with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Live market data, simulated fills.
+    Paper,
+    /// The venue's test network.
+    Testnet,
+    /// Real money.
+    Live,
+}
+
+/// One tradable contract's facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstrumentSettings {
+    /// The venue's symbol.
+    pub symbol: Symbol,
+    /// Price step.
+    pub tick_size: Px,
+    /// Quantity step.
+    pub lot_size: Qty,
+    /// Least order quantity.
+    pub min_qty: Qty,
+    /// Largest order quantity.
+    pub max_qty: Qty,
+    /// Least order value; exits are exempt.
+    pub min_notional: Money,
+    /// Maker fee rate; negative is a rebate.
+    pub maker_fee: Rate,
+    /// Taker fee rate.
+    pub taker_fee: Rate,
+}
+
+/// How features are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeatureSettings {
+    /// Length of a bar in milliseconds.
+    pub bar_interval_ms: u32,
+    /// Oldest book, trade or bookTicker a vector may rest on, in milliseconds.
+    pub market_age_ms_max: u32,
+    /// Oldest open interest or mark price a vector may rest on, in milliseconds.
+    pub slow_age_ms_max: u32,
+}
+
+/// How predictions become wanted positions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicySettings {
+    /// Least milliseconds between two decisions of one instrument; 0 decides on every market event.
+    pub decision_interval_ms: u32,
+    /// Enter when `p(up) − p(down)` reaches this (or its negative), 0 to 1.
+    pub enter_edge: f64,
+    /// Leave when the edge falls back below this, 0 to `enter_edge`.
+    pub exit_edge: f64,
+    /// Value of a full position in quote currency.
+    pub position_notional: Money,
+    /// Leave after this many milliseconds in a position.
+    pub hold_ms_max: u64,
+    /// Stop at this many average true ranges against us; 0 is off.
+    pub stop_atr: f64,
+    /// Take profit at this many average true ranges in our favour; 0 is off.
+    pub take_profit_atr: f64,
+    /// Enter with post-only orders at the touch instead of taking.
+    pub enter_as_maker: bool,
+    /// Cancel a resting entry after this many milliseconds.
+    pub entry_rest_ms_max: u32,
+    /// How far through the touch a taking order may go, in basis points.
+    pub take_through_bps: u32,
+}
+
+/// Limits of the order gate. `None` is unset, and unset means deny.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RiskSettings {
+    /// Account equity at session start in paper and backtest.
+    pub starting_equity: Option<Money>,
+    /// Symbols that may be traded; empty denies all.
+    pub allow: Vec<Symbol>,
+    /// RC-02: largest order quantity as value in quote currency at the reference price.
+    pub order_notional_max: Option<Money>,
+    /// RC-04: band around the mark price in basis points.
+    pub collar_mark_bps: Option<u32>,
+    /// RC-04: band around the touch in basis points.
+    pub collar_touch_bps: Option<u32>,
+    /// RC-05: largest worst-case position value per instrument.
+    pub position_notional_max: Option<Money>,
+    /// RC-06: largest gross exposure over all instruments.
+    pub gross_notional_max: Option<Money>,
+    /// RC-06: gross exposure over equity, in hundredths (300 is 3 ×).
+    pub leverage_max_percent: Option<u32>,
+    /// RC-08: window in which the same order again is a duplicate, in milliseconds.
+    pub duplicate_window_ms: Option<u32>,
+    /// RC-09: orders in any ten seconds.
+    pub orders_per_10s_max: Option<u32>,
+    /// RC-10: entries per UTC day.
+    pub entries_per_day_max: Option<u32>,
+    /// Orders working or in flight at once.
+    pub open_orders_max: Option<u32>,
+    /// RC-15: oldest market data an entry may rest on, in milliseconds.
+    pub market_age_ms_max: Option<u32>,
+    /// RC-17: longest time from input to gate by event time, in milliseconds.
+    pub decision_age_ms_max: Option<u32>,
+    /// RC-22: loss since 00:00 UTC that halts trading.
+    pub daily_loss_max: Option<Money>,
+    /// RC-23: fall from the equity peak that halts trading, in basis points.
+    pub drawdown_bps_max: Option<u32>,
+    /// RC-24: losing trades in a row that halt trading.
+    pub losses_in_a_row_max: Option<u32>,
+}
+
+/// The paper venue's models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaperSettings {
+    /// From the order's bytes leaving to the venue's matching, in microseconds.
+    pub order_latency_us: u32,
+    /// From the venue's matching to our receipt of the report, in microseconds.
+    pub report_latency_us: u32,
+    /// Queue model of resting orders.
+    pub queue: QueueModel,
+}
+
+/// How a resting order advances in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueModel {
+    /// Only trades advance it.
+    RiskAverse,
+    /// A cancelled quantity is taken from ahead and behind in proportion (power 2).
+    Probabilistic,
+}

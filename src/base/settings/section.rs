@@ -1,0 +1,268 @@
+//! Reads one TOML table key by key and keeps every error, so that a file is judged whole.
+
+use super::SettingsError;
+use crate::base::ids::Symbol;
+use crate::base::units::{Money, Px, Qty, Rate};
+use toml::{Table, Value};
+
+/// A table being read. Keys are taken out as they are read; what is left at the end is unknown.
+pub struct Section<'e> {
+    path: String,
+    table: Table,
+    errors: &'e mut Vec<SettingsError>,
+}
+
+impl<'e> Section<'e> {
+    /// Starts on `table`, found at `path` (empty for the document).
+    pub fn new(path: &str, table: Table, errors: &'e mut Vec<SettingsError>) -> Self {
+        Self { path: path.to_owned(), table, errors }
+    }
+
+    fn key_path(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Records that `key` is wrong.
+    pub fn fail(&mut self, key: &str, what: impl Into<String>) {
+        let key = self.key_path(key);
+        self.errors.push(SettingsError { key, what: what.into() });
+    }
+
+    /// The sub-table `key`, empty when absent.
+    pub fn table(&mut self, key: &str) -> (String, Table) {
+        let path = self.key_path(key);
+        match self.table.remove(key) {
+            None => (path, Table::new()),
+            Some(Value::Table(table)) => (path, table),
+            Some(other) => {
+                self.fail(key, format!("must be a table, not {}", other.type_str()));
+                (path, Table::new())
+            }
+        }
+    }
+
+    /// The array of tables `key`, empty when absent.
+    pub fn tables(&mut self, key: &str) -> Vec<(String, Table)> {
+        let path = self.key_path(key);
+        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        let Value::Array(items) = value else {
+            self.fail(key, "must be an array of tables");
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (i, item) in items.into_iter().enumerate() {
+            match item {
+                Value::Table(table) => tables.push((format!("{path}[{i}]"), table)),
+                other => self.fail(key, format!("item {i} is {}, not a table", other.type_str())),
+            }
+        }
+        tables
+    }
+
+    /// Reports every key not read.
+    pub fn finish(self) {
+        for key in self.table.keys() {
+            let key =
+                if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
+            self.errors.push(SettingsError { key, what: "unknown key".to_owned() });
+        }
+    }
+
+    fn required<T: Default>(&mut self, key: &str, value: Option<T>) -> T {
+        value.unwrap_or_else(|| {
+            let missing = !self.errors.iter().any(|e| e.key == self.key_path(key));
+            if missing {
+                self.fail(key, "missing");
+            }
+            T::default()
+        })
+    }
+
+    /// A text, if present.
+    pub fn text_opt(&mut self, key: &str) -> Option<String> {
+        match self.table.remove(key)? {
+            Value::String(text) => Some(text),
+            other => {
+                self.fail(key, format!("must be a text, not {}", other.type_str()));
+                None
+            }
+        }
+    }
+
+    /// A required text.
+    pub fn text(&mut self, key: &str) -> String {
+        let value = self.text_opt(key);
+        self.required(key, value)
+    }
+
+    /// A text out of `allowed`.
+    pub fn choice<T: Copy>(&mut self, key: &str, allowed: &[(&str, T)], default: T) -> T {
+        let Some(text) = self.text_opt(key) else { return default };
+        if let Some((_, value)) = allowed.iter().find(|(name, _)| *name == text) {
+            return *value;
+        }
+        let names: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
+        self.fail(key, format!("{text:?} is none of {}", names.join(", ")));
+        default
+    }
+
+    /// A truth value, or the default.
+    pub fn flag(&mut self, key: &str, default: bool) -> bool {
+        match self.table.remove(key) {
+            None => default,
+            Some(Value::Boolean(value)) => value,
+            Some(other) => {
+                self.fail(key, format!("must be true or false, not {}", other.type_str()));
+                default
+            }
+        }
+    }
+
+    /// An integer within `range`, if present.
+    pub fn integer_opt(&mut self, key: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        match self.table.remove(key)? {
+            Value::Integer(value) if range.contains(&value) => Some(value),
+            Value::Integer(value) => {
+                let (low, high) = (range.start(), range.end());
+                self.fail(key, format!("{value} is outside {low} to {high}"));
+                None
+            }
+            other => {
+                self.fail(key, format!("must be an integer, not {}", other.type_str()));
+                None
+            }
+        }
+    }
+
+    /// A required integer within `range`.
+    pub fn integer(&mut self, key: &str, range: std::ops::RangeInclusive<i64>) -> i64 {
+        let value = self.integer_opt(key, range);
+        self.required(key, value)
+    }
+
+    /// An unsigned integer within `range`, if present. The range lies within `u32`.
+    pub fn u32_opt(&mut self, key: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+        let range = i64::from(*range.start())..=i64::from(*range.end());
+        self.integer_opt(key, range).and_then(|v| u32::try_from(v).ok())
+    }
+
+    /// A required unsigned integer within `range`.
+    pub fn u32(&mut self, key: &str, range: std::ops::RangeInclusive<u32>) -> u32 {
+        let value = self.u32_opt(key, range);
+        self.required(key, value)
+    }
+
+    /// A required number within `range`.
+    pub fn number(&mut self, key: &str, range: std::ops::RangeInclusive<f64>) -> f64 {
+        let value = match self.table.remove(key) {
+            None => None,
+            Some(Value::Float(value)) => Some(value),
+            Some(Value::Integer(value)) => Some(value as f64),
+            Some(other) => {
+                self.fail(key, format!("must be a number, not {}", other.type_str()));
+                return *range.start();
+            }
+        };
+        match value {
+            Some(value) if range.contains(&value) => value,
+            Some(value) => {
+                let (low, high) = (range.start(), range.end());
+                self.fail(key, format!("{value} is outside {low} to {high}"));
+                *range.start()
+            }
+            None => self.required(key, None),
+        }
+    }
+
+    /// A decimal written as a text (`"0.10"`), so that no float ever touches money.
+    fn decimal_opt(&mut self, key: &str) -> Option<i64> {
+        let text = match self.table.remove(key)? {
+            Value::String(text) => text,
+            Value::Integer(value) => value.to_string(),
+            other => {
+                let kind = other.type_str();
+                self.fail(key, format!("must be a decimal in quotes (\"0.10\"), not {kind}"));
+                return None;
+            }
+        };
+        match crate::base::units::parse_fixed(text.as_bytes()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.fail(key, format!("{text:?}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn positive_opt(&mut self, key: &str) -> Option<i64> {
+        let value = self.decimal_opt(key)?;
+        if value > 0 {
+            return Some(value);
+        }
+        self.fail(key, "must be above zero");
+        None
+    }
+
+    /// A price above zero, if present.
+    pub fn px_opt(&mut self, key: &str) -> Option<Px> {
+        self.positive_opt(key).map(Px)
+    }
+
+    /// A quantity above zero, if present.
+    pub fn qty_opt(&mut self, key: &str) -> Option<Qty> {
+        self.positive_opt(key).map(Qty)
+    }
+
+    /// An amount above zero, if present.
+    pub fn money_opt(&mut self, key: &str) -> Option<Money> {
+        self.positive_opt(key).map(Money)
+    }
+
+    /// A required amount above zero.
+    pub fn money(&mut self, key: &str) -> Money {
+        let value = self.money_opt(key);
+        self.required(key, value)
+    }
+
+    /// A rate within ±1, if present.
+    pub fn rate_opt(&mut self, key: &str) -> Option<Rate> {
+        let value = self.decimal_opt(key)?;
+        if value.abs() <= crate::base::units::SCALE {
+            return Some(Rate(value));
+        }
+        self.fail(key, "must lie within -1 and 1 (a fraction, not a percentage)");
+        None
+    }
+
+    /// A list of symbols, empty when absent.
+    pub fn symbols(&mut self, key: &str) -> Vec<Symbol> {
+        let mut symbols = Vec::new();
+        for text in self.texts(key) {
+            match Symbol::new(text.to_uppercase().as_bytes()) {
+                Some(symbol) if symbols.contains(&symbol) => {
+                    self.fail(key, format!("{symbol} stands twice"));
+                }
+                Some(symbol) => symbols.push(symbol),
+                None => self.fail(key, format!("{text:?} is no symbol")),
+            }
+        }
+        symbols
+    }
+
+    /// A list of texts, empty when absent.
+    pub fn texts(&mut self, key: &str) -> Vec<String> {
+        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        let Value::Array(items) = value else {
+            self.fail(key, "must be a list of texts");
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            match item {
+                Value::String(text) => texts.push(text),
+                other => self.fail(key, format!("holds {}, not a text", other.type_str())),
+            }
+        }
+        texts
+    }
+}

@@ -1,0 +1,113 @@
+use super::*;
+
+const GOOD: &str = r#"
+mode = "paper"
+[session]
+state_dir = "state"
+seed = 7
+[instruments]
+symbols = ["BTCUSDT"]
+[features]
+bar_interval_ms = 1000
+market_age_ms_max = 1000
+slow_age_ms_max = 60000
+[model]
+dir = "models_saved"
+[policy]
+decision_interval_ms = 100
+enter_edge = 0.3
+exit_edge = 0.0
+position_notional = "500"
+hold_ms_max = 5000
+stop_atr = 3.0
+take_profit_atr = 3.0
+[risk]
+starting_equity = "2000"
+"#;
+
+fn parse_text(text: &str) -> Result<Settings, Vec<SettingsError>> {
+    parse(parse_document(text).unwrap())
+}
+
+fn keys_at_fault(text: &str) -> Vec<String> {
+    let mut keys: Vec<String> = parse_text(text).unwrap_err().into_iter().map(|e| e.key).collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn a_complete_file_is_accepted_and_unset_limits_stay_unset() {
+    let settings = parse_text(GOOD).unwrap();
+    assert_eq!(settings.instruments.symbols.len(), 1);
+    assert_eq!(settings.policy.position_notional, Money::whole(500));
+    assert_eq!(settings.risk.order_notional_max, None);
+}
+
+#[test]
+fn every_error_of_a_file_is_reported_at_once_with_its_path() {
+    let text = GOOD
+        .replace("seed = 7", "seed = \"seven\"\nsede = 7")
+        .replace("enter_edge = 0.3", "enter_edge = 3.0")
+        .replace("symbols = [\"BTCUSDT\"]", "symbols = []")
+        .replace("position_notional = \"500\"", "position_notional = 500.5")
+        .replace("dir = \"models_saved\"", "");
+    assert_eq!(
+        keys_at_fault(&text),
+        [
+            "instruments.symbols",
+            "model.dir",
+            "policy.enter_edge",
+            "policy.position_notional",
+            "session.sede",
+            "session.seed"
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_section_is_refused() {
+    assert_eq!(keys_at_fault(&format!("{GOOD}\n[rsik]\nx = 1\n")), ["rsik"]);
+}
+
+#[test]
+fn percent_written_for_a_fraction_is_refused() {
+    let text = GOOD.replace("symbols =", "taker_fee = \"5\"\nsymbols =");
+    assert_eq!(keys_at_fault(&text), ["instruments.taker_fee"]);
+}
+
+#[test]
+fn an_environment_override_changes_exactly_its_key() {
+    let mut document = parse_document(GOOD).unwrap();
+    let variables = [
+        ("PEREGRINE__POLICY__ENTER_EDGE".to_owned(), "0.5".to_owned()),
+        ("PEREGRINE__SESSION__STATE_DIR".to_owned(), "elsewhere".to_owned()),
+        ("HOME".to_owned(), "ignored".to_owned()),
+    ];
+    merge_overrides(&mut document, variables.into_iter()).unwrap();
+    let changed = parse(document).unwrap();
+    let mut expected = parse_text(GOOD).unwrap();
+    expected.policy.enter_edge = 0.5;
+    expected.session.state_dir = "elsewhere".to_owned();
+    assert_eq!(changed, expected);
+}
+
+#[test]
+fn an_override_through_a_plain_key_is_refused_by_name() {
+    let mut document = parse_document(GOOD).unwrap();
+    let variables = [("PEREGRINE__MODE__X".to_owned(), "1".to_owned())];
+    let errors = merge_overrides(&mut document, variables.into_iter()).unwrap_err();
+    assert_eq!(errors[0].key, "PEREGRINE__MODE__X");
+}
+
+#[test]
+fn the_effective_text_parses_to_the_same_settings() {
+    let document = parse_document(GOOD).unwrap();
+    let text = effective_text(&document);
+    assert_eq!(parse_text(&text).unwrap(), parse_text(GOOD).unwrap());
+}
+
+#[test]
+fn paper_trading_without_starting_equity_is_refused() {
+    let text = GOOD.replace("starting_equity = \"2000\"", "");
+    assert_eq!(keys_at_fault(&text), ["risk.starting_equity"]);
+}

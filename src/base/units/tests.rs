@@ -1,0 +1,72 @@
+use super::*;
+use proptest::prelude::*;
+
+/// The same rule said with whole strings: pad the fraction to eight digits and read one integer.
+fn parse_by_padding(text: &str) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |d| (-1, d));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = format!("{fraction:0<8}");
+    let (kept, rest) = fraction.split_at(8);
+    if rest.contains(|c| c != '0') {
+        return None;
+    }
+    format!("{whole}{kept}").parse::<i128>().ok().and_then(|v| i64::try_from(sign * v).ok())
+}
+
+proptest! {
+    #[test]
+    fn parsing_equals_reading_the_padded_digits(text in "-?[0-9]{1,14}(\\.[0-9]{1,10})?") {
+        prop_assert_eq!(parse_fixed(text.as_bytes()).ok(), parse_by_padding(&text));
+    }
+
+    #[test]
+    fn parsing_never_panics_and_accepts_only_plain_decimals(
+        bytes in prop::collection::vec(any::<u8>(), 0..24),
+    ) {
+        if parse_fixed(&bytes).is_ok() {
+            let plain = bytes.iter().all(|b| b.is_ascii_digit() || *b == b'.' || *b == b'-');
+            prop_assert!(plain && bytes.iter().filter(|b| **b == b'.').count() <= 1);
+        }
+    }
+
+    #[test]
+    fn a_number_reads_back_as_it_was_written(value in any::<i32>(), shift in 0_u32..9) {
+        let px = Px(i64::from(value) * 10_i64.pow(shift));
+        prop_assert_eq!(Px::parse(&px.to_string()), Ok(px));
+    }
+
+    #[test]
+    fn rounding_to_a_step_brackets_the_value(
+        value in -1_000_000_i64..1_000_000,
+        step in 1_i64..5_000,
+    ) {
+        let (low, high) = (Qty(value).floor_to(Qty(step)), Qty(value).ceil_to(Qty(step)));
+        prop_assert!(low.is_multiple_of(Qty(step)) && high.is_multiple_of(Qty(step)));
+        prop_assert!(low.0 <= value && value <= high.0 && high.0 - low.0 <= step);
+    }
+
+    #[test]
+    fn a_fee_is_never_understated(amount in 0_i64..10_i64.pow(15), rate in -100_000_i64..100_000) {
+        let exact = i128::from(amount) * i128::from(rate);
+        let charged = i128::from(fee(Money(amount), Rate(rate)).unwrap().0) * i128::from(SCALE);
+        prop_assert!(charged >= exact && charged - exact < i128::from(SCALE));
+    }
+}
+
+#[test]
+fn finer_than_the_scale_is_refused_but_trailing_zeros_are_not() {
+    assert_eq!(parse_fixed(b"1.000000000000"), Ok(SCALE));
+    assert_eq!(parse_fixed(b"1.000000001"), Err(ParseUnitError::TooFine));
+}
+
+#[test]
+fn numbers_beyond_the_range_are_refused() {
+    assert_eq!(parse_fixed(b"92233720368.54775807"), Ok(i64::MAX));
+    assert_eq!(parse_fixed(b"92233720368.54775808"), Err(ParseUnitError::OutOfRange));
+}
+
+#[test]
+fn notional_of_a_recorded_trade_is_exact() {
+    let value = notional(Qty::parse("0.006").unwrap(), Px::parse("61800.30").unwrap()).unwrap();
+    assert_eq!(value.to_string(), "370.8018");
+}

@@ -1,0 +1,351 @@
+//! Knows the market and never our position: book, features, model.
+
+use super::link::{Accept, Halt, Next};
+use super::outbox::Outbox;
+use super::probe::Probe;
+use super::risk_stage::RiskStage;
+use crate::base::counters::{Counter, Counters};
+use crate::base::event::{
+    BookState, BookTicker, Event, Kind, Level, NoDecision, Prediction, flags,
+};
+use crate::base::hop::{Hop, Stamp};
+use crate::base::ids::InstrumentId;
+use crate::base::reason::Reason;
+use crate::base::settings::FeatureSettings;
+use crate::base::time::Nanos;
+use crate::book::{Book, BookUpdate};
+use crate::features::{FeatureEngine, FeatureVector, Selection, TopOfBook};
+use crate::journal::Recorder;
+use crate::model::{Model, ModelOutput};
+use rtrb::Producer;
+use std::sync::Arc;
+
+/// Everything the stage knows of one instrument.
+struct Market {
+    book: Book,
+    features: FeatureEngine,
+    /// Best bid and ask of the newest of book and bookTicker.
+    bid: Level,
+    ask: Level,
+    newest_id: u64,
+    /// Receipt of `bid` and `ask`.
+    ts_quote: i64,
+    book_valid: bool,
+    /// The book broke in a way only a fresh snapshot mends.
+    is_lost: bool,
+    /// A bar closed since the model's state last moved.
+    bar_closed: bool,
+    /// Which of the stage's models answers for this instrument.
+    model: usize,
+    decided: Nanos,
+    last_fault: (u16, u16),
+}
+
+/// What the stage decides with.
+pub struct InferenceSettings {
+    /// How features are computed.
+    pub features: FeatureSettings,
+    /// Least time between two decisions of one instrument; zero decides on every market event.
+    pub decision_interval: Nanos,
+    /// Levels a book holds on one side.
+    pub book_levels: usize,
+}
+
+/// The second stage; see the head of this file.
+pub struct InferenceStage {
+    markets: Vec<Market>,
+    models: Vec<Model>,
+    selection: Selection,
+    vector: FeatureVector,
+    input: Vec<f32>,
+    output: ModelOutput,
+    decision_interval: Nanos,
+    out: Outbox,
+    /// Books that cannot heal by themselves, for the feed to synchronise anew.
+    lost_books: Option<Producer<InstrumentId>>,
+    recorder: Recorder,
+    next: Next<RiskStage>,
+    counters: Arc<Counters>,
+}
+
+impl InferenceStage {
+    /// `recorder` writes lane 1. `selection` is the model's input, in its order.
+    pub fn new(
+        instruments: usize,
+        settings: &InferenceSettings,
+        model: Model,
+        selection: Selection,
+        recorder: Recorder,
+        next: Next<RiskStage>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        // A carried state belongs to one instrument; a model without state serves them all.
+        let stateful = !model.state().is_empty();
+        let market = |i: usize| Market {
+            book: Book::new(settings.book_levels),
+            features: FeatureEngine::new(&settings.features),
+            bid: Level::default(),
+            ask: Level::default(),
+            newest_id: 0,
+            ts_quote: 0,
+            book_valid: false,
+            is_lost: false,
+            bar_closed: false,
+            model: if stateful { i } else { 0 },
+            decided: Nanos(i64::MIN / 2),
+            last_fault: (0, 0),
+        };
+        Self {
+            markets: (0..instruments).map(market).collect(),
+            input: vec![0.0; selection.len()],
+            models: vec![model; if stateful { instruments } else { 1 }],
+            selection,
+            vector: FeatureVector::EMPTY,
+            output: ModelOutput::default(),
+            decision_interval: settings.decision_interval,
+            out: Outbox::new(),
+            lost_books: None,
+            recorder,
+            next,
+            counters,
+        }
+    }
+
+    /// Where to ask for a book to be synchronised anew: the ring back to the feed. Without it, as
+    /// in a replay, the answer is already among the inputs.
+    pub fn ask_for_books(&mut self, ring: Producer<InstrumentId>) {
+        self.lost_books = Some(ring);
+    }
+
+    /// The book of an instrument, for checks against an independent source.
+    pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
+        self.markets.get(instrument.index()).map(|m| &m.book)
+    }
+
+    /// The way on.
+    pub fn next_mut(&mut self) -> &mut Next<RiskStage> {
+        &mut self.next
+    }
+
+    /// Recorder and way on, at the end of a session.
+    pub fn into_parts(self) -> (Recorder, Next<RiskStage>) {
+        (self.recorder, self.next)
+    }
+
+    fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) {
+        let Some(market) = self.markets.get_mut(event.instrument as usize) else {
+            if event.kind == Kind::Timer as u8 {
+                for market in &mut self.markets {
+                    market.learn(event);
+                }
+            } else if event.kind == Kind::StreamStatus as u8 && !event.has(flags::ON) {
+                for (i, market) in self.markets.iter_mut().enumerate() {
+                    let instrument = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
+                    market.apply_to_book(event, instrument, &mut self.out);
+                }
+            }
+            return;
+        };
+        let decide = market.observe(event, &mut self.out);
+        if std::mem::take(&mut market.is_lost)
+            && let Some(ring) = &mut self.lost_books
+        {
+            // A full ring holds older requests for the same few books; the book stays invalid.
+            let _ = ring.push(event.instrument());
+        }
+        if !decide {
+            return;
+        }
+        if event.now() - market.decided < self.decision_interval {
+            return;
+        }
+        market.decided = event.now();
+        let start = probe.stamp();
+        let decision = self.predict(event, start, probe);
+        self.record_decision(event, decision);
+    }
+
+    /// Features, selection and model; the reason and the feature at fault where one fails.
+    fn predict<P: Probe>(
+        &mut self,
+        event: &Event,
+        start: Stamp,
+        probe: &mut P,
+    ) -> Result<(), (Reason, u16)> {
+        let market = &mut self.markets[event.instrument as usize];
+        if !market.book_valid {
+            return Err((Reason::BookInvalid, u16::MAX));
+        }
+        market.features.compute(event.now(), &mut self.vector);
+        self.selection.gather(&self.vector, &mut self.input)?;
+        let ready = probe.stamp();
+        probe.record(Hop::Features, start, ready);
+        let model = &mut self.models[market.model];
+        let result = model.run(&self.input, &mut self.output);
+        // The state moves once per bar, with the first answer after the bar closed.
+        if result.is_ok() && std::mem::take(&mut market.bar_closed) {
+            model.commit_state();
+        }
+        let done = probe.stamp();
+        probe.record(Hop::Inference, ready, done);
+        result.map_err(|reason| (reason, u16::MAX))
+    }
+
+    fn record_decision(&mut self, event: &Event, decision: Result<(), (Reason, u16)>) {
+        let market = &mut self.markets[event.instrument as usize];
+        let instrument = event.instrument();
+        match decision {
+            Ok(()) => {
+                market.last_fault = (0, 0);
+                self.counters.add(Counter::Predictions, 1);
+                let body = Prediction {
+                    probability: self.output.probability,
+                    quantile: self.output.quantile,
+                    features_hash: xxhash_rust::xxh3::xxh3_64(zerocopy::IntoBytes::as_bytes(
+                        self.input.as_slice(),
+                    )),
+                    model_tag: self.models[market.model].tag(),
+                    bid_px: market.bid.px,
+                    bid_qty: market.bid.qty,
+                    ask_px: market.ask.px,
+                    ask_qty: market.ask.qty,
+                    atr_px: market.features.atr().map_or(0, |px| px.0),
+                    market_seq: event.seq,
+                    ts_quote: market.ts_quote,
+                };
+                self.out.push(Event::caused_by(event, Kind::Prediction, instrument, &body));
+            }
+            Err((reason, feature)) => {
+                self.counters.add(Counter::NoDecisions, 1);
+                // The same fault again is counted, not recorded: a cold start would fill the lane.
+                if market.last_fault != (reason as u16, feature) {
+                    market.last_fault = (reason as u16, feature);
+                    let body =
+                        NoDecision { reason: reason as u16, feature, ..NoDecision::default() };
+                    self.out.push(Event::caused_by(event, Kind::NoDecision, instrument, &body));
+                }
+            }
+        }
+    }
+}
+
+impl Market {
+    fn learn(&mut self, event: &Event) {
+        self.bar_closed |= self.features.on_event(event).bar_closed;
+    }
+
+    /// Takes a market event in; true when it is one to decide on.
+    fn observe(&mut self, event: &Event, out: &mut Outbox) -> bool {
+        match event.kind() {
+            Some(Kind::DepthHead | Kind::DepthLevels | Kind::Gap) => {
+                self.apply_to_book(event, event.instrument(), out)
+            }
+            Some(Kind::BookTicker) => {
+                let ticker = event.body::<BookTicker>();
+                self.learn(event);
+                if ticker.update_id >= self.newest_id {
+                    self.newest_id = ticker.update_id;
+                    self.ts_quote = event.ts_recv;
+                    self.bid = Level { px: ticker.bid_px, qty: ticker.bid_qty };
+                    self.ask = Level { px: ticker.ask_px, qty: ticker.ask_qty };
+                }
+                true
+            }
+            Some(Kind::Trade | Kind::AggTrade) => {
+                self.learn(event);
+                true
+            }
+            Some(_) => {
+                self.learn(event);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// True when the book changed and is valid.
+    fn apply_to_book(&mut self, event: &Event, instrument: InstrumentId, out: &mut Outbox) -> bool {
+        let update = self.book.apply(event);
+        let valid = self.book.is_valid();
+        if valid != self.book_valid {
+            self.book_valid = valid;
+            // A venue that starts counting anew must not be taken for late news.
+            self.newest_id = 0;
+            let body = BookState {
+                last_id: self.book.last_id(),
+                bid_px: self.book.best_bid().map_or(0, |l| l.px),
+                ask_px: self.book.best_ask().map_or(0, |l| l.px),
+                reason: self.book.reason() as u16,
+                ..BookState::default()
+            };
+            self.is_lost = self.book.reason() == Reason::BookCrossed;
+            let bits = if valid { flags::ON } else { 0 };
+            let event = Event::caused_by(event, Kind::BookState, instrument, &body);
+            out.push(event.with_flags(bits));
+        }
+        let changed = matches!(update, BookUpdate::Applied { .. } | BookUpdate::Synced);
+        if !changed && !matches!(update, BookUpdate::Invalid(_)) {
+            return false;
+        }
+        let update = self.features.on_top(&self.top(), event.now());
+        self.bar_closed |= update.bar_closed;
+        if valid && self.book.last_id() >= self.newest_id {
+            self.newest_id = self.book.last_id();
+            self.ts_quote = event.ts_recv;
+            self.bid = self.book.best_bid().unwrap_or_default();
+            self.ask = self.book.best_ask().unwrap_or_default();
+        }
+        valid
+    }
+
+    fn top(&self) -> TopOfBook {
+        let mut top = TopOfBook { valid: self.book.is_valid(), ..TopOfBook::default() };
+        for (slot, level) in top.bid.iter_mut().zip(self.book.bids()) {
+            *slot = *level;
+        }
+        for (slot, level) in top.ask.iter_mut().zip(self.book.asks()) {
+            *slot = *level;
+        }
+        top
+    }
+}
+
+/// What risk needs of the inputs: everything but trades and depth, which end in predictions.
+fn concerns_risk(event: &Event) -> bool {
+    !matches!(
+        event.kind(),
+        Some(
+            Kind::Trade
+                | Kind::AggTrade
+                | Kind::DepthHead
+                | Kind::DepthLevels
+                | Kind::Kline
+                | Kind::OpenInterest
+                | Kind::Liquidation
+                | Kind::Malformed
+        )
+    )
+}
+
+impl Accept for InferenceStage {
+    type Message = Event;
+
+    #[inline]
+    fn accept<P: Probe>(&mut self, event: Event, origin: Stamp, probe: &mut P) -> Result<(), Halt> {
+        self.out.clear();
+        self.step(&event, probe);
+        if concerns_risk(&event) {
+            self.next.hand_on(event, origin, probe)?;
+        }
+        for i in 0..self.out.events().len() {
+            let event = self.out.events()[i];
+            let _ =
+                self.recorder.append(&event).map_err(|fault| Halt::Journal { lane: 1, fault })?;
+            self.next.hand_on(event, origin, probe)?;
+        }
+        if self.out.lost() > 0 {
+            return Err(Halt::OutboxFull("inference"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,299 @@
+//! Holds the one ledger and decides: reports and prices update it, the policy wants, the gate
+//! allows.
+
+use super::execution_stage::{ExecutionStage, ToExecution};
+use super::link::{Accept, Halt, Next};
+use super::outbox::Outbox;
+use super::probe::Probe;
+use crate::base::counters::{Counter, Counters};
+use crate::base::event::{Command, Event, Kind};
+use crate::base::hop::{Hop, Stamp};
+use crate::base::ids::InstrumentId;
+use crate::base::limits::STEP_EVENTS_MAX;
+use crate::base::settings::{InstrumentSettings, Settings};
+use crate::base::time::Nanos;
+use crate::base::units::{Money, Qty};
+use crate::journal::Recorder;
+use crate::ledger::{Ledger, LedgerChange};
+use crate::policy::{Intent, Policy};
+use crate::risk::{Approved, Gate, GateError, GateSession, Trading, TradingState, Verb, Verdict};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Room kept free in the outbox while instruments are gone through on a timer: a state change, a
+/// position, and an order for the instrument in hand.
+const TIMER_ROOM: usize = 8;
+
+/// The third stage; see the head of this file.
+pub struct RiskStage {
+    ledger: Ledger,
+    policy: Policy,
+    gate: Gate,
+    instruments: usize,
+    /// Where the next timer goes on, when one timer could not visit every instrument.
+    timer_cursor: usize,
+    /// An operator ordered every position closed; only a restart ends it.
+    flattening: bool,
+    /// The second positions were last valued in.
+    valued: Nanos,
+    out: Outbox,
+    approved: VecDeque<Approved>,
+    recorder: Recorder,
+    next: Next<ExecutionStage>,
+    counters: Arc<Counters>,
+}
+
+impl RiskStage {
+    /// `recorder` writes lane 2.
+    ///
+    /// # Errors
+    /// [`GateError`] when the session's numbers do not fit an order id.
+    pub fn new(
+        instruments: &[InstrumentSettings],
+        settings: &Settings,
+        session: GateSession,
+        recorder: Recorder,
+        next: Next<ExecutionStage>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, GateError> {
+        let equity = settings.risk.starting_equity.unwrap_or(Money::ZERO);
+        Ok(Self {
+            ledger: Ledger::new(instruments.len(), equity),
+            policy: Policy::new(settings.policy, instruments),
+            gate: Gate::new(&settings.risk, instruments, session, Trading::new())?,
+            instruments: instruments.len(),
+            timer_cursor: 0,
+            flattening: false,
+            valued: Nanos(i64::MIN),
+            out: Outbox::new(),
+            approved: VecDeque::with_capacity(STEP_EVENTS_MAX),
+            recorder,
+            next,
+            counters,
+        })
+    }
+
+    /// The books.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The gate.
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The way on.
+    pub fn next_mut(&mut self) -> &mut Next<ExecutionStage> {
+        &mut self.next
+    }
+
+    /// Recorder and way on, at the end of a session.
+    pub fn into_parts(self) -> (Recorder, Next<ExecutionStage>) {
+        (self.recorder, self.next)
+    }
+
+    fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) {
+        self.gate.on_time(event.now());
+        let change = self.ledger.on_event(event);
+        match event.kind() {
+            Some(Kind::Command) => {
+                let moved = self.gate.on_command(event, &mut self.ledger);
+                self.push(moved);
+                self.flattening |= is_immediate_kill(event);
+                self.flatten(event);
+            }
+            Some(Kind::Reconciled) => {
+                let moved = self.gate.on_reconciled(event);
+                self.push(moved);
+            }
+            Some(Kind::Prediction) => {
+                let start = probe.stamp();
+                let intent = self.policy.decide(event, &self.ledger);
+                let wanted = probe.stamp();
+                probe.record(Hop::Policy, start, wanted);
+                if intent != Intent::None {
+                    self.admit(event, &intent);
+                    let judged = probe.stamp();
+                    probe.record(Hop::Risk, wanted, judged);
+                }
+            }
+            Some(Kind::BookTicker | Kind::MarkPrice | Kind::BookState) => {
+                if self.flattening {
+                    self.flatten_one(event, event.instrument());
+                } else {
+                    self.check(event, event.instrument());
+                }
+            }
+            Some(Kind::Timer) => {
+                self.check_all(event);
+                self.flatten(event);
+                self.value_positions(event);
+            }
+            Some(Kind::SessionEnd) => self.value_positions(event),
+            _ => {}
+        }
+        self.after(event, change);
+    }
+
+    /// Exits and cancels that need no prediction.
+    fn check(&mut self, event: &Event, instrument: InstrumentId) {
+        let intent = self.policy.check(instrument, event.now(), &self.ledger);
+        self.admit(event, &intent);
+    }
+
+    /// As many instruments as the outbox has room for; the next timer goes on from there.
+    fn check_all(&mut self, event: &Event) {
+        for _ in 0..self.instruments {
+            if self.out.events().len() + TIMER_ROOM > STEP_EVENTS_MAX {
+                return;
+            }
+            let id = u16::try_from(self.timer_cursor).unwrap_or(u16::MAX);
+            self.check(event, InstrumentId(id));
+            self.timer_cursor = (self.timer_cursor + 1) % self.instruments;
+        }
+    }
+
+    /// After an immediate kill: every position is left, again on every price until it is flat,
+    /// because an exit may expire unfilled.
+    fn flatten(&mut self, event: &Event) {
+        if !self.flattening {
+            return;
+        }
+        for i in 0..self.instruments {
+            if self.out.events().len() + TIMER_ROOM > STEP_EVENTS_MAX {
+                return;
+            }
+            self.flatten_one(event, InstrumentId(u16::try_from(i).unwrap_or(u16::MAX)));
+        }
+    }
+
+    fn flatten_one(&mut self, event: &Event, instrument: InstrumentId) {
+        let intent = self.policy.flatten(instrument, &self.ledger);
+        self.admit(event, &intent);
+    }
+
+    /// Once a second and at the end: what the open positions are worth, for the equity curve.
+    fn value_positions(&mut self, event: &Event) {
+        let second = event.now().floor_to(Nanos::from_secs(1));
+        if second == self.valued && event.kind() != Some(Kind::SessionEnd) {
+            return;
+        }
+        self.valued = second;
+        for i in 0..self.instruments {
+            let id = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
+            let open = self.ledger.position(id).is_some_and(|p| p.qty != Qty::ZERO);
+            if open && self.out.events().len() + TIMER_ROOM <= STEP_EVENTS_MAX {
+                let position = self.ledger.position_event(event, id);
+                self.push(position);
+            }
+        }
+    }
+
+    fn admit(&mut self, event: &Event, intent: &Intent) {
+        match self.gate.admit(event, intent, &mut self.ledger) {
+            None => {}
+            Some(Verdict::Approved(approved)) => self.approve(approved),
+            Some(Verdict::Denied(denied)) => {
+                self.counters.add(Counter::Denied, 1);
+                self.out.push(denied);
+            }
+        }
+    }
+
+    fn approve(&mut self, approved: Approved) {
+        self.counters.add(Counter::Approved, 1);
+        self.out.push(*approved.event());
+        if self.approved.len() < STEP_EVENTS_MAX {
+            self.approved.push_back(approved);
+        }
+    }
+
+    fn push(&mut self, event: Option<Event>) {
+        if let Some(event) = event {
+            self.out.push(event);
+        }
+    }
+
+    /// What follows from a change of the books: the position's record, the breakers, and the cancel
+    /// of resting entries where the state forbids new risk.
+    fn after(&mut self, event: &Event, change: LedgerChange) {
+        if change == LedgerChange::None && event.kind() != Some(Kind::MarkPrice) {
+            if event.kind() == Some(Kind::Command) {
+                self.cancel_entries(event);
+            }
+            return;
+        }
+        if matches!(change, LedgerChange::Fill(_) | LedgerChange::Funding(_)) {
+            let position = self.ledger.position_event(event, event.instrument());
+            self.push(position);
+        }
+        let tripped = self.gate.break_on(event, &self.ledger);
+        self.push(tripped);
+        self.cancel_entries(event);
+    }
+
+    fn cancel_entries(&mut self, event: &Event) {
+        if self.gate.state() == TradingState::Active {
+            return;
+        }
+        while let Some(order) = self.ledger.entry_to_cancel() {
+            if self.out.events().len() + TIMER_ROOM > STEP_EVENTS_MAX {
+                return;
+            }
+            let (instrument, id) = (order.instrument, order.id);
+            let cancel = self.gate.admit_cancel(event, instrument, id, &mut self.ledger);
+            self.approve(cancel);
+        }
+    }
+}
+
+fn is_immediate_kill(event: &Event) -> bool {
+    let command: &Command = event.body();
+    Verb::from_u32(command.verb) == Some(Verb::KillImmediate)
+}
+
+/// What execution needs of the inputs: reports, time, commands.
+fn concerns_execution(event: &Event) -> bool {
+    matches!(
+        event.kind(),
+        Some(
+            Kind::OrderAccepted
+                | Kind::OrderFilled
+                | Kind::OrderCancelled
+                | Kind::OrderRejected
+                | Kind::OrderExpired
+                | Kind::OrderUnknown
+                | Kind::CancelRejected
+                | Kind::Timer
+                | Kind::Command
+                | Kind::SessionStart
+                | Kind::SessionEnd
+        )
+    )
+}
+
+impl Accept for RiskStage {
+    type Message = Event;
+
+    #[inline]
+    fn accept<P: Probe>(&mut self, event: Event, origin: Stamp, probe: &mut P) -> Result<(), Halt> {
+        self.out.clear();
+        self.step(&event, probe);
+        if concerns_execution(&event) {
+            self.next.hand_on(ToExecution::Input(event), origin, probe)?;
+        }
+        for i in 0..self.out.events().len() {
+            let event = self.out.events()[i];
+            let _ =
+                self.recorder.append(&event).map_err(|fault| Halt::Journal { lane: 2, fault })?;
+        }
+        while let Some(approved) = self.approved.pop_front() {
+            self.next.hand_on(ToExecution::Approved(approved), origin, probe)?;
+        }
+        if self.out.lost() > 0 {
+            return Err(Halt::OutboxFull("risk"));
+        }
+        Ok(())
+    }
+}

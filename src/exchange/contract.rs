@@ -1,0 +1,431 @@
+//! One contract: its latent value, its clustered order flow, its identities.
+//!
+//! ```text
+//!   order due ─► value beyond reach?   ── yes ─► sweep: stale quotes pulled or taken up to value
+//!                       │ no
+//!                       ▼
+//!                  spread > 1 tick ? ─────── yes ─► improve: makers step up behind the value
+//!                       │ no
+//!                       ▼
+//!                  routine: small taker · touch add/cancel · deeper add/cancel
+//! ```
+//!
+//! Where the value leans inside the spread, and pressure, tilt taker sides and the sizes makers
+//! keep on each side; so imbalance and flow tell something about the next seconds, as they do on
+//! the real venue, and no more than something. Sweeps and takers excite further orders (a Hawkes
+//! process with an exponential kernel, evaluated on the climate's grid).
+
+use super::candle::Candle;
+use super::climate::{Climate, Latent};
+use super::frames::{self, FrameQueue, Mark, Print, Stream};
+use super::ladder::{Ladder, Top};
+use super::spec::SymbolSpec;
+use crate::base::{Nanos, Side};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::Exp1;
+
+/// Levels kept on a side: refilled below the first, cut above the second.
+const LEVELS: std::ops::Range<usize> = 1_100..1_500;
+/// How far the value may leave the mid before quotes follow, as a fraction of the price.
+const REACH: f64 = 0.15e-4;
+/// Excitation lost per grid step (five a second).
+const HEAT_LOSS: f64 = 0.05;
+/// Excitation by one taker, times the base rate: what excites is the share of takers, not their
+/// number, so the market behaves alike at every pace.
+const TAKER_HEAT: f64 = 8.0;
+/// Excitation by one sweep.
+const SWEEP_HEAT: f64 = 0.06;
+/// Cap on excitation: the rate stays within an order of magnitude.
+const HEAT_MAX: f64 = 4.0;
+/// Settlement of funding.
+const FUNDING_PERIOD: Nanos = Nanos::from_secs(8 * 3_600);
+
+/// One contract of the synthetic market.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// Its facts.
+    pub spec: SymbolSpec,
+    /// Its book.
+    pub ladder: Ladder,
+    /// Its latent state.
+    pub latent: Latent,
+    /// When its next order is due.
+    pub next_order: Nanos,
+    index: usize,
+    names: [String; Stream::ALL.len()],
+    rng: ChaCha8Rng,
+    heat: f64,
+    touch_lots: f64,
+    first_id: i64,
+    last_id: i64,
+    shown_id: i64,
+    changed_at: Nanos,
+    trade_id: i64,
+    agg_id: i64,
+    shown: Top,
+    candle: Candle,
+    open_interest: i64,
+    premium: f64,
+    funding: f64,
+    forced_at: Nanos,
+}
+
+/// What a contract needs to act: the time, the shared ids, the climate and where frames go.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    /// Event time.
+    pub now: Nanos,
+    /// Last update id given out, shared by all contracts.
+    pub ids: &'a mut i64,
+    /// The shared climate.
+    pub climate: &'a Climate,
+    /// Where frames go.
+    pub out: &'a mut FrameQueue,
+    /// Orders per second of this contract in an average climate.
+    pub rate: f64,
+}
+
+impl Contract {
+    /// A contract with a full book around its start price.
+    pub fn new(spec: SymbolSpec, index: usize, rng: ChaCha8Rng, start: Nanos) -> Self {
+        let lower = spec.lower();
+        let ticks = spec.start_px.0 / spec.tick_size.0;
+        let mut contract = Self {
+            names: Stream::ALL.map(|stream| format!("{lower}{}", stream.suffix())),
+            latent: Latent::new(ticks as f64 + 0.5),
+            ladder: Ladder::default(),
+            next_order: start,
+            heat: 0.4,
+            touch_lots: (spec.touch_qty.0 / spec.lot_size.0) as f64,
+            first_id: 0,
+            last_id: 0,
+            shown_id: 0,
+            changed_at: start,
+            trade_id: 5_000_000_000 + index as i64 * 1_000_000_000,
+            agg_id: 2_000_000_000 + index as i64 * 1_000_000_000,
+            shown: Top::default(),
+            candle: Candle::at(start),
+            open_interest: 20_000 * (spec.touch_qty.0 / spec.lot_size.0),
+            premium: 0.0,
+            funding: 1e-4,
+            forced_at: start,
+            spec,
+            index,
+            rng,
+        };
+        contract.stack(ticks);
+        contract
+    }
+
+    /// The name of one of its streams.
+    pub fn name(&self, stream: Stream) -> &str {
+        &self.names[stream as usize]
+    }
+
+    /// Last update id of its book.
+    pub const fn last_id(&self) -> i64 {
+        self.last_id
+    }
+
+    /// When its book last changed.
+    pub const fn changed_at(&self) -> Nanos {
+        self.changed_at
+    }
+
+    /// Contracts outstanding, in lots.
+    pub const fn open_interest(&self) -> i64 {
+        self.open_interest
+    }
+
+    /// Gives the opening book its update id, as if it were one change.
+    pub fn open(&mut self, ids: &mut i64) {
+        *ids += 1;
+        self.last_id = *ids;
+        self.shown_id = *ids;
+        self.ladder.clear_touched();
+    }
+
+    /// One grid step of the latent state.
+    pub fn drift(&mut self, climate: &Climate) {
+        self.latent.step(climate, &mut self.rng);
+        self.heat -= self.heat * HEAT_LOSS;
+    }
+
+    /// The order that is due, its frames, and when the next one is due.
+    pub fn order(&mut self, at: &mut Moment<'_>) {
+        let top = self.ladder.top();
+        let mid = (top.bid.0 + top.ask.0) as f64 / 2.0;
+        let reach = (mid * REACH).max(1.5);
+        let value = self.latent.value;
+        if value > top.ask.0 as f64 + reach {
+            self.sweep(at, Side::Buy);
+        } else if value < top.bid.0 as f64 + 1.0 - reach {
+            self.sweep(at, Side::Sell);
+        } else if top.ask.0 - top.bid.0 > 1 && self.rng.random_bool(0.9) {
+            self.improve(at, &top);
+        } else {
+            let lean = ((value - mid) / reach).clamp(-1.0, 1.0);
+            let tilt = 0.7 * lean + 0.4 * self.latent.pressure;
+            self.routine(at, &top, tilt / (1.0 + tilt.abs()));
+        }
+        self.show(at);
+        let top = self.ladder.top();
+        let wide = top.ask.0 - top.bid.0 > 1;
+        let wait: f64 = self.rng.sample(Exp1);
+        let rate = at.rate * at.climate.activity() * (0.6 + self.heat);
+        // Makers answer a wide spread within about a millisecond, whatever the pace of the rest.
+        let rate = if wide { rate.max(900.0) } else { rate };
+        self.next_order = at.now + Nanos(((wait / rate) * 1e9) as i64 + 1);
+    }
+
+    /// The book's changes since the last call as one diff, if there are any.
+    pub fn diff(&mut self, at: &mut Moment<'_>) {
+        if self.ladder.is_touched() {
+            let (spec, name) = (&self.spec, &self.names[Stream::Depth as usize]);
+            let (ladder, ts) = (&self.ladder, at.now);
+            let ids = (self.first_id, self.last_id, self.shown_id);
+            at.out.push(ts, self.index, Stream::Depth, name, |json| {
+                json.raw("{\"e\":\"depthUpdate\",\"E\":").millis(ts);
+                json.raw(",\"T\":").millis(self.changed_at);
+                json.raw(",\"s\":\"").raw(spec.symbol.as_str());
+                json.raw("\",\"U\":").int(ids.0).raw(",\"u\":").int(ids.1);
+                json.raw(",\"pu\":").int(ids.2).raw(",\"b\":");
+                json.levels(spec, ladder.touched(Side::Buy)).raw(",\"a\":");
+                json.levels(spec, ladder.touched(Side::Sell)).raw("}");
+            });
+            self.shown_id = self.last_id;
+            self.first_id = 0;
+            self.ladder.clear_touched();
+        }
+    }
+
+    /// Once a second: mark price, and care for the far ends of the book.
+    pub fn second(&mut self, at: &mut Moment<'_>) {
+        self.tend(at);
+        let nudge: f64 = self.rng.random_range(-1.0..1.0);
+        self.premium += 2e-5 * nudge - 0.05 * self.premium;
+        self.funding += 2e-7 * nudge + 0.001 * (1e-4 + self.premium - self.funding);
+        let index = self.latent.value * self.spec.tick_size.0 as f64;
+        let mark = Mark {
+            mark: (index * (1.0 + 0.5 * self.premium)) as i64,
+            settle: (index * (1.0 - 0.1 * self.premium)) as i64,
+            index: (index * (1.0 - 0.5 * self.premium)) as i64,
+            rate: (self.funding * 1e8) as i64,
+            next: at.now.floor_to(FUNDING_PERIOD) + FUNDING_PERIOD,
+        };
+        let name = &self.names[Stream::MarkPrice as usize];
+        at.out.push(at.now, self.index, Stream::MarkPrice, name, |json| {
+            frames::mark_price(json, &self.spec, at.now, &mark);
+        });
+    }
+
+    /// Four times a second: the forming candle, or the closed one and then a new one.
+    pub fn candle(&mut self, at: &mut Moment<'_>) {
+        let closed = at.now >= self.candle.ends();
+        if self.candle.has_trades() {
+            let name = &self.names[Stream::Kline as usize];
+            at.out.push(at.now, self.index, Stream::Kline, name, |json| {
+                self.candle.write(json, &self.spec, at.now, closed);
+            });
+        }
+        if closed {
+            self.candle = Candle::at(at.now);
+        }
+    }
+
+    /// Quotes on the way to the value are pulled or taken; quotes follow behind it.
+    fn sweep(&mut self, at: &mut Moment<'_>, taker: Side) {
+        let maker = taker.opposite();
+        let goal = self.latent.value as i64;
+        let mut taken = 0;
+        for _ in 0..64 {
+            let top = self.ladder.top();
+            let (tick, lots) = if taker == Side::Buy { top.ask } else { top.bid };
+            let reached = if taker == Side::Buy { tick > goal } else { tick < goal };
+            if reached || lots == 0 || self.ladder.len(maker) <= LEVELS.start / 2 {
+                break;
+            }
+            if self.rng.random_bool(0.4) {
+                self.take(at, taker, tick, lots);
+                taken += lots;
+            } else {
+                self.place(at, maker, tick, 0);
+            }
+        }
+        self.heat = (self.heat + SWEEP_HEAT).min(HEAT_MAX);
+        let forced = taken as f64 > 0.5 * self.touch_lots && self.rng.random_bool(0.02);
+        if forced && at.now - self.forced_at >= Nanos::from_secs(1) {
+            self.forced_at = at.now;
+            let name = &self.names[Stream::ForceOrder as usize];
+            let print = Print { tick: goal, lots: taken, taker };
+            at.out.push(at.now, self.index, Stream::ForceOrder, name, |json| {
+                frames::force_order(json, &self.spec, at.now, print);
+            });
+        }
+    }
+
+    /// Makers step into a wide spread next to the value.
+    fn improve(&mut self, at: &mut Moment<'_>, top: &Top) {
+        let value = self.latent.value as i64;
+        let bid = value.min(top.ask.0 - 1);
+        let bid = if bid > top.bid.0 {
+            let lots = self.draw(0.4 * self.touch_lots);
+            self.place(at, Side::Buy, bid, lots);
+            bid
+        } else {
+            top.bid.0
+        };
+        let ask = (value + 1).max(bid + 1);
+        if ask < top.ask.0 {
+            let lots = self.draw(0.4 * self.touch_lots);
+            self.place(at, Side::Sell, ask, lots);
+        }
+    }
+
+    /// An order that does not move quotes on purpose. `tilt` is −1 (selling) to 1 (buying).
+    fn routine(&mut self, at: &mut Moment<'_>, top: &Top, tilt: f64) {
+        let kind: f64 = self.rng.random();
+        if kind < 0.10 {
+            let buys = self.rng.random_bool(0.5 + 0.4 * tilt);
+            let taker = if buys { Side::Buy } else { Side::Sell };
+            let (tick, there) = if buys { top.ask } else { top.bid };
+            let size: f64 = self.rng.sample(Exp1);
+            let lots = ((size * size * 0.02 * self.touch_lots) as i64).clamp(1, there.max(1));
+            if there > 0 {
+                self.take(at, taker, tick, lots);
+            }
+            self.heat = (self.heat + TAKER_HEAT / at.rate).min(HEAT_MAX);
+            return;
+        }
+        let side = if self.rng.random() { Side::Buy } else { Side::Sell };
+        let best = if side == Side::Buy { top.bid.0 } else { top.ask.0 };
+        let toward = if side == Side::Buy { tilt } else { -tilt };
+        if kind < 0.72 {
+            self.resize(at, side, best, self.touch_lots * (1.0 + 0.7 * toward), 0.15);
+        } else {
+            let far: f64 = self.rng.sample(Exp1);
+            let mean = if self.rng.random_bool(0.85) { 25.0 } else { 300.0 };
+            let away = 1 + (far * mean) as i64;
+            let tick = best - side.sign() * away;
+            let target = far_lots(self.touch_lots, away) * (1.0 + 0.3 * toward);
+            self.resize(at, side, tick, target, 1.0);
+        }
+    }
+
+    /// Adds to a level or takes from it; the odds pull it toward `target` lots.
+    fn resize(&mut self, at: &mut Moment<'_>, side: Side, tick: i64, target: f64, step: f64) {
+        let lots = self.ladder.lots(side, tick);
+        let change = self.draw(step * target);
+        let grows = self.rng.random_bool((target / (target + lots as f64)).clamp(0.0, 1.0));
+        let now = if grows { lots + change } else { (lots - change).max(0) };
+        if now != lots {
+            self.place(at, side, tick, now);
+        }
+    }
+
+    /// A taker order fills `lots` at one level: its trades, their aggregate, the level's rest.
+    fn take(&mut self, at: &mut Moment<'_>, taker: Side, tick: i64, lots: i64) {
+        let maker = taker.opposite();
+        let rest = self.ladder.lots(maker, tick) - lots;
+        self.place(at, maker, tick, rest);
+        let first = self.trade_id + 1;
+        let mut left = lots;
+        let parts = self.rng.random_range(1..=3);
+        for part in 0..parts {
+            if left == 0 {
+                break;
+            }
+            let share = if part == parts - 1 { left } else { self.rng.random_range(1..=left) };
+            left -= share;
+            self.trade_id += 1;
+            let print = Print { tick, lots: share, taker };
+            self.candle.add(&self.spec, self.trade_id, print);
+            let (id, name) = (self.trade_id, &self.names[Stream::Trade as usize]);
+            at.out.push(at.now, self.index, Stream::Trade, name, |json| {
+                frames::trade(json, &self.spec, at.now, id, print);
+            });
+        }
+        self.agg_id += 1;
+        let name = &self.names[Stream::AggTrade as usize];
+        let print = Print { tick, lots, taker };
+        at.out.push(at.now, self.index, Stream::AggTrade, name, |json| {
+            let ids = (first, self.trade_id);
+            frames::agg_trade(json, &self.spec, at.now, self.agg_id, ids, print);
+        });
+        let opened: f64 = self.rng.random_range(-0.5..0.5);
+        self.open_interest += (opened * lots as f64) as i64;
+    }
+
+    /// Sets a level under a new update id.
+    fn place(&mut self, at: &mut Moment<'_>, side: Side, tick: i64, lots: i64) {
+        *at.ids += self.rng.random_range(1..40);
+        self.last_id = *at.ids;
+        if self.first_id == 0 {
+            self.first_id = *at.ids;
+        }
+        self.changed_at = at.now;
+        self.ladder.set(side, tick, lots);
+    }
+
+    /// A `bookTicker` when the best price or quantity changed.
+    fn show(&mut self, at: &mut Moment<'_>) {
+        let top = self.ladder.top();
+        if top == self.shown || self.ladder.is_empty(Side::Buy) || self.ladder.is_empty(Side::Sell)
+        {
+            return;
+        }
+        self.shown = top;
+        let (id, name) = (self.last_id, &self.names[Stream::BookTicker as usize]);
+        at.out.push(at.now, self.index, Stream::BookTicker, name, |json| {
+            frames::book_ticker(json, &self.spec, at.now, id, &top);
+        });
+    }
+
+    /// Keeps both far ends within [`LEVELS`].
+    fn tend(&mut self, at: &mut Moment<'_>) {
+        for side in [Side::Buy, Side::Sell] {
+            while self.ladder.len(side) > LEVELS.end {
+                let Some(tick) = self.ladder.farthest(side) else { break };
+                self.place(at, side, tick, 0);
+            }
+            let top = self.ladder.top();
+            let best = if side == Side::Buy { top.bid.0 } else { top.ask.0 };
+            while self.ladder.len(side) < LEVELS.start {
+                let Some(end) = self.ladder.farthest(side) else { break };
+                let tick = end - side.sign() * self.rng.random_range(1..3);
+                if tick <= 0 {
+                    break;
+                }
+                let lots = self.draw(far_lots(self.touch_lots, (best - tick).abs()));
+                self.place(at, side, tick, lots);
+            }
+        }
+    }
+
+    /// The opening book.
+    fn stack(&mut self, ticks: i64) {
+        for side in [Side::Buy, Side::Sell] {
+            let mut tick = if side == Side::Buy { ticks } else { ticks + 1 };
+            let best = tick;
+            let lots = self.draw(self.touch_lots);
+            self.ladder.set(side, tick, lots);
+            while self.ladder.len(side) < LEVELS.start && tick > 2 {
+                tick -= side.sign() * self.rng.random_range(1..3);
+                let lots = self.draw(far_lots(self.touch_lots, (best - tick).abs()));
+                self.ladder.set(side, tick, lots);
+            }
+        }
+    }
+
+    /// An exponential quantity in lots, at least 1.
+    fn draw(&mut self, mean: f64) -> i64 {
+        let size: f64 = self.rng.sample(Exp1);
+        ((size * mean) as i64).max(1)
+    }
+}
+
+/// Usual lots `away` ticks behind the best price.
+fn far_lots(touch_lots: f64, away: i64) -> f64 {
+    touch_lots * (0.03 + 0.12 / (1.0 + away as f64 / 10.0))
+}

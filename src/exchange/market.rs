@@ -1,0 +1,238 @@
+//! The synthetic market: several contracts in event time, as frames of the venue's format.
+//!
+//! One loop picks whatever is due first: the climate's grid, a contract's order, its depth diff,
+//! its second, its candle. Ties go to the earlier entry of that list, then to the earlier contract,
+//! so a seed fixes every byte.
+
+use super::climate::{Climate, GRID_NANOS};
+use super::contract::{Contract, Moment};
+use super::frames::{FrameQueue, Json};
+use super::spec::SymbolSpec;
+use crate::base::Nanos;
+use crate::base::settings::InstrumentSettings;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// Frames per second over all contracts where nothing else is asked for.
+pub const FRAMES_PER_SECOND: f64 = 1_500.0;
+/// Frames one order becomes on average; ties the wanted frame rate to the order rate.
+const FRAMES_PER_ORDER: f64 = 1.35;
+/// Frames a second a contract sends on timers: diffs, mark price, candles.
+const TIMED_FRAMES: f64 = 15.0;
+const DIFF_EVERY: Nanos = Nanos::from_millis(100);
+const SECOND: Nanos = Nanos::from_secs(1);
+const CANDLE_EVERY: Nanos = Nanos::from_millis(250);
+/// Update ids start here, the order of magnitude of recorded ones.
+const FIRST_ID: i64 = 5_123_000_000_000;
+/// Levels of a side in a full snapshot.
+pub const SNAPSHOT_LEVELS: usize = 1_000;
+
+/// A seeded market of several contracts. Same seed, contracts and start: same frames, byte for
+/// byte.
+#[derive(Clone, Debug)]
+pub struct SyntheticMarket {
+    climate: Climate,
+    contracts: Vec<Contract>,
+    queue: FrameQueue,
+    ids: i64,
+    now: Nanos,
+    rate: f64,
+    next_grid: Nanos,
+    next_diff: Vec<Nanos>,
+    next_second: Nanos,
+    next_candle: Nanos,
+}
+
+/// One frame. Borrowed until the next [`SyntheticMarket::step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarketFrame<'a> {
+    /// Event time; never runs backward.
+    pub ts: Nanos,
+    /// Stream name, such as `btcusdt@bookTicker`.
+    pub stream: &'a str,
+    /// The combined form: `{"stream":…,"data":…}`.
+    pub frame: &'a [u8],
+    /// The payload alone.
+    pub data: &'a [u8],
+}
+
+#[derive(Clone, Copy)]
+enum Due {
+    Grid,
+    Order(usize),
+    Diff(usize),
+    Second,
+    Candle,
+}
+
+impl SyntheticMarket {
+    /// A market that opens at `start`, at the default rate.
+    pub fn new(seed: u64, specs: &[SymbolSpec], start: Nanos) -> Self {
+        Self::with_rate(seed, specs, start, FRAMES_PER_SECOND)
+    }
+
+    /// A market of about `frames_per_second` over all contracts on average; busy regimes run at
+    /// more than twice that, calm ones below.
+    pub fn with_rate(
+        seed: u64,
+        specs: &[SymbolSpec],
+        start: Nanos,
+        frames_per_second: f64,
+    ) -> Self {
+        let stream = |number: u64| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(number);
+            rng
+        };
+        let mut ids = FIRST_ID;
+        let mut contracts: Vec<Contract> = specs
+            .iter()
+            .enumerate()
+            .map(|(i, spec)| Contract::new(*spec, i, stream(1 + i as u64), start))
+            .collect();
+        contracts.iter_mut().for_each(|contract| contract.open(&mut ids));
+        let share = frames_per_second / specs.len().max(1) as f64;
+        // Diffs of different contracts do not leave at the same instant.
+        let stagger = DIFF_EVERY.0 / specs.len().max(1) as i64;
+        Self {
+            climate: Climate::new(stream(0)),
+            queue: FrameQueue::default(),
+            ids,
+            now: start,
+            rate: ((share - TIMED_FRAMES) / FRAMES_PER_ORDER).max(1.0),
+            next_grid: start + Nanos(GRID_NANOS),
+            next_diff: (0..specs.len() as i64).map(|i| start + Nanos(1 + i * stagger)).collect(),
+            next_second: start.floor_to(SECOND) + SECOND,
+            next_candle: start.floor_to(CANDLE_EVERY) + CANDLE_EVERY,
+            contracts,
+        }
+    }
+
+    /// The next frame.
+    pub fn step(&mut self) -> MarketFrame<'_> {
+        self.peek();
+        let entry = self.queue.pop().expect("peek leaves a frame in the queue");
+        MarketFrame {
+            ts: entry.ts,
+            stream: self.contracts[entry.contract].name(entry.stream),
+            frame: self.queue.frame(&entry),
+            data: self.queue.data(&entry),
+        }
+    }
+
+    /// Event time of the frame that [`SyntheticMarket::step`] gives next. The market may have moved
+    /// on to that time.
+    pub fn peek(&mut self) -> Nanos {
+        loop {
+            if let Some(entry) = self.queue.peek() {
+                return entry.ts;
+            }
+            self.queue.clear();
+            self.advance();
+        }
+    }
+
+    /// Event time of the last thing that happened.
+    pub const fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The contracts' facts, in order.
+    pub fn specs(&self) -> impl Iterator<Item = &SymbolSpec> {
+        self.contracts.iter().map(|contract| &contract.spec)
+    }
+
+    /// The contracts' facts as trading settings, in order.
+    pub fn instruments(&self) -> Vec<InstrumentSettings> {
+        self.specs().map(SymbolSpec::instrument).collect()
+    }
+
+    /// A contract by its upper-case symbol.
+    pub fn contract(&self, symbol: &str) -> Option<&Contract> {
+        self.contracts.iter().find(|contract| contract.spec.symbol.as_str() == symbol)
+    }
+
+    /// Appends the REST depth body of 1 000 levels a side; false for an unknown symbol.
+    pub fn snapshot(&self, symbol: &str, out: &mut Vec<u8>) -> bool {
+        self.snapshot_of(symbol, SNAPSHOT_LEVELS, out)
+    }
+
+    /// Appends the REST depth body of up to `levels` levels a side; false for an unknown symbol.
+    pub fn snapshot_of(&self, symbol: &str, levels: usize, out: &mut Vec<u8>) -> bool {
+        let Some(contract) = self.contract(symbol) else { return false };
+        let (spec, ladder) = (&contract.spec, &contract.ladder);
+        let mut json = Json::new(out);
+        json.raw("{\"lastUpdateId\":").int(contract.last_id());
+        json.raw(",\"E\":").millis(self.now).raw(",\"T\":").millis(contract.changed_at());
+        json.raw(",\"bids\":").levels(spec, ladder.bids().take(levels));
+        json.raw(",\"asks\":").levels(spec, ladder.asks().take(levels)).raw("}");
+        true
+    }
+
+    /// Appends the REST open-interest body; false for an unknown symbol.
+    pub fn open_interest(&self, symbol: &str, out: &mut Vec<u8>) -> bool {
+        let Some(contract) = self.contract(symbol) else { return false };
+        let spec = &contract.spec;
+        let mut json = Json::new(out);
+        json.raw("{\"openInterest\":").qty(spec, contract.open_interest());
+        json.raw(",\"symbol\":\"").raw(symbol).raw("\",\"time\":").millis(self.now).raw("}");
+        true
+    }
+
+    /// Lets the next due thing happen; it may make any number of frames.
+    fn advance(&mut self) {
+        let (when, due) = self.next_due();
+        self.now = when;
+        match due {
+            Due::Grid => {
+                self.climate.step();
+                for contract in &mut self.contracts {
+                    contract.drift(&self.climate);
+                }
+                self.next_grid = when + Nanos(GRID_NANOS);
+            }
+            Due::Order(i) => self.with(i, Contract::order),
+            Due::Diff(i) => {
+                self.with(i, Contract::diff);
+                self.next_diff[i] = when + DIFF_EVERY;
+            }
+            Due::Second => {
+                (0..self.contracts.len()).for_each(|i| self.with(i, Contract::second));
+                self.next_second = when + SECOND;
+            }
+            Due::Candle => {
+                (0..self.contracts.len()).for_each(|i| self.with(i, Contract::candle));
+                self.next_candle = when + CANDLE_EVERY;
+            }
+        }
+    }
+
+    fn next_due(&self) -> (Nanos, Due) {
+        let mut first = (self.next_grid, Due::Grid);
+        let mut offer = |when: Nanos, due: Due| {
+            if when < first.0 {
+                first = (when, due);
+            }
+        };
+        for (i, contract) in self.contracts.iter().enumerate() {
+            offer(contract.next_order, Due::Order(i));
+        }
+        for (i, when) in self.next_diff.iter().enumerate() {
+            offer(*when, Due::Diff(i));
+        }
+        offer(self.next_second, Due::Second);
+        offer(self.next_candle, Due::Candle);
+        first
+    }
+
+    fn with(&mut self, index: usize, act: impl Fn(&mut Contract, &mut Moment<'_>)) {
+        let mut moment = Moment {
+            now: self.now,
+            ids: &mut self.ids,
+            climate: &self.climate,
+            out: &mut self.queue,
+            rate: self.rate,
+        };
+        act(&mut self.contracts[index], &mut moment);
+    }
+}

@@ -1,0 +1,98 @@
+//! Our live orders: in flight, working, of unknown outcome, or ended with fills still to come.
+//!
+//! ```text
+//!   InFlight ──accepted──► Working ──┬─ cancelled, expired ──► gone, or Settling until the fills
+//!      │  │                   │      │                         that the venue counted have come
+//!      │  └──outcome unknown──┴──► Unknown
+//!      └──rejected──► gone        (any) ──all filled──► gone
+//! ```
+
+use crate::base::limits::OPEN_ORDERS_MAX;
+use crate::base::{ClientOrderId, InstrumentId, Nanos, Purpose, Px, Qty, Side};
+
+/// Where a live order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Approved; nothing heard yet.
+    InFlight,
+    /// Acknowledged.
+    Working,
+    /// The outcome is not known: open, filled or never arrived.
+    Unknown,
+    /// Ended, but the venue counted more filled than we have seen.
+    Settling,
+}
+
+/// A live order as the ledger counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOrder {
+    /// Our id.
+    pub id: ClientOrderId,
+    /// Whose order.
+    pub instrument: InstrumentId,
+    /// Side.
+    pub side: Side,
+    /// Why it exists.
+    pub purpose: Purpose,
+    /// Limit price, 0 for a market order.
+    pub px: Px,
+    /// Quantity, as last told by the venue.
+    pub qty: Qty,
+    /// Booked fills.
+    pub filled: Qty,
+    /// Most that the venue said was filled.
+    pub reported: Qty,
+    /// Stage.
+    pub stage: Stage,
+    /// A cancel is on its way.
+    pub cancel_pending: bool,
+    /// Event time of the approval.
+    pub sent_at: Nanos,
+}
+
+impl OpenOrder {
+    /// What may still be filled, worst case.
+    pub fn leaves(&self) -> Qty {
+        let end = if self.stage == Stage::Settling { self.reported } else { self.qty };
+        Qty((end.0.saturating_sub(self.filled.0)).max(0))
+    }
+}
+
+/// A bounded table of [`OpenOrder`]s; its order carries no meaning.
+#[derive(Clone, Debug)]
+pub(super) struct OpenOrders {
+    orders: Vec<OpenOrder>,
+}
+
+impl OpenOrders {
+    pub(super) fn new() -> Self {
+        Self { orders: Vec::with_capacity(OPEN_ORDERS_MAX) }
+    }
+
+    pub(super) fn as_slice(&self) -> &[OpenOrder] {
+        &self.orders
+    }
+
+    /// False when the table is full or knows the id.
+    pub(super) fn insert(&mut self, order: OpenOrder) -> bool {
+        let free = self.orders.len() < OPEN_ORDERS_MAX && self.find(order.id).is_none();
+        if free {
+            self.orders.push(order);
+        }
+        free
+    }
+
+    pub(super) fn find(&self, id: ClientOrderId) -> Option<usize> {
+        self.orders.iter().position(|order| order.id == id)
+    }
+
+    pub(super) fn at_mut(&mut self, index: usize) -> Option<&mut OpenOrder> {
+        self.orders.get_mut(index)
+    }
+
+    pub(super) fn remove(&mut self, index: usize) {
+        if index < self.orders.len() {
+            self.orders.swap_remove(index);
+        }
+    }
+}

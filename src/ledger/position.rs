@@ -1,0 +1,173 @@
+//! One instrument's position in exact integers.
+//!
+//! ```text
+//!   cost      what was paid to hold the position: long above zero, short below
+//!   value     qty × valuation price, rounded toward zero to 1e-8
+//!   realised + unrealised = value − Σ (signed fill values)          always, to the unit
+//! ```
+//! A fill's value is rounded once, to 1e-8, when it is booked. A reduction takes the cost's share
+//! `cost × closed / held` (rounded toward zero); what rounding leaves stays in the cost, so nothing
+//! is lost or made, however many parts a position is closed in.
+
+use crate::base::units::{SCALE, notional};
+use crate::base::{Money, Nanos, Px, Qty, Side};
+
+/// See the head of this file. Written by the ledger alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Signed quantity.
+    pub qty: Qty,
+    /// Signed cost of the open quantity.
+    pub cost: Money,
+    /// Closed profit, before fees and funding.
+    pub realised: Money,
+    /// Fees paid; below zero is a net rebate.
+    pub fees: Money,
+    /// Funding received; below zero is paid.
+    pub funding: Money,
+    /// `value − cost` at [`Position::value_px`].
+    pub unrealised: Money,
+    /// When the position was opened or last changed its sign; 0 while flat.
+    pub opened_at: Nanos,
+    /// Best bid, 0 before the first.
+    pub bid: Px,
+    /// Best ask, 0 before the first.
+    pub ask: Px,
+    /// When the touch was last told.
+    pub touched_at: Nanos,
+    /// The venue's mark price, 0 before the first.
+    pub mark_px: Px,
+    /// When the mark price was last told.
+    pub marked_at: Nanos,
+    /// What the position is valued at: mark price, else mid, else the last fill.
+    pub value_px: Px,
+    /// Still to fill of our live buy orders, worst case.
+    pub buy_leaves: Qty,
+    /// Still to fill of our live sell orders, worst case.
+    pub sell_leaves: Qty,
+    /// Live orders.
+    pub open_orders: u16,
+    /// Orders of unknown outcome among them.
+    pub unknown_orders: u16,
+    /// Worst-case value, see [`Position::worst_qty`].
+    pub exposure: Money,
+    /// Result since the position was opened, after fees and funding.
+    trip: Money,
+}
+
+/// What a fill did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Booked {
+    /// Profit closed by this fill, before its fee.
+    pub realised: Money,
+    /// Net result of the round trip that this fill ended: realised − fees + funding.
+    pub closed: Option<Money>,
+}
+
+impl Position {
+    /// Average entry price, rounded toward zero; zero while flat.
+    pub fn average_px(&self) -> Px {
+        if self.qty == Qty::ZERO {
+            return Px::ZERO;
+        }
+        let px = i128::from(self.cost.0) * i128::from(SCALE) / i128::from(self.qty.0);
+        Px(i64::try_from(px).unwrap_or(i64::MAX))
+    }
+
+    /// True when both sides of the touch are known and not crossed.
+    pub fn has_touch(&self) -> bool {
+        self.bid.is_positive() && self.bid < self.ask
+    }
+
+    /// Middle of the touch, rounded down; zero without a touch.
+    pub fn mid(&self) -> Px {
+        if self.has_touch() { Px(self.bid.0 + (self.ask.0 - self.bid.0) / 2) } else { Px::ZERO }
+    }
+
+    /// Largest magnitude the position can reach if any of our live orders, and `buy` and `sell`
+    /// more, fill (RC-05). An order of unknown outcome counts as open and as filled, whichever is
+    /// worse: its whole leaves are in the sum of its own side and never offset the other side.
+    pub fn worst_qty(&self, buy: Qty, sell: Qty) -> i128 {
+        let held = i128::from(self.qty.0);
+        let long = held + i128::from(self.buy_leaves.0) + i128::from(buy.0);
+        let short = held - i128::from(self.sell_leaves.0) - i128::from(sell.0);
+        long.abs().max(short.abs())
+    }
+
+    /// Books a fill. `None` leaves the position as it was: the numbers left the fixed-point range.
+    pub(super) fn fill(
+        &mut self,
+        side: Side,
+        qty: Qty,
+        px: Px,
+        fee: Money,
+        now: Nanos,
+    ) -> Option<Booked> {
+        let sign = side.sign();
+        let held = self.qty.0;
+        let value = notional(qty, px)?;
+        let closing = if held.signum() == -sign { qty.0.min(held.checked_abs()?) } else { 0 };
+        let mut next = *self;
+        let mut closed_value = Money::ZERO;
+        let mut realised = Money::ZERO;
+        if closing > 0 {
+            closed_value = notional(Qty(closing), px)?;
+            let share = i128::from(self.cost.0) * i128::from(closing) / i128::from(held.abs());
+            let share = i64::try_from(share).ok()?;
+            realised = Money((-sign * closed_value.0).checked_sub(share)?);
+            next.cost = Money(self.cost.0.checked_sub(share)?);
+        }
+        next.qty = Qty(held.checked_add(sign * qty.0)?);
+        next.cost = Money(next.cost.0.checked_add(sign * (value.0 - closed_value.0))?);
+        next.realised = next.realised.checked_add(realised)?;
+        next.fees = next.fees.checked_add(fee)?;
+        next.trip = Money(next.trip.0.checked_add(realised.0)?.checked_sub(fee.0)?);
+        let ended = closing > 0 && (next.qty == Qty::ZERO || closing < qty.0);
+        let closed = ended.then_some(next.trip);
+        if ended {
+            next.trip = Money::ZERO;
+        }
+        if next.qty == Qty::ZERO {
+            next.opened_at = Nanos::ZERO;
+        } else if held == 0 || ended {
+            next.opened_at = now;
+        }
+        if next.value_px == Px::ZERO {
+            next.value_px = px;
+        }
+        next.revalue()?;
+        *self = next;
+        Some(Booked { realised, closed })
+    }
+
+    /// Books a funding payment; `None` beyond the range.
+    pub(super) fn pay_funding(&mut self, amount: Money) -> Option<()> {
+        let funding = self.funding.checked_add(amount)?;
+        let trip = self.trip.checked_add(amount)?;
+        self.funding = funding;
+        if self.qty != Qty::ZERO {
+            self.trip = trip;
+        }
+        Some(())
+    }
+
+    /// Brings the valuation price, the unrealised profit and the exposure up to date; `None` beyond
+    /// the range.
+    pub(super) fn revalue(&mut self) -> Option<()> {
+        if self.mark_px.is_positive() {
+            self.value_px = self.mark_px;
+        } else if self.has_touch() {
+            self.value_px = self.mid();
+        }
+        if self.qty == Qty::ZERO && self.open_orders == 0 {
+            // Flat, the usual case: a closed position has no cost left.
+            (self.unrealised, self.exposure) = (Money::ZERO, Money::ZERO);
+            return Some(());
+        }
+        let value = notional(self.qty, self.value_px)?;
+        self.unrealised = Money(value.0.checked_sub(self.cost.0)?);
+        let worst = Qty(i64::try_from(self.worst_qty(Qty::ZERO, Qty::ZERO)).ok()?);
+        self.exposure = notional(worst, self.value_px)?;
+        Some(())
+    }
+}

@@ -1,0 +1,170 @@
+//! The Prometheus text exposition (format 0.0.4) of a snapshot. Names begin with `peregrine_`,
+//! units are base units, counters end in `_total`. Positions are not among the metrics: whoever may
+//! scrape need not know them.
+
+use super::hop::Hop;
+use super::snapshot::Snapshot;
+use crate::base::counters::Counter;
+use std::fmt::{Display, Write};
+
+/// Content type to serve the text with.
+pub const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The trading states, one series each.
+const TRADING_STATES: [&str; 5] = ["reconciling", "active", "reducing", "halted", "killed"];
+
+/// The whole text.
+pub fn render(snapshot: &Snapshot) -> String {
+    let mut text = Exposition::default();
+    session(&mut text, snapshot);
+    counters(&mut text, snapshot);
+    hops(&mut text, snapshot);
+    machine(&mut text, snapshot);
+    money(&mut text, snapshot);
+    text.text
+}
+
+fn session(out: &mut Exposition, snapshot: &Snapshot) {
+    let session = &snapshot.session;
+    out.family("peregrine_build_info", "gauge", "Always 1; version and mode are labels.");
+    out.sample("", &[("version", session.version), ("mode", session.mode)], 1);
+    out.gauge("peregrine_uptime_seconds", "Seconds since start.", session.uptime_seconds);
+    out.gauge("peregrine_ready", "1 when ready to trade.", u8::from(snapshot.is_ready()));
+    out.gauge("peregrine_healthy", "1 while every heart beats.", u8::from(snapshot.is_healthy()));
+    out.family("peregrine_not_ready", "gauge", "1 for each thing that stands against trading.");
+    for reason in &snapshot.not_ready {
+        out.sample("", &[("reason", reason.name())], 1);
+    }
+    out.family("peregrine_trading_state", "gauge", "1 for the trading state in force, else 0.");
+    for state in TRADING_STATES {
+        out.sample("", &[("state", state)], u8::from(snapshot.trading_state == state));
+    }
+}
+
+fn counters(out: &mut Exposition, snapshot: &Snapshot) {
+    for &counter in Counter::ALL {
+        let name = format!("peregrine_{}_total", counter.name());
+        let help = format!("Count of {} since start.", counter.name().replace('_', " "));
+        out.family(&name, "counter", &help);
+        out.sample("", &[], snapshot.counters.get(counter));
+    }
+}
+
+fn hops(out: &mut Exposition, snapshot: &Snapshot) {
+    out.family("peregrine_hop_seconds", "summary", "Latency of each hop since start.");
+    for hop in Hop::ALL {
+        let view = snapshot.latency.hop(hop);
+        let name = ("hop", hop.name());
+        // A hop that was never passed has no quantiles: a zero would read as "instant".
+        if view.count > 0 {
+            let ranks = [("0.5", view.p50), ("0.99", view.p99), ("0.999", view.p999)];
+            for (rank, ns) in ranks.into_iter().chain([("0.9999", view.p9999)]) {
+                out.sample("", &[name, ("quantile", rank)], seconds(ns));
+            }
+        }
+        out.sample("_sum", &[name], seconds(view.sum_ns));
+        out.sample("_count", &[name], view.count);
+    }
+    out.family("peregrine_hop_max_seconds", "gauge", "Longest passage of each hop since start.");
+    for hop in Hop::ALL.into_iter().filter(|&hop| snapshot.latency.hop(hop).count > 0) {
+        out.sample("", &[("hop", hop.name())], seconds(snapshot.latency.hop(hop).max));
+    }
+}
+
+fn machine(out: &mut Exposition, snapshot: &Snapshot) {
+    out.family("peregrine_ring_occupied_events", "gauge", "Events waiting in each ring.");
+    for ring in &snapshot.rings {
+        out.sample("", &[("ring", ring.name)], ring.occupied);
+    }
+    out.family("peregrine_ring_capacity_events", "gauge", "Events each ring holds.");
+    for ring in &snapshot.rings {
+        out.sample("", &[("ring", ring.name)], ring.capacity);
+    }
+    out.family("peregrine_thread_beating", "gauge", "1 while the thread's loop turns.");
+    for thread in &snapshot.threads {
+        out.sample("", &[("thread", thread.name)], u8::from(thread.beating));
+    }
+    out.family("peregrine_thread_silent_seconds", "gauge", "Seconds since the last turn seen.");
+    for thread in &snapshot.threads {
+        out.sample("", &[("thread", thread.name)], thread.silent_seconds);
+    }
+    out.family("peregrine_thread_turns_total", "counter", "Turns of the thread's loop.");
+    for thread in &snapshot.threads {
+        out.sample("", &[("thread", thread.name)], thread.turns);
+    }
+    let used = snapshot.resources;
+    out.gauge("peregrine_resident_memory_bytes", "Resident memory.", used.resident_bytes);
+    out.gauge("peregrine_open_files", "Open file descriptors.", used.open_files);
+    out.gauge("peregrine_disk_free_bytes", "Free where the journal lives.", used.disk_free_bytes);
+    out.family("peregrine_cpu_seconds_total", "counter", "Processor time used.");
+    out.sample("", &[], used.cpu_seconds);
+}
+
+fn money(out: &mut Exposition, snapshot: &Snapshot) {
+    let account = &snapshot.account;
+    out.gauge("peregrine_equity_quote", "Equity in quote currency.", account.equity);
+    out.gauge("peregrine_pnl_quote", "Net profit since session start.", account.pnl_quote);
+    out.gauge("peregrine_drawdown_ratio", "Fall from the equity peak.", account.drawdown_ratio);
+    out.family("peregrine_book_valid", "gauge", "1 while the book may be priced from.");
+    for market in &snapshot.markets {
+        out.sample("", &[("symbol", &market.symbol)], u8::from(market.book_valid));
+    }
+    out.family("peregrine_market_age_seconds", "gauge", "Age of the newest market event.");
+    for market in &snapshot.markets {
+        out.sample("", &[("symbol", &market.symbol)], market.age_seconds);
+    }
+    out.family("peregrine_limit_tripped", "gauge", "1 while the limit stops trading.");
+    for limit in &snapshot.risk {
+        out.sample("", &[("limit", limit.name)], u8::from(limit.tripped));
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// Text under construction. A family's samples follow its head directly, as the format demands; a
+/// family without samples leaves no trace.
+#[derive(Default)]
+struct Exposition {
+    text: String,
+    name: String,
+    head: String,
+}
+
+impl Exposition {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        name.clone_into(&mut self.name);
+        self.head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(&std::mem::take(&mut self.head));
+        let _ = write!(self.text, "{}{suffix}", self.name);
+        for (i, (label, content)) in labels.iter().enumerate() {
+            let opening = if i == 0 { '{' } else { ',' };
+            let _ = write!(self.text, "{opening}{label}=\"{}\"", Escaped(content));
+        }
+        let closing = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.text, "{closing} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "gauge", help);
+        self.sample("", &[], value);
+    }
+}
+
+/// A label's content with backslash, quote and line feed escaped.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\\' => f.write_str("\\\\"),
+            '"' => f.write_str("\\\""),
+            '\n' => f.write_str("\\n"),
+            _ => f.write_char(c),
+        })
+    }
+}

@@ -1,0 +1,227 @@
+use crate::observe::latency::{HOP_NS_MAX, HopTotals, readable_ns};
+use crate::observe::{CycleClock, Hop, HopCollector, LatencyView};
+use proptest::prelude::*;
+
+/// The value at a rank, the slow way: sort and count.
+fn at_rank(values: &[u64], quantile: f64) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let rank = (quantile * sorted.len() as f64).ceil() as usize;
+    sorted[rank.max(1) - 1]
+}
+
+/// Two significant digits: a percentile is at most one hundredth above the value it stands for.
+fn close(measured: u64, exact: u64) -> bool {
+    measured >= exact && measured as f64 <= exact as f64 * 1.01 + 1.0
+}
+
+#[test]
+fn what_a_thread_records_arrives_at_the_observer() {
+    let mut collector = HopCollector::new();
+    let mut recorder = collector.recorder();
+    for ns in 1..=1_000 {
+        recorder.record(Hop::Inference, ns);
+    }
+    recorder.record(Hop::Wire, 5_000_000);
+    assert!(recorder.publish());
+    collector.collect();
+    let view = collector.since_start();
+    let inference = view.hop(Hop::Inference);
+    assert_eq!((inference.count, inference.max, inference.sum_ns), (1_000, 1_000, 500_500));
+    assert!(close(inference.p50, 500) && close(inference.p99, 990) && close(inference.p999, 999));
+    assert_eq!(view.hop(Hop::Wire).count, 1);
+    assert_eq!(view.hop(Hop::Risk).count, 0);
+}
+
+#[test]
+fn nothing_is_lost_while_the_observer_sleeps() {
+    let mut collector = HopCollector::new();
+    let mut recorder = collector.recorder();
+    for ns in 0..100_000 {
+        recorder.record(Hop::Risk, ns);
+        recorder.publish();
+    }
+    // Only one set could be handed over; the rest waits in the recorder.
+    collector.collect();
+    let early = collector.since_start().hop(Hop::Risk).count;
+    assert!(early < 100_000);
+    assert!(recorder.publish(), "the set came back clean");
+    collector.collect();
+    assert_eq!(collector.since_start().hop(Hop::Risk).count, 100_000);
+}
+
+#[test]
+fn a_busy_thread_publishes_without_an_idle_turn() {
+    let mut collector = HopCollector::new();
+    let mut recorder = collector.recorder();
+    for _ in 0..10_000 {
+        recorder.record(Hop::Features, 7);
+    }
+    collector.collect();
+    assert!(collector.since_start().hop(Hop::Features).count > 0);
+}
+
+#[test]
+fn the_last_records_of_a_thread_that_ends_arrive() {
+    let mut collector = HopCollector::new();
+    let mut recorder = collector.recorder();
+    recorder.record(Hop::Policy, 3);
+    assert!(recorder.publish());
+    recorder.record(Hop::Policy, 4);
+    drop(recorder);
+    collector.collect();
+    assert_eq!(collector.since_start().hop(Hop::Policy).count, 2);
+}
+
+#[test]
+fn a_recorder_outlives_its_observer() {
+    let mut collector = HopCollector::new();
+    let mut recorder = collector.recorder();
+    drop(collector);
+    for _ in 0..20_000 {
+        recorder.record(Hop::Policy, 3);
+        recorder.publish();
+    }
+}
+
+#[test]
+fn recorders_of_four_threads_add_up() {
+    let mut collector = HopCollector::new();
+    let recorders: Vec<_> = (0..4).map(|_| collector.recorder()).collect();
+    std::thread::scope(|scope| {
+        for mut recorder in recorders {
+            scope.spawn(move || {
+                for ns in 1..=50_000 {
+                    recorder.record(Hop::TickToOrder, ns);
+                }
+            });
+        }
+    });
+    collector.collect();
+    let hop = collector.since_start().hop(Hop::TickToOrder);
+    assert_eq!((hop.count, hop.sum_ns), (200_000, 4 * 50_000 * 50_001 / 2));
+}
+
+#[test]
+fn an_interval_begins_where_the_last_one_ended() {
+    let mut collector = HopCollector::new();
+    let mut recorder = collector.recorder();
+    let mut one_interval = |ns| {
+        recorder.record(Hop::Risk, ns);
+        recorder.publish();
+        collector.collect();
+        collector.take_interval().view().hop(Hop::Risk)
+    };
+    assert_eq!(one_interval(10).max, 10);
+    let second = one_interval(4);
+    assert_eq!((second.max, second.count), (4, 1));
+    assert_eq!(collector.since_start().hop(Hop::Risk).count, 2);
+}
+
+#[test]
+fn no_length_of_time_is_too_odd_to_record() {
+    let mut collector = HopCollector::new();
+    let mut recorder = collector.recorder();
+    for ns in [0, 1, HOP_NS_MAX, HOP_NS_MAX + 1, u64::MAX, u64::MAX] {
+        recorder.record(Hop::Wire, ns);
+    }
+    recorder.publish();
+    collector.collect();
+    let hop = collector.since_start().hop(Hop::Wire);
+    assert_eq!((hop.count, hop.max, hop.sum_ns), (6, u64::MAX, u64::MAX));
+    assert!(hop.p50 >= 1 && hop.p50 <= hop.p999 && hop.p999 <= hop.max);
+}
+
+proptest! {
+    #[test]
+    fn percentiles_agree_with_sorting_and_counting(
+        values in prop::collection::vec(1_u64..HOP_NS_MAX, 1..400),
+    ) {
+        let mut collector = HopCollector::new();
+        let mut recorder = collector.recorder();
+        for (i, &ns) in values.iter().enumerate() {
+            recorder.record(Hop::Inference, ns);
+            if i % 7 == 0 {
+                recorder.publish();
+                collector.collect();
+            }
+        }
+        drop(recorder);
+        collector.collect();
+        let hop = collector.since_start().hop(Hop::Inference);
+        prop_assert_eq!(hop.count as usize, values.len());
+        prop_assert_eq!(hop.max, *values.iter().max().unwrap());
+        prop_assert_eq!(hop.sum_ns, values.iter().sum::<u64>());
+        for (measured, quantile) in
+            [(hop.p50, 0.5), (hop.p99, 0.99), (hop.p999, 0.999), (hop.p9999, 0.9999)]
+        {
+            let exact = at_rank(&values, quantile);
+            prop_assert!(close(measured, exact), "p{}: {} for {}", quantile, measured, exact);
+        }
+    }
+}
+
+#[test]
+fn json_and_table_name_the_hops_that_were_passed_and_no_others() {
+    let mut totals = HopTotals::new();
+    totals.record_n(Hop::TickToOrder, 1_500, 10);
+    totals.record_n(Hop::ReceiveDecode, 12_345_678, 1);
+    let view = totals.view();
+    let json = serde_json::to_value(view).unwrap();
+    let expected = serde_json::json!({
+        "receive_decode": {
+            "p50": 12_345_678, "p99": 12_345_678, "p999": 12_345_678, "max": 12_345_678, "count": 1
+        },
+        "tick_to_order": {"p50": 1_500, "p99": 1_500, "p999": 1_500, "max": 1_500, "count": 10},
+    });
+    assert_eq!(json, expected);
+
+    let table = view.table();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert!(lines[1].starts_with("receive_decode ") && lines[1].ends_with(" 12.3 ms"), "{table}");
+    assert!(lines[2].starts_with("tick_to_order ") && lines[2].ends_with(" 1500 ns"), "{table}");
+    let widths: Vec<usize> = lines.iter().map(|line| line.chars().count()).collect();
+    assert!(widths.iter().all(|&width| width == widths[0]), "{table}");
+    assert!(LatencyView::default().is_empty() && !view.is_empty());
+}
+
+#[test]
+fn lengths_of_time_are_readable_at_every_size() {
+    let cases = [
+        (0, "0 ns"),
+        (9_999, "9999 ns"),
+        (10_000, "10.0 µs"),
+        (10_000_000, "10.0 ms"),
+        (10_000_000_000, "10.0 s"),
+    ];
+    for (ns, text) in cases {
+        assert_eq!(readable_ns(ns), text);
+    }
+}
+
+#[test]
+fn hop_names_are_those_of_the_contract() {
+    let contract = "receive_decode|feed_inference|features|inference|inference_risk|policy|risk|\
+                    risk_execution|encode_send|tick_to_order|wire";
+    let names: Vec<&str> = Hop::ALL.iter().map(|hop| hop.name()).collect();
+    assert_eq!(names.join("|"), contract);
+    for hop in Hop::ALL {
+        assert_eq!(Hop::from_name(hop.name()), Some(hop));
+    }
+    assert_eq!(Hop::from_name("decode"), None);
+}
+
+#[test]
+fn the_cycle_clock_agrees_with_the_system_clock() {
+    let clock = CycleClock::calibrate();
+    let (start, before) = (clock.stamp(), std::time::Instant::now());
+    // Long enough that reading two clocks one after the other does not matter.
+    while before.elapsed().as_millis() < 50 {
+        std::hint::spin_loop();
+    }
+    let (end, after) = (clock.stamp(), before.elapsed());
+    let ratio = clock.nanos_between(start, end) as f64 / after.as_nanos() as f64;
+    assert!((0.9..1.1).contains(&ratio), "cycle clock runs at {ratio} of the system clock");
+    assert_eq!(clock.nanos_between(end, start), 0, "backwards is no time at all");
+}

@@ -1,0 +1,7 @@
+//! The room's tests, by file.
+
+mod hlog;
+mod latency;
+mod metrics;
+mod snapshot;
+mod summary;

@@ -1,0 +1,355 @@
+//! The gate: the one place where an intent becomes an approved order.
+
+use super::checks::{self, Check, Question, Trip};
+use super::limits::{Breakers, Limits};
+use super::state::{Actor, Trading, TradingState};
+use super::throttle::{Duplicates, Throttle};
+use crate::base::event::{Denied, Order, flags, side_flag};
+use crate::base::settings::{InstrumentSettings, Mode, RiskSettings};
+use crate::base::{
+    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Reason, TimeInForce,
+};
+use crate::ledger::Ledger;
+use crate::policy::{Intent, Wanted};
+
+/// Nanoseconds in a UTC day.
+const DAY: i64 = 86_400 * 1_000_000_000;
+
+/// An order or cancel that passed the gate. Only the gate makes one, and it cannot be copied: one
+/// approval is one send.
+#[derive(Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Approved(Event);
+
+impl Approved {
+    /// The `OrderApproved` or `CancelApproved` record.
+    pub fn event(&self) -> &Event {
+        &self.0
+    }
+}
+
+/// What the gate says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be sent; the ledger counts it already.
+    Approved(Approved),
+    /// It may not; the `Denied` record says why.
+    Denied(Event),
+}
+
+/// Who the session is: what goes into every order id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateSession {
+    /// Order-id epoch of this start, below 2^20.
+    pub epoch: u32,
+    /// Strategy number, below 64.
+    pub strategy: u8,
+    /// Model number, below 64.
+    pub model: u8,
+    /// Paper may do without a venue's mark price; testnet and live may not.
+    pub mode: Mode,
+}
+
+/// A session that cannot issue order ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GateError {
+    /// The epoch does not fit an order id.
+    #[error("order-id epoch {0} is not below 2^20")]
+    Epoch(u32),
+    /// The strategy or model number does not fit an order id.
+    #[error("strategy {strategy} or model {model} is not below 64")]
+    Number {
+        /// Strategy number.
+        strategy: u8,
+        /// Model number.
+        model: u8,
+    },
+}
+
+/// How often a check was made and how often it tripped (RC-43: a control that is never evaluated is
+/// dead).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckCount {
+    /// Times made.
+    pub evaluated: u64,
+    /// Times not passed.
+    pub tripped: u64,
+}
+
+/// See the head of this file. Owned by the risk stage.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    limits: Option<Limits>,
+    breakers: Breakers,
+    instruments: Vec<InstrumentSettings>,
+    allowed: Vec<bool>,
+    session: GateSession,
+    trading: Trading,
+    throttle: Throttle,
+    duplicates: Duplicates,
+    counts: [CheckCount; Check::ALL.len()],
+    last_counter: u32,
+    entries_today: u32,
+    day: i64,
+    now: Nanos,
+}
+
+impl Gate {
+    /// For the session's instruments, in table order. The only allocations.
+    ///
+    /// # Errors
+    /// [`GateError`] when the session's numbers do not fit an order id.
+    pub fn new(
+        settings: &RiskSettings,
+        instruments: &[InstrumentSettings],
+        session: GateSession,
+        trading: Trading,
+    ) -> Result<Self, GateError> {
+        let GateSession { epoch, strategy, model, .. } = session;
+        if epoch >= 1 << 20 {
+            return Err(GateError::Epoch(epoch));
+        }
+        if strategy >= 1 << 6 || model >= 1 << 6 {
+            return Err(GateError::Number { strategy, model });
+        }
+        let limits = Limits::new(settings);
+        let remembered = limits.map_or(0, |limits| limits.orders_per_10s.saturating_mul(2));
+        Ok(Self {
+            limits,
+            breakers: Breakers::new(settings),
+            instruments: instruments.to_vec(),
+            allowed: instruments.iter().map(|i| settings.allow.contains(&i.symbol)).collect(),
+            session,
+            trading,
+            throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S)),
+            duplicates: Duplicates::new(),
+            counts: [CheckCount::default(); Check::ALL.len()],
+            last_counter: 0,
+            entries_today: 0,
+            day: i64::MIN,
+            now: Nanos(i64::MIN),
+        })
+    }
+
+    /// The newest event time; every event of the stage is shown here first. Time never goes back.
+    pub fn on_time(&mut self, now: Nanos) {
+        self.now = self.now.max(now);
+        let day = self.now.0.div_euclid(DAY);
+        if day > self.day {
+            self.day = day;
+            self.entries_today = 0;
+        }
+    }
+
+    /// Judges an intent that `cause` led to; `None` for no intent. What is approved is counted in
+    /// the ledger at once, so that the next intent is judged with it.
+    pub fn admit(
+        &mut self,
+        cause: &Event,
+        intent: &Intent,
+        ledger: &mut Ledger,
+    ) -> Option<Verdict> {
+        match intent {
+            Intent::None => None,
+            Intent::Enter(wanted) | Intent::Exit(wanted) => {
+                Some(self.admit_order(cause, wanted, ledger))
+            }
+            Intent::Cancel { instrument, id } => {
+                Some(Verdict::Approved(self.admit_cancel(cause, *instrument, *id, ledger)))
+            }
+        }
+    }
+
+    /// Approves a cancel: always, in every state.
+    pub fn admit_cancel(
+        &mut self,
+        cause: &Event,
+        instrument: InstrumentId,
+        id: ClientOrderId,
+        ledger: &mut Ledger,
+    ) -> Approved {
+        let mut body = Order { client_id: id.0, ..Order::default() };
+        let mut bits = 0;
+        if let Some(order) = ledger.order(id) {
+            body.px = order.px.0;
+            body.qty = order.qty.0;
+            body.purpose = order.purpose as u8;
+            bits = side_flag(order.side);
+        }
+        let event =
+            Event::caused_by(cause, Kind::CancelApproved, instrument, &body).with_flags(bits);
+        // A cancel changes no table size: it cannot fail.
+        let _ = ledger.on_order_sent(&event);
+        Approved(event)
+    }
+
+    /// Trips the breakers that act after the fact: for every event that moved the ledger. The
+    /// record of the state's change, if one tripped; the caller then cancels resting entries
+    /// ([`Ledger::entry_to_cancel`]).
+    pub fn break_on(&mut self, cause: &Event, ledger: &Ledger) -> Option<Event> {
+        let Breakers { daily_loss, drawdown_bps, losses_in_a_row } = self.breakers;
+        let reason = if let Some(fault) = ledger.fault() {
+            fault
+        } else if daily_loss.is_some_and(|most| ledger.day_loss() >= most) {
+            Reason::DailyLoss
+        } else if drawdown_bps.is_some_and(|most| checks::drawdown_reached(ledger, most)) {
+            Reason::Drawdown
+        } else if losses_in_a_row.is_some_and(|most| ledger.losses_in_a_row() >= most) {
+            Reason::ConsecutiveLosses
+        } else if ledger.unknown_orders() >= checks::UNKNOWN_ORDERS_MAX {
+            let to = TradingState::Reconciling;
+            let halted = self.trading.state() == TradingState::Halted;
+            let reason = Reason::OrderOutcomeUnknown;
+            return if halted { None } else { self.request(cause, to, reason, Actor::System) };
+        } else {
+            return None;
+        };
+        self.request(cause, TradingState::Halted, reason, Actor::System)
+    }
+
+    /// Moves the trading state where the rules allow it; the record of the move.
+    pub fn request(
+        &mut self,
+        cause: &Event,
+        to: TradingState,
+        reason: Reason,
+        actor: Actor,
+    ) -> Option<Event> {
+        self.trading.request(cause, to, reason, actor)
+    }
+
+    /// Obeys an operator's `Command` event. Whoever arms after a halt has seen the losses: they
+    /// count from none again. The day's loss and the drawdown stay what they are.
+    pub fn on_command(&mut self, event: &Event, ledger: &mut Ledger) -> Option<Event> {
+        let change = self.trading.on_command(event);
+        if change.is_some() && self.trading.state() == TradingState::Active {
+            ledger.forget_losses();
+        }
+        change
+    }
+
+    /// The ledger and the venue agree.
+    pub fn on_reconciled(&mut self, cause: &Event) -> Option<Event> {
+        self.trading.on_reconciled(cause)
+    }
+
+    /// The trading state.
+    pub fn state(&self) -> TradingState {
+        self.trading.state()
+    }
+
+    /// Why the trading state is what it is.
+    pub fn state_reason(&self) -> Reason {
+        self.trading.reason()
+    }
+
+    /// Counts of a check.
+    pub fn count(&self, check: Check) -> CheckCount {
+        self.counts[check as usize]
+    }
+
+    fn admit_order(&mut self, cause: &Event, wanted: &Wanted, ledger: &mut Ledger) -> Verdict {
+        self.on_time(cause.now());
+        match self.ask_all(cause, wanted, ledger) {
+            Ok(notional) => self.approve(cause, wanted, notional, ledger),
+            Err((check, trip)) => deny(cause, wanted, check, trip),
+        }
+    }
+
+    /// Makes every check in order; the worst-case notional, or the first check that trips.
+    fn ask_all(
+        &mut self,
+        cause: &Event,
+        wanted: &Wanted,
+        ledger: &Ledger,
+    ) -> Result<Money, (Check, Trip)> {
+        let index = wanted.instrument.index();
+        let (Some(facts), Some(position)) =
+            (self.instruments.get(index), ledger.position(wanted.instrument))
+        else {
+            let reason = Reason::InstrumentNotAllowed;
+            return Err((Check::Allowed, Trip { reason, value: 0, limit: 0 }));
+        };
+        let question = Question {
+            wanted,
+            facts,
+            allowed: self.allowed[index],
+            position,
+            ledger,
+            limits: self.limits.as_ref(),
+            state: self.trading.state(),
+            throttle: &self.throttle,
+            duplicates: &self.duplicates,
+            entries_today: self.entries_today,
+            mark_required: self.session.mode != Mode::Paper,
+            decided_at: cause.now(),
+            now: self.now,
+        };
+        for check in Check::ALL {
+            let count = &mut self.counts[check as usize];
+            count.evaluated += 1;
+            if let Err(trip) = question.ask(check) {
+                count.tripped += 1;
+                return Err((check, trip));
+            }
+        }
+        let notional = question.worst_notional();
+        notional.map_err(|trip| (Check::OrderNotional, trip))
+    }
+
+    fn approve(
+        &mut self,
+        cause: &Event,
+        wanted: &Wanted,
+        notional: Money,
+        ledger: &mut Ledger,
+    ) -> Verdict {
+        let spent = Trip { reason: Reason::Overflow, value: i64::MAX, limit: i64::MAX };
+        let Some(counter) = self.last_counter.checked_add(1) else {
+            return deny(cause, wanted, Check::OpenOrders, spent);
+        };
+        let GateSession { epoch, strategy, model, .. } = self.session;
+        let body = Order {
+            client_id: ClientOrderId::pack(epoch, strategy, model, counter).0,
+            px: wanted.px.0,
+            qty: wanted.qty.0,
+            reference_px: wanted.reference_px.0,
+            notional: notional.0,
+            order_type: wanted.order_type as u8,
+            time_in_force: match wanted.order_type {
+                OrderType::Limit => wanted.time_in_force as u8,
+                OrderType::Market => TimeInForce::Ioc as u8,
+            },
+            purpose: wanted.purpose as u8,
+            model_tag: wanted.model_tag,
+            ..Order::default()
+        };
+        let reduce = if wanted.purpose.is_entry() { 0 } else { flags::REDUCE_ONLY };
+        let event = Event::caused_by(cause, Kind::OrderApproved, wanted.instrument, &body)
+            .with_flags(side_flag(wanted.side) | reduce);
+        if let Err(reason) = ledger.on_order_sent(&event) {
+            let trip = Trip { reason, value: 0, limit: 0 };
+            return deny(cause, wanted, Check::OpenOrders, trip);
+        }
+        self.last_counter = counter;
+        self.throttle.record(self.now);
+        self.duplicates.record(wanted, self.now);
+        self.entries_today += u32::from(wanted.purpose.is_entry());
+        Verdict::Approved(Approved(event))
+    }
+}
+
+fn deny(cause: &Event, wanted: &Wanted, check: Check, trip: Trip) -> Verdict {
+    let body = Denied {
+        reason: trip.reason as u16,
+        check: check as u16,
+        purpose: wanted.purpose as u8,
+        value: trip.value,
+        limit: trip.limit,
+        px: wanted.px.0,
+        qty: wanted.qty.0,
+        ..Denied::default()
+    };
+    let event = Event::caused_by(cause, Kind::Denied, wanted.instrument, &body);
+    Verdict::Denied(event.with_flags(side_flag(wanted.side)))
+}

@@ -1,0 +1,261 @@
+//! The trading state: what kind of order may leave.
+//!
+//! ```text
+//!               reconciled, armed            soft trip
+//!  Reconciling ──────────────────► Active ──────────────► Reducing
+//!    ▲   ▲  │ reconciled,            │  ▲  ◄──────────────  │
+//!    │   │  │ not armed              │  │ system cool-down,  │ hard trip
+//!    │   │  ▼                        │  │ operator           ▼
+//!    │   └─ Halted ◄─────────────────┴──┼─────────────── (from any but Killed)
+//!    │        │        hard trip        │
+//!    │        └─────────────────────────┘ operator only
+//!    │
+//!  Killed ◄──── anyone, from anywhere;  left by an operator's `clear` alone, to Reconciling
+//! ```
+//! Throttles and cool-downs expire; halts and kills never reset themselves.
+
+use crate::base::event::{Command, StateChange};
+use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
+
+/// What may be sent. Cancels may always be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum TradingState {
+    /// What the venue holds is not known: nothing but an operator's flattening.
+    Reconciling = 0,
+    /// Everything that passes the gate.
+    Active = 1,
+    /// Exits only; clears itself after a cool-down unless an operator asked for it.
+    Reducing = 2,
+    /// Exits only; left by an operator alone.
+    Halted = 3,
+    /// Nothing but the flattening procedure; left by an operator's `clear` alone.
+    Killed = 4,
+}
+
+impl TradingState {
+    /// From its number in a record; `None` for a number that is no state.
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Reconciling),
+            1 => Some(Self::Active),
+            2 => Some(Self::Reducing),
+            3 => Some(Self::Halted),
+            4 => Some(Self::Killed),
+            _ => None,
+        }
+    }
+
+    /// True when an order of this purpose may be sent.
+    pub const fn allows(self, purpose: Purpose) -> bool {
+        match self {
+            Self::Active => true,
+            Self::Reducing | Self::Halted => !purpose.is_entry(),
+            Self::Reconciling | Self::Killed => matches!(purpose, Purpose::Flatten),
+        }
+    }
+}
+
+/// Who wants the state changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A check, a breaker, reconciliation.
+    System,
+    /// A person, by user id.
+    Operator(u32),
+}
+
+impl Actor {
+    /// As stored in records: `u32::MAX` is the system.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::System => u32::MAX,
+            Self::Operator(user) => user,
+        }
+    }
+}
+
+/// An operator's verb. Numbers as in [`Command::verb`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Verb {
+    /// No new entries; exits go on.
+    Pause = 1,
+    /// Killed; resting entries are cancelled, positions stay.
+    KillGraceful = 2,
+    /// Killed; resting entries are cancelled, positions are flattened.
+    KillImmediate = 3,
+    /// May trade, as soon as reconciled.
+    Arm = 4,
+    /// Leaves the killed state, to be reconciled and armed again.
+    Clear = 5,
+}
+
+impl Verb {
+    /// From its number; `None` for a number that is no verb.
+    pub const fn from_u32(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Pause),
+            2 => Some(Self::KillGraceful),
+            3 => Some(Self::KillImmediate),
+            4 => Some(Self::Arm),
+            5 => Some(Self::Clear),
+            _ => None,
+        }
+    }
+}
+
+/// The state machine of the head of this file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trading {
+    state: TradingState,
+    /// Where a clean reconcile leads.
+    resume: TradingState,
+    /// An operator asked for the reduction; no cool-down lifts it.
+    held: bool,
+    reason: Reason,
+}
+
+impl Default for Trading {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Trading {
+    /// At start: nothing is known, and nobody has armed us.
+    pub fn new() -> Self {
+        Self {
+            state: TradingState::Reconciling,
+            resume: TradingState::Halted,
+            held: false,
+            reason: Reason::StartUp,
+        }
+    }
+
+    /// At a start after a session that was left halted or killed: neither ends by a restart.
+    pub fn latched(state: TradingState, reason: Reason) -> Self {
+        let mut trading = Self::new();
+        if state == TradingState::Killed {
+            trading.state = TradingState::Killed;
+        }
+        trading.reason = reason;
+        trading
+    }
+
+    /// The state.
+    pub fn state(&self) -> TradingState {
+        self.state
+    }
+
+    /// Why it is what it is.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// True when `actor` may move the state from `from` to `to`.
+    pub const fn may(from: TradingState, to: TradingState, actor: Actor) -> bool {
+        use TradingState::{Active, Halted, Killed, Reconciling, Reducing};
+        let operator = matches!(actor, Actor::Operator(_));
+        match (from, to) {
+            (Killed, Reconciling) => operator,
+            (Killed, _) => false,
+            (_, Killed) => true,
+            // Only a clean reconcile leaves this state, see `Trading::on_reconciled`.
+            (Reconciling, Halted) => true,
+            (Reconciling, _) => false,
+            (Active | Reducing | Halted, Reconciling) => true,
+            (Active | Reducing, Halted) => true,
+            (Active, Reducing) => true,
+            (Reducing, Active) => true,
+            (Halted, Active) => operator,
+            _ => false,
+        }
+    }
+
+    /// Moves to `to` where [`Trading::may`] allows it; the record of the move, if there was one.
+    pub fn request(
+        &mut self,
+        cause: &Event,
+        to: TradingState,
+        reason: Reason,
+        actor: Actor,
+    ) -> Option<Event> {
+        let operator = matches!(actor, Actor::Operator(_));
+        let lifts_hold = self.held && to == TradingState::Active && !operator;
+        if self.state == to || lifts_hold || !Self::may(self.state, to, actor) {
+            return None;
+        }
+        match to {
+            TradingState::Reconciling => {
+                // After a kill someone must arm again; after a lost stream the work goes on.
+                let killed = self.state == TradingState::Killed;
+                self.resume = if killed { TradingState::Halted } else { self.state };
+            }
+            TradingState::Halted | TradingState::Killed => self.resume = TradingState::Halted,
+            TradingState::Active => self.held = false,
+            TradingState::Reducing => self.held = operator,
+        }
+        Some(self.enter(cause, to, reason, actor))
+    }
+
+    /// What the venue holds is known and agrees with the ledger.
+    pub fn on_reconciled(&mut self, cause: &Event) -> Option<Event> {
+        if self.state != TradingState::Reconciling {
+            return None;
+        }
+        Some(self.enter(cause, self.resume, Reason::Reconciled, Actor::System))
+    }
+
+    /// Obeys an operator's `Command` event. A command that came as a signal (no user) may only
+    /// tighten.
+    pub fn on_command(&mut self, event: &Event) -> Option<Event> {
+        let command: &Command = event.body();
+        let signal = command.actor == u32::MAX;
+        let actor = if signal { Actor::System } else { Actor::Operator(command.actor) };
+        let reason = Reason::Operator;
+        match Verb::from_u32(command.verb)? {
+            Verb::Pause if self.state == TradingState::Reconciling => {
+                if self.resume == TradingState::Active {
+                    self.resume = TradingState::Reducing;
+                }
+                self.held = true;
+                None
+            }
+            Verb::Pause => {
+                // A reduction that a breaker began becomes the operator's.
+                self.held |= self.state == TradingState::Reducing;
+                let change = self.request(event, TradingState::Reducing, reason, actor);
+                self.held |= change.is_some();
+                change
+            }
+            Verb::KillGraceful | Verb::KillImmediate => {
+                self.request(event, TradingState::Killed, reason, actor)
+            }
+            Verb::Arm | Verb::Clear if signal => None,
+            Verb::Arm if self.state == TradingState::Reconciling => {
+                self.resume = TradingState::Active;
+                self.held = false;
+                None
+            }
+            Verb::Arm => self.request(event, TradingState::Active, reason, actor),
+            Verb::Clear if self.state == TradingState::Killed => {
+                self.request(event, TradingState::Reconciling, reason, actor)
+            }
+            Verb::Clear => None,
+        }
+    }
+
+    fn enter(&mut self, cause: &Event, to: TradingState, reason: Reason, actor: Actor) -> Event {
+        let body = StateChange {
+            from: self.state as u8,
+            to: to as u8,
+            reason: reason as u16,
+            actor: actor.number(),
+            ..StateChange::default()
+        };
+        self.state = to;
+        self.reason = reason;
+        Event::caused_by(cause, Kind::StateChange, InstrumentId::NONE, &body)
+    }
+}

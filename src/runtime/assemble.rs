@@ -1,0 +1,272 @@
+//! Puts the stages together from settings, instruments and a model: the same way for every
+//! topology, for backtest and for replay.
+
+use crate::base::counters::Counters;
+use crate::base::event::{
+    ACTOR_UNATTENDED, Command, EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, Reconciled,
+    SessionStart,
+};
+use crate::base::ids::InstrumentId;
+use crate::base::limits::INSTRUMENTS_MAX;
+use crate::base::settings::{InstrumentSettings, Settings};
+use crate::base::time::Nanos;
+use crate::engine::{ExecutionStage, InferenceSettings, InferenceStage, Next, Outlet, RiskStage};
+use crate::execution::Signer;
+use crate::features::{Selection, WarmUp, schema_hash};
+use crate::journal::Recorder;
+use crate::model::{ArtifactFiles, ExecutorKind, LoadPolicy, Model};
+use crate::risk::GateSession;
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// Levels a book holds on one side for few instruments, and for many.
+const BOOK_LEVELS_FEW: usize = 16_384;
+/// With many instruments memory decides.
+const BOOK_LEVELS_MANY: usize = 4_096;
+
+/// What the stages are made of.
+pub struct Parts {
+    /// The checked settings.
+    pub settings: Settings,
+    /// The text they came from.
+    pub text: String,
+    /// The session's instrument table.
+    pub instruments: Vec<InstrumentSettings>,
+    /// The model's files as verified.
+    pub files: ArtifactFiles,
+    /// Order-id epoch.
+    pub epoch: u32,
+    /// 0 backtest, 1 paper, 2 testnet, 3 live.
+    pub mode: u32,
+}
+
+/// Whether a model that is too slow is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// As configured: sessions that trade in real time.
+    Configured,
+    /// Not at all: replay and backtest, where time is a number.
+    None,
+}
+
+/// The recorders of lanes 1 to 3.
+pub struct StageRecorders {
+    /// Lane 1.
+    pub inference: Recorder,
+    /// Lane 2.
+    pub risk: Recorder,
+    /// Lane 3.
+    pub execution: Recorder,
+}
+
+impl Parts {
+    /// Loads the model: verified, compiled, checked against its golden vectors.
+    ///
+    /// # Errors
+    /// When the model is refused, or a feature it wants is not in the schema.
+    pub fn load_model(&self, budget: Budget) -> Result<(Model, Selection)> {
+        let policy = LoadPolicy {
+            allow_tract: self.settings.model.allow_tract,
+            p99_budget_ns: match budget {
+                Budget::Configured => u64::from(self.settings.model.budget_us) * 1_000,
+                Budget::None => u64::MAX,
+            },
+        };
+        let model = Model::load(&self.files, schema_hash(), policy)
+            .with_context(|| format!("model {}", self.files.card.version))?;
+        let selection = Selection::new(model.feature_names())
+            .with_context(|| format!("model {}", self.files.card.version))?;
+        self.check_bars(&model)?;
+        Ok((model, selection))
+    }
+
+    /// Refuses instrument tables the stages cannot hold.
+    ///
+    /// # Errors
+    /// When there are none or too many.
+    pub fn check_instruments(&self) -> Result<()> {
+        if self.instruments.is_empty() {
+            bail!("no instrument to trade: name symbols, or give data that holds some");
+        }
+        if self.instruments.len() > INSTRUMENTS_MAX {
+            bail!("{} instruments; at most {INSTRUMENTS_MAX} fit", self.instruments.len());
+        }
+        Ok(())
+    }
+
+    /// The execution stage.
+    pub fn execution(
+        &self,
+        recorder: Recorder,
+        outlet: Outlet,
+        counters: &Arc<Counters>,
+    ) -> ExecutionStage {
+        // The paper key signs like a real one, so that its cost is measured; it opens nothing.
+        let signer = Signer::new(b"paper");
+        ExecutionStage::new(&self.instruments, &signer, recorder, outlet, Arc::clone(counters))
+    }
+
+    /// The risk stage.
+    pub fn risk(
+        &self,
+        recorder: Recorder,
+        next: Next<ExecutionStage>,
+        counters: &Arc<Counters>,
+    ) -> Result<RiskStage> {
+        let mode = self.settings.mode;
+        let session = GateSession { epoch: self.epoch, strategy: 1, model: 1, mode };
+        let counters = Arc::clone(counters);
+        Ok(RiskStage::new(&self.instruments, &self.settings, session, recorder, next, counters)?)
+    }
+
+    /// The inference stage.
+    pub fn inference(
+        &self,
+        (model, selection): (Model, Selection),
+        recorder: Recorder,
+        next: Next<RiskStage>,
+        counters: &Arc<Counters>,
+    ) -> InferenceStage {
+        let few = self.instruments.len() <= 32;
+        let settings = InferenceSettings {
+            features: self.settings.features,
+            decision_interval: Nanos::from_millis(i64::from(
+                self.settings.policy.decision_interval_ms,
+            )),
+            book_levels: if few { BOOK_LEVELS_FEW } else { BOOK_LEVELS_MANY },
+        };
+        InferenceStage::new(
+            self.instruments.len(),
+            &settings,
+            model,
+            selection,
+            recorder,
+            next,
+            Arc::clone(counters),
+        )
+    }
+
+    /// Refuses a model whose features rest on bars of another length.
+    fn check_bars(&self, model: &Model) -> Result<()> {
+        let on_bars = |name: &String| {
+            crate::features::index_of(name)
+                .is_some_and(|i| matches!(crate::features::SCHEMA[i].warm_up, WarmUp::Bars(_)))
+        };
+        let Some(feature) = model.feature_names().iter().find(|name| on_bars(name)) else {
+            return Ok(());
+        };
+        let (card, running) =
+            (self.files.card.bar_interval_ms, self.settings.features.bar_interval_ms);
+        if card != Some(running) {
+            bail!(
+                "model {}: {feature} rests on bars; the card says bar_interval_ms {}, the \
+                 configuration {running}",
+                self.files.card.version,
+                card.map_or("nothing".to_owned(), |ms| ms.to_string())
+            );
+        }
+        Ok(())
+    }
+
+    /// All three on one thread.
+    pub fn fused(
+        &self,
+        model: (Model, Selection),
+        recorders: StageRecorders,
+        outlet: Outlet,
+        counters: &Arc<Counters>,
+    ) -> Result<InferenceStage> {
+        let execution = self.execution(recorders.execution, outlet, counters);
+        let risk = self.risk(recorders.risk, Next::Here(Box::new(execution)), counters)?;
+        Ok(self.inference(model, recorders.inference, Next::Here(Box::new(risk)), counters))
+    }
+
+    /// The records that open every session: what it runs with, its instruments, its model, and for
+    /// paper trading and backtests the command that arms it.
+    pub fn opening(&self, model: &Model) -> Vec<Event> {
+        let start = SessionStart {
+            config_sha256: Sha256::digest(self.text.as_bytes()).into(),
+            schema_hash: schema_hash(),
+            seed: self.settings.session.seed,
+            epoch: self.epoch,
+            mode: self.mode,
+            event_version: EVENT_VERSION,
+            instrument_count: u32::try_from(self.instruments.len()).unwrap_or(u32::MAX),
+            ..SessionStart::default()
+        };
+        let mut events = vec![Event::new(Kind::SessionStart, InstrumentId::NONE, &start)];
+        for (i, facts) in self.instruments.iter().enumerate() {
+            let id = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
+            events.push(Event::new(Kind::Instrument, id, &instrument_body(facts)));
+        }
+        let mut version = [0; 32];
+        let name = self.files.card.version.as_bytes();
+        let kept = name.len().min(version.len());
+        version[..kept].copy_from_slice(&name[..kept]);
+        let loaded = ModelLoaded {
+            sha256: *model.sha256(),
+            version,
+            schema_hash: schema_hash(),
+            executor: executor_code(model.executor()),
+            ..ModelLoaded::default()
+        };
+        events.push(Event::new(Kind::ModelLoaded, InstrumentId::NONE, &loaded));
+        if self.mode <= 1 {
+            events.push(Event::new(Kind::Command, InstrumentId::NONE, &arm_unattended()));
+            // The paper venue starts flat and empty by construction.
+            let flat = Reconciled::default();
+            events.push(Event::new(Kind::Reconciled, InstrumentId::NONE, &flat));
+        }
+        events
+    }
+}
+
+/// Paper trading and backtests arm themselves; anything else waits for an operator.
+fn arm_unattended() -> Command {
+    let mut command = Command { verb: 4, actor: ACTOR_UNATTENDED, ..Command::default() };
+    let why = b"paper trading arms itself";
+    command.reason[..why.len()].copy_from_slice(why);
+    command
+}
+
+const fn executor_code(kind: ExecutorKind) -> u32 {
+    match kind {
+        ExecutorKind::Native => 1,
+        ExecutorKind::Tract => 2,
+    }
+}
+
+fn instrument_body(facts: &InstrumentSettings) -> Instrument {
+    Instrument {
+        symbol: facts.symbol.to_bytes(),
+        tick_size: facts.tick_size.0,
+        lot_size: facts.lot_size.0,
+        min_qty: facts.min_qty.0,
+        max_qty: facts.max_qty.0,
+        min_notional: facts.min_notional.0,
+        maker_fee: facts.maker_fee.0,
+        taker_fee: facts.taker_fee.0,
+        ..Instrument::default()
+    }
+}
+
+/// The instrument table out of lane 0, for a replay.
+///
+/// # Errors
+/// When a record's symbol is none.
+pub fn instrument_settings(body: &Instrument) -> Result<InstrumentSettings> {
+    use crate::base::{Money, Px, Qty, Rate, Symbol};
+    let end = body.symbol.iter().position(|&b| b == 0).unwrap_or(body.symbol.len());
+    let symbol = Symbol::new(&body.symbol[..end]).context("an instrument record has no symbol")?;
+    Ok(InstrumentSettings {
+        symbol,
+        tick_size: Px(body.tick_size),
+        lot_size: Qty(body.lot_size),
+        min_qty: Qty(body.min_qty),
+        max_qty: Qty(body.max_qty),
+        min_notional: Money(body.min_notional),
+        maker_fee: Rate(body.maker_fee),
+        taker_fee: Rate(body.taker_fee),
+    })
+}

@@ -1,0 +1,471 @@
+//! The same stages over recorded or synthetic data, on one thread, in event time.
+//!
+//! ```text
+//!  capture ─┐
+//!  timers  ─┼─ in time order ─► FeedStage ─► … ─► ExecutionStage ─┐
+//!  paper   ─┘ reports               │ every input                 │ orders
+//!  venue ◄──────────────────────────┴─────────────────────────────┘
+//! ```
+//! No clock is read but for latency stamps and the run's own duration; the same data and
+//! configuration give the same journal bytes.
+
+use super::assemble::{Budget, Parts, StageRecorders};
+use super::clock::CycleProbe;
+use super::inlet::Inlet;
+use super::running::Gathered;
+use crate::base::counters::{Counter, Counters};
+use crate::base::event::{Event, Kind};
+use crate::base::ids::{InstrumentId, Symbol};
+use crate::base::settings::{InstrumentList, InstrumentSettings};
+use crate::base::time::Nanos;
+use crate::base::units::Money;
+use crate::book::Book;
+use crate::engine::{FeedStage, Halt, Next, Outlet, With};
+use crate::exchange::{SymbolSpec, SyntheticMarket};
+use crate::feed::Feed;
+use crate::journal::{Journal, JournalSettings, LANES, Recorder};
+use crate::observe::{CycleClock, HopCollector, Summary};
+use crate::venue::audit::MarketAudit;
+use crate::venue::capture::{Capture, CaptureRecord, DiscoveredInstrument, Payload, discover};
+use crate::venue::paper::PaperVenue;
+use anyhow::{Context, Result, bail};
+use rtrb::RingBuffer;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What to run over what.
+pub struct BacktestOrder {
+    /// Where the market comes from.
+    pub source: Source,
+    /// Journal folder; it must be empty or absent.
+    pub journal: PathBuf,
+    /// First receive time taken.
+    pub from: Option<Nanos>,
+    /// First receive time no longer taken.
+    pub to: Option<Nanos>,
+    /// Also count and sum what the data holds of these.
+    pub audit: Option<Vec<DiscoveredInstrument>>,
+}
+
+/// Where a backtest's market comes from.
+pub enum Source {
+    /// Files and folders of recorded data, merged by receive time.
+    Recorded(Vec<PathBuf>),
+    /// The simulated exchange's market in event time.
+    Synthetic {
+        /// Its seed.
+        seed: u64,
+        /// How long it runs.
+        length: Nanos,
+    },
+}
+
+/// What came of it.
+pub struct BacktestOutcome {
+    /// The figures every session tells.
+    pub summary: Summary,
+    /// What the data holds, by instrument; `Null` without an audit.
+    pub market: Value,
+    /// Lines of the data that could not be read, with the first few named.
+    pub bad_lines: Vec<String>,
+    /// Frames refused, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+}
+
+/// The instruments of a backtest: those named, with facts from the file or the data; with
+/// `discover`, every other one found as well.
+///
+/// # Errors
+/// When a named symbol has no facts anywhere.
+pub fn instruments(
+    list: &InstrumentList,
+    found: &[DiscoveredInstrument],
+) -> Result<Vec<InstrumentSettings>> {
+    let with_fees = |facts: &InstrumentSettings| InstrumentSettings {
+        maker_fee: list.maker_fee,
+        taker_fee: list.taker_fee,
+        ..*facts
+    };
+    let facts = |symbol: &Symbol| {
+        let given = list.facts.iter().find(|f| f.symbol == *symbol).copied();
+        let seen = found.iter().find(|f| f.settings.symbol == *symbol);
+        given.or_else(|| seen.map(|f| with_fees(&f.settings)))
+    };
+    let mut table = Vec::new();
+    for symbol in &list.symbols {
+        match facts(symbol) {
+            Some(facts) => table.push(facts),
+            // With discovery the list is a wish; the data decides.
+            None if list.discover => {}
+            None => bail!("{symbol} is neither in the data nor has facts in the configuration"),
+        }
+    }
+    if list.discover {
+        for item in found {
+            if !table.iter().any(|f| f.symbol == item.settings.symbol) {
+                table.push(with_fees(&item.settings));
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// Runs a backtest.
+///
+/// # Errors
+/// When the data cannot be opened, the model is refused, or the journal cannot be written.
+pub fn run(parts: &Parts, order: &BacktestOrder) -> Result<BacktestOutcome> {
+    parts.check_instruments()?;
+    let mut bench = Bench::new(parts, order)?;
+    let started = Instant::now();
+    let bad_lines = match &order.source {
+        Source::Recorded(paths) => run_recorded(&mut bench, paths, order)?,
+        Source::Synthetic { seed, length } => {
+            run_synthetic(&mut bench, parts, *seed, *length)?;
+            Vec::new()
+        }
+    };
+    bench.finish(started, bad_lines)
+}
+
+/// Everything recorded within the order's time; lines that cannot be read are named.
+fn run_recorded(
+    bench: &mut Bench,
+    paths: &[PathBuf],
+    order: &BacktestOrder,
+) -> Result<Vec<String>> {
+    let mut capture = Capture::open(paths)?;
+    let mut bad_lines = Vec::new();
+    let mut newest: Option<Nanos> = None;
+    while let Some(record) = capture.next() {
+        match record {
+            Ok(record) if newest.is_some_and(|last| record.ts_recv - last > JUMP_MAX) => {
+                let (source, line) = (record.source, record.line);
+                bad_lines.push(format!(
+                    "source {source} line {line}: its receive time is more than a day after the \
+                     line before"
+                ));
+            }
+            Ok(record) if order.from.is_some_and(|from| record.ts_recv < from) => {}
+            Ok(record) if order.to.is_some_and(|to| record.ts_recv >= to) => break,
+            Ok(record) => {
+                newest = Some(record.ts_recv);
+                bench.on_record(&record)?;
+            }
+            Err(error) => bad_lines.push(error.to_string()),
+        }
+    }
+    Ok(bad_lines)
+}
+
+/// Longest hole in recorded data that is bridged; beyond it a time is taken for damage.
+const JUMP_MAX: Nanos = Nanos::from_secs(24 * 3_600);
+/// The synthetic market begins at this time in every run, so that equal seeds give equal bytes.
+const SYNTHETIC_START: Nanos = Nanos::from_secs(1_700_000_000);
+
+/// The simulated exchange's own frames and snapshots, without sockets and without waiting.
+fn run_synthetic(bench: &mut Bench, parts: &Parts, seed: u64, length: Nanos) -> Result<()> {
+    let specs = parts
+        .instruments
+        .iter()
+        .map(|facts| {
+            SymbolSpec::by_symbol(facts.symbol.as_str())
+                .with_context(|| format!("{} is not simulated", facts.symbol))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut market = SyntheticMarket::new(seed, &specs, SYNTHETIC_START);
+    let mut body = Vec::new();
+    while market.peek() < SYNTHETIC_START + length {
+        let frame = market.step();
+        let ts = frame.ts;
+        bench.on_frame(ts, frame.frame)?;
+        while let Some(instrument) = bench.inlet.feed.feed_mut().snapshot_wanted() {
+            let symbol = parts.instruments[instrument.index()].symbol;
+            body.clear();
+            if market.snapshot(symbol.as_str(), &mut body) {
+                bench.with_feed(|feed, with| feed.on_snapshot(instrument, &body, ts, with))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The pipeline with its paper venue and its timers.
+struct Bench {
+    inlet: Inlet,
+    clock: CycleClock,
+    collector: HopCollector,
+    counters: Arc<Counters>,
+    journal: Journal,
+    timer_ms: u64,
+    next_timer: Option<Nanos>,
+    opening: Vec<Event>,
+    audit: Option<Audit>,
+    stamps: Recorder,
+    starting_equity: Money,
+}
+
+impl Bench {
+    fn new(parts: &Parts, order: &BacktestOrder) -> Result<Self> {
+        let (model, selection) = parts.load_model(Budget::None)?;
+        let opening = parts.opening(&model);
+        let counters = Arc::new(Counters::new());
+        let (journal, lanes) = create_journal(parts, &order.journal, false)?;
+        let [inputs, inference, risk, execution, stamps] = lanes;
+        let (producer, orders) = RingBuffer::new(RING_EVENTS);
+        let recorders = StageRecorders {
+            inference: Recorder::lane(inference),
+            risk: Recorder::lane(risk),
+            execution: Recorder::lane(execution),
+        };
+        let mut stages =
+            parts.fused((model, selection), recorders, Outlet::ring(producer), &counters)?;
+        let (lost, lost_books) = RingBuffer::new(LOST_BOOKS);
+        stages.ask_for_books(lost);
+        let feed = FeedStage::new(
+            Feed::new(&parts.instruments),
+            Recorder::lane(inputs),
+            Next::Here(Box::new(stages)),
+            Arc::clone(&counters),
+        );
+        let deposit = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
+        let clock = CycleClock::calibrate();
+        let mut collector = HopCollector::new();
+        let probe = CycleProbe::new(clock.clone(), collector.recorder());
+        let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
+        Ok(Self {
+            inlet: Inlet { feed, paper, orders, lost_books, probe },
+            clock,
+            collector,
+            counters,
+            journal,
+            timer_ms: u64::from(parts.settings.session.timer_interval_ms),
+            next_timer: None,
+            opening,
+            audit: order.audit.as_deref().map(|found| Audit::new(&parts.instruments, found)),
+            stamps: Recorder::lane(stamps),
+            starting_equity: deposit,
+        })
+    }
+
+    /// A frame at its time, after everything that was due before it.
+    fn on_frame(&mut self, ts: Nanos, frame: &[u8]) -> Result<()> {
+        self.pass_to(ts)?;
+        let origin = self.clock.stamp();
+        self.with_feed(|feed, with| feed.on_frame(frame, ts, origin, with))
+    }
+
+    fn pass_to(&mut self, ts: Nanos) -> Result<()> {
+        if self.next_timer.is_none() {
+            self.open(ts)?;
+        }
+        self.advance(ts)
+    }
+
+    fn on_record(&mut self, record: &CaptureRecord<'_>) -> Result<()> {
+        let ts = record.ts_recv;
+        match record.payload {
+            Payload::Frame(frame) => self.on_frame(ts, frame)?,
+            Payload::Snapshot { symbol, body } => {
+                self.pass_to(ts)?;
+                let id = self.inlet.feed.feed_mut().symbols().find(symbol.as_str().as_bytes());
+                if let Some(id) = id {
+                    self.with_feed(|feed, with| feed.on_snapshot(id, body, ts, with))?;
+                }
+            }
+            Payload::ExchangeInfo(_) => {}
+        }
+        if let Some(audit) = &mut self.audit {
+            audit.counted.on_record(record);
+        }
+        Ok(())
+    }
+
+    /// The session's first records carry the first receive time.
+    fn open(&mut self, ts: Nanos) -> Result<()> {
+        for event in std::mem::take(&mut self.opening) {
+            self.with_feed(|feed, with| feed.on_event(event, ts, with))?;
+        }
+        let step = Nanos::from_millis(i64::try_from(self.timer_ms)?);
+        self.next_timer = Some(ts.floor_to(step) + step);
+        Ok(())
+    }
+
+    /// Delivers timers and reports due up to `ts`, in time order; at the same time reports first.
+    fn advance(&mut self, ts: Nanos) -> Result<()> {
+        let step = Nanos::from_millis(i64::try_from(self.timer_ms)?);
+        loop {
+            let timer = self.next_timer.unwrap_or(Nanos(i64::MAX));
+            match self.inlet.paper.next_due() {
+                Some(due) if due <= timer && due <= ts => self.take_reports(due)?,
+                _ if timer <= ts => {
+                    let interval = self.timer_ms;
+                    self.with_feed(|feed, with| feed.on_timer(interval, timer, with))?;
+                    self.next_timer = Some(timer + step);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn take_reports(&mut self, now: Nanos) -> Result<()> {
+        while let Some(report) = self.inlet.paper.poll(now) {
+            let at = report.now();
+            self.with_feed(|feed, with| feed.on_event(report, at, with))?;
+        }
+        Ok(())
+    }
+
+    /// One call into the feed, then the orders that came of it to the paper venue.
+    fn with_feed(
+        &mut self,
+        call: impl FnOnce(&mut FeedStage, &mut With<'_, CycleProbe>) -> Result<(), Halt>,
+    ) -> Result<()> {
+        let audit = &mut self.audit;
+        let mut watch = |event: &Event| {
+            if let Some(audit) = audit {
+                audit.on_event(event);
+            }
+        };
+        self.inlet.call(&mut watch, call)?;
+        let _ = self.inlet.settle(None)?;
+        Ok(())
+    }
+
+    fn finish(mut self, started: Instant, bad_lines: Vec<String>) -> Result<BacktestOutcome> {
+        if self.next_timer.is_some() {
+            let end = Event {
+                kind: Kind::SessionEnd as u8,
+                instrument: InstrumentId::NONE.0,
+                ..Event::EMPTY
+            };
+            self.with_feed(|feed, with| feed.on_event(end, Nanos(i64::MIN), with))?;
+        }
+        let elapsed = started.elapsed();
+        let stats = self.inlet.feed.feed_mut().stats().clone();
+        publish_feed_counters(&self.counters, &stats);
+        let refused = stats.malformed_reasons();
+        let market = self.audit.map_or(Value::Null, |audit| {
+            audit.counted.to_json(self.inlet.feed.feed_mut(), &audit.books)
+        });
+        drop(self.inlet.probe);
+        self.collector.collect();
+        let (_, inputs, next) = self.inlet.feed.into_parts();
+        let (equity, recorders) = (self.starting_equity, vec![inputs]);
+        let mut gathered = Gathered { equity, halts: Vec::new(), recorders };
+        if let Next::Here(stages) = next {
+            gathered.inference(*stages);
+        }
+        let Gathered { equity, mut recorders, .. } = gathered;
+        recorders.push(self.stamps);
+        let dir = self.journal.dir().to_path_buf();
+        close_journal(self.journal, recorders)?;
+        let summary = Summary {
+            counters: crate::observe::snapshot::CounterValues::read(&self.counters),
+            elapsed,
+            pnl: equity - self.starting_equity,
+            journal: Some(dir),
+            latency: self.collector.since_start(),
+        };
+        Ok(BacktestOutcome { summary, market, bad_lines, refused })
+    }
+}
+
+/// What the data holds, counted beside the pipeline with books of its own.
+struct Audit {
+    counted: MarketAudit,
+    books: Vec<Book>,
+}
+
+impl Audit {
+    fn new(instruments: &[InstrumentSettings], found: &[DiscoveredInstrument]) -> Self {
+        let known: Vec<DiscoveredInstrument> = instruments
+            .iter()
+            .map(|facts| {
+                let seen = found.iter().find(|item| item.settings.symbol == facts.symbol);
+                seen.cloned().unwrap_or_else(|| DiscoveredInstrument::unseen(*facts))
+            })
+            .collect();
+        let books = instruments.iter().map(|_| Book::new(AUDIT_BOOK_LEVELS)).collect();
+        Self { counted: MarketAudit::new(&known), books }
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        if let Some(book) = self.books.get_mut(event.instrument().index()) {
+            let _ = book.apply(event);
+            self.counted.on_event(event, book);
+        }
+    }
+}
+
+/// Levels a side of the audit's books.
+const AUDIT_BOOK_LEVELS: usize = 16_384;
+/// Orders in flight between execution and the paper venue within one step.
+const RING_EVENTS: usize = 4_096;
+/// Requests for fresh books within one step.
+pub const LOST_BOOKS: usize = 64;
+
+/// Creates the journal of a session and attaches what a replay needs.
+///
+/// # Errors
+/// When the folder is not empty or cannot be written.
+pub fn create_journal(
+    parts: &Parts,
+    dir: &Path,
+    threaded: bool,
+) -> Result<(Journal, [crate::journal::LaneWriter; LANES])> {
+    let settings = &parts.settings.journal;
+    let records = |mib: u32| (mib as usize) << 20 >> 7;
+    let (input, output) =
+        (records(settings.input_segment_mib), records(settings.output_segment_mib));
+    // The session's name depends on what it runs with alone, so that equal runs give equal bytes.
+    let session_id = xxh3_64(format!("{}\n{}", parts.epoch, parts.text).as_bytes());
+    let base = JournalSettings::live(session_id);
+    let settings = JournalSettings {
+        segment_records: [input, output, output, output, output],
+        flush_interval_ms: settings.flush_interval_ms,
+        keep_segments: settings.keep_segments,
+        threaded,
+        ..base
+    };
+    let (journal, lanes) =
+        Journal::create(dir, settings).with_context(|| format!("journal {}", dir.display()))?;
+    journal.attach("config.toml", parts.text.as_bytes())?;
+    journal.attach("model.onnx", &parts.files.onnx)?;
+    journal.attach("card.toml", parts.files.card_text.as_bytes())?;
+    Ok((journal, lanes))
+}
+
+/// Seals a journal with the recorders that wrote it, in lane order.
+///
+/// # Errors
+/// When a lane is missing or sealing fails.
+pub fn close_journal(journal: Journal, recorders: Vec<Recorder>) -> Result<()> {
+    let writers: Vec<_> = recorders.into_iter().filter_map(Recorder::into_writer).collect();
+    let count = writers.len();
+    let writers = <[_; LANES]>::try_from(writers).map_err(|_| {
+        anyhow::anyhow!("{count} lanes came back of {LANES}; the journal stays unsealed")
+    })?;
+    let _ = journal.close(writers)?;
+    Ok(())
+}
+
+/// What the decoder counted, as counters.
+pub fn publish_feed_counters(counters: &Counters, stats: &crate::feed::FeedStats) {
+    counters.set(Counter::FramesMalformed, stats.malformed_count());
+    counters.set(Counter::FramesIgnored, stats.ignored_count());
+    counters.set(Counter::FramesFallback, stats.fallbacks);
+    counters.set(Counter::Gaps, stats.gaps);
+    counters.set(Counter::BookSyncs, stats.syncs);
+}
+
+/// Discovers the instruments of recorded data.
+///
+/// # Errors
+/// When a path cannot be read or is of no known form.
+pub fn survey(data: &[PathBuf]) -> Result<Vec<DiscoveredInstrument>> {
+    Ok(discover(data)?)
+}

@@ -1,0 +1,79 @@
+//! `check`: everything that can be known before trading.
+
+use super::Failure;
+use crate::features::schema_hash;
+use crate::model::{LoadPolicy, Model};
+use crate::registry::Registry;
+use crate::runtime::config;
+use crate::runtime::state::StateFolder;
+use crate::runtime::topology::{cores_available, plan};
+use anyhow::{Result, anyhow};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+#[command(after_help = "Example: peregrine check --config config/paper.toml")]
+pub struct CheckArguments {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks and tells each result; exit code 2 for the configuration, 1 for anything else.
+pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
+    let settings = config::load(&arguments.config)?.settings;
+    let mut found: Vec<(&str, Result<String>)> = Vec::new();
+    found.push(("configuration", Ok(arguments.config.display().to_string())));
+    let topology = plan(&settings.topology, &cores_available());
+    found.push(("topology", topology.map(|t| t.to_string()).map_err(Into::into)));
+    found.push(("state folder", state(&settings.session.state_dir)));
+    let policy = LoadPolicy {
+        allow_tract: settings.model.allow_tract,
+        p99_budget_ns: u64::from(settings.model.budget_us) * 1_000,
+    };
+    found.push(("model", model(&settings.model.dir, &settings.model.version, policy)));
+    let failed = found.iter().filter(|(_, result)| result.is_err()).count();
+    if arguments.json {
+        let object: serde_json::Map<String, serde_json::Value> = found
+            .iter()
+            .map(|(name, result)| {
+                let text = match result {
+                    Ok(text) => format!("ok: {text}"),
+                    Err(error) => format!("failed: {error:#}"),
+                };
+                ((*name).to_owned(), text.into())
+            })
+            .collect();
+        println!("{}", serde_json::Value::Object(object));
+    } else {
+        for (name, result) in &found {
+            match result {
+                Ok(text) => println!("ok      {name}: {text}"),
+                Err(error) => println!("failed  {name}: {error:#}"),
+            }
+        }
+    }
+    if failed == 0 { Ok(()) } else { Err(Failure::Failed(anyhow!("{failed} checks failed"))) }
+}
+
+fn state(dir: &str) -> Result<String> {
+    let _ = StateFolder::open(Path::new(dir))?;
+    Ok(dir.to_owned())
+}
+
+fn model(dir: &str, version: &str, policy: LoadPolicy) -> Result<String> {
+    let registry = Registry::open(Path::new(dir))?;
+    let files =
+        if version == "champion" { registry.champion()? } else { registry.files(version)? };
+    let model = Model::load(&files, schema_hash(), policy)?;
+    Ok(format!(
+        "{} on {:?}, {} features, p99 {} ns",
+        model.version(),
+        model.executor(),
+        model.feature_names().len(),
+        model.p99_ns()
+    ))
+}

@@ -1,0 +1,122 @@
+//! The command line: one ordered table of commands, each a file. The order is the order of
+//! `--help`.
+//!
+//! Exit codes: 0 done, 1 failed or refused, 2 bad usage or bad configuration.
+
+mod backtest;
+mod check;
+mod journal;
+mod latency;
+mod model;
+mod output;
+mod replay;
+mod trade;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+pub use journal::JournalCommand;
+
+/// Bad usage or bad configuration.
+const EXIT_USAGE: u8 = 2;
+/// Failed or refused.
+const EXIT_FAILED: u8 = 1;
+
+#[derive(Parser)]
+#[command(
+    name = "peregrine",
+    version,
+    about = "A low-latency trading system for perpetual futures.\n\
+             Without a command it runs the demo.",
+    after_help = "Example: peregrine demo --for 30s"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<CommandLine>,
+}
+
+#[derive(Subcommand)]
+enum CommandLine {
+    /// Trade on paper against a simulated exchange on loopback, with no set-up.
+    Demo(trade::DemoArguments),
+    /// Trade as the configuration says.
+    Run(trade::RunArguments),
+    /// Run the same steps over recorded or synthetic data.
+    Backtest(backtest::BacktestArguments),
+    /// Run a journal's inputs again and compare everything that follows, byte for byte.
+    Replay(replay::ReplayArguments),
+    /// Inspect a journal: dump, stat, verify, export, repair.
+    #[command(
+        subcommand,
+        after_help = "Example: peregrine journal stat state/journal/0000001-demo"
+    )]
+    Journal(JournalCommand),
+    /// Print per-hop latency percentiles.
+    Latency(latency::LatencyArguments),
+    /// Check configuration, model, cores and folders without trading.
+    Check(check::CheckArguments),
+    /// The model registry: list, show, register, verify.
+    #[command(subcommand, after_help = "Example: peregrine model list")]
+    Model(model::ModelCommand),
+}
+
+/// What a command ends with.
+pub enum Failure {
+    /// Exit code 2.
+    Usage(anyhow::Error),
+    /// Exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        if error.is::<super::config::ConfigError>() {
+            return Self::Usage(error);
+        }
+        Self::Failed(error)
+    }
+}
+
+/// Runs the program: `main` without the name.
+pub fn main() -> ExitCode {
+    output::start_log();
+    let arguments = Arguments::parse();
+    let command = arguments.command.unwrap_or_else(|| CommandLine::Demo(Default::default()));
+    finish(match command {
+        CommandLine::Demo(arguments) => trade::demo(&arguments),
+        CommandLine::Run(arguments) => trade::run(&arguments),
+        CommandLine::Backtest(arguments) => backtest::backtest(&arguments),
+        CommandLine::Replay(arguments) => replay::replay(&arguments),
+        CommandLine::Journal(command) => journal::journal(&command),
+        CommandLine::Latency(arguments) => latency::latency(&arguments),
+        CommandLine::Check(arguments) => check::check(&arguments),
+        CommandLine::Model(command) => model::model(&command),
+    })
+}
+
+/// Runs the journal inspector as a program of its own.
+pub fn journal_main() -> ExitCode {
+    #[derive(Parser)]
+    #[command(name = "journal-dump", version, about = "Inspects a Peregrine journal")]
+    struct Alone {
+        #[command(subcommand)]
+        command: JournalCommand,
+    }
+    output::start_log();
+    finish(journal::journal(&Alone::parse().command))
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(EXIT_USAGE)
+        }
+        Err(Failure::Failed(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `demo` and `run`: sessions in real time.
+
+use super::{Failure, output};
+use crate::base::settings::Mode;
+use crate::exchange::{ExchangeServer, ServerSettings, SymbolSpec};
+use crate::runtime::config::{self, Loaded};
+use crate::runtime::session::{self, SessionOrder};
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// The demo's configuration when no file is given and none lies in `config/`.
+const DEMO: &str = include_str!("../../../config/demo.toml");
+/// Its risk limits.
+const DEMO_RISK: &str = include_str!("../../../config/risk.toml");
+
+#[derive(Args)]
+#[command(after_help = "Example: peregrine demo --for 30s --json")]
+pub struct DemoArguments {
+    /// How long to run: 500ms, 30s, 5m, 2h. Ctrl-C ends it in order at any time.
+    #[arg(long = "for", default_value = "30s", value_name = "TIME")]
+    length: String,
+    /// Configuration file; without it config/demo.toml, or the built-in one where there is none.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Seed of the simulated market.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Default for DemoArguments {
+    fn default() -> Self {
+        Self { length: "30s".to_owned(), config: None, seed: 7, json: false }
+    }
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: peregrine run --config config/paper.toml --for 1h")]
+pub struct RunArguments {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// End after this time; without it the session runs until it is stopped.
+    #[arg(long = "for", value_name = "TIME")]
+    length: Option<String>,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the demo.
+pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
+    let length = output::duration(&arguments.length).map_err(Failure::Usage)?;
+    let mut loaded = demo_config(arguments.config.as_deref())?;
+    let symbols = specs(&loaded)?;
+    let server = ExchangeServer::start(ServerSettings {
+        seed: arguments.seed,
+        symbols,
+        ..ServerSettings::default()
+    })?;
+    // The addresses are part of the effective configuration, so that the journal tells them.
+    let venue = [
+        ("rest_url", server.rest_url()),
+        ("public_url", format!("{}/public", server.ws_url())),
+        ("market_url", format!("{}/market", server.ws_url())),
+    ];
+    loaded = with_venue(&loaded, &venue)?;
+    let result = trade(loaded, "demo", Some(length), arguments.json);
+    server.stop();
+    result
+}
+
+/// Runs a configured session.
+pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let length = match &arguments.length {
+        Some(text) => Some(output::duration(text).map_err(Failure::Usage)?),
+        None => None,
+    };
+    let loaded = config::load(&arguments.config)?;
+    if loaded.settings.mode != Mode::Paper {
+        let mode = loaded.settings.mode;
+        return Err(Failure::Usage(anyhow!(
+            "{}: mode: {mode:?} needs order entry at the venue, which this build does not have; \
+             only \"paper\" runs",
+            arguments.config.display()
+        )));
+    }
+    trade(loaded, "paper", length, arguments.json)
+}
+
+fn trade(
+    loaded: Loaded,
+    name: &'static str,
+    duration: Option<Duration>,
+    json: bool,
+) -> Result<(), Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let outcome = session::run(SessionOrder { loaded, name, duration, stop })?;
+    if json {
+        println!("{}", outcome.summary.to_json());
+    } else {
+        print!("{}", outcome.summary.table());
+    }
+    match outcome.halt {
+        None => Ok(()),
+        Some(halt) => Err(Failure::Failed(anyhow!("trading stopped: {halt}"))),
+    }
+}
+
+fn demo_config(path: Option<&Path>) -> Result<Loaded, Failure> {
+    let usual = Path::new("config/demo.toml");
+    match path {
+        Some(path) => Ok(config::load(path)?),
+        None if usual.is_file() => Ok(config::load(usual)?),
+        None => {
+            let text = DEMO.replace("risk_file = \"risk.toml\"\n", "");
+            Ok(config::from_text("built-in demo", &format!("{text}\n{DEMO_RISK}"))?)
+        }
+    }
+}
+
+/// The simulated contracts of the configured symbols.
+fn specs(loaded: &Loaded) -> Result<Vec<SymbolSpec>> {
+    let symbols = &loaded.settings.instruments.symbols;
+    symbols
+        .iter()
+        .map(|symbol| {
+            SymbolSpec::by_symbol(symbol.as_str())
+                .with_context(|| format!("instruments.symbols: {symbol} is not simulated"))
+        })
+        .collect()
+}
+
+fn with_venue(loaded: &Loaded, keys: &[(&str, String)]) -> Result<Loaded, Failure> {
+    let mut document: toml::Table = loaded.text.parse()?;
+    if let Some(toml::Value::Table(venue)) = document.get_mut("venue") {
+        for (key, value) in keys {
+            venue.insert((*key).to_owned(), toml::Value::String(value.clone()));
+        }
+    }
+    Ok(config::from_text("demo", &toml::to_string(&document)?)?)
+}

@@ -1,0 +1,91 @@
+//! Reads configuration files: the main file, the risk file it names, and the environment over both.
+
+use crate::base::settings::{Settings, effective_text, merge_overrides, parse, parse_document};
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// A configuration with the text that reproduces it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The checked settings.
+    pub settings: Settings,
+    /// The whole document after overrides, as TOML: what a replay parses.
+    pub text: String,
+}
+
+/// Why a configuration cannot be used; lists everything wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {}", .problems.join("; "))]
+pub struct ConfigError {
+    /// The file at fault.
+    pub file: String,
+    /// Every problem, each naming its key.
+    pub problems: Vec<String>,
+}
+
+impl ConfigError {
+    fn one(file: &Path, problem: impl std::fmt::Display) -> Self {
+        Self { file: file.display().to_string(), problems: vec![problem.to_string()] }
+    }
+}
+
+/// Reads `path`, the file its `risk_file` key names, and `PEREGRINE__…` variables.
+///
+/// # Errors
+/// Every unreadable file and every key at fault.
+pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::one(path, e))?;
+    let mut document = parse_document(&text).map_err(|e| ConfigError::one(path, e))?;
+    if let Some(value) = document.remove("risk_file") {
+        let Value::String(name) = value else {
+            return Err(ConfigError::one(path, "risk_file: must be a text"));
+        };
+        let risk_path = path.parent().map_or_else(|| PathBuf::from(&name), |dir| dir.join(&name));
+        let risk = read_risk(&risk_path)?;
+        if document.insert("risk".to_owned(), Value::Table(risk)).is_some() {
+            return Err(ConfigError::one(path, "risk: stands here and in risk_file; keep one"));
+        }
+    }
+    // Variables that are not UTF-8 cannot be ours.
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    checked(path, document, variables)
+}
+
+/// Checks a document that is in memory: a built-in default, or one kept beside a journal.
+///
+/// # Errors
+/// Every key at fault, under the name `origin`.
+pub fn from_text(origin: &str, text: &str) -> Result<Loaded, ConfigError> {
+    let path = Path::new(origin);
+    let document = parse_document(text).map_err(|e| ConfigError::one(path, e))?;
+    checked(path, document, std::iter::empty())
+}
+
+fn read_risk(path: &Path) -> Result<Table, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::one(path, e))?;
+    let mut document = parse_document(&text).map_err(|e| ConfigError::one(path, e))?;
+    let risk = document.remove("risk");
+    if let Some(key) = document.keys().next() {
+        return Err(ConfigError::one(path, format!("{key}: unknown key; only [risk] stands here")));
+    }
+    match risk {
+        Some(Value::Table(table)) => Ok(table),
+        _ => Err(ConfigError::one(path, "risk: the table is missing")),
+    }
+}
+
+fn checked(
+    path: &Path,
+    mut document: Table,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let listed = |errors: Vec<crate::base::settings::SettingsError>| ConfigError {
+        file: path.display().to_string(),
+        problems: errors.iter().map(ToString::to_string).collect(),
+    };
+    merge_overrides(&mut document, variables).map_err(listed)?;
+    let text = effective_text(&document);
+    let settings = parse(document).map_err(listed)?;
+    Ok(Loaded { settings, text })
+}

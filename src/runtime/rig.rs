@@ -1,0 +1,249 @@
+//! A live session's machine: built whole, then set going thread by thread, last stage first.
+
+use super::assemble::{Parts, StageRecorders};
+use super::backtest::{LOST_BOOKS, create_journal};
+use super::clock::{CycleProbe, wall_now};
+use super::feed_thread::{Due, FeedThread};
+use super::heartbeat::Heartbeat;
+use super::inlet::Inlet;
+use super::launch::{Launcher, LoadedModel, Stages};
+use super::running::Running;
+use super::stage_thread;
+use super::topology::Topology;
+use super::watcher::Watched;
+use crate::base::counters::Counters;
+use crate::base::event::{Command, Event};
+use crate::base::settings::{Layout, Settings};
+use crate::base::units::Money;
+use crate::engine::{FeedStage, Halt, Next, Outlet};
+use crate::feed::Feed;
+use crate::journal::Recorder;
+use crate::model::ExecutorKind;
+use crate::observe::{CycleClock, HopCollector};
+use crate::venue::paper::PaperVenue;
+use crate::venue::rest::RestDesk;
+use crate::venue::stream::{Stream, StreamAddress};
+use crate::venue::transport::tls_config;
+use anyhow::{Context, Result, bail};
+use crossbeam::channel::Receiver;
+use mio::{Poll, Token};
+use rtrb::{Consumer, RingBuffer};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Records a side thread may fall behind by.
+const TAP_EVENTS: usize = 8_192;
+
+/// Everything built and not yet running.
+pub struct Rig {
+    counters: Arc<Counters>,
+    collector: Option<HopCollector>,
+    probes: Vec<CycleProbe>,
+    heartbeats: Vec<(&'static str, Option<usize>, Arc<Heartbeat>)>,
+    taps: Vec<Consumer<Event>>,
+    journal: crate::journal::Journal,
+    inputs: Recorder,
+    stages: Option<StageRecorders>,
+    stamps: Recorder,
+}
+
+/// Inputs a page shows: reports, gaps, stream edges, mark prices.
+fn shows_input(event: &Event) -> bool {
+    matches!(event.kind, 6 | 11..=13 | 32..=34 | 36..=63)
+}
+
+fn shows_all(_: &Event) -> bool {
+    true
+}
+
+impl Rig {
+    /// Builds everything but the stages' threads.
+    ///
+    /// # Errors
+    /// When the journal cannot be created.
+    pub fn build(parts: &Parts, topology: &Topology, dir: &Path) -> Result<Self> {
+        let clock = CycleClock::calibrate();
+        let mut collector = HopCollector::new();
+        let (mut probes, mut heartbeats) = (Vec::new(), Vec::new());
+        for thread in &topology.threads {
+            probes.push(CycleProbe::new(clock.clone(), collector.recorder()));
+            heartbeats.push((thread.name, thread.core, Arc::new(Heartbeat::default())));
+        }
+        let (journal, lanes) = create_journal(parts, dir, true)?;
+        let [inputs, inference, risk, execution, stamps] = lanes;
+        let mut taps = Vec::new();
+        let mut tapped = |writer, shows: fn(&Event) -> bool| {
+            let (producer, consumer) = RingBuffer::new(TAP_EVENTS);
+            taps.push(consumer);
+            Recorder::lane(writer).with_tap(producer, shows)
+        };
+        let inputs = tapped(inputs, shows_input);
+        let stages = StageRecorders {
+            inference: tapped(inference, shows_all),
+            risk: tapped(risk, shows_all),
+            execution: tapped(execution, shows_all),
+        };
+        Ok(Self {
+            counters: Arc::new(Counters::new()),
+            collector: Some(collector),
+            probes,
+            heartbeats,
+            taps,
+            journal,
+            inputs,
+            stages: Some(stages),
+            stamps: Recorder::lane(stamps),
+        })
+    }
+
+    /// What the observer reads.
+    pub fn watched(
+        &mut self,
+        parts: &Parts,
+        executor: ExecutorKind,
+        name: &'static str,
+    ) -> Watched {
+        Watched {
+            name,
+            executor: executor.name(),
+            journal: self.journal.dir().display().to_string(),
+            health: self.journal.health(),
+            counters: Arc::clone(&self.counters),
+            collector: self.collector.take().unwrap_or_default(),
+            heartbeats: self.heartbeats.clone(),
+            taps: std::mem::take(&mut self.taps),
+            symbols: parts.instruments.iter().map(|facts| facts.symbol).collect(),
+            starting_equity: parts.settings.risk.starting_equity.unwrap_or(Money::ZERO),
+            market_age_max: Duration::from_millis(u64::from(
+                parts.settings.features.market_age_ms_max,
+            )),
+            model: (
+                parts.files.card.version.clone(),
+                crate::model::artifact::hex(&parts.files.sha256),
+            ),
+        }
+    }
+
+    /// Starts the threads, last stage first, and lets the feed run.
+    ///
+    /// # Errors
+    /// When a stage or a connection is misconfigured or a thread cannot start.
+    pub fn launch(
+        mut self,
+        parts: &Parts,
+        model: LoadedModel,
+        topology: &Topology,
+        stop: &Arc<AtomicBool>,
+        commands: Receiver<Command>,
+    ) -> Result<Running> {
+        let opening = parts.opening(&model.0);
+        let rings = &parts.settings.topology;
+        let (orders_in, orders) = RingBuffer::new(rings.execution_feed_events as usize);
+        let outlet = Outlet::ring(orders_in);
+        let recorders = self.stages.take().context("the stages were built twice")?;
+        let mut probes = self.probes.drain(..);
+        let feed_probe = probes.next().context("a topology without threads")?;
+        let probes: Vec<CycleProbe> = probes.collect();
+        let counters = Arc::clone(&self.counters);
+        let (lost, lost_books) = RingBuffer::new(LOST_BOOKS);
+        let mut launcher =
+            Launcher { parts, topology, heartbeats: &self.heartbeats, probes, lost: Some(lost) };
+        let (next, threads) = match topology.layout {
+            Layout::Split => launcher.split(model, recorders, outlet, &counters)?,
+            Layout::Paired => launcher.paired(model, recorders, outlet, &counters)?,
+            Layout::Fused | Layout::Auto => {
+                let mut stages = parts.fused(model, recorders, outlet, &counters)?;
+                launcher.wire_lost_books(&mut stages);
+                (Next::Here(Box::new(stages)), Stages::Fused)
+            }
+        };
+        let feed = FeedStage::new(Feed::new(&parts.instruments), self.inputs, next, counters);
+        let deposit = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
+        let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
+        let inlet = Inlet { feed, paper, orders, lost_books, probe: feed_probe };
+        let heartbeat = Arc::clone(&self.heartbeats[0].2);
+        let counters = Arc::clone(&self.counters);
+        let thread = feed_thread(parts, topology, inlet, counters, heartbeat, stop, commands)?;
+        let (plan, required) = (topology.threads[0].clone(), rings.pin_required);
+        let feed = std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
+            if stage_thread::pin(&plan, required).is_err() {
+                let halt = Halt::NotPinned(plan.name);
+                thread.heartbeat.end(Some(&halt));
+                return (thread, Some(halt));
+            }
+            thread.run(&opening)
+        })?;
+        Ok(Running {
+            feed,
+            stages: threads,
+            heartbeats: self.heartbeats,
+            counters: self.counters,
+            journal: self.journal,
+            stamps: self.stamps,
+        })
+    }
+}
+
+fn feed_thread(
+    parts: &Parts,
+    topology: &Topology,
+    inlet: Inlet,
+    counters: Arc<Counters>,
+    heartbeat: Arc<Heartbeat>,
+    stop: &Arc<AtomicBool>,
+    commands: Receiver<Command>,
+) -> Result<FeedThread> {
+    let settings = &parts.settings;
+    let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
+    Ok(FeedThread {
+        inlet,
+        streams: streams(settings, &symbols)?,
+        poll: Poll::new()?,
+        rest: RestDesk::start(&settings.venue.rest_url)?,
+        symbols,
+        commands,
+        stop: Arc::clone(stop),
+        counters,
+        heartbeat,
+        wait: topology.threads[0].wait,
+        timer_ms: settings.session.timer_interval_ms,
+        open_interest_every_s: settings.venue.open_interest_every_s,
+        snapshot_levels: settings.venue.snapshot_levels,
+        due: Due::now(),
+    })
+}
+
+/// The market connections: book streams on the public route, the rest on the market route.
+fn streams(settings: &Settings, symbols: &[crate::base::Symbol]) -> Result<Vec<Stream>> {
+    let venue = &settings.venue;
+    let tls = tls_config()?;
+    let silence = Duration::from_millis(u64::from(venue.silence_ms_max));
+    let routes =
+        [(&venue.public_url, &venue.public_streams), (&venue.market_url, &venue.market_streams)];
+    let mut streams = Vec::new();
+    for (i, (base, names)) in routes.into_iter().enumerate() {
+        if names.is_empty() {
+            continue;
+        }
+        if base.is_empty() {
+            bail!("venue: streams {names:?} are wanted but their URL is empty");
+        }
+        let wanted: Vec<String> = symbols
+            .iter()
+            .flat_map(|symbol| {
+                let lower = symbol.as_str().to_lowercase();
+                names.iter().map(move |name| format!("{lower}@{name}"))
+            })
+            .collect();
+        let url = format!("{}/stream?streams={}", base.trim_end_matches('/'), wanted.join("/"));
+        let address = StreamAddress::parse(&url)?;
+        let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ i as u64;
+        streams.push(Stream::new(address, Arc::clone(&tls), Token(i), silence, seed)?);
+    }
+    if streams.is_empty() {
+        bail!("venue: no streams are configured; nothing would ever arrive");
+    }
+    Ok(streams)
+}

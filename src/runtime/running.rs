@@ -1,0 +1,159 @@
+//! A session in flight, and taking it apart: threads are joined in the order of the river, each
+//! when the one before it has gone and its ring is empty.
+
+use super::feed_thread::FeedThread;
+use super::heartbeat::Heartbeat;
+use super::launch::Stages;
+use crate::base::counters::Counters;
+use crate::base::units::Money;
+use crate::engine::{ExecutionStage, Halt, InferenceStage, Next, RiskStage};
+use crate::feed::FeedStats;
+use crate::journal::{Journal, Recorder};
+use anyhow::{Result, anyhow};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// A session in flight.
+pub struct Running {
+    /// The feed's thread.
+    pub feed: JoinHandle<(FeedThread, Option<Halt>)>,
+    /// The threads behind it.
+    pub stages: Stages,
+    /// Signs of life by name and core.
+    pub heartbeats: Vec<(&'static str, Option<usize>, Arc<Heartbeat>)>,
+    /// The counters.
+    pub counters: Arc<Counters>,
+    /// The journal.
+    pub journal: Journal,
+    /// Lane 4.
+    pub stamps: Recorder,
+}
+
+/// A session that has stopped.
+pub struct Ended {
+    /// Equity at the end.
+    pub equity: Money,
+    /// Why it stopped, if not on request.
+    pub halt: Option<String>,
+    /// The lanes' recorders, in order.
+    pub recorders: Vec<Recorder>,
+    /// What the decoder counted.
+    pub feed_stats: FeedStats,
+    /// The counters.
+    pub counters: Arc<Counters>,
+    /// The journal, to be closed with the recorders.
+    pub journal: Journal,
+}
+
+/// What is gathered while the stages are taken apart.
+pub struct Gathered {
+    /// Equity of the books.
+    pub equity: Money,
+    /// Why threads stopped by themselves.
+    pub halts: Vec<Halt>,
+    /// Recorders, in lane order.
+    pub recorders: Vec<Recorder>,
+}
+
+impl Running {
+    /// True when any pinned thread has left its loop.
+    pub fn any_ended(&self) -> bool {
+        // A thread that panicked never tells its heart to stop.
+        let gone = match &self.stages {
+            Stages::Fused => false,
+            Stages::Paired(thread) => thread.is_finished(),
+            Stages::Split { inference, risk, execution } => {
+                inference.is_finished() || risk.is_finished() || execution.is_finished()
+            }
+        };
+        let ended = self.heartbeats.iter().any(|(_, _, heartbeat)| heartbeat.has_ended());
+        ended || gone || self.feed.is_finished()
+    }
+
+    /// Joins the threads and gathers what they held. `starting` is the equity told when the books
+    /// cannot be reached any more.
+    ///
+    /// # Errors
+    /// When a thread panicked; its lane stays unsealed.
+    pub fn join(self, starting: Money) -> Result<Ended> {
+        let (thread, halt) = joined(self.feed)?;
+        let FeedThread { inlet, rest, .. } = thread;
+        rest.stop();
+        let (feed, inputs, next) = inlet.feed.into_parts();
+        let feed_stats = feed.stats().clone();
+        drop(inlet.probe);
+        let mut gathered = Gathered {
+            equity: starting,
+            halts: halt.into_iter().collect(),
+            recorders: vec![inputs],
+        };
+        match self.stages {
+            Stages::Fused => {
+                if let Next::Here(stage) = next {
+                    gathered.inference(*stage);
+                }
+            }
+            Stages::Paired(inference) => {
+                drop(next);
+                let stage = gathered.join(inference)?;
+                gathered.inference(stage);
+            }
+            Stages::Split { inference, risk, execution } => {
+                drop(next);
+                let (recorder, next) = gathered.join(inference)?.into_parts();
+                gathered.recorders.push(recorder);
+                drop(next);
+                let stage = gathered.join(risk)?;
+                drop(gathered.risk(stage));
+                let stage = gathered.join(execution)?;
+                gathered.recorders.push(stage.into_recorder());
+            }
+        }
+        gathered.recorders.push(self.stamps);
+        Ok(Ended {
+            equity: gathered.equity,
+            halt: gathered.cause().map(ToString::to_string),
+            recorders: gathered.recorders,
+            feed_stats,
+            counters: self.counters,
+            journal: self.journal,
+        })
+    }
+}
+
+impl Gathered {
+    /// The halt that came first: a full ring is what a stage sees of another one that stopped.
+    fn cause(&self) -> Option<&Halt> {
+        let symptom = |halt: &&Halt| matches!(halt, Halt::RingFull(_));
+        self.halts.iter().find(|halt| !symptom(halt)).or(self.halts.first())
+    }
+
+    fn join<S>(&mut self, thread: JoinHandle<(S, Option<Halt>)>) -> Result<S> {
+        let (stage, halt) = joined(thread)?;
+        self.halts.extend(halt);
+        Ok(stage)
+    }
+
+    /// Takes fused stages apart.
+    pub fn inference(&mut self, stage: InferenceStage) {
+        let (recorder, next) = stage.into_parts();
+        self.recorders.push(recorder);
+        if let Next::Here(risk) = next
+            && let Next::Here(execution) = self.risk(*risk)
+        {
+            self.recorders.push(execution.into_recorder());
+        }
+    }
+
+    fn risk(&mut self, stage: RiskStage) -> Next<ExecutionStage> {
+        self.equity = stage.ledger().equity();
+        let (recorder, next) = stage.into_parts();
+        self.recorders.push(recorder);
+        next
+    }
+}
+
+fn joined<T>(thread: JoinHandle<T>) -> Result<T> {
+    let name = thread.thread().name().unwrap_or("a thread").to_owned();
+    thread.join().map_err(|_| anyhow!("thread {name} panicked; its lane is unsealed"))
+}

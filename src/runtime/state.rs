@@ -1,0 +1,113 @@
+//! The state folder: who owns it, the order-id epoch, where journals go.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The folder a session writes to; held exclusively while this lives.
+#[derive(Debug)]
+pub struct StateFolder {
+    dir: PathBuf,
+    /// Keeps the lock; released when dropped or when the process dies.
+    _lock: File,
+}
+
+/// Largest epoch an order id can carry.
+const EPOCH_MAX: u32 = (1 << 20) - 1;
+
+impl StateFolder {
+    /// Creates the folder if need be and takes its lock.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or another process holds it.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", dir.display()));
+        fs::create_dir_all(dir).map_err(named)?;
+        let lock = File::create(dir.join("lock")).map_err(named)?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
+            |_| {
+                io::Error::other(format!(
+                    "{} is in use by another peregrine; two may not share a state folder",
+                    dir.display()
+                ))
+            },
+        )?;
+        Ok(Self { dir: dir.to_owned(), _lock: lock })
+    }
+
+    /// The next order-id epoch, made durable before it is returned: ids of a lost journal tail can
+    /// then never come again.
+    ///
+    /// # Errors
+    /// When the file cannot be read, holds no number, is used up, or cannot be made durable.
+    pub fn next_epoch(&self) -> io::Result<u32> {
+        let path = self.dir.join("epoch");
+        let last = match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse::<u32>().map_err(|_| {
+                io::Error::other(format!("{}: {:?} is no epoch", path.display(), text.trim()))
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        let next = last.saturating_add(1);
+        if next > EPOCH_MAX {
+            return Err(io::Error::other(format!("{}: epochs are used up", path.display())));
+        }
+        write_durably(&path, next.to_string().as_bytes())?;
+        Ok(next)
+    }
+
+    /// A fresh journal folder's path, named by epoch and mode.
+    pub fn journal_dir(&self, epoch: u32, mode: &str) -> PathBuf {
+        self.dir.join("journal").join(format!("{epoch:07}-{mode}"))
+    }
+}
+
+/// Replaces a file so that a crash leaves either the old or the new content.
+///
+/// # Errors
+/// When a step fails; the old file is then still there.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let temporary = path.with_extension("new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_rise_over_restarts_and_are_never_given_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut epochs = Vec::new();
+        for _ in 0..5 {
+            let state = StateFolder::open(dir.path()).unwrap();
+            epochs.push(state.next_epoch().unwrap());
+            epochs.push(state.next_epoch().unwrap());
+        }
+        assert_eq!(epochs, (1..=10).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn a_second_owner_of_the_state_folder_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = StateFolder::open(dir.path()).unwrap();
+        let error = StateFolder::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(&dir.path().display().to_string()), "{error}");
+        drop(held);
+        assert!(StateFolder::open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_epoch_file_stops_the_start_instead_of_beginning_again_at_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(dir.path()).unwrap();
+        fs::write(dir.path().join("epoch"), "x").unwrap();
+        assert!(state.next_epoch().unwrap_err().to_string().contains("epoch"));
+    }
+}

@@ -1,0 +1,420 @@
+//! The observer's loop: takes what the taps, counters, histograms and heartbeats show, keeps a
+//! snapshot, and hands it to the page a few times a second. It never waits on a stage.
+
+use super::clock::wall_now;
+use super::heartbeat::Heartbeat;
+use super::session::command_channel;
+use crate::base::counters::{Counter, Counters};
+use crate::base::event::{
+    BookState, BookTicker, Command, Event, Kind, MarkPrice, Order, OrderReport, OrderState,
+    Position, Prediction, StateChange, flags,
+};
+use crate::base::settings::HttpSettings as HttpWanted;
+use crate::base::units::{Money, Px, Qty};
+use crate::base::{ClientOrderId, Reason, Side, Symbol};
+use crate::execution::OrderState as State;
+use crate::journal::{JournalHealth, LANES};
+use crate::observe::http::{HttpServer, HttpSettings};
+use crate::observe::snapshot::{
+    AccountView, AlertView, CounterValues, EquityPoint, FillView, MarketView, ModelView, NotReady,
+    OrderView, PositionView, ResourceView, SessionView, ThreadView,
+};
+use crate::observe::{HopCollector, LatencyView, Snapshot, SnapshotCell};
+use crate::risk::TradingState;
+use anyhow::{Context, Result};
+use crossbeam::channel::Receiver;
+use rtrb::Consumer;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One turn of the loop.
+const TURN: Duration = Duration::from_millis(50);
+/// Turns between two snapshots.
+const TURNS_PER_SNAPSHOT: u64 = 5;
+/// Ticks per second in `/proc/self/stat`: part of the kernel's interface, the same everywhere.
+const USER_HZ: f64 = 100.0;
+/// Longest time a pinned thread may go without a turn.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(2);
+
+/// What the observer reads.
+pub struct Watched {
+    /// `demo` or `paper`.
+    pub name: &'static str,
+    /// The journal's folder.
+    pub journal: String,
+    /// The journal's health.
+    pub health: Arc<JournalHealth>,
+    /// The counters.
+    pub counters: Arc<Counters>,
+    /// The histograms' collector.
+    pub collector: HopCollector,
+    /// Threads by name and core.
+    pub heartbeats: Vec<(&'static str, Option<usize>, Arc<Heartbeat>)>,
+    /// Lossy views of lanes 0 to 3.
+    pub taps: Vec<Consumer<Event>>,
+    /// Symbols in table order.
+    pub symbols: Vec<Symbol>,
+    /// Equity the session began with.
+    pub starting_equity: Money,
+    /// Age from which market data counts as stale.
+    pub market_age_max: Duration,
+    /// What runs the model.
+    pub executor: &'static str,
+    /// The model's version and SHA-256.
+    pub model: (String, String),
+}
+
+/// See the head of this file.
+pub struct Watcher {
+    watched: Watched,
+    page: Snapshot,
+    cell: Arc<SnapshotCell>,
+    commands: Option<Receiver<Command>>,
+    server: Option<HttpServer>,
+    beats: Vec<(u64, Instant)>,
+    started: Instant,
+    turns: u64,
+    peak: Money,
+    /// Newest position record of each instrument.
+    money: Vec<Position>,
+}
+
+impl Watcher {
+    /// Starts the page, if one is wanted.
+    ///
+    /// # Errors
+    /// When the address cannot be used and the page is not optional.
+    pub fn start(http: &HttpWanted, watched: Watched) -> Result<Self> {
+        let (sender, receiver) = command_channel();
+        let cell = Arc::new(SnapshotCell::new());
+        let server = if http.bind.is_empty() {
+            None
+        } else {
+            let settings = HttpSettings {
+                addr: http.bind.parse().context("http.bind")?,
+                token: std::env::var("PEREGRINE_HTTP_TOKEN").ok().map(Into::into),
+                hosts: Vec::new(),
+                ..HttpSettings::default()
+            };
+            if http.optional {
+                HttpServer::start_if_free(settings, Arc::clone(&cell), sender)?
+            } else {
+                Some(HttpServer::start(settings, Arc::clone(&cell), sender)?)
+            }
+        };
+        if let Some(server) = &server {
+            tracing::info!(page = %format!("http://{}/", server.addr()), "status page");
+        }
+        let now = Instant::now();
+        let page = first_page(&watched);
+        let beats = watched.heartbeats.iter().map(|_| (0, now)).collect();
+        let peak = watched.starting_equity;
+        let commands = Some(receiver);
+        let money = vec![Position::default(); watched.symbols.len()];
+        Ok(Self {
+            money,
+            watched,
+            page,
+            cell,
+            commands,
+            server,
+            beats,
+            started: now,
+            turns: 0,
+            peak,
+        })
+    }
+
+    /// Where commands come out; once.
+    pub fn commands(&mut self) -> Receiver<Command> {
+        self.commands.take().unwrap_or_else(|| command_channel().1)
+    }
+
+    /// One turn, about 50 ms.
+    pub fn turn(&mut self) {
+        std::thread::sleep(TURN);
+        self.turns += 1;
+        self.read_taps();
+        self.watched.collector.collect();
+        if self.turns.is_multiple_of(TURNS_PER_SNAPSHOT) {
+            self.publish();
+        }
+    }
+
+    /// Stops the page and gives the percentiles since start.
+    pub fn finish(mut self) -> LatencyView {
+        self.server = None;
+        self.watched.collector.collect();
+        self.watched.collector.since_start()
+    }
+
+    fn read_taps(&mut self) {
+        for i in 0..self.watched.taps.len() {
+            while let Ok(event) = self.watched.taps[i].pop() {
+                self.note(&event);
+            }
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        let place = event.instrument as usize;
+        match event.kind() {
+            Some(Kind::BookTicker) => {
+                let body: &BookTicker = event.body();
+                self.touch(place, body.bid_px, body.ask_px, event);
+            }
+            Some(Kind::Prediction) => {
+                let body: &Prediction = event.body();
+                self.touch(place, body.bid_px, body.ask_px, event);
+                if let Some(market) = self.page.markets.get_mut(place) {
+                    market.probability = Some(body.probability);
+                }
+            }
+            Some(Kind::BookState) => {
+                let body: &BookState = event.body();
+                if let Some(market) = self.page.markets.get_mut(place) {
+                    market.book_valid = event.has(flags::ON);
+                }
+                if event.has(flags::ON) {
+                    self.touch(place, body.bid_px, body.ask_px, event);
+                }
+            }
+            Some(Kind::MarkPrice) => {
+                if let Some(market) = self.page.markets.get_mut(place) {
+                    market.mark_px = Px(event.body::<MarkPrice>().mark_px);
+                }
+            }
+            Some(Kind::Position) => self.note_position(place, event),
+            Some(Kind::StateChange) => self.note_state(event),
+            Some(Kind::OrderIntent | Kind::OrderState) => self.note_order(event),
+            Some(Kind::OrderFilled) => self.note_fill(event),
+            Some(Kind::Gap | Kind::StreamStatus) => self.note_stream(event),
+            _ => {}
+        }
+    }
+
+    fn touch(&mut self, place: usize, bid: i64, ask: i64, event: &Event) {
+        if let Some(market) = self.page.markets.get_mut(place) {
+            (market.bid_px, market.ask_px) = (Px(bid), Px(ask));
+            // The receive time for now; an age when the snapshot is taken.
+            market.age_seconds = event.ts_recv as f64;
+        }
+    }
+
+    fn symbol(&self, place: usize) -> String {
+        self.watched.symbols.get(place).map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn note_position(&mut self, place: usize, event: &Event) {
+        let body: &Position = event.body();
+        if let Some(view) = self.page.positions.get_mut(place) {
+            view.qty = Qty(body.qty);
+            view.entry_px = Px(body.avg_px);
+            view.mark_px = Px(body.mark_px);
+            view.unrealised = Money(body.unrealised);
+        }
+        if let Some(known) = self.money.get_mut(place) {
+            *known = *body;
+        }
+        let account = &mut self.page.account;
+        let sum = |part: fn(&Position) -> i64| Money(self.money.iter().map(part).sum());
+        account.realised = sum(|p| p.realised);
+        account.unrealised = sum(|p| p.unrealised);
+        account.fees = sum(|p| p.fees);
+        account.funding = sum(|p| p.funding);
+        account.equity = Money(body.equity);
+        account.pnl_quote = account.equity - self.watched.starting_equity;
+        self.peak = self.peak.max(account.equity);
+        let fall = (self.peak - account.equity).to_f64() / self.peak.to_f64().max(1e-9);
+        account.drawdown_ratio = fall;
+        account.drawdown_ratio_max = account.drawdown_ratio_max.max(fall);
+        self.page.note_equity(EquityPoint { ts_ns: event.ts_recv, equity: Money(body.equity) });
+    }
+
+    fn note_state(&mut self, event: &Event) {
+        let body: &StateChange = event.body();
+        self.page.trading_state = match TradingState::from_u8(body.to) {
+            Some(TradingState::Active) => "active",
+            Some(TradingState::Reducing) => "reducing",
+            Some(TradingState::Halted) => "halted",
+            Some(TradingState::Killed) => "killed",
+            Some(TradingState::Reconciling) | None => "reconciling",
+        };
+        let severity = if body.to >= TradingState::Halted as u8 { "critical" } else { "info" };
+        let reason = Reason::from_u16(body.reason).map_or("unknown", Reason::name);
+        let text = format!("trading is {} ({reason})", self.page.trading_state);
+        self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity, text });
+    }
+
+    fn note_stream(&mut self, event: &Event) {
+        if event.kind() == Some(Kind::StreamStatus) && event.has(flags::ON) {
+            return;
+        }
+        let what = if event.kind() == Some(Kind::Gap) { "depth gap" } else { "stream lost" };
+        let text = format!("{what} {}", self.symbol(event.instrument as usize));
+        self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity: "warning", text });
+    }
+
+    fn note_order(&mut self, event: &Event) {
+        let symbol = self.symbol(event.instrument as usize);
+        if event.kind() == Some(Kind::OrderIntent) {
+            let body: &Order = event.body();
+            self.page.note_order(OrderView {
+                client_id: body.id().to_string(),
+                ts_ns: event.ts_recv,
+                symbol,
+                side: side_name(event),
+                px: Px(body.px),
+                qty: Qty(body.qty),
+                state: "sent",
+                ..OrderView::default()
+            });
+            return;
+        }
+        let body: &OrderState = event.body();
+        let id = ClientOrderId(body.client_id).to_string();
+        let known = self.page.orders.iter().rev().find(|order| order.client_id == id).cloned();
+        if let Some(mut order) = known {
+            order.cum_qty = Qty(body.cum_qty);
+            order.state = State::from_u8(body.to).map_or("unknown", State::name);
+            let reason = Reason::from_u16(body.reason).filter(|reason| *reason != Reason::None);
+            order.reason = reason.map_or("", Reason::name);
+            self.page.note_order(order);
+        }
+    }
+
+    fn note_fill(&mut self, event: &Event) {
+        let body: &OrderReport = event.body();
+        self.page.note_fill(FillView {
+            client_id: ClientOrderId(body.client_id).to_string(),
+            ts_ns: event.ts_recv,
+            symbol: self.symbol(event.instrument as usize),
+            side: side_name(event),
+            px: Px(body.last_px),
+            qty: Qty(body.last_qty),
+            fee: Money(body.fee),
+            maker: event.has(flags::MAKER),
+        });
+    }
+
+    fn publish(&mut self) {
+        let now = wall_now();
+        let watched = &self.watched;
+        self.page.session.taken_ns = now.0;
+        self.page.session.uptime_seconds = self.started.elapsed().as_secs_f64();
+        let appended = (0..LANES).map(|lane| watched.health.appended(lane)).sum();
+        watched.counters.set(Counter::JournalRecords, appended);
+        self.page.counters = CounterValues::read(&watched.counters);
+        self.page.latency = watched.collector.since_start();
+        self.page.models = vec![ModelView {
+            version: watched.model.0.clone(),
+            stage: "champion",
+            sha256: watched.model.1.clone(),
+            executor: watched.executor,
+            verified: true,
+            predictions: watched.counters.get(Counter::Predictions),
+        }];
+        self.page.resources = resources(&watched.health);
+        self.beat();
+        self.page.not_ready = self.not_ready(now.0);
+        let mut page = self.page.clone();
+        for market in &mut page.markets {
+            market.age_seconds = (now.0 as f64 - market.age_seconds).max(0.0) / 1e9;
+        }
+        self.cell.publish(page);
+    }
+
+    fn beat(&mut self) {
+        let now = Instant::now();
+        self.page.threads.clear();
+        for ((name, core, heart), last) in self.watched.heartbeats.iter().zip(&mut self.beats) {
+            let turns = heart.turns();
+            if turns != last.0 {
+                *last = (turns, now);
+            }
+            let silent = now.duration_since(last.1);
+            self.page.threads.push(ThreadView {
+                name,
+                core: *core,
+                turns,
+                beating: silent <= HEARTBEAT_MAX && !heart.has_ended(),
+                silent_seconds: silent.as_secs_f64(),
+            });
+        }
+    }
+
+    fn not_ready(&self, now_ns: i64) -> Vec<NotReady> {
+        let mut reasons = Vec::new();
+        let markets = &self.page.markets;
+        if !self.page.is_healthy() {
+            reasons.push(NotReady::ThreadStopped);
+        }
+        if markets.iter().any(|market| !market.book_valid) {
+            reasons.push(NotReady::BookInvalid);
+        }
+        let limit = self.watched.market_age_max.as_nanos() as f64;
+        if markets.iter().any(|market| now_ns as f64 - market.age_seconds > limit) {
+            reasons.push(NotReady::MarketStale);
+        }
+        match self.page.trading_state {
+            "reconciling" => reasons.push(NotReady::Unreconciled),
+            "halted" => reasons.push(NotReady::Halted),
+            "killed" => reasons.push(NotReady::Killed),
+            _ => {}
+        }
+        if self.watched.health.poisoned() {
+            reasons.push(NotReady::JournalBehind);
+        }
+        reasons
+    }
+}
+
+/// The page before anything has been seen.
+fn first_page(watched: &Watched) -> Snapshot {
+    let session = SessionView {
+        version: env!("CARGO_PKG_VERSION"),
+        mode: watched.name,
+        journal: watched.journal.clone(),
+        started_ns: wall_now().0,
+        ..SessionView::default()
+    };
+    let names = || watched.symbols.iter().map(ToString::to_string);
+    Snapshot {
+        trading_state: "reconciling",
+        session,
+        account: AccountView { equity: watched.starting_equity, ..AccountView::default() },
+        markets: names().map(|symbol| MarketView { symbol, ..MarketView::default() }).collect(),
+        positions: names()
+            .map(|symbol| PositionView { symbol, ..PositionView::default() })
+            .collect(),
+        ..Snapshot::default()
+    }
+}
+
+const fn side_name(event: &Event) -> &'static str {
+    match event.side() {
+        Side::Buy => "buy",
+        Side::Sell => "sell",
+    }
+}
+
+/// The process's use of the machine, from the kernel's own accounts.
+fn resources(health: &JournalHealth) -> ResourceView {
+    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let status = text("/proc/self/status");
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    let stat = text("/proc/self/stat");
+    // Fields after the command's closing parenthesis: utime and stime are the 12th and 13th.
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok());
+    let cpu = ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0);
+    ResourceView {
+        resident_bytes: resident.unwrap_or(0) * 1_024,
+        open_files: std::fs::read_dir("/proc/self/fd").map_or(0, |dir| dir.count() as u64),
+        cpu_seconds: cpu / USER_HZ,
+        disk_free_bytes: health.disk_free_bytes(),
+    }
+}

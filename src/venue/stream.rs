@@ -1,0 +1,281 @@
+//! One WebSocket connection, polled. It connects, reads, answers pings, notices silence, and comes
+//! back after a loss; the caller only sees frames and the two edges "up" and "down".
+//!
+//! ```text
+//!            wait over           socket writable        101 received
+//!  Waiting ────────────► Dialing ───────────► Shaking ───────────► Open
+//!     ▲                     │ refused, 3 s       │ failed, 3 s       │ closed, error, silence
+//!     └─────────────────────┴────────────────────┴───────────────────┘
+//! ```
+//! "Up" is told at the first payload, not at the acknowledgement: an acknowledged subscription is
+//! not data.
+
+use super::backoff::Backoff;
+use super::transport::Transport;
+use crate::base::limits::FRAME_BYTES_MAX;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use rustls::ClientConfig;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tungstenite::client::client_with_config;
+use tungstenite::handshake::client::ClientHandshake;
+use tungstenite::handshake::{HandshakeError, MidHandshake};
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Message, WebSocket};
+
+/// Longest time for connecting and for the handshake, each.
+const DIAL_MAX: Duration = Duration::from_secs(3);
+/// Frames read in one poll, so that one busy connection cannot starve another.
+const FRAMES_PER_POLL: usize = 64;
+/// Read buffer: the library zero-fills it before every read, so it is kept small.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
+
+/// Where a stream comes from.
+#[derive(Clone, Debug)]
+pub struct StreamAddress {
+    /// `ws://host:port/path` or `wss://…`.
+    pub url: String,
+    host: String,
+    port: u16,
+    secure: bool,
+}
+
+impl StreamAddress {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// Names the URL that is no WebSocket address.
+    pub fn parse(url: &str) -> io::Result<Self> {
+        let bad = || io::Error::other(format!("{url:?} is no ws:// or wss:// address"));
+        let (secure, rest) = match url.split_once("://") {
+            Some(("ws", rest)) => (false, rest),
+            Some(("wss", rest)) => (true, rest),
+            _ => return Err(bad()),
+        };
+        let authority = rest.split('/').next().unwrap_or("");
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| bad())?),
+            None => (authority, if secure { 443 } else { 80 }),
+        };
+        if host.is_empty() {
+            return Err(bad());
+        }
+        Ok(Self { url: url.to_owned(), host: host.to_owned(), port, secure })
+    }
+
+    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let found: Vec<SocketAddr> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
+        if found.is_empty() {
+            return Err(io::Error::other(format!("{} has no address", self.host)));
+        }
+        Ok(found)
+    }
+}
+
+/// What a poll saw besides frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Polled {
+    /// Frames delivered.
+    pub frames: usize,
+    /// The first payload of a connection came in this poll.
+    pub came_up: bool,
+    /// The connection was lost in this poll after having been up.
+    pub went_down: bool,
+}
+
+enum State {
+    Waiting { until: Instant },
+    Dialing { socket: TcpStream, since: Instant },
+    Shaking { handshake: Box<MidHandshake<ClientHandshake<Transport>>>, since: Instant },
+    Open { socket: Box<WebSocket<Transport>>, last_payload: Instant, up: bool },
+}
+
+/// One connection; see the head of this file.
+pub struct Stream {
+    address: StreamAddress,
+    addresses: Vec<SocketAddr>,
+    attempts: usize,
+    tls: Arc<ClientConfig>,
+    token: Token,
+    silence_max: Duration,
+    backoff: Backoff,
+    state: State,
+    last_error: Option<String>,
+}
+
+impl Stream {
+    /// Resolves the host (blocking, before threads are pinned); connects at the first poll.
+    ///
+    /// # Errors
+    /// When the host cannot be resolved.
+    pub fn new(
+        address: StreamAddress,
+        tls: Arc<ClientConfig>,
+        token: Token,
+        silence_max: Duration,
+        seed: u64,
+    ) -> io::Result<Self> {
+        let addresses = address
+            .resolve()
+            .map_err(|e| io::Error::other(format!("cannot resolve {}: {e}", address.host)))?;
+        let state = State::Waiting { until: Instant::now() };
+        let backoff = Backoff::new(seed);
+        Ok(Self {
+            address,
+            addresses,
+            attempts: 0,
+            tls,
+            token,
+            silence_max,
+            backoff,
+            state,
+            last_error: None,
+        })
+    }
+
+    /// Why the connection was last lost or refused.
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// The address.
+    pub fn url(&self) -> &str {
+        &self.address.url
+    }
+
+    /// Does what can be done without blocking and hands every text payload to `on_frame`.
+    pub fn poll(
+        &mut self,
+        now: Instant,
+        registry: &Registry,
+        on_frame: &mut impl FnMut(&[u8]),
+    ) -> Polled {
+        let mut polled = Polled::default();
+        let state = std::mem::replace(&mut self.state, State::Waiting { until: now });
+        let was_up = matches!(state, State::Open { up: true, .. });
+        let next = match state {
+            State::Waiting { until } if now < until => Ok(State::Waiting { until }),
+            State::Waiting { .. } => self.dial(now, registry),
+            State::Dialing { socket, since } => self.shake(socket, since, now),
+            State::Shaking { handshake, since } => self.shaken(handshake.handshake(), since, now),
+            State::Open { socket, last_payload, up } => {
+                self.read(socket, last_payload, up, now, on_frame, &mut polled)
+            }
+        };
+        self.state = next.unwrap_or_else(|error| {
+            self.last_error = Some(format!("{}: {error}", self.address.url));
+            polled.went_down = was_up || polled.came_up;
+            State::Waiting { until: now + self.backoff.next_wait() }
+        });
+        polled
+    }
+
+    fn dial(&mut self, now: Instant, registry: &Registry) -> io::Result<State> {
+        let address = self.addresses[self.attempts % self.addresses.len()];
+        self.attempts += 1;
+        let mut socket = TcpStream::connect(address)?;
+        registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(State::Dialing { socket, since: now })
+    }
+
+    fn shake(&mut self, socket: TcpStream, since: Instant, now: Instant) -> io::Result<State> {
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        match socket.peer_addr() {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                within(since, now, "connecting")?;
+                return Ok(State::Dialing { socket, since });
+            }
+            Err(error) => return Err(error),
+        }
+        socket.set_nodelay(true)?;
+        let transport = if self.address.secure {
+            Transport::tls(socket, &self.address.host, &self.tls)?
+        } else {
+            Transport::Plain(socket)
+        };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_message_size(Some(FRAME_BYTES_MAX))
+            .max_frame_size(Some(FRAME_BYTES_MAX));
+        let result = client_with_config(self.address.url.as_str(), transport, Some(config));
+        self.shaken(result, now, now)
+    }
+
+    fn shaken(
+        &mut self,
+        result: Result<
+            (WebSocket<Transport>, tungstenite::handshake::client::Response),
+            HandshakeError<ClientHandshake<Transport>>,
+        >,
+        since: Instant,
+        now: Instant,
+    ) -> io::Result<State> {
+        match result {
+            Ok((socket, _)) => {
+                Ok(State::Open { socket: Box::new(socket), last_payload: now, up: false })
+            }
+            Err(HandshakeError::Interrupted(handshake)) => {
+                within(since, now, "handshake")?;
+                Ok(State::Shaking { handshake: Box::new(handshake), since })
+            }
+            Err(HandshakeError::Failure(error)) => Err(io::Error::other(error.to_string())),
+        }
+    }
+
+    fn read(
+        &mut self,
+        mut socket: Box<WebSocket<Transport>>,
+        mut last_payload: Instant,
+        mut up: bool,
+        now: Instant,
+        on_frame: &mut impl FnMut(&[u8]),
+        polled: &mut Polled,
+    ) -> io::Result<State> {
+        while polled.frames < FRAMES_PER_POLL {
+            match socket.read() {
+                Ok(Message::Text(text)) => {
+                    polled.frames += 1;
+                    last_payload = now;
+                    if !up {
+                        up = true;
+                        polled.came_up = true;
+                        self.backoff.reset();
+                    }
+                    on_frame(text.as_bytes());
+                }
+                Ok(Message::Ping(_)) => flush(&mut socket)?,
+                Ok(Message::Close(_)) => return Err(io::Error::other("closed by the venue")),
+                Ok(_) => {}
+                Err(tungstenite::Error::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(io::Error::other(error.to_string())),
+            }
+        }
+        if now.saturating_duration_since(last_payload) > self.silence_max {
+            return Err(io::Error::other("open but silent"));
+        }
+        Ok(State::Open { socket, last_payload, up })
+    }
+}
+
+/// The library queues the pong on reading the ping; without a flush it waits for the next write.
+fn flush(socket: &mut WebSocket<Transport>) -> io::Result<()> {
+    match socket.flush() {
+        Ok(()) => Ok(()),
+        Err(tungstenite::Error::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(io::Error::other(error.to_string())),
+    }
+}
+
+fn within(since: Instant, now: Instant, what: &str) -> io::Result<()> {
+    if now.saturating_duration_since(since) > DIAL_MAX {
+        return Err(io::Error::other(format!("{what} took longer than {DIAL_MAX:?}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Gradients of the objectives, and their loss.
+
+use super::{Objective, Table};
+
+/// Units per 1.0 of a summed gradient. Gradients are at most a few units times the row's weight, so
+/// a million rows stay far below the range of i64.
+pub const UNIT: f64 = 4_294_967_296.0;
+
+/// First and second derivative of one row and output, in [`UNIT`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gradient {
+    /// First derivative.
+    pub g: i64,
+    /// Second derivative.
+    pub h: i64,
+}
+
+/// Probabilities of scores, in place.
+pub fn softmax(scores: &mut [f64]) {
+    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut sum = 0.0;
+    for score in scores.iter_mut() {
+        *score = libm::exp(*score - top);
+        sum += *score;
+    }
+    scores.iter_mut().for_each(|score| *score /= sum);
+}
+
+/// Where scores start: the log of the class shares, or the mean.
+pub fn base_scores(objective: Objective, table: &Table) -> Vec<f32> {
+    let total: f64 = (0..table.rows()).map(|row| table.weight(row)).sum();
+    match objective {
+        Objective::Softmax { classes } => {
+            let mut shares = vec![0.0; classes];
+            for row in 0..table.rows() {
+                shares[table.targets[row] as usize] += table.weight(row);
+            }
+            let log = |share: &f64| libm::log((share / total).max(1e-9)) as f32;
+            shares.iter().map(log).collect()
+        }
+        Objective::Squared => {
+            let sum: f64 = (0..table.rows()).map(|r| table.targets[r] * table.weight(r)).sum();
+            vec![(sum / total) as f32]
+        }
+    }
+}
+
+/// Writes the gradients of all rows and outputs: `out[output][row]`.
+pub fn gradients(objective: Objective, table: &Table, scores: &[f64], out: &mut [Vec<Gradient>]) {
+    let outputs = objective.outputs();
+    let mut work = vec![0.0; outputs];
+    let fix = |value: f64| libm::round(value * UNIT) as i64;
+    for row in 0..table.rows() {
+        let weight = table.weight(row);
+        work.copy_from_slice(&scores[row * outputs..(row + 1) * outputs]);
+        match objective {
+            Objective::Softmax { .. } => {
+                softmax(&mut work);
+                for (class, &p) in work.iter().enumerate() {
+                    let hit = f64::from(u8::from(table.targets[row] as usize == class));
+                    let h = (2.0 * p * (1.0 - p)).max(1e-9);
+                    out[class][row] = Gradient { g: fix(weight * (p - hit)), h: fix(weight * h) };
+                }
+            }
+            Objective::Squared => {
+                let g = weight * (work[0] - table.targets[row]);
+                out[0][row] = Gradient { g: fix(g), h: fix(weight) };
+            }
+        }
+    }
+}
+
+/// Weighted mean loss: log-loss, or the squared error.
+pub fn loss(objective: Objective, table: &Table, scores: &[f64]) -> f64 {
+    let outputs = objective.outputs();
+    let mut work = vec![0.0; outputs];
+    let (mut sum, mut total) = (0.0, 0.0);
+    for row in 0..table.rows() {
+        work.copy_from_slice(&scores[row * outputs..(row + 1) * outputs]);
+        let one = match objective {
+            Objective::Softmax { .. } => {
+                softmax(&mut work);
+                -libm::log(work[table.targets[row] as usize].max(1e-15))
+            }
+            Objective::Squared => (work[0] - table.targets[row]) * (work[0] - table.targets[row]),
+        };
+        sum += table.weight(row) * one;
+        total += table.weight(row);
+    }
+    sum / total
+}

@@ -1,0 +1,22 @@
+//! Research for Peregrine: what is learned from data, and how it is proved.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `gbdt` | deterministic gradient-boosted trees |
+//! | `metrics` | log-loss, accuracy, area under the curve |
+//! | `export` | a forest as an ONNX file |
+//! | `card` | golden vectors of a version's card |
+//! | `samples` | frames through feed, book and features into labelled rows |
+//! | `train` | the whole way from a seed to `models_saved/<version>/` |
+//!
+//! Features are never computed twice: rows come out of the same rooms that serve live trading.
+
+pub mod card;
+pub mod export;
+pub mod gbdt;
+pub mod metrics;
+pub mod samples;
+pub mod train;
+
+#[cfg(test)]
+mod tests;
