@@ -60,7 +60,7 @@ impl FeedStage {
         &mut self.feed
     }
 
-    /// The way on: for the fused topologies, where the next stage lives here.
+    /// The way on: its room tells whether the next stage keeps up.
     pub fn next_mut(&mut self) -> &mut Next<InferenceStage> {
         &mut self.next
     }
@@ -133,11 +133,7 @@ impl FeedStage {
         ts_recv: Nanos,
         with: &mut With<'_, P>,
     ) -> Result<(), Halt> {
-        let ts_recv = self.in_order(ts_recv);
-        let origin = with.probe.stamp();
-        self.batch.clear();
-        self.feed.on_snapshot(instrument, body, ts_recv, &mut self.batch);
-        self.publish(None, origin, with)
+        self.take(ts_recv, with, |feed, ts, out| feed.on_snapshot(instrument, body, ts, out))
     }
 
     /// A book that cannot heal by itself starts over with a fresh snapshot.
@@ -150,11 +146,9 @@ impl FeedStage {
         ts_recv: Nanos,
         with: &mut With<'_, P>,
     ) -> Result<(), Halt> {
-        let ts_recv = self.in_order(ts_recv);
-        let origin = with.probe.stamp();
-        self.batch.clear();
-        self.feed.resync(instrument, Reason::BookCrossed, ts_recv, &mut self.batch);
-        self.publish(None, origin, with)
+        self.take(ts_recv, with, |feed, ts, out| {
+            feed.resync(instrument, Reason::BookCrossed, ts, out)
+        })
     }
 
     /// The body of a REST open-interest answer.
@@ -167,11 +161,7 @@ impl FeedStage {
         ts_recv: Nanos,
         with: &mut With<'_, P>,
     ) -> Result<(), Halt> {
-        let ts_recv = self.in_order(ts_recv);
-        let origin = with.probe.stamp();
-        self.batch.clear();
-        self.feed.on_open_interest(body, ts_recv, &mut self.batch);
-        self.publish(None, origin, with)
+        self.take(ts_recv, with, |feed, ts, out| feed.on_open_interest(body, ts, out))
     }
 
     /// A connection came up or went down.
@@ -185,16 +175,14 @@ impl FeedStage {
         ts_recv: Nanos,
         with: &mut With<'_, P>,
     ) -> Result<(), Halt> {
-        let ts_recv = self.in_order(ts_recv);
-        let origin = with.probe.stamp();
-        self.batch.clear();
-        if up {
-            self.counters.add(Counter::Connects, 1);
-            self.feed.on_stream_up(connection, ts_recv, &mut self.batch);
-        } else {
-            self.feed.on_stream_down(connection, ts_recv, &mut self.batch);
-        }
-        self.publish(None, origin, with)
+        self.counters.add(Counter::Connects, u64::from(up));
+        self.take(ts_recv, with, |feed, ts, out| {
+            if up {
+                feed.on_stream_up(connection, ts, out);
+            } else {
+                feed.on_stream_down(connection, ts, out);
+            }
+        })
     }
 
     /// Time passed.
@@ -238,6 +226,20 @@ impl FeedStage {
         let origin = with.probe.stamp();
         self.batch.clear();
         self.batch.push(event);
+        self.publish(None, origin, with)
+    }
+
+    /// Lets the decoder make events of something that is no market frame, and publishes them.
+    fn take<P: Probe>(
+        &mut self,
+        ts_recv: Nanos,
+        with: &mut With<'_, P>,
+        decode: impl FnOnce(&mut Feed, Nanos, &mut EventBatch),
+    ) -> Result<(), Halt> {
+        let ts_recv = self.in_order(ts_recv);
+        let origin = with.probe.stamp();
+        self.batch.clear();
+        decode(&mut self.feed, ts_recv, &mut self.batch);
         self.publish(None, origin, with)
     }
 

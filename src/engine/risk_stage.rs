@@ -83,11 +83,6 @@ impl RiskStage {
         &self.gate
     }
 
-    /// The way on.
-    pub fn next_mut(&mut self) -> &mut Next<ExecutionStage> {
-        &mut self.next
-    }
-
     /// Recorder and way on, at the end of a session.
     pub fn into_parts(self) -> (Recorder, Next<ExecutionStage>) {
         (self.recorder, self.next)

@@ -137,6 +137,14 @@ impl Registry {
         Ok(files)
     }
 
+    /// Files by the name a configuration gives: a version, or `champion`. Verified.
+    ///
+    /// # Errors
+    /// As [`Self::files`] and [`Self::champion`].
+    pub fn select(&self, name: &str) -> Result<ArtifactFiles, RegistryError> {
+        if name == "champion" { self.champion() } else { self.files(name) }
+    }
+
     /// The champion's files, verified.
     ///
     /// # Errors

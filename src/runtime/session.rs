@@ -96,10 +96,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
 fn prepare(loaded: &Loaded, state: &StateFolder) -> Result<Parts> {
     let settings = loaded.settings.clone();
     let registry = Registry::open(Path::new(&settings.model.dir))?;
-    let files = match settings.model.version.as_str() {
-        "champion" => registry.champion()?,
-        version => registry.files(version)?,
-    };
+    let files = registry.select(&settings.model.version)?;
     let parts = Parts {
         instruments: instruments(&settings)?,
         text: loaded.text.clone(),
@@ -116,15 +113,14 @@ fn prepare(loaded: &Loaded, state: &StateFolder) -> Result<Parts> {
 fn instruments(settings: &Settings) -> Result<Vec<InstrumentSettings>> {
     let list = &settings.instruments;
     let known = |symbol| list.facts.iter().any(|facts| facts.symbol == symbol);
-    if list.symbols.iter().all(|&symbol| known(symbol)) {
-        // In the order of the list, as everywhere.
-        let given = |symbol| list.facts.iter().find(|facts| facts.symbol == symbol).copied();
-        return Ok(list.symbols.iter().filter_map(|&symbol| given(symbol)).collect());
-    }
-    let body = RestClient::new(&settings.venue.rest_url)
-        .get("/fapi/v1/exchangeInfo")
-        .map_err(|error| anyhow::anyhow!("contract facts: {error}"))?;
-    let listed = contracts(&body)?;
+    let listed = if list.symbols.iter().all(|&symbol| known(symbol)) {
+        Vec::new()
+    } else {
+        let body = RestClient::new(&settings.venue.rest_url)
+            .get("/fapi/v1/exchangeInfo")
+            .map_err(|error| anyhow::anyhow!("contract facts: {error}"))?;
+        contracts(&body)?
+    };
     list.symbols
         .iter()
         .map(|symbol| {

@@ -6,10 +6,10 @@ use crate::base::time::Nanos;
 use crate::exchange::SymbolSpec;
 use crate::registry::Registry;
 use crate::runtime::assemble::Parts;
-use crate::runtime::backtest::{BacktestOrder, BacktestOutcome, Source, instruments, run, survey};
+use crate::runtime::backtest::{BacktestOrder, BacktestOutcome, Source, instruments, run};
 use crate::runtime::config::{self, Loaded};
 use crate::runtime::state::StateFolder;
-use crate::venue::capture::DiscoveredInstrument;
+use crate::venue::capture::{DiscoveredInstrument, discover};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -64,10 +64,7 @@ pub fn backtest(arguments: &BacktestArguments) -> Result<(), Failure> {
     let settings = loaded.settings.clone();
     let (source, found) = source(arguments, &loaded)?;
     let registry = Registry::open(Path::new(&settings.model.dir))?;
-    let files = match settings.model.version.as_str() {
-        "champion" => registry.champion()?,
-        version => registry.files(version)?,
-    };
+    let files = registry.select(&settings.model.version)?;
     let instruments = instruments(&settings.instruments, &found)?;
     if settings.instruments.discover {
         loaded = allow_all(&loaded, &instruments)?;
@@ -99,7 +96,7 @@ fn source(
     loaded: &Loaded,
 ) -> Result<(Source, Vec<DiscoveredInstrument>), Failure> {
     let Some(seed) = arguments.synthetic else {
-        return Ok((Source::Recorded(arguments.data.clone()), survey(&arguments.data)?));
+        return Ok((Source::Recorded(arguments.data.clone()), discover(&arguments.data)?));
     };
     let length = output::duration(&arguments.length).map_err(Failure::Usage)?;
     let length = Nanos(i64::try_from(length.as_nanos()).unwrap_or(i64::MAX));

@@ -66,8 +66,7 @@ fn state(dir: &str) -> Result<String> {
 
 fn model(dir: &str, version: &str, policy: LoadPolicy) -> Result<String> {
     let registry = Registry::open(Path::new(dir))?;
-    let files =
-        if version == "champion" { registry.champion()? } else { registry.files(version)? };
+    let files = registry.select(version)?;
     let model = Model::load(&files, schema_hash(), policy)?;
     Ok(format!(
         "{} on {:?}, {} features, p99 {} ns",
