@@ -1,6 +1,7 @@
 //! `backtest` over every recorded market, with `journal verify` and `replay` behind it.
 
-use crate::pipeline_support::{data_dir, last_json, peregrine, text};
+use crate::pipeline_support::{data_dir, lane, last_json, peregrine, root, text};
+use peregrine::base::event::Kind;
 use serde_json::Value;
 use std::path::Path;
 
@@ -161,4 +162,43 @@ fn a_spot_recording_is_refused_frame_by_frame_and_nothing_is_traded_on_it() {
     let count: u64 = refused.values().map(|count| count.as_u64().unwrap()).sum();
     assert_eq!(count, 3_451 + 28_040 + 9_757 + 1, "{refused:?}");
     assert_eq!(summary["market"]["BTCUSDT"]["book"]["diffs_applied"], 0);
+}
+
+/// A frame of a best bid and offer, received at `ts`.
+fn ticker_line(ts: i64, id: u64) -> String {
+    let at = ts / 1_000_000;
+    format!(
+        "{ts} {{\"stream\":\"btcusdt@bookTicker\",\"data\":{{\"e\":\"bookTicker\",\"u\":{id},\
+         \"s\":\"BTCUSDT\",\"b\":\"100.00\",\"B\":\"1.000\",\"a\":\"100.10\",\"A\":\"1.000\",\
+         \"T\":{at},\"E\":{at}}}}}\n"
+    )
+}
+
+#[test]
+fn a_hole_of_a_year_is_crossed_without_a_year_of_timers_and_nothing_behind_it_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = 1_700_000_000_000_000_000;
+    let year = 365 * 24 * 3_600 * 1_000_000_000;
+    let lines: String =
+        [(start, 1), (start + year, 2)].map(|(ts, id)| ticker_line(ts, id)).concat();
+    let data = dir.path().join("btcusdt.txt");
+    std::fs::write(&data, lines).unwrap();
+    let config = root().join("config/paper.toml");
+    let journal = dir.path().join("journal");
+    let output = peregrine(&[
+        "backtest",
+        "--config",
+        text(&config),
+        "--data",
+        text(&data),
+        "--journal",
+        text(&journal),
+        "--json",
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let inputs = lane(&journal, 0);
+    let of = |kind| inputs.iter().filter(|event| event.kind() == Some(kind)).count();
+    assert_eq!(of(Kind::BookTicker), 2, "both sides of the hole are read");
+    assert!((1..10).contains(&of(Kind::Timer)), "{} timers", of(Kind::Timer));
+    assert_eq!(last_json(&output)["bad_lines"], 0);
 }
