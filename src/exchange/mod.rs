@@ -1,42 +1,43 @@
-//! The simulated exchange: order flow and its server. Never needed by live trading.
+//! The simulated exchange: order flow, matching, accounts, the venue's protocol and its server.
+//! Never needed by live trading.
 //!
 //! ```text
-//!   climate ──► flow ──► ladder        one contract each: latent state, orders, book
-//!      │          │         │
-//!      └──────► market ◄────┘          event time, update ids, frames in the venue's format
-//!                 │
-//!               stream ─ server ─ rest    real sockets on loopback, paced by the clock
+//!   flow ──► matching ◄── account        latent values and the crowd's orders; books; clients
+//!     │          │           │
+//!     └──► tape ◄┘           │           frames in the venue's format, what is remembered of them
+//!            │               │
+//!          venue ◄───────────┘           the whole exchange without sockets and without a clock
+//!            │
+//!          wire                          REST, streams, user events, the trading WebSocket API
+//!            │
+//!          server ◄── fault              real sockets on loopback, and what can go wrong on them
 //! ```
 //!
-//! | file | holds |
+//! | part | holds |
 //! |---|---|
-//! | `spec` | facts and starting point of one synthetic contract |
-//! | `ladder` | limit order book of price levels in whole ticks and lots |
-//! | `climate` | regimes, correlated shocks and pressure that drive all contracts |
-//! | `contract` | one contract: latent value, clustered order flow, identities |
-//! | `candle` | the forming 1-minute candle |
-//! | `frames` | the venue's JSON, field by field, and the queue of frames |
-//! | `market` | [`SyntheticMarket`]: everything above in event time |
-//! | `route` | stream names and which connection route carries them |
-//! | `stream` | the WebSocket side of the server |
-//! | `rest` | the REST side of the server |
-//! | `server` | [`ExchangeServer`]: starts, paces and stops both |
+//! | `spec` | facts and starting point of one contract |
+//! | `flow` | what drives the market |
+//! | `matching` | price-time priority |
+//! | `tape` | frames, candles, history |
+//! | `account` | orders, positions, margin, the ledger |
+//! | `wire` | the protocol |
+//! | `venue` | [`Exchange`]: all of the above in event time |
+//! | `fault` | faults on demand |
+//! | `server` | [`ExchangeServer`]: starts, paces and stops it on sockets |
 
-pub mod candle;
-pub mod climate;
-pub mod contract;
-pub mod frames;
-pub mod ladder;
-pub mod market;
-pub mod rest;
-pub mod route;
+pub mod account;
+pub mod flow;
+pub mod matching;
 pub mod server;
 pub mod spec;
-pub mod stream;
+pub mod tape;
+pub mod venue;
+pub mod wire;
 
-pub use market::{MarketFrame, SyntheticMarket};
+pub use flow::market::{MarketFrame, SyntheticMarket};
 pub use server::{ExchangeError, ExchangeServer, ServerSettings};
 pub use spec::SymbolSpec;
+pub use venue::{Exchange, ExchangeSettings};
 
 #[cfg(test)]
 mod tests;

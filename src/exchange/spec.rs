@@ -1,8 +1,49 @@
 //! Facts and starting point of one synthetic contract.
 
-use crate::base::Symbol;
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::{Money, Px, Qty, Rate};
+use crate::base::{Nanos, Symbol};
+
+/// One step of a contract's leverage brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bracket {
+    /// Largest initial leverage for positions of this size.
+    pub leverage: u32,
+    /// Position value it begins above, whole USDT.
+    pub floor: i64,
+    /// Position value it ends at, whole USDT.
+    pub cap: i64,
+    /// Maintenance margin rate.
+    pub maint_rate: Rate,
+    /// What is taken off value × rate, so that steps join: the sum over lower brackets.
+    pub cum: Money,
+}
+
+/// Brackets of a large contract. `cum` is floor × (rate − rate below) summed up.
+const BRACKETS: [Bracket; 6] = brackets([
+    (125, 50_000, 400_000),
+    (100, 500_000, 500_000),
+    (50, 8_000_000, 1_000_000),
+    (20, 50_000_000, 2_500_000),
+    (10, 80_000_000, 5_000_000),
+    (5, 200_000_000, 10_000_000),
+]);
+
+/// From (leverage, cap, maintenance rate in 1e-8).
+const fn brackets(rows: [(u32, i64, i64); 6]) -> [Bracket; 6] {
+    let zero = Bracket { leverage: 0, floor: 0, cap: 0, maint_rate: Rate(0), cum: Money(0) };
+    let mut out = [zero; 6];
+    let mut i = 0;
+    while i < rows.len() {
+        let (leverage, cap, rate) = rows[i];
+        let (floor, below) = if i == 0 { (0, zero) } else { (rows[i - 1].1, out[i - 1]) };
+        let step = if i == 0 { 0 } else { rate - below.maint_rate.0 };
+        let cum = Money(below.cum.0 + floor * step);
+        out[i] = Bracket { leverage, floor, cap, maint_rate: Rate(rate), cum };
+        i += 1;
+    }
+    out
+}
 
 /// One synthetic contract. Steps and precisions are those of the venue's contract of that name.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +68,24 @@ pub struct SymbolSpec {
     pub max_qty: Qty,
     /// Least order value.
     pub min_notional: Money,
+    /// Largest quantity of a market order.
+    pub market_max_qty: Qty,
+    /// Buy prices may reach mark price × this.
+    pub multiplier_up: Rate,
+    /// Sell prices may reach mark price × this.
+    pub multiplier_down: Rate,
+    /// Open orders one account may have.
+    pub orders_max: u32,
+    /// Time between funding settlements.
+    pub funding_every: Nanos,
+    /// Fee of the order that rested.
+    pub maker_fee: Rate,
+    /// Fee of the order that took.
+    pub taker_fee: Rate,
+    /// Fee on a liquidation, paid to the insurance fund.
+    pub liquidation_fee: Rate,
+    /// Leverage brackets, smallest positions first.
+    pub brackets: &'static [Bracket],
 }
 
 impl SymbolSpec {
@@ -81,9 +140,14 @@ impl SymbolSpec {
             min_qty: self.min_qty,
             max_qty: self.max_qty,
             min_notional: self.min_notional,
-            maker_fee: Rate(20_000),
-            taker_fee: Rate(50_000),
+            maker_fee: self.maker_fee,
+            taker_fee: self.taker_fee,
         }
+    }
+
+    /// The first funding settlement after `now`.
+    pub fn next_funding(&self, now: Nanos) -> Nanos {
+        now.floor_to(self.funding_every) + self.funding_every
     }
 
     /// The symbol as stream names spell it.
@@ -103,14 +167,25 @@ impl SymbolSpec {
             min_qty: Qty::parse(lot).expect("a built-in lot is a decimal"),
             max_qty: Qty::ZERO,
             min_notional: Money::ZERO,
+            market_max_qty: Qty::ZERO,
+            multiplier_up: Rate(105_000_000),
+            multiplier_down: Rate(95_000_000),
+            orders_max: 200,
+            funding_every: Nanos::from_secs(8 * 3_600),
+            maker_fee: Rate(20_000),
+            taker_fee: Rate(50_000),
+            liquidation_fee: Rate(1_250_000),
+            brackets: &BRACKETS,
         }
     }
 
     fn priced(self, start: &str, touch: &str, max: &str, min_notional: Money) -> Self {
+        let max_qty = Qty::parse(max).expect("a built-in quantity is a decimal");
         Self {
             start_px: Px::parse(start).expect("a built-in price is a decimal"),
             touch_qty: Qty::parse(touch).expect("a built-in quantity is a decimal"),
-            max_qty: Qty::parse(max).expect("a built-in quantity is a decimal"),
+            max_qty,
+            market_max_qty: Qty(max_qty.0 * 12 / 100).floor_to(self.lot_size),
             min_notional,
             ..self
         }

@@ -1,5 +1,5 @@
-use super::market::SNAPSHOT_LEVELS;
-use super::route::{Route, Target, published_name, route_of};
+use super::flow::market::SNAPSHOT_LEVELS;
+use super::wire::route::{Route, Target, published_name, route_of};
 use super::*;
 use crate::base::{Nanos, Px};
 use serde_json::Value;
@@ -141,7 +141,7 @@ fn a_client_that_follows_the_venues_procedure_holds_the_markets_own_book() {
         book.apply(&data, "b", "a");
         book.last = last;
         let mine = market.contract(&symbol).expect("a known symbol");
-        let (top, spec) = (mine.ladder.top(), mine.spec);
+        let (top, spec) = (mine.book.top(), mine.spec);
         let (tick, lot) = (spec.tick_size.0, spec.lot_size.0);
         let own = [top.bid.0 * tick, top.bid.1 * lot, top.ask.0 * tick, top.ask.1 * lot];
         assert_eq!(book.top(), own, "the top of {symbol} after diff {last}");
@@ -150,7 +150,7 @@ fn a_client_that_follows_the_venues_procedure_holds_the_markets_own_book() {
             let known: Vec<(i64, i64)> =
                 book.asks.range(..=book.reach).map(|(px, qty)| (px / tick, qty / lot)).collect();
             let asks: Vec<(i64, i64)> =
-                mine.ladder.asks().take_while(|ask| ask.0 * tick <= book.reach).collect();
+                mine.book.asks().take_while(|ask| ask.0 * tick <= book.reach).collect();
             assert!(known == asks, "asks of {symbol} differ after diff {last}");
         }
     }
@@ -266,13 +266,13 @@ fn days_of_market_keep_the_book_two_sided_bounded_and_near_its_price() {
     }
     for symbol in ["BTCUSDT", "ETHUSDT"] {
         let contract = market.contract(symbol).expect("a known symbol");
-        let top = contract.ladder.top();
+        let top = contract.book.top();
         let px = (top.bid.0 * contract.spec.tick_size.0) as f64;
         let drift = px / contract.spec.start_px.0 as f64;
         assert!(top.bid.0 < top.ask.0);
         assert!((0.7..1.4).contains(&drift), "{symbol} drifted to {drift} of its start");
         for side in [crate::base::Side::Buy, crate::base::Side::Sell] {
-            assert!((1_000..2_500).contains(&contract.ladder.len(side)));
+            assert!((1_000..2_500).contains(&contract.book.len(side)));
         }
     }
 }
@@ -290,7 +290,7 @@ fn pressure_leads_prices_a_little_and_no_more() {
             continue;
         }
         next = next + step;
-        let top = market.contract("BTCUSDT").expect("a known symbol").ladder.top();
+        let top = market.contract("BTCUSDT").expect("a known symbol").book.top();
         let (bid, ask) = (top.bid.1 as f64, top.ask.1 as f64);
         samples.push(((bid - ask) / (bid + ask), (top.bid.0 + top.ask.0) as f64));
     }
@@ -337,7 +337,7 @@ fn streams_belong_to_the_routes_of_the_2026_split() {
 fn rest_answers_are_the_venues_and_errors_carry_its_codes() {
     let market = market(4);
     let get = |path: &str| {
-        let answer = rest::get(path, &market, START);
+        let answer = wire::public::get(path, &market, START);
         let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
         (answer.status, body, answer.weight)
     };

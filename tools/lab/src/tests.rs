@@ -87,7 +87,7 @@ fn labels_are_the_moves_an_observer_of_the_diffs_would_compute() {
         let frame = observed.step();
         let (is_diff, ts) = (frame.stream.ends_with("depth@100ms"), frame.ts);
         if is_diff {
-            let top = observed.contract("BTCUSDT").expect("a contract").ladder.top();
+            let top = observed.contract("BTCUSDT").expect("a contract").book.top();
             mids.push((ts, (top.bid.0 + top.ask.0) as f64 / 2.0));
         }
     }

@@ -1,9 +1,9 @@
 //! The forming 1-minute candle of one contract.
 
 use super::frames::{Json, Print};
-use super::spec::SymbolSpec;
 use crate::base::units::SCALE;
 use crate::base::{Nanos, Side};
+use crate::exchange::spec::SymbolSpec;
 
 /// Length of a candle.
 pub const CANDLE: Nanos = Nanos::from_secs(60);

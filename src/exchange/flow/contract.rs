@@ -15,12 +15,13 @@
 //! the real venue, and no more than something. Sweeps and takers excite further orders (a Hawkes
 //! process with an exponential kernel, evaluated on the climate's grid).
 
-use super::candle::Candle;
 use super::climate::{Climate, Latent};
-use super::frames::{self, FrameQueue, Mark, Print, Stream};
-use super::ladder::{Ladder, Top};
-use super::spec::SymbolSpec;
 use crate::base::{Nanos, Side};
+use crate::exchange::matching::{Book, Hit, Owner, SelfTrade, Taker, Top};
+use crate::exchange::spec::SymbolSpec;
+use crate::exchange::tape::candle::Candle;
+use crate::exchange::tape::frames::{self, FrameQueue, Mark, Print, Stream};
+use crate::exchange::tape::history::History;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::Exp1;
@@ -38,8 +39,8 @@ const TAKER_HEAT: f64 = 8.0;
 const SWEEP_HEAT: f64 = 0.06;
 /// Cap on excitation: the rate stays within an order of magnitude.
 const HEAT_MAX: f64 = 4.0;
-/// Settlement of funding.
-const FUNDING_PERIOD: Nanos = Nanos::from_secs(8 * 3_600);
+/// How often a halted contract looks whether trading resumed.
+const HALTED_LOOK: Nanos = Nanos::from_millis(10);
 
 /// One contract of the synthetic market.
 #[derive(Clone, Debug)]
@@ -47,11 +48,15 @@ pub struct Contract {
     /// Its facts.
     pub spec: SymbolSpec,
     /// Its book.
-    pub ladder: Ladder,
+    pub book: Book,
     /// Its latent state.
     pub latent: Latent,
     /// When its next order is due.
     pub next_order: Nanos,
+    /// What it remembers for whoever asks later; `None` remembers nothing.
+    pub history: Option<Box<History>>,
+    /// Trading is halted: nobody's orders are matched, the crowd's included.
+    pub halted: bool,
     index: usize,
     names: [String; Stream::ALL.len()],
     rng: ChaCha8Rng,
@@ -69,6 +74,23 @@ pub struct Contract {
     premium: f64,
     funding: f64,
     forced_at: Nanos,
+    mark: Mark,
+    last_tick: i64,
+    hits: Vec<Hit>,
+    fills: Vec<Fill>,
+}
+
+/// Something that happened to a client's order, as taker or as maker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// What.
+    pub hit: Hit,
+    /// Number of the trade; 0 where none took place.
+    pub trade_id: i64,
+    /// The taker's side.
+    pub taker: Side,
+    /// When.
+    pub ts: Nanos,
 }
 
 /// What a contract needs to act: the time, the shared ids, the climate and where frames go.
@@ -94,8 +116,10 @@ impl Contract {
         let mut contract = Self {
             names: Stream::ALL.map(|stream| format!("{lower}{}", stream.suffix())),
             latent: Latent::new(ticks as f64 + 0.5),
-            ladder: Ladder::default(),
+            book: Book::default(),
             next_order: start,
+            history: None,
+            halted: false,
             heat: 0.4,
             touch_lots: (spec.touch_qty.0 / spec.lot_size.0) as f64,
             first_id: 0,
@@ -110,6 +134,10 @@ impl Contract {
             premium: 0.0,
             funding: 1e-4,
             forced_at: start,
+            mark: Mark::at_rest(&spec, start),
+            last_tick: ticks,
+            hits: Vec::new(),
+            fills: Vec::new(),
             spec,
             index,
             rng,
@@ -138,12 +166,42 @@ impl Contract {
         self.open_interest
     }
 
+    /// The mark price message's numbers as last published.
+    pub const fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
+    /// Tick of the last trade; the opening one before the first.
+    pub const fn last_tick(&self) -> i64 {
+        self.last_tick
+    }
+
+    /// Number of the last trade.
+    pub const fn last_trade_id(&self) -> i64 {
+        self.trade_id
+    }
+
+    /// Index among the market's contracts.
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What happened to clients' resting orders since the last call, in order.
+    pub fn take_fills(&mut self) -> Vec<Fill> {
+        std::mem::take(&mut self.fills)
+    }
+
+    /// Moves the value that quotes follow by `bps` at once; the crowd's orders do the rest.
+    pub fn shock(&mut self, bps: i64) {
+        self.latent.value *= 1.0 + bps as f64 / 1e4;
+    }
+
     /// Gives the opening book its update id, as if it were one change.
     pub fn open(&mut self, ids: &mut i64) {
         *ids += 1;
         self.last_id = *ids;
         self.shown_id = *ids;
-        self.ladder.clear_touched();
+        self.book.clear_touched();
     }
 
     /// One grid step of the latent state.
@@ -154,7 +212,11 @@ impl Contract {
 
     /// The order that is due, its frames, and when the next one is due.
     pub fn order(&mut self, at: &mut Moment<'_>) {
-        let top = self.ladder.top();
+        if self.halted {
+            self.next_order = at.now + HALTED_LOOK;
+            return;
+        }
+        let top = self.book.top();
         let mid = (top.bid.0 + top.ask.0) as f64 / 2.0;
         let reach = (mid * REACH).max(1.5);
         let value = self.latent.value;
@@ -170,7 +232,7 @@ impl Contract {
             self.routine(at, &top, tilt / (1.0 + tilt.abs()));
         }
         self.show(at);
-        let top = self.ladder.top();
+        let top = self.book.top();
         let wide = top.ask.0 - top.bid.0 > 1;
         let wait: f64 = self.rng.sample(Exp1);
         let rate = at.rate * at.climate.activity() * (0.6 + self.heat);
@@ -181,9 +243,9 @@ impl Contract {
 
     /// The book's changes since the last call as one diff, if there are any.
     pub fn diff(&mut self, at: &mut Moment<'_>) {
-        if self.ladder.is_touched() {
+        if self.book.is_touched() {
             let (spec, name) = (&self.spec, &self.names[Stream::Depth as usize]);
-            let (ladder, ts) = (&self.ladder, at.now);
+            let (book, ts) = (&self.book, at.now);
             let ids = (self.first_id, self.last_id, self.shown_id);
             at.out.push(ts, self.index, Stream::Depth, name, |json| {
                 json.raw("{\"e\":\"depthUpdate\",\"E\":").millis(ts);
@@ -191,12 +253,12 @@ impl Contract {
                 json.raw(",\"s\":\"").raw(spec.symbol.as_str());
                 json.raw("\",\"U\":").int(ids.0).raw(",\"u\":").int(ids.1);
                 json.raw(",\"pu\":").int(ids.2).raw(",\"b\":");
-                json.levels(spec, ladder.touched(Side::Buy)).raw(",\"a\":");
-                json.levels(spec, ladder.touched(Side::Sell)).raw("}");
+                json.levels(spec, book.touched(Side::Buy)).raw(",\"a\":");
+                json.levels(spec, book.touched(Side::Sell)).raw("}");
             });
             self.shown_id = self.last_id;
             self.first_id = 0;
-            self.ladder.clear_touched();
+            self.book.clear_touched();
         }
     }
 
@@ -207,16 +269,19 @@ impl Contract {
         self.premium += 2e-5 * nudge - 0.05 * self.premium;
         self.funding += 2e-7 * nudge + 0.001 * (1e-4 + self.premium - self.funding);
         let index = self.latent.value * self.spec.tick_size.0 as f64;
-        let mark = Mark {
+        self.mark = Mark {
             mark: (index * (1.0 + 0.5 * self.premium)) as i64,
             settle: (index * (1.0 - 0.1 * self.premium)) as i64,
             index: (index * (1.0 - 0.5 * self.premium)) as i64,
             rate: (self.funding * 1e8) as i64,
-            next: at.now.floor_to(FUNDING_PERIOD) + FUNDING_PERIOD,
+            next: self.spec.next_funding(at.now),
         };
+        if let Some(history) = &mut self.history {
+            history.on_second(at.now, &self.mark, self.open_interest);
+        }
         let name = &self.names[Stream::MarkPrice as usize];
         at.out.push(at.now, self.index, Stream::MarkPrice, name, |json| {
-            frames::mark_price(json, &self.spec, at.now, &mark);
+            frames::mark_price(json, &self.spec, at.now, &self.mark);
         });
     }
 
@@ -240,10 +305,10 @@ impl Contract {
         let goal = self.latent.value as i64;
         let mut taken = 0;
         for _ in 0..64 {
-            let top = self.ladder.top();
+            let top = self.book.top();
             let (tick, lots) = if taker == Side::Buy { top.ask } else { top.bid };
             let reached = if taker == Side::Buy { tick > goal } else { tick < goal };
-            if reached || lots == 0 || self.ladder.len(maker) <= LEVELS.start / 2 {
+            if reached || lots == 0 || self.book.len(maker) <= LEVELS.start / 2 {
                 break;
             }
             if self.rng.random_bool(0.4) {
@@ -315,7 +380,7 @@ impl Contract {
 
     /// Adds to a level or takes from it; the odds pull it toward `target` lots.
     fn resize(&mut self, at: &mut Moment<'_>, side: Side, tick: i64, target: f64, step: f64) {
-        let lots = self.ladder.lots(side, tick);
+        let lots = self.book.crowd(side, tick);
         let change = self.draw(step * target);
         let grows = self.rng.random_bool((target / (target + lots as f64)).clamp(0.0, 1.0));
         let now = if grows { lots + change } else { (lots - change).max(0) };
@@ -324,14 +389,58 @@ impl Contract {
         }
     }
 
-    /// A taker order fills `lots` at one level: its trades, their aggregate, the level's rest.
-    fn take(&mut self, at: &mut Moment<'_>, taker: Side, tick: i64, lots: i64) {
-        let maker = taker.opposite();
-        let rest = self.ladder.lots(maker, tick) - lots;
-        self.place(at, maker, tick, rest);
-        let first = self.trade_id + 1;
+    /// An order of the crowd takes up to `lots` at `tick` or better.
+    pub fn take(&mut self, at: &mut Moment<'_>, taker: Side, tick: i64, lots: i64) {
+        let order = Taker {
+            owner: Owner::CROWD,
+            side: taker,
+            limit: Some(tick),
+            lots,
+            self_trade: SelfTrade::Allow,
+        };
+        let (_, hits) = self.take_as(at, &order);
+        // Only clients' orders are told of; the crowd has no name to be told by.
+        self.fills.extend(hits.iter().filter(|fill| is_clients(&fill.hit)));
+        let opened: f64 = self.rng.random_range(-0.5..0.5);
+        self.open_interest += (opened * lots as f64) as i64;
+    }
+
+    /// Any order takes what it can: the book, the trades and their aggregates. The lots it could
+    /// not take, and what happened.
+    pub fn take_as(&mut self, at: &mut Moment<'_>, order: &Taker) -> (i64, Vec<Fill>) {
+        self.stamp(at);
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        let left = self.book.take(order, &mut hits);
+        let mut fills = Vec::new();
+        let mut first = self.trade_id + 1;
+        for (i, hit) in hits.iter().enumerate() {
+            let mut trade_id = 0;
+            if let Hit::Trade { tick, lots, .. } = *hit {
+                let print = Print { tick, lots, taker: order.side };
+                self.trade(at, print, order.owner == Owner::CROWD && !is_clients(hit));
+                trade_id = self.trade_id;
+                let same = |next: &&Hit| matches!(next, Hit::Trade { tick: t, .. } if *t == tick);
+                if hits.get(i + 1).filter(same).is_none() {
+                    let lots = lots_at(&hits, tick);
+                    self.aggregate(at, first, Print { lots, ..print });
+                    first = self.trade_id + 1;
+                }
+            }
+            if order.owner != Owner::CROWD || is_clients(hit) {
+                fills.push(Fill { hit: *hit, trade_id, taker: order.side, ts: at.now });
+            }
+        }
+        self.hits = hits;
+        (left, fills)
+    }
+
+    /// Lots change hands at one price: one trade, or up to three where only the crowd trades.
+    fn trade(&mut self, at: &mut Moment<'_>, print: Print, may_split: bool) {
+        let Print { tick, lots, taker } = print;
+        self.last_tick = tick;
         let mut left = lots;
-        let parts = self.rng.random_range(1..=3);
+        let parts = if may_split { self.rng.random_range(1..=3) } else { 1 };
         for part in 0..parts {
             if left == 0 {
                 break;
@@ -341,38 +450,49 @@ impl Contract {
             self.trade_id += 1;
             let print = Print { tick, lots: share, taker };
             self.candle.add(&self.spec, self.trade_id, print);
+            if let Some(history) = &mut self.history {
+                history.on_trade(at.now, self.trade_id, print);
+            }
             let (id, name) = (self.trade_id, &self.names[Stream::Trade as usize]);
             at.out.push(at.now, self.index, Stream::Trade, name, |json| {
                 frames::trade(json, &self.spec, at.now, id, print);
             });
         }
-        self.agg_id += 1;
-        let name = &self.names[Stream::AggTrade as usize];
-        let print = Print { tick, lots, taker };
-        at.out.push(at.now, self.index, Stream::AggTrade, name, |json| {
-            let ids = (first, self.trade_id);
-            frames::agg_trade(json, &self.spec, at.now, self.agg_id, ids, print);
-        });
-        let opened: f64 = self.rng.random_range(-0.5..0.5);
-        self.open_interest += (opened * lots as f64) as i64;
     }
 
-    /// Sets a level under a new update id.
-    fn place(&mut self, at: &mut Moment<'_>, side: Side, tick: i64, lots: i64) {
+    /// The trades since `first` as one aggregate.
+    fn aggregate(&mut self, at: &mut Moment<'_>, first: i64, print: Print) {
+        self.agg_id += 1;
+        let ids = (first, self.trade_id);
+        if let Some(history) = &mut self.history {
+            history.on_aggregate(at.now, self.agg_id, ids, print);
+        }
+        let name = &self.names[Stream::AggTrade as usize];
+        at.out.push(at.now, self.index, Stream::AggTrade, name, |json| {
+            frames::agg_trade(json, &self.spec, at.now, self.agg_id, ids, print);
+        });
+    }
+
+    /// Sets the crowd's lots of a level under a new update id.
+    pub fn place(&mut self, at: &mut Moment<'_>, side: Side, tick: i64, lots: i64) {
+        self.stamp(at);
+        self.book.set_crowd(side, tick, lots);
+    }
+
+    /// A new update id for a change of the book.
+    pub fn stamp(&mut self, at: &mut Moment<'_>) {
         *at.ids += self.rng.random_range(1..40);
         self.last_id = *at.ids;
         if self.first_id == 0 {
             self.first_id = *at.ids;
         }
         self.changed_at = at.now;
-        self.ladder.set(side, tick, lots);
     }
 
     /// A `bookTicker` when the best price or quantity changed.
-    fn show(&mut self, at: &mut Moment<'_>) {
-        let top = self.ladder.top();
-        if top == self.shown || self.ladder.is_empty(Side::Buy) || self.ladder.is_empty(Side::Sell)
-        {
+    pub fn show(&mut self, at: &mut Moment<'_>) {
+        let top = self.book.top();
+        if top == self.shown || self.book.is_empty(Side::Buy) || self.book.is_empty(Side::Sell) {
             return;
         }
         self.shown = top;
@@ -385,14 +505,14 @@ impl Contract {
     /// Keeps both far ends within [`LEVELS`].
     fn tend(&mut self, at: &mut Moment<'_>) {
         for side in [Side::Buy, Side::Sell] {
-            while self.ladder.len(side) > LEVELS.end {
-                let Some(tick) = self.ladder.farthest(side) else { break };
+            while self.book.len(side) > LEVELS.end {
+                let Some(tick) = self.book.farthest_crowd(side) else { break };
                 self.place(at, side, tick, 0);
             }
-            let top = self.ladder.top();
+            let top = self.book.top();
             let best = if side == Side::Buy { top.bid.0 } else { top.ask.0 };
-            while self.ladder.len(side) < LEVELS.start {
-                let Some(end) = self.ladder.farthest(side) else { break };
+            while self.book.len(side) < LEVELS.start {
+                let Some(end) = self.book.farthest_crowd(side) else { break };
                 let tick = end - side.sign() * self.rng.random_range(1..3);
                 if tick <= 0 {
                     break;
@@ -409,11 +529,11 @@ impl Contract {
             let mut tick = if side == Side::Buy { ticks } else { ticks + 1 };
             let best = tick;
             let lots = self.draw(self.touch_lots);
-            self.ladder.set(side, tick, lots);
-            while self.ladder.len(side) < LEVELS.start && tick > 2 {
+            self.book.set_crowd(side, tick, lots);
+            while self.book.len(side) < LEVELS.start && tick > 2 {
                 tick -= side.sign() * self.rng.random_range(1..3);
                 let lots = self.draw(far_lots(self.touch_lots, (best - tick).abs()));
-                self.ladder.set(side, tick, lots);
+                self.book.set_crowd(side, tick, lots);
             }
         }
     }
@@ -428,4 +548,17 @@ impl Contract {
 /// Usual lots `away` ticks behind the best price.
 fn far_lots(touch_lots: f64, away: i64) -> f64 {
     touch_lots * (0.03 + 0.12 / (1.0 + away as f64 / 10.0))
+}
+
+const fn is_clients(hit: &Hit) -> bool {
+    !matches!(hit, Hit::Trade { maker: Owner::CROWD, .. })
+}
+
+/// Lots traded at a tick.
+fn lots_at(hits: &[Hit], at: i64) -> i64 {
+    let lots = |hit: &Hit| match *hit {
+        Hit::Trade { tick, lots, .. } if tick == at => lots,
+        _ => 0,
+    };
+    hits.iter().map(lots).sum()
 }

@@ -6,10 +6,10 @@
 
 use super::climate::{Climate, GRID_NANOS};
 use super::contract::{Contract, Moment};
-use super::frames::{FrameQueue, Json};
-use super::spec::SymbolSpec;
 use crate::base::Nanos;
 use crate::base::settings::InstrumentSettings;
+use crate::exchange::spec::SymbolSpec;
+use crate::exchange::tape::frames::{FrameQueue, Json, Stream};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -32,10 +32,10 @@ pub const SNAPSHOT_LEVELS: usize = 1_000;
 #[derive(Clone, Debug)]
 pub struct SyntheticMarket {
     climate: Climate,
-    contracts: Vec<Contract>,
+    pub(super) contracts: Vec<Contract>,
     queue: FrameQueue,
     ids: i64,
-    now: Nanos,
+    pub(super) now: Nanos,
     rate: f64,
     next_grid: Nanos,
     next_diff: Vec<Nanos>,
@@ -48,6 +48,10 @@ pub struct SyntheticMarket {
 pub struct MarketFrame<'a> {
     /// Event time; never runs backward.
     pub ts: Nanos,
+    /// Index of the contract.
+    pub contract: usize,
+    /// Which of its streams.
+    pub kind: Stream,
     /// Stream name, such as `btcusdt@bookTicker`.
     pub stream: &'a str,
     /// The combined form: `{"stream":…,"data":…}`.
@@ -114,6 +118,8 @@ impl SyntheticMarket {
         let entry = self.queue.pop().expect("peek leaves a frame in the queue");
         MarketFrame {
             ts: entry.ts,
+            contract: entry.contract,
+            kind: entry.stream,
             stream: self.contracts[entry.contract].name(entry.stream),
             frame: self.queue.frame(&entry),
             data: self.queue.data(&entry),
@@ -130,6 +136,27 @@ impl SyntheticMarket {
             self.queue.clear();
             self.advance();
         }
+    }
+
+    /// A frame that has been made and not yet handed out.
+    pub fn pop(&mut self) -> Option<MarketFrame<'_>> {
+        if self.queue.peek().is_none() {
+            self.queue.clear();
+            return None;
+        }
+        Some(self.step())
+    }
+
+    /// When the next thing happens by itself; nothing has happened yet. Frames already made are not
+    /// counted: take them first.
+    pub fn next_due(&self) -> Nanos {
+        self.due().0
+    }
+
+    /// Lets the next due thing happen. The frames it makes are to be taken with
+    /// [`SyntheticMarket::pop`].
+    pub fn turn(&mut self) {
+        self.advance();
     }
 
     /// Event time of the last thing that happened.
@@ -160,12 +187,12 @@ impl SyntheticMarket {
     /// Appends the REST depth body of up to `levels` levels a side; false for an unknown symbol.
     pub fn snapshot_of(&self, symbol: &str, levels: usize, out: &mut Vec<u8>) -> bool {
         let Some(contract) = self.contract(symbol) else { return false };
-        let (spec, ladder) = (&contract.spec, &contract.ladder);
+        let (spec, book) = (&contract.spec, &contract.book);
         let mut json = Json::new(out);
         json.raw("{\"lastUpdateId\":").int(contract.last_id());
         json.raw(",\"E\":").millis(self.now).raw(",\"T\":").millis(contract.changed_at());
-        json.raw(",\"bids\":").levels(spec, ladder.bids().take(levels));
-        json.raw(",\"asks\":").levels(spec, ladder.asks().take(levels)).raw("}");
+        json.raw(",\"bids\":").levels(spec, book.bids().take(levels));
+        json.raw(",\"asks\":").levels(spec, book.asks().take(levels)).raw("}");
         true
     }
 
@@ -181,7 +208,7 @@ impl SyntheticMarket {
 
     /// Lets the next due thing happen; it may make any number of frames.
     fn advance(&mut self) {
-        let (when, due) = self.next_due();
+        let (when, due) = self.due();
         self.now = when;
         match due {
             Due::Grid => {
@@ -207,7 +234,7 @@ impl SyntheticMarket {
         }
     }
 
-    fn next_due(&self) -> (Nanos, Due) {
+    fn due(&self) -> (Nanos, Due) {
         let mut first = (self.next_grid, Due::Grid);
         let mut offer = |when: Nanos, due: Due| {
             if when < first.0 {
@@ -225,7 +252,11 @@ impl SyntheticMarket {
         first
     }
 
-    fn with(&mut self, index: usize, act: impl Fn(&mut Contract, &mut Moment<'_>)) {
+    pub(super) fn with<T>(
+        &mut self,
+        index: usize,
+        act: impl FnOnce(&mut Contract, &mut Moment<'_>) -> T,
+    ) -> T {
         let mut moment = Moment {
             now: self.now,
             ids: &mut self.ids,
@@ -233,6 +264,6 @@ impl SyntheticMarket {
             out: &mut self.queue,
             rate: self.rate,
         };
-        act(&mut self.contracts[index], &mut moment);
+        act(&mut self.contracts[index], &mut moment)
     }
 }

@@ -9,8 +9,9 @@
 //!
 //! A client that does not read fills its own buffer and is cut off; nobody else waits for it.
 
-use super::route::{Route, Target, published_name, route_of};
-use super::{ExchangeError, MarketFrame};
+use super::ExchangeError;
+use crate::exchange::MarketFrame;
+use crate::exchange::wire::route::{Route, Target, published_name, route_of};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use serde_json::{Value, json};

@@ -8,9 +8,10 @@
 //! The market opens at the wall clock's time and runs with the monotonic clock, so timestamps are
 //! those a live venue would send.
 
-use super::rest;
+mod stream;
+
 use super::spec::SymbolSpec;
-use super::stream::StreamServer;
+use super::wire::public as rest;
 use super::{MarketFrame, SyntheticMarket};
 use crate::base::Nanos;
 use std::net::{SocketAddr, TcpListener};
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use stream::StreamServer;
 use tiny_http::{Header, Method, Response, Server};
 
 /// Frames published between two looks at the sockets.
@@ -50,7 +52,7 @@ impl Default for ServerSettings {
             ws_addr: loopback,
             seed: 7,
             symbols: SymbolSpec::default_pair().to_vec(),
-            rate: super::market::FRAMES_PER_SECOND,
+            rate: super::flow::market::FRAMES_PER_SECOND,
         }
     }
 }

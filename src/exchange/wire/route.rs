@@ -3,13 +3,17 @@
 //! The venue acknowledges a stream asked for on the wrong route and then stays silent; so does this
 //! server. A path without a route behaves as `/public`.
 
-/// The route of a market-data connection.
+/// The route of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// Book data: `bookTicker`, `depth…`, `trade`.
     Public,
     /// Everything else: `aggTrade`, `markPrice…`, `kline_…`, `forceOrder`.
     Market,
+    /// User data.
+    Private,
+    /// The trading WebSocket API.
+    Api,
 }
 
 /// A connection's request path, taken apart.

@@ -1,10 +1,10 @@
 //! The REST side of the server: answers as the venue words them.
 
-use super::frames::Json;
-use super::market::{SNAPSHOT_LEVELS, SyntheticMarket};
-use super::spec::SymbolSpec;
 use crate::base::units::{Px, Qty};
 use crate::base::{Nanos, Symbol};
+use crate::exchange::flow::market::{SNAPSHOT_LEVELS, SyntheticMarket};
+use crate::exchange::spec::SymbolSpec;
+use crate::exchange::tape::frames::Json;
 
 /// An answer: status and JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! The venue's JSON, field by field, and the queue of frames. Field order, precisions and the
 //! combined form are those of recorded payloads.
 
-use super::spec::SymbolSpec;
 use crate::base::units::SCALE;
 use crate::base::{Nanos, Side};
+use crate::exchange::spec::SymbolSpec;
 
 /// The streams of one contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,7 +231,7 @@ pub fn book_ticker(
     spec: &SymbolSpec,
     ts: Nanos,
     id: i64,
-    top: &super::ladder::Top,
+    top: &crate::exchange::matching::Top,
 ) {
     json.raw("{\"e\":\"bookTicker\",\"u\":").int(id);
     json.raw(",\"s\":\"").raw(spec.symbol.as_str());
@@ -253,6 +253,15 @@ pub struct Mark {
     pub rate: i64,
     /// Next funding time.
     pub next: Nanos,
+}
+
+impl Mark {
+    /// Before the first second: everything at the opening price.
+    pub fn at_rest(spec: &SymbolSpec, now: Nanos) -> Self {
+        let px = spec.start_px.0;
+        let next = spec.next_funding(now);
+        Self { mark: px, settle: px, index: px, rate: 10_000, next }
+    }
 }
 
 /// `markPriceUpdate` payload.

@@ -1,0 +1,13 @@
+//! What drives the market: latent values, the crowd's orders, event time.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `climate` | regimes, correlated shocks and pressure that drive all contracts |
+//! | `contract` | one contract: latent value, clustered order flow, identities |
+//! | `market` | [`market::SyntheticMarket`]: all contracts in event time |
+//! | `client` | what named orders do in that market |
+
+pub mod client;
+pub mod climate;
+pub mod contract;
+pub mod market;

@@ -1,0 +1,179 @@
+//! The exchange as a state machine without sockets and without a clock: every input carries its
+//! time, every output is a delivery to a connection or the answer to a request. Same settings and
+//! same inputs give the same bytes.
+
+use super::account::notice::{News, Notice};
+use super::account::{AccountSettings, Accounts};
+use super::flow::market::SyntheticMarket;
+use super::spec::SymbolSpec;
+use super::tape::frames::Stream;
+use super::wire::http::{Answer, Request};
+use super::wire::keys::ListenKeys;
+use super::wire::route::{Route, Target};
+use super::wire::streams::{ConnId, Delivery, Streams};
+use super::wire::{api, rest, user};
+use crate::base::Nanos;
+use std::net::IpAddr;
+
+/// What to open.
+#[derive(Clone, Debug)]
+pub struct ExchangeSettings {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// The contracts.
+    pub symbols: Vec<SymbolSpec>,
+    /// Market frames per second over all contracts.
+    pub rate: f64,
+    /// Event time at the opening.
+    pub opened_at: Nanos,
+    /// The accounts.
+    pub accounts: Vec<AccountSettings>,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Contracts, books, order flow.
+    pub market: SyntheticMarket,
+    /// Accounts, orders, the ledger.
+    pub accounts: Accounts,
+    /// Keys of user streams.
+    pub keys: ListenKeys,
+    /// Subscriptions.
+    pub streams: Streams,
+    outbox: Vec<Delivery>,
+    now: Nanos,
+}
+
+impl Exchange {
+    /// Opens.
+    pub fn new(settings: &ExchangeSettings) -> Self {
+        let ExchangeSettings { seed, symbols, rate, opened_at, accounts } = settings;
+        Self {
+            market: SyntheticMarket::with_rate(*seed, symbols, *opened_at, *rate),
+            accounts: Accounts::new(accounts, symbols, *opened_at),
+            keys: ListenKeys::default(),
+            streams: Streams::default(),
+            outbox: Vec::new(),
+            now: *opened_at,
+        }
+    }
+
+    /// Event time of the last input.
+    pub const fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// When something next happens by itself.
+    pub fn next_due(&self) -> Nanos {
+        let slow = self.keys.next_due().min(self.streams.next_due());
+        self.market.next_due().min(self.accounts.next_due()).min(slow)
+    }
+
+    /// Lets everything happen that is due by `now`, in order of time.
+    pub fn advance(&mut self, now: Nanos) {
+        loop {
+            self.settle();
+            let first = self.next_due();
+            if first > now {
+                break;
+            }
+            self.now = self.now.max(first);
+            // Of what is due at one instant the market moves first and streams show it last.
+            if self.market.next_due() == first {
+                self.market.turn();
+            } else if self.accounts.next_due() == first {
+                self.accounts.on_due(&mut self.market, first);
+            } else if self.keys.next_due() == first {
+                self.expire_key(first);
+            } else {
+                self.streams.on_due(&self.market, first, &mut self.outbox);
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// Answers a REST request.
+    pub fn http(&mut self, request: &Request, peer: IpAddr, now: Nanos) -> Answer {
+        self.advance(now);
+        let answer = rest::answer(self, request, peer, self.now);
+        self.settle();
+        answer
+    }
+
+    /// A WebSocket connection is open.
+    pub fn open(&mut self, conn: ConnId, target: &Target, now: Nanos) {
+        self.advance(now);
+        self.streams.open(conn, target, self.now);
+    }
+
+    /// A text message came in on a connection; the answer is among the deliveries.
+    pub fn message(&mut self, conn: ConnId, route: Route, text: &str, peer: IpAddr, now: Nanos) {
+        self.advance(now);
+        let reply = match route {
+            Route::Api => api::answer(self, conn, text, peer, self.now),
+            _ => self.streams.control(conn, text, self.now),
+        };
+        let answer = Delivery { conn, ts: self.now, topic: "answer".into(), text: reply.into() };
+        self.outbox.push(answer);
+        self.settle();
+    }
+
+    /// A WebSocket connection is gone.
+    pub fn close(&mut self, conn: ConnId) {
+        self.streams.close(conn);
+    }
+
+    /// What is to be sent since the last call, in order.
+    pub fn take_deliveries(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Hands on what the market did until nothing follows from it: frames to streams, fills to
+    /// accounts, notices to user streams.
+    fn settle(&mut self) {
+        loop {
+            let mut moved = vec![false; self.market.len()];
+            let mut quiet = true;
+            while let Some(frame) = self.market.pop() {
+                quiet = false;
+                moved[frame.contract] |= matches!(frame.kind, Stream::Trade | Stream::MarkPrice);
+                self.streams.publish(&frame, &mut self.outbox);
+            }
+            let fills = self.market.take_fills();
+            if !fills.is_empty() {
+                quiet = false;
+                self.accounts.on_fills(&mut self.market, &fills);
+            }
+            for contract in (0..moved.len()).filter(|&contract| moved[contract]) {
+                self.accounts.on_prices(&mut self.market, contract, self.now);
+            }
+            for notice in self.accounts.take_notices() {
+                quiet = false;
+                self.tell(&notice);
+            }
+            if quiet {
+                break;
+            }
+        }
+    }
+
+    /// Ends an account's user stream whose key has run out, and tells it before it falls silent.
+    pub fn expire_key(&mut self, now: Nanos) {
+        if let Some((account, key)) = self.keys.expire(now) {
+            let what = News::ListenKeyExpired { key: key.clone() };
+            self.tell_by(&key, &Notice { account, ts: now, what });
+        }
+    }
+
+    fn tell(&mut self, notice: &Notice) {
+        if let Some(key) = self.keys.of(notice.account).map(str::to_owned) {
+            self.tell_by(&key, notice);
+        }
+    }
+
+    fn tell_by(&mut self, key: &str, notice: &Notice) {
+        let (event, text) = user::event(notice, &self.market);
+        self.streams.tell(key, event, &text, notice.ts, &mut self.outbox);
+    }
+}

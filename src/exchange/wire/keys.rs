@@ -1,0 +1,77 @@
+//! Keys of user streams: made, kept alive, ended.
+
+use crate::base::Nanos;
+
+/// How long a key is good without being kept alive.
+const LIFE: Nanos = Nanos::from_secs(3_600);
+
+/// The key of every account's user stream.
+#[derive(Debug, Default)]
+pub struct ListenKeys {
+    keys: Vec<Key>,
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Key {
+    account: usize,
+    text: String,
+    until: Nanos,
+}
+
+impl ListenKeys {
+    /// The key of an account: the one it has, with its life begun anew, or a new one.
+    pub fn start(&mut self, account: usize, now: Nanos) -> &str {
+        let found = self.keys.iter().position(|key| key.account == account);
+        let at = found.unwrap_or_else(|| {
+            self.made += 1;
+            let text = listen_key(account, self.made, now);
+            self.keys.push(Key { account, text, until: now });
+            self.keys.len() - 1
+        });
+        self.keys[at].until = now + LIFE;
+        &self.keys[at].text
+    }
+
+    /// Begins the life of an account's key anew; `None` where it has none.
+    pub fn keep(&mut self, account: usize, now: Nanos) -> Option<&str> {
+        let key = self.keys.iter_mut().find(|key| key.account == account)?;
+        key.until = now + LIFE;
+        Some(&key.text)
+    }
+
+    /// Ends an account's key; the key.
+    pub fn end(&mut self, account: usize) -> Option<String> {
+        let at = self.keys.iter().position(|key| key.account == account)?;
+        Some(self.keys.swap_remove(at).text)
+    }
+
+    /// The key of an account.
+    pub fn of(&self, account: usize) -> Option<&str> {
+        self.keys.iter().find(|key| key.account == account).map(|key| key.text.as_str())
+    }
+
+    /// When the next key ends by itself.
+    pub fn next_due(&self) -> Nanos {
+        self.keys.iter().map(|key| key.until).min().unwrap_or(Nanos(i64::MAX))
+    }
+
+    /// Ends a key whose time has come: `(account, key)`.
+    pub fn expire(&mut self, now: Nanos) -> Option<(usize, String)> {
+        let at = self.keys.iter().position(|key| key.until <= now)?;
+        let key = self.keys.swap_remove(at);
+        Some((key.account, key.text))
+    }
+}
+
+/// 64 letters and digits, another text for every account, number and time.
+fn listen_key(account: usize, number: u64, now: Nanos) -> String {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut state = xxhash_rust::xxh3::xxh3_64(format!("{account}/{number}/{now:?}").as_bytes());
+    let letter = |_| {
+        let letter = LETTERS[(state % 62) as usize];
+        state = xxhash_rust::xxh3::xxh3_64(&state.to_le_bytes());
+        char::from(letter)
+    };
+    (0..64).map(letter).collect()
+}
