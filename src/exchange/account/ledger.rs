@@ -59,7 +59,7 @@ pub struct Posting {
     pub from: Place,
     /// Payee.
     pub to: Place,
-    /// How much.
+    /// How much, not zero.
     pub amount: Money,
     /// Why.
     pub cause: Cause,
@@ -67,4 +67,128 @@ pub struct Posting {
     pub contract: Option<usize>,
     /// The trade that caused it; 0 where none did.
     pub trade_id: i64,
+}
+
+/// Postings kept; the oldest quarter is forgotten beyond it. Balances and totals are kept apart.
+const POSTINGS_MAX: usize = 1_000_000;
+
+/// What moved into an account's wallet since the beginning, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Paid in.
+    pub deposit: Money,
+    /// Profit of closed positions.
+    pub realized: Money,
+    /// Fees paid.
+    pub fees: Money,
+    /// Funding received less paid.
+    pub funding: Money,
+    /// Received from the insurance fund less paid to it.
+    pub insurance: Money,
+}
+
+impl Totals {
+    /// The wallet that follows from them.
+    pub fn wallet(&self) -> Money {
+        self.deposit + self.realized - self.fees + self.funding + self.insurance
+    }
+}
+
+/// All postings and what they add up to.
+#[derive(Debug)]
+pub struct Ledger {
+    postings: Vec<Posting>,
+    last: u64,
+    wallets: Vec<Money>,
+    totals: Vec<Totals>,
+    outside: Money,
+    positions: Money,
+    fees: Money,
+    funding: Money,
+    insurance: Money,
+}
+
+impl Ledger {
+    /// An empty ledger of so many wallets.
+    pub fn new(wallets: usize) -> Self {
+        Self {
+            postings: Vec::new(),
+            last: 0,
+            wallets: vec![Money::ZERO; wallets],
+            totals: vec![Totals::default(); wallets],
+            outside: Money::ZERO,
+            positions: Money::ZERO,
+            fees: Money::ZERO,
+            funding: Money::ZERO,
+            insurance: Money::ZERO,
+        }
+    }
+
+    /// Moves an amount, under the next number; nothing is posted where nothing moves.
+    pub fn post(&mut self, posting: Posting) {
+        let Posting { from, to, amount, cause, .. } = posting;
+        if amount == Money::ZERO {
+            return;
+        }
+        *self.place(from) -= amount;
+        *self.place(to) += amount;
+        for (place, amount) in [(from, -amount), (to, amount)] {
+            let Place::Wallet(account) = place else { continue };
+            let totals = &mut self.totals[account];
+            match cause {
+                Cause::Deposit => totals.deposit += amount,
+                Cause::RealizedPnl => totals.realized += amount,
+                Cause::Commission => totals.fees -= amount,
+                Cause::FundingFee => totals.funding += amount,
+                Cause::InsuranceClear => totals.insurance += amount,
+            }
+        }
+        if self.postings.len() == POSTINGS_MAX {
+            self.postings.drain(..POSTINGS_MAX / 4);
+        }
+        self.last += 1;
+        self.postings.push(Posting { id: self.last, ..posting });
+    }
+
+    /// Every posting kept, in order.
+    pub fn postings(&self) -> &[Posting] {
+        &self.postings
+    }
+
+    /// What is at a place.
+    pub fn balance(&self, place: Place) -> Money {
+        match place {
+            Place::Outside => self.outside,
+            Place::Wallet(account) => self.wallets[account],
+            Place::Positions => self.positions,
+            Place::Fees => self.fees,
+            Place::Funding => self.funding,
+            Place::Insurance => self.insurance,
+        }
+    }
+
+    /// What moved into a wallet, by cause.
+    pub fn totals(&self, account: usize) -> &Totals {
+        &self.totals[account]
+    }
+
+    /// True when nothing was made or lost: all places sum to zero, and every wallet is what its
+    /// totals say.
+    pub fn is_balanced(&self) -> bool {
+        let shared = [self.outside, self.positions, self.fees, self.funding, self.insurance];
+        let sum: i128 = shared.iter().chain(&self.wallets).map(|place| i128::from(place.0)).sum();
+        let agree = |(wallet, totals): (&Money, &Totals)| *wallet == totals.wallet();
+        sum == 0 && self.wallets.iter().zip(&self.totals).all(agree)
+    }
+
+    fn place(&mut self, place: Place) -> &mut Money {
+        match place {
+            Place::Outside => &mut self.outside,
+            Place::Wallet(account) => &mut self.wallets[account],
+            Place::Positions => &mut self.positions,
+            Place::Fees => &mut self.fees,
+            Place::Funding => &mut self.funding,
+            Place::Insurance => &mut self.insurance,
+        }
+    }
 }

@@ -14,19 +14,40 @@
 //! | `order` | orders as they are asked for, kept and told |
 //! | `ledger` | every posting, in double entry and whole units |
 //! | `notice` | what an account is told of |
+//! | `client` | what is kept of one account |
+//! | `position`, `margin` | arithmetic of positions and of margin |
+//! | `rules`, `refusal` | what the venue refuses, and in which words |
+//! | `place`, `settle`, `modify`, `cancel` | the life of an order |
+//! | `balance` | balances and positions at the market's prices |
+//! | `report` | the ledger as the oracle for money |
 
+mod balance;
+mod cancel;
+mod client;
 pub mod ledger;
+pub mod margin;
+mod modify;
 pub mod notice;
 pub mod order;
+mod place;
+pub mod position;
+mod refusal;
+mod report;
+mod rules;
+mod settle;
+#[cfg(test)]
+mod tests;
 
 use super::flow::contract::Fill;
 use super::flow::market::SyntheticMarket;
 use super::spec::SymbolSpec;
 use super::wire::error::VenueError;
 use crate::base::{Money, Nanos, Px};
-use ledger::Posting;
-use notice::{Notice, PositionNews};
-use order::{Algo, NewAlgo, NewOrder, Order, OrderName, PositionSide, UserTrade};
+use client::Account;
+use ledger::{Cause, Ledger, Place, Posting};
+use notice::{News, Notice, PositionNews};
+use order::{Algo, NewAlgo, Order, OrderName, PositionSide, UserTrade};
+use std::collections::{BTreeSet, HashMap};
 
 /// What proves that a request is an account's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,93 +132,87 @@ pub struct PositionView {
     pub cost: Money,
 }
 
+/// Numbers of orders and of conditional orders begin after these, the magnitudes of real ones.
+const LAST_ORDER_ID: u64 = 8_389_765_000;
+const LAST_ALGO_ID: u64 = 2_146_700;
+
+/// What happens by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// A GTD order ends.
+    GoodTill { account: usize, order: u64 },
+    /// A countdown has run out.
+    Countdown { account: usize, contract: usize },
+    /// Funding is settled.
+    Funding { contract: usize },
+}
+
 /// All accounts, their orders and the ledger.
 #[derive(Debug)]
-pub struct Accounts {}
+pub struct Accounts {
+    list: Vec<Account>,
+    /// By API key: index of the account, and what proves its requests.
+    keys: HashMap<String, (usize, Credential)>,
+    ledger: Ledger,
+    timers: BTreeSet<(Nanos, Timer)>,
+    notices: Vec<Notice>,
+    /// Where a position changed and what rests may have to follow: account and contract.
+    touched: Vec<(usize, usize)>,
+    last_order: u64,
+    last_algo: u64,
+}
 
 impl Accounts {
     /// Opens accounts and posts their deposits.
-    pub fn new(_settings: &[AccountSettings], _specs: &[SymbolSpec], _now: Nanos) -> Self {
-        Self {}
+    pub fn new(settings: &[AccountSettings], specs: &[SymbolSpec], now: Nanos) -> Self {
+        let mut ledger = Ledger::new(settings.len());
+        let mut keys = HashMap::new();
+        let mut list = Vec::new();
+        for (index, AccountSettings { keys: own, deposit, leverage }) in settings.iter().enumerate()
+        {
+            let first = own.first().map(|(key, _)| key.clone()).unwrap_or_default();
+            list.push(Account::new(first, specs.len(), (*leverage).max(1), now));
+            keys.extend(own.iter().map(|(key, proof)| (key.clone(), (index, proof.clone()))));
+            ledger.post(Posting {
+                id: 0,
+                ts: now,
+                from: Place::Outside,
+                to: Place::Wallet(index),
+                amount: *deposit,
+                cause: Cause::Deposit,
+                contract: None,
+                trade_id: 0,
+            });
+        }
+        let funding = |(contract, spec): (usize, &SymbolSpec)| {
+            (spec.next_funding(now), Timer::Funding { contract })
+        };
+        Self {
+            list,
+            keys,
+            ledger,
+            timers: specs.iter().enumerate().map(funding).collect(),
+            notices: Vec::new(),
+            touched: Vec::new(),
+            last_order: LAST_ORDER_ID,
+            last_algo: LAST_ALGO_ID,
+        }
     }
 
     /// Index of the account of an API key, and what proves requests with it.
-    pub fn find_key(&self, _api_key: &str) -> Option<(usize, &Credential)> {
-        None
+    pub fn find_key(&self, api_key: &str) -> Option<(usize, &Credential)> {
+        self.keys.get(api_key).map(|(index, proof)| (*index, proof))
     }
 
-    /// Takes an order on, lets it take, rests or ends it. The order as it stands after that.
-    ///
-    /// # Errors
-    /// The venue's refusal; nothing has changed then.
-    pub fn place(
-        &mut self,
-        _market: &mut SyntheticMarket,
-        _account: usize,
-        _new: &NewOrder,
-        _now: Nanos,
-    ) -> Result<Order, VenueError> {
-        Err(VenueError::BAD_KEY)
+    /// Number of accounts.
+    pub fn len(&self) -> usize {
+        self.list.len()
     }
 
-    /// Checks an order as [`Accounts::place`] does, and does nothing.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn test(
-        &self,
-        _market: &SyntheticMarket,
-        _account: usize,
-        _new: &NewOrder,
-        _now: Nanos,
-    ) -> Result<(), VenueError> {
-        Err(VenueError::BAD_KEY)
+    /// True without accounts.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
-
-    /// Changes price and quantity of a limit order; it loses its place in the queue.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn modify(
-        &mut self,
-        _market: &mut SyntheticMarket,
-        _account: usize,
-        _name: &OrderName,
-        _change: &Amendment,
-        _now: Nanos,
-    ) -> Result<Order, VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// Takes an order back.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn cancel(
-        &mut self,
-        _market: &mut SyntheticMarket,
-        _account: usize,
-        _contract: usize,
-        _name: &OrderName,
-        _now: Nanos,
-    ) -> Result<Order, VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// Takes all of an account's orders in a contract back; how many there were.
-    pub fn cancel_all(
-        &mut self,
-        _market: &mut SyntheticMarket,
-        _account: usize,
-        _contract: usize,
-        _now: Nanos,
-    ) -> usize {
-        0
-    }
-
-    /// Takes all orders of a contract back when `after` has passed without another call; zero calls
-    /// it off.
-    pub fn countdown(&mut self, _account: usize, _contract: usize, _after: Nanos, _now: Nanos) {}
 
     /// Takes a conditional order on.
     ///
@@ -311,67 +326,89 @@ impl Accounts {
         Err(VenueError::BAD_KEY)
     }
 
-    /// Takes in what the crowd did to resting orders.
-    pub fn on_fills(&mut self, _market: &mut SyntheticMarket, _fills: &[(usize, Fill)]) {}
-
     /// A price moved (last trade or mark): conditional orders, margin calls, liquidation.
     pub fn on_prices(&mut self, _market: &mut SyntheticMarket, _contract: usize, _now: Nanos) {}
 
     /// When something next happens by itself: GTD ends, countdowns, funding.
     pub fn next_due(&self) -> Nanos {
-        Nanos(i64::MAX)
+        self.timers.first().map_or(Nanos(i64::MAX), |(when, _)| *when)
     }
 
     /// Lets everything happen that is due by `now`.
-    pub fn on_due(&mut self, _market: &mut SyntheticMarket, _now: Nanos) {}
+    pub fn on_due(&mut self, market: &mut SyntheticMarket, now: Nanos) {
+        while let Some(&(when, timer)) = self.timers.first()
+            && when <= now
+        {
+            self.timers.pop_first();
+            match timer {
+                Timer::GoodTill { account, order } => {
+                    self.end_good_till(market, account, order, now)
+                }
+                Timer::Countdown { account, contract } => {
+                    self.list[account].slots[contract].countdown = Nanos::ZERO;
+                    self.cancel_all(market, account, contract, now);
+                }
+                Timer::Funding { contract } => {
+                    let next = market.spec(contract).next_funding(when);
+                    self.timers.insert((next, timer));
+                }
+            }
+        }
+    }
 
     /// What accounts are to be told since the last call, in order.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        Vec::new()
+        std::mem::take(&mut self.notices)
     }
 
     /// An order, open or ended, by name.
-    pub fn order(&self, _account: usize, _contract: usize, _name: &OrderName) -> Option<&Order> {
-        None
+    pub fn order(&self, account: usize, contract: usize, name: &OrderName) -> Option<&Order> {
+        let account = &self.list[account];
+        account.orders.get(&account.find(contract, name)?)
     }
 
     /// An account's orders in order of their numbers, ended ones included.
-    pub fn orders(&self, _account: usize) -> impl DoubleEndedIterator<Item = &Order> {
-        [].iter()
+    pub fn orders(&self, account: usize) -> impl DoubleEndedIterator<Item = &Order> {
+        self.list[account].orders.values()
+    }
+
+    /// An account's resting orders in a contract, in order of their numbers.
+    pub fn open_orders(
+        &self,
+        account: usize,
+        contract: usize,
+    ) -> impl DoubleEndedIterator<Item = &Order> {
+        let account = &self.list[account];
+        account.slots[contract].open.iter().filter_map(|id| account.orders.get(id))
     }
 
     /// A conditional order, open or ended, by name.
-    pub fn algo(&self, _account: usize, _name: &OrderName) -> Option<&Algo> {
-        None
+    pub fn algo(&self, account: usize, name: &OrderName) -> Option<&Algo> {
+        let account = &self.list[account];
+        account.algos.get(&account.find_algo(name)?)
     }
 
     /// An account's conditional orders in order of their numbers, ended ones included.
-    pub fn algos(&self, _account: usize) -> impl DoubleEndedIterator<Item = &Algo> {
-        [].iter()
+    pub fn algos(&self, account: usize) -> impl DoubleEndedIterator<Item = &Algo> {
+        self.list[account].algos.values()
     }
 
     /// An account's fills in order of time.
-    pub fn trades(&self, _account: usize) -> &[UserTrade] {
-        &[]
+    pub fn trades(&self, account: usize) -> &[UserTrade] {
+        &self.list[account].trades
     }
 
     /// Every posting, in order.
     pub fn postings(&self) -> &[Posting] {
-        &[]
+        self.ledger.postings()
     }
 
-    /// Balances and margin at the market's prices.
-    pub fn balance(&self, _market: &SyntheticMarket, _account: usize) -> Balance {
-        Balance::default()
+    /// What is at a place of the ledger, and what it adds up to.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    /// Positions of an account: in one-way mode one per contract, in hedge mode two.
-    pub fn positions(&self, _market: &SyntheticMarket, _account: usize) -> Vec<PositionView> {
-        Vec::new()
-    }
-
-    /// `GET /sim/ledger`: every order, fill, fee and balance in whole 1e-8 units.
-    pub fn report(&self, _market: &SyntheticMarket, _now: Nanos) -> serde_json::Value {
-        serde_json::Value::Null
+    fn tell(&mut self, account: usize, ts: Nanos, what: News) {
+        self.notices.push(Notice { account, ts, what });
     }
 }

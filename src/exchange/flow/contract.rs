@@ -171,6 +171,11 @@ impl Contract {
         &self.mark
     }
 
+    /// Puts other numbers in place of the mark price message's, until the next second.
+    pub const fn set_mark(&mut self, mark: Mark) {
+        self.mark = mark;
+    }
+
     /// Tick of the last trade; the opening one before the first.
     pub const fn last_tick(&self) -> i64 {
         self.last_tick
