@@ -5,6 +5,7 @@
 use super::account::notice::{News, Notice};
 use super::account::{AccountSettings, Accounts};
 use super::flow::market::SyntheticMarket;
+use super::flow::replay::Replay;
 use super::spec::SymbolSpec;
 use super::tape::frames::Stream;
 use super::wire::http::{Answer, Request};
@@ -41,6 +42,7 @@ pub struct Exchange {
     pub keys: ListenKeys,
     /// Subscriptions.
     pub streams: Streams,
+    replay: Option<Replay>,
     outbox: Vec<Delivery>,
     now: Nanos,
 }
@@ -54,9 +56,26 @@ impl Exchange {
             accounts: Accounts::new(accounts, symbols, *opened_at),
             keys: ListenKeys::default(),
             streams: Streams::default(),
+            replay: None,
             outbox: Vec::new(),
             now: *opened_at,
         }
+    }
+
+    /// Opens with the contracts of a recording, which drives the market from then on.
+    pub fn replaying(settings: &ExchangeSettings, replay: Replay) -> Self {
+        let symbols = replay.specs().to_vec();
+        let settings = ExchangeSettings { symbols, ..settings.clone() };
+        let mut exchange = Self::new(&settings);
+        let ExchangeSettings { seed, symbols, opened_at, .. } = &settings;
+        exchange.market = SyntheticMarket::recorded(*seed, symbols, *opened_at);
+        exchange.replay = Some(replay);
+        exchange
+    }
+
+    /// The recording under way.
+    pub const fn replay(&self) -> Option<&Replay> {
+        self.replay.as_ref()
     }
 
     /// Event time of the last input.
@@ -67,7 +86,8 @@ impl Exchange {
     /// When something next happens by itself.
     pub fn next_due(&self) -> Nanos {
         let slow = self.keys.next_due().min(self.streams.next_due());
-        self.market.next_due().min(self.accounts.next_due()).min(slow)
+        let replay = self.replay.as_ref().map_or(Nanos(i64::MAX), Replay::next_due);
+        self.market.next_due().min(self.accounts.next_due()).min(slow).min(replay)
     }
 
     /// Lets everything happen that is due by `now`, in order of time.
@@ -79,6 +99,12 @@ impl Exchange {
                 break;
             }
             self.now = self.now.max(first);
+            if let Some(replay) = &mut self.replay
+                && replay.next_due() == first
+            {
+                replay.turn(&mut self.market);
+                continue;
+            }
             // Of what is due at one instant the market moves first and streams show it last.
             if self.market.next_due() == first {
                 self.market.turn();

@@ -38,8 +38,8 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-use super::flow::contract::Fill;
 use super::flow::market::SyntheticMarket;
+use super::flow::trading::Fill;
 use super::spec::SymbolSpec;
 use super::wire::error::VenueError;
 use crate::base::{Money, Nanos, Px};

@@ -1,8 +1,9 @@
 //! What named orders do in the market. Every call happens at the market's own time or later; frames
 //! it causes are queued like the crowd's.
 
-use super::contract::{Contract, Fill, Moment};
+use super::contract::{Contract, Moment};
 use super::market::SyntheticMarket;
+use super::trading::Fill;
 use crate::base::{Nanos, Px, Qty, Side};
 use crate::exchange::matching::{Book, Owner, Taker};
 use crate::exchange::spec::SymbolSpec;

@@ -16,8 +16,9 @@
 //! process with an exponential kernel, evaluated on the climate's grid).
 
 use super::climate::{Climate, Latent};
+use super::trading::Fill;
 use crate::base::{Nanos, Side};
-use crate::exchange::matching::{Book, Hit, Owner, SelfTrade, Taker, Top};
+use crate::exchange::matching::{Book, Hit, Top};
 use crate::exchange::spec::SymbolSpec;
 use crate::exchange::tape::candle::Candle;
 use crate::exchange::tape::frames::{self, FrameQueue, Mark, Print, Stream};
@@ -55,42 +56,32 @@ pub struct Contract {
     pub next_order: Nanos,
     /// What it remembers for whoever asks later; `None` remembers nothing.
     pub history: Option<Box<History>>,
+    /// Its market comes from a recording, not from its own order flow.
+    pub replayed: bool,
     /// Trading is halted: nobody's orders are matched, the crowd's included.
     pub halted: bool,
-    index: usize,
-    names: [String; Stream::ALL.len()],
-    rng: ChaCha8Rng,
-    heat: f64,
-    touch_lots: f64,
-    first_id: i64,
-    last_id: i64,
-    shown_id: i64,
-    changed_at: Nanos,
-    trade_id: i64,
-    agg_id: i64,
-    shown: Top,
-    candle: Candle,
-    open_interest: i64,
-    premium: f64,
-    funding: f64,
-    forced_at: Nanos,
-    mark: Mark,
-    last_tick: i64,
-    hits: Vec<Hit>,
-    fills: Vec<Fill>,
-}
-
-/// Something that happened to a client's order, as taker or as maker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fill {
-    /// What.
-    pub hit: Hit,
-    /// Number of the trade; 0 where none took place.
-    pub trade_id: i64,
-    /// The taker's side.
-    pub taker: Side,
-    /// When.
-    pub ts: Nanos,
+    pub(super) index: usize,
+    pub(super) names: [String; Stream::ALL.len()],
+    pub(super) rng: ChaCha8Rng,
+    pub(super) heat: f64,
+    pub(super) touch_lots: f64,
+    pub(super) first_id: i64,
+    pub(super) last_id: i64,
+    pub(super) shown_id: i64,
+    pub(super) changed_at: Nanos,
+    pub(super) trade_id: i64,
+    pub(super) agg_id: i64,
+    pub(super) shown: Top,
+    pub(super) candle: Candle,
+    pub(super) open_interest: i64,
+    pub(super) premium: f64,
+    pub(super) funding: f64,
+    pub(super) forced_at: Nanos,
+    pub(super) mark: Mark,
+    pub(super) recorded_mark: Option<Mark>,
+    pub(super) last_tick: i64,
+    pub(super) hits: Vec<Hit>,
+    pub(super) fills: Vec<Fill>,
 }
 
 /// What a contract needs to act: the time, the shared ids, the climate and where frames go.
@@ -119,6 +110,7 @@ impl Contract {
             book: Book::default(),
             next_order: start,
             history: None,
+            replayed: false,
             halted: false,
             heat: 0.4,
             touch_lots: (spec.touch_qty.0 / spec.lot_size.0) as f64,
@@ -135,6 +127,7 @@ impl Contract {
             funding: 1e-4,
             forced_at: start,
             mark: Mark::at_rest(&spec, start),
+            recorded_mark: None,
             last_tick: ticks,
             hits: Vec::new(),
             fills: Vec::new(),
@@ -143,6 +136,15 @@ impl Contract {
             rng,
         };
         contract.stack(ticks);
+        contract
+    }
+
+    /// A contract with an empty book whose market comes from a recording.
+    pub fn recorded(spec: SymbolSpec, index: usize, rng: ChaCha8Rng, start: Nanos) -> Self {
+        let mut contract = Self::new(spec, index, rng, start);
+        contract.book = Book::default();
+        contract.replayed = true;
+        contract.next_order = Nanos(i64::MAX);
         contract
     }
 
@@ -269,7 +271,23 @@ impl Contract {
 
     /// Once a second: mark price, and care for the far ends of the book.
     pub fn second(&mut self, at: &mut Moment<'_>) {
-        self.tend(at);
+        if !self.replayed {
+            self.tend(at);
+            self.price(at.now);
+        } else if !self.price_as_recorded(at.now) {
+            return;
+        }
+        if let Some(history) = &mut self.history {
+            history.on_second(at.now, &self.mark, self.open_interest);
+        }
+        let name = &self.names[Stream::MarkPrice as usize];
+        at.out.push(at.now, self.index, Stream::MarkPrice, name, |json| {
+            frames::mark_price(json, &self.spec, at.now, &self.mark);
+        });
+    }
+
+    /// Mark price and funding follow the value.
+    fn price(&mut self, now: Nanos) {
         let nudge: f64 = self.rng.random_range(-1.0..1.0);
         self.premium += 2e-5 * nudge - 0.05 * self.premium;
         self.funding += 2e-7 * nudge + 0.001 * (1e-4 + self.premium - self.funding);
@@ -279,15 +297,8 @@ impl Contract {
             settle: (index * (1.0 - 0.1 * self.premium)) as i64,
             index: (index * (1.0 - 0.5 * self.premium)) as i64,
             rate: (self.funding * 1e8) as i64,
-            next: self.spec.next_funding(at.now),
+            next: self.spec.next_funding(now),
         };
-        if let Some(history) = &mut self.history {
-            history.on_second(at.now, &self.mark, self.open_interest);
-        }
-        let name = &self.names[Stream::MarkPrice as usize];
-        at.out.push(at.now, self.index, Stream::MarkPrice, name, |json| {
-            frames::mark_price(json, &self.spec, at.now, &self.mark);
-        });
     }
 
     /// Four times a second: the forming candle, or the closed one and then a new one.
@@ -394,90 +405,6 @@ impl Contract {
         }
     }
 
-    /// An order of the crowd takes up to `lots` at `tick` or better.
-    pub fn take(&mut self, at: &mut Moment<'_>, taker: Side, tick: i64, lots: i64) {
-        let order = Taker {
-            owner: Owner::CROWD,
-            side: taker,
-            limit: Some(tick),
-            lots,
-            self_trade: SelfTrade::Allow,
-        };
-        let (_, hits) = self.take_as(at, &order);
-        // Only clients' orders are told of; the crowd has no name to be told by.
-        self.fills.extend(hits.iter().filter(|fill| is_clients(&fill.hit)));
-        let opened: f64 = self.rng.random_range(-0.5..0.5);
-        self.open_interest += (opened * lots as f64) as i64;
-    }
-
-    /// Any order takes what it can: the book, the trades and their aggregates. The lots it could
-    /// not take, and what happened.
-    pub fn take_as(&mut self, at: &mut Moment<'_>, order: &Taker) -> (i64, Vec<Fill>) {
-        self.stamp(at);
-        let mut hits = std::mem::take(&mut self.hits);
-        hits.clear();
-        let left = self.book.take(order, &mut hits);
-        let mut fills = Vec::new();
-        let mut first = self.trade_id + 1;
-        for (i, hit) in hits.iter().enumerate() {
-            let mut trade_id = 0;
-            if let Hit::Trade { tick, lots, .. } = *hit {
-                let print = Print { tick, lots, taker: order.side };
-                self.trade(at, print, order.owner == Owner::CROWD && !is_clients(hit));
-                trade_id = self.trade_id;
-                let same = |next: &&Hit| matches!(next, Hit::Trade { tick: t, .. } if *t == tick);
-                if hits.get(i + 1).filter(same).is_none() {
-                    let lots = lots_at(&hits, tick);
-                    self.aggregate(at, first, Print { lots, ..print });
-                    first = self.trade_id + 1;
-                }
-            }
-            if order.owner != Owner::CROWD || is_clients(hit) {
-                fills.push(Fill { hit: *hit, trade_id, taker: order.side, ts: at.now });
-            }
-        }
-        self.hits = hits;
-        (left, fills)
-    }
-
-    /// Lots change hands at one price: one trade, or up to three where only the crowd trades.
-    fn trade(&mut self, at: &mut Moment<'_>, print: Print, may_split: bool) {
-        let Print { tick, lots, taker } = print;
-        self.last_tick = tick;
-        let mut left = lots;
-        let parts = if may_split { self.rng.random_range(1..=3) } else { 1 };
-        for part in 0..parts {
-            if left == 0 {
-                break;
-            }
-            let share = if part == parts - 1 { left } else { self.rng.random_range(1..=left) };
-            left -= share;
-            self.trade_id += 1;
-            let print = Print { tick, lots: share, taker };
-            self.candle.add(&self.spec, self.trade_id, print);
-            if let Some(history) = &mut self.history {
-                history.on_trade(at.now, self.trade_id, print);
-            }
-            let (id, name) = (self.trade_id, &self.names[Stream::Trade as usize]);
-            at.out.push(at.now, self.index, Stream::Trade, name, |json| {
-                frames::trade(json, &self.spec, at.now, id, print);
-            });
-        }
-    }
-
-    /// The trades since `first` as one aggregate.
-    fn aggregate(&mut self, at: &mut Moment<'_>, first: i64, print: Print) {
-        self.agg_id += 1;
-        let ids = (first, self.trade_id);
-        if let Some(history) = &mut self.history {
-            history.on_aggregate(at.now, self.agg_id, ids, print);
-        }
-        let name = &self.names[Stream::AggTrade as usize];
-        at.out.push(at.now, self.index, Stream::AggTrade, name, |json| {
-            frames::agg_trade(json, &self.spec, at.now, self.agg_id, ids, print);
-        });
-    }
-
     /// Sets the crowd's lots of a level under a new update id.
     pub fn place(&mut self, at: &mut Moment<'_>, side: Side, tick: i64, lots: i64) {
         self.stamp(at);
@@ -553,17 +480,4 @@ impl Contract {
 /// Usual lots `away` ticks behind the best price.
 fn far_lots(touch_lots: f64, away: i64) -> f64 {
     touch_lots * (0.03 + 0.12 / (1.0 + away as f64 / 10.0))
-}
-
-const fn is_clients(hit: &Hit) -> bool {
-    !matches!(hit, Hit::Trade { maker: Owner::CROWD, .. })
-}
-
-/// Lots traded at a tick.
-fn lots_at(hits: &[Hit], at: i64) -> i64 {
-    let lots = |hit: &Hit| match *hit {
-        Hit::Trade { tick, lots, .. } if tick == at => lots,
-        _ => 0,
-    };
-    hits.iter().map(lots).sum()
 }

@@ -83,6 +83,19 @@ impl SyntheticMarket {
         start: Nanos,
         frames_per_second: f64,
     ) -> Self {
+        Self::made_of(specs, (seed, start, frames_per_second), Contract::new)
+    }
+
+    /// A market whose contracts come from a recording: nothing happens in them by itself.
+    pub fn recorded(seed: u64, specs: &[SymbolSpec], start: Nanos) -> Self {
+        Self::made_of(specs, (seed, start, FRAMES_PER_SECOND), Contract::recorded)
+    }
+
+    fn made_of(
+        specs: &[SymbolSpec],
+        (seed, start, frames_per_second): (u64, Nanos, f64),
+        contract: fn(SymbolSpec, usize, ChaCha8Rng, Nanos) -> Contract,
+    ) -> Self {
         let stream = |number: u64| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(number);
@@ -92,7 +105,7 @@ impl SyntheticMarket {
         let mut contracts: Vec<Contract> = specs
             .iter()
             .enumerate()
-            .map(|(i, spec)| Contract::new(*spec, i, stream(1 + i as u64), start))
+            .map(|(i, spec)| contract(*spec, i, stream(1 + i as u64), start))
             .collect();
         contracts.iter_mut().for_each(|contract| contract.open(&mut ids));
         let share = frames_per_second / specs.len().max(1) as f64;

@@ -5,9 +5,18 @@
 //! | `climate` | regimes, correlated shocks and pressure that drive all contracts |
 //! | `contract` | one contract: latent value, clustered order flow, identities |
 //! | `market` | [`market::SyntheticMarket`]: all contracts in event time |
+//! | `trading` | orders take, trades are printed |
+//! | `recording` | recorded market data as acts in order of time |
+//! | `replay` | a recording drives the market |
 //! | `client` | what named orders do in that market |
 
 pub mod client;
 pub mod climate;
 pub mod contract;
 pub mod market;
+pub mod recording;
+pub mod replay;
+pub mod trading;
+
+#[cfg(test)]
+mod tests;

@@ -241,7 +241,7 @@ pub fn book_ticker(
 }
 
 /// The mark price message's numbers, prices in 1e-8 units.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Mark price.
     pub mark: i64,
