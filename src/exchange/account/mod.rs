@@ -39,7 +39,6 @@ mod settle;
 mod tests;
 
 use super::flow::market::SyntheticMarket;
-use super::flow::trading::Fill;
 use super::spec::SymbolSpec;
 use super::wire::error::VenueError;
 use crate::base::{Money, Nanos, Px};

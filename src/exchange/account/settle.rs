@@ -10,7 +10,7 @@ use super::position::value;
 use crate::base::units::fee;
 use crate::base::{Money, Nanos, Px, Qty, Side};
 use crate::exchange::flow::client::{px_of, qty_of};
-use crate::exchange::flow::contract::Fill;
+use crate::exchange::flow::trading::Fill;
 use crate::exchange::flow::market::SyntheticMarket;
 use crate::exchange::matching::Hit;
 
