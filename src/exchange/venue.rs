@@ -10,6 +10,8 @@ use super::spec::SymbolSpec;
 use super::tape::frames::Stream;
 use super::wire::http::{Answer, Request};
 use super::wire::keys::ListenKeys;
+use super::wire::limits::Limits;
+use super::wire::private::Records;
 use super::wire::route::{Route, Target};
 use super::wire::streams::{ConnId, Delivery, Streams};
 use super::wire::{api, rest, user};
@@ -42,6 +44,12 @@ pub struct Exchange {
     pub keys: ListenKeys,
     /// Subscriptions.
     pub streams: Streams,
+    /// What callers may ask for.
+    pub limits: Limits,
+    /// Connections of the trading WebSocket API.
+    pub sessions: api::Sessions,
+    /// What the protocol tells later and accounts do not keep.
+    pub records: Records,
     replay: Option<Replay>,
     outbox: Vec<Delivery>,
     now: Nanos,
@@ -56,6 +64,9 @@ impl Exchange {
             accounts: Accounts::new(accounts, symbols, *opened_at),
             keys: ListenKeys::default(),
             streams: Streams::default(),
+            limits: Limits::default(),
+            sessions: api::Sessions::default(),
+            records: Records::default(),
             replay: None,
             outbox: Vec::new(),
             now: *opened_at,
@@ -130,6 +141,9 @@ impl Exchange {
     /// A WebSocket connection is open.
     pub fn open(&mut self, conn: ConnId, target: &Target, now: Nanos) {
         self.advance(now);
+        if target.route == Route::Api {
+            self.sessions.open(conn, self.now);
+        }
         self.streams.open(conn, target, self.now);
     }
 
@@ -148,6 +162,7 @@ impl Exchange {
     /// A WebSocket connection is gone.
     pub fn close(&mut self, conn: ConnId) {
         self.streams.close(conn);
+        self.sessions.close(conn);
     }
 
     /// What is to be sent since the last call, in order.

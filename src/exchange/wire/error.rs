@@ -53,6 +53,10 @@ refusals! {
     BAD_SIGNATURE = -1022, "Signature for this request is not valid.";
     /// The key is not known, or may not do this.
     BAD_KEY = -2015, "Invalid API-key, IP, or permissions for action.";
+    /// No API key, or a text that cannot be one.
+    KEY_FORMAT = -2014, "API-key format invalid.";
+    /// The window asked for is too wide.
+    WIDE_WINDOW = -1131, "recvWindow must be less than 60000";
     /// The request's time is behind the window.
     STALE_TIMESTAMP = -1021, "Timestamp for this request is outside of the recvWindow.";
     /// The request's time is ahead of the venue's.
@@ -73,8 +77,42 @@ refusals! {
     FOK = -5021, "Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history.";
     /// Post-only that would take.
     GTX = -5022, "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history.";
+    /// Neither buy nor sell.
+    BAD_SIDE = -1117, "Invalid side.";
+    /// No such order type.
+    BAD_TYPE = -1116, "Invalid orderType.";
+    /// No such time in force.
+    BAD_TIF = -1115, "Invalid timeInForce.";
+    /// No such form of answer.
+    BAD_RESPONSE_TYPE = -1136, "Invalid newOrderRespType.";
+    /// The client's name holds what no name may.
+    BAD_CLIENT_ID = -4015, "Client order id is not valid.";
+    /// No such position side.
+    BAD_POSITION_SIDE = -4060, "Invalid position side.";
+    /// No such price out of the book.
+    BAD_PRICE_MATCH = -5037, "Invalid price match";
+    /// No such self-trade prevention.
+    BAD_SELF_TRADE = -5039, "Invalid self trade prevention mode";
+    /// The whole position closes, whatever its size.
+    CLOSE_WITH_QTY = -4137, "Quantity must be zero with closePosition equals true";
+    /// The whole position closes, which needs no further word.
+    CLOSE_WITH_REDUCE = -4138, "Reduce only must be true with closePosition equals true";
+    /// Too few or too many orders in a batch.
+    BATCH_SIZE = -4082, "Invalid number of batch place orders.";
+    /// Parameters that exclude one another.
+    BAD_COMBINATION = -1128, "Combination of optional parameters invalid.";
+    /// Start after end.
+    START_AFTER_END = -1023, "Start time is greater than end time.";
+    /// More than a request may span.
+    SPAN_OF_WEEK = -4165, "Maximum time interval is 7 days";
+    /// Only Ed25519 keys open sessions.
+    SESSION_KEY_TYPE = -4056, "HMAC_SHA256 API key is not supported.";
+    /// No such method of the trading WebSocket API.
+    UNKNOWN_METHOD = -1099, "Not found, unauthenticated, or unauthorized.";
+    /// Text that is no request.
+    BAD_JSON = -1135, "Invalid JSON Request";
     /// Conditional orders go to the algo service.
     USE_ALGO = -4120, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.";
     /// The key of the user stream is not known.
-    NO_LISTEN_KEY = -1125, "This listenKey does not exist.";
+    NO_LISTEN_KEY = -1125, "This listenKey does not exist. Please use `POST /fapi/v1/listenKey` to recreate `listenKey`";
 }

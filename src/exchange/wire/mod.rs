@@ -5,7 +5,11 @@
 //! | `http` | a REST request and its answer |
 //! | `params` | request parameters |
 //! | `error` | refusals with the venue's numbers and words |
+//! | `number` | numbers as the protocol spells them |
+//! | `auth` | API keys, time windows, signatures |
+//! | `limits` | weights, order counts, bans |
 //! | `rest` | endpoints, who may use them, what they weigh |
+//! | `private` | signed endpoints |
 //! | `public` | market data endpoints |
 //! | `route` | stream names and which connection route carries them |
 //! | `streams` | subscriptions and derived streams |
@@ -14,10 +18,14 @@
 //! | `api` | the trading WebSocket API |
 
 pub mod api;
+pub mod auth;
 pub mod error;
 pub mod http;
 pub mod keys;
+pub mod limits;
+pub mod number;
 pub mod params;
+pub mod private;
 pub mod public;
 pub mod rest;
 pub mod route;
