@@ -312,7 +312,9 @@ fn stream_paths_are_read_as_the_venue_reads_them() {
     let target = |path: &str| Target::parse(path).expect("a stream path");
     let two = vec!["btcusdt@trade".to_owned(), "btcusdt@depth@100ms".to_owned()];
     let combined = target("/public/stream?streams=btcusdt@trade/btcusdt@depth@100ms");
-    assert_eq!(combined, Target { route: Route::Public, combined: true, streams: two.clone() });
+    let none = Vec::new();
+    let (route, streams) = (Route::Public, two.clone());
+    assert_eq!(combined, Target { route, combined: true, streams, listens: none });
     assert_eq!(target("/stream?streams=btcusdt%40trade/btcusdt@depth@100ms").streams, two);
     assert_eq!(target("/market/ws/btcusdt@aggTrade").route, Route::Market);
     assert!(!target("/ws/btcusdt@trade").combined);

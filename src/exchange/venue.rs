@@ -13,10 +13,13 @@ use super::wire::keys::ListenKeys;
 use super::wire::limits::Limits;
 use super::wire::private::Records;
 use super::wire::route::{Route, Target};
-use super::wire::streams::{ConnId, Delivery, Streams};
+use super::wire::streams::{ConnId, Control, Delivery, Streams};
 use super::wire::{api, rest, user};
 use crate::base::Nanos;
 use std::net::IpAddr;
+
+/// Why a connection is cut off that sends too much.
+const TOO_MANY: &str = "Too many requests";
 
 /// What to open.
 #[derive(Clone, Debug)]
@@ -63,7 +66,7 @@ impl Exchange {
             market: SyntheticMarket::with_rate(*seed, symbols, *opened_at, *rate),
             accounts: Accounts::new(accounts, symbols, *opened_at),
             keys: ListenKeys::default(),
-            streams: Streams::default(),
+            streams: Streams::new(symbols),
             limits: Limits::default(),
             sessions: api::Sessions::default(),
             records: Records::default(),
@@ -147,16 +150,27 @@ impl Exchange {
         self.streams.open(conn, target, self.now);
     }
 
-    /// A text message came in on a connection; the answer is among the deliveries.
+    /// A text message came in on a connection; the answer is among the deliveries, or the end of
+    /// the connection ([`Delivery::closes`]) where it sends too many.
     pub fn message(&mut self, conn: ConnId, route: Route, text: &str, peer: IpAddr, now: Nanos) {
         self.advance(now);
         let reply = match route {
-            Route::Api => api::answer(self, conn, text, peer, self.now),
+            Route::Api => Control::Answer(api::answer(self, conn, text, peer, self.now)),
             _ => self.streams.control(conn, text, self.now),
         };
-        let answer = Delivery { conn, ts: self.now, topic: "answer".into(), text: reply.into() };
-        self.outbox.push(answer);
+        self.outbox.push(match reply {
+            Control::Answer(text) => Delivery::answer(conn, self.now, text),
+            Control::Close => Delivery::close(conn, self.now, TOO_MANY),
+        });
         self.settle();
+    }
+
+    /// A ping or pong came in on a connection of streams: it counts as a message.
+    pub fn ping(&mut self, conn: ConnId, now: Nanos) {
+        self.advance(now);
+        if !self.streams.count_incoming(conn, self.now) {
+            self.outbox.push(Delivery::close(conn, self.now, TOO_MANY));
+        }
     }
 
     /// A WebSocket connection is gone.

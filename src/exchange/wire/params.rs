@@ -120,7 +120,7 @@ pub fn invalid(name: &str) -> VenueError {
 }
 
 /// Percent-decodes a name or value; `+` is a blank. What is no valid escape stays as it is.
-fn decode(text: &str) -> String {
+pub(super) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

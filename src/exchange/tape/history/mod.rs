@@ -1,5 +1,7 @@
 //! What one contract remembers: past trades, their aggregates, candles, funding, open interest.
 
+pub mod interval;
+
 use super::frames::{Mark, Print};
 use crate::base::Nanos;
 
