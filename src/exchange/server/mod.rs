@@ -1,32 +1,48 @@
-//! The exchange as a server on real sockets: starts, paces and stops the WebSocket and REST sides.
+//! The exchange as a server on real sockets: one thread, one loop, two addresses that both take
+//! plain requests and WebSocket connections.
 //!
 //! ```text
-//!   thread "exchange-ws":   clock ─► market (lock) ─► frames ─► every client's buffer ─► sockets
-//!   thread "exchange-rest": request ─► market (lock) ─► answer
+//!   thread "exchange":  REST address ─┐                    ┌─► answers
+//!                                     ├─► reactor ─► Exchange
+//!                       WS address ───┘       ▲            └─► streams
+//!                                           clock: real, or stepped by POST /sim/step
 //! ```
 //!
-//! The market opens at the wall clock's time and runs with the monotonic clock, so timestamps are
-//! those a live venue would send.
+//! | file | holds |
+//! |---|---|
+//! | `reactor` | the loop |
+//! | `serve` | requests, upgrades, messages |
+//! | `admin` | `/sim` |
+//! | `client` | one connection |
+//! | `http1` | requests out of bytes |
+//! | `page` | answers as bytes |
+//! | `frame` | WebSocket frames as bytes |
+//! | `outlet` | bytes on their way out |
+//! | `clock` | how time passes |
+//! | `limits` | what a client may do |
 
-mod stream;
+pub mod admin;
+pub mod client;
+pub mod clock;
+pub mod frame;
+pub mod http1;
+pub mod limits;
+pub mod outlet;
+pub mod page;
+pub mod reactor;
+mod serve;
 
+use super::account::{AccountSettings, Credential};
 use super::spec::SymbolSpec;
-use super::wire::public as rest;
-use super::{MarketFrame, SyntheticMarket};
-use crate::base::Nanos;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use super::venue::{Exchange, ExchangeSettings};
+use crate::base::Money;
+pub use clock::ClockMode;
+pub use limits::Limits;
+use reactor::{Reactor, SimGuard};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use stream::StreamServer;
-use tiny_http::{Header, Method, Response, Server};
-
-/// Frames published between two looks at the sockets.
-const BATCH_FRAMES_MAX: usize = 1_024;
-/// Longest wait on the sockets: the grain of pacing.
-const WAIT: Duration = Duration::from_millis(1);
-const TEND_EVERY: Duration = Duration::from_secs(1);
 
 /// What to serve, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,12 +51,24 @@ pub struct ServerSettings {
     pub rest_addr: SocketAddr,
     /// WebSocket address; port 0 picks a free one.
     pub ws_addr: SocketAddr,
-    /// Seed of the market.
+    /// Addresses that are not loopback may be bound.
+    pub allow_remote: bool,
+    /// What `X-Sim-Token` must say where they are; `None` shuts the admin endpoints then.
+    pub sim_token: Option<String>,
+    /// Seed of everything random.
     pub seed: u64,
-    /// Its contracts.
+    /// The contracts.
     pub symbols: Vec<SymbolSpec>,
-    /// Its frames per second over all contracts.
+    /// Market frames per second over all contracts.
     pub rate: f64,
+    /// The accounts; none stands for one with the key that [`default_key`] gives.
+    pub accounts: Vec<AccountSettings>,
+    /// USDT paid in to the account that stands in for none.
+    pub deposit: Money,
+    /// How time passes.
+    pub clock: ClockMode,
+    /// Bounds of connections.
+    pub limits: Limits,
 }
 
 impl Default for ServerSettings {
@@ -50,11 +78,35 @@ impl Default for ServerSettings {
         Self {
             rest_addr: loopback,
             ws_addr: loopback,
+            allow_remote: false,
+            sim_token: None,
             seed: 7,
             symbols: SymbolSpec::default_pair().to_vec(),
             rate: super::flow::market::FRAMES_PER_SECOND,
+            accounts: Vec::new(),
+            deposit: Money::whole(10_000),
+            clock: ClockMode::Real,
+            limits: Limits::default(),
         }
     }
+}
+
+/// Leverage of the account that stands in for none.
+const DEFAULT_LEVERAGE: u32 = 20;
+
+/// The API key and its secret where no account is given: 64 letters and digits each, fixed by the
+/// seed.
+pub fn default_key(seed: u64) -> (String, String) {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut state = xxhash_rust::xxh3::xxh3_64(format!("account key {seed}").as_bytes());
+    let mut text = || -> String {
+        let letter = |_| {
+            state = xxhash_rust::xxh3::xxh3_64(&state.to_le_bytes());
+            char::from(LETTERS[(state % 62) as usize])
+        };
+        (0..64).map(letter).collect()
+    };
+    (text(), text())
 }
 
 /// Why the exchange could not start.
@@ -70,12 +122,12 @@ pub enum ExchangeError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// An address can be reached from elsewhere.
+    #[error("address {0} is not loopback; it must be allowed explicitly")]
+    Remote(SocketAddr),
     /// The system's event queue is not available.
     #[error("the system's event queue is not available: {0}")]
     Poll(std::io::Error),
-    /// The REST server did not come up.
-    #[error("the REST server did not start: {0}")]
-    Rest(String),
     /// A thread could not be started.
     #[error("thread {name} could not be started: {source}")]
     Spawn {
@@ -89,40 +141,27 @@ pub enum ExchangeError {
     NoSymbols,
 }
 
-/// A running exchange. Dropping it stops it.
-#[derive(Debug)]
-pub struct ExchangeServer {
-    rest_addr: SocketAddr,
-    ws_addr: SocketAddr,
-    shared: Arc<Shared>,
-    waker: Arc<mio::Waker>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    market: Mutex<SyntheticMarket>,
-    opened: Instant,
-    opened_at: Nanos,
+/// What the running thread shows to the handle.
+#[derive(Debug, Default)]
+pub struct Shared {
     stop: AtomicBool,
     frames: AtomicU64,
     cut_off: AtomicU64,
+    clients: AtomicUsize,
 }
 
-impl Shared {
-    fn market(&self) -> MutexGuard<'_, SyntheticMarket> {
-        self.market.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Wall-clock time at the opening, plus the monotonic time since.
-    fn now(&self) -> Nanos {
-        let since = i64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        self.opened_at + Nanos(since)
-    }
+/// A running exchange. Dropping it stops it.
+#[derive(Debug)]
+pub struct ExchangeServer {
+    addrs: [SocketAddr; 2],
+    key: (String, String),
+    shared: Arc<Shared>,
+    waker: Arc<mio::Waker>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl ExchangeServer {
-    /// Binds both sides and starts the market.
+    /// Binds both addresses and opens the exchange.
     ///
     /// # Errors
     /// [`ExchangeError`] naming the address or thread at fault.
@@ -130,46 +169,57 @@ impl ExchangeServer {
         if settings.symbols.is_empty() {
             return Err(ExchangeError::NoSymbols);
         }
-        let streams = StreamServer::bind(settings.ws_addr)?;
-        let addr = settings.rest_addr;
-        let bind = |source| ExchangeError::Bind { what: "REST", addr, source };
-        let listener = TcpListener::bind(addr).map_err(bind)?;
-        let rest_addr = listener.local_addr().map_err(bind)?;
-        let ws_addr = streams.local_addr().map_err(ExchangeError::Poll)?;
-        let http = Server::from_listener(listener, None)
-            .map_err(|error| ExchangeError::Rest(error.to_string()))?;
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let opened_at = Nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(0));
-        let market =
-            SyntheticMarket::with_rate(settings.seed, &settings.symbols, opened_at, settings.rate);
-        let shared = Arc::new(Shared {
-            market: Mutex::new(market),
-            opened: Instant::now(),
+        let addrs = [settings.rest_addr, settings.ws_addr];
+        let remote = addrs.into_iter().find(|addr| !addr.ip().is_loopback());
+        if let Some(addr) = remote
+            && !settings.allow_remote
+        {
+            return Err(ExchangeError::Remote(addr));
+        }
+        let accounts = accounts(&settings);
+        let key = key_of(&accounts);
+        let (clock, opened_at) = settings.clock.start();
+        let exchange = Exchange::new(&ExchangeSettings {
+            seed: settings.seed,
+            symbols: settings.symbols,
+            rate: settings.rate,
             opened_at,
-            stop: AtomicBool::new(false),
-            frames: AtomicU64::new(0),
-            cut_off: AtomicU64::new(0),
+            accounts,
         });
-        let waker = streams.waker();
-        let mut server = Self { rest_addr, ws_addr, waker, threads: Vec::new(), shared };
-        let shared = Arc::clone(&server.shared);
-        server.spawn("exchange-ws", move || run_streams(streams, &shared))?;
-        let shared = Arc::clone(&server.shared);
-        server.spawn("exchange-rest", move || run_rest(&http, &shared))?;
-        Ok(server)
+        let (mut reactor, waker, addrs) = Reactor::new(addrs, exchange, clock, settings.limits)?;
+        reactor.sim_guard = match (remote, settings.sim_token) {
+            (None, _) => SimGuard::Open,
+            (Some(_), Some(token)) => SimGuard::Token(token),
+            (Some(_), None) => SimGuard::Shut,
+        };
+        let shared = Arc::clone(&reactor.shared);
+        let name = "exchange";
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(|| reactor.run());
+        let thread = thread.map_err(|source| ExchangeError::Spawn { name, source })?;
+        Ok(Self { addrs, key, shared, waker, thread: Some(thread) })
     }
 
     /// `http://host:port` of the REST side.
     pub fn rest_url(&self) -> String {
-        format!("http://{}", self.rest_addr)
+        format!("http://{}", self.addrs[0])
     }
 
     /// `ws://host:port` of the WebSocket side; routes and streams go behind it.
     pub fn ws_url(&self) -> String {
-        format!("ws://{}", self.ws_addr)
+        format!("ws://{}", self.addrs[1])
     }
 
-    /// Frames published so far.
+    /// API key of the first account.
+    pub fn api_key(&self) -> &str {
+        &self.key.0
+    }
+
+    /// Its secret; empty where the account signs with a key of its own.
+    pub fn api_secret(&self) -> &str {
+        &self.key.1
+    }
+
+    /// Texts sent to WebSocket clients so far.
     pub fn frames(&self) -> u64 {
         self.shared.frames.load(Ordering::Relaxed)
     }
@@ -179,26 +229,21 @@ impl ExchangeServer {
         self.shared.cut_off.load(Ordering::Relaxed)
     }
 
-    /// Stops both sides and waits for their threads.
+    /// Stops it and waits for its thread.
     pub fn stop(mut self) {
         self.halt();
     }
 
-    fn spawn(
-        &mut self,
-        name: &'static str,
-        run: impl FnOnce() + Send + 'static,
-    ) -> Result<(), ExchangeError> {
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-        self.threads.push(thread.map_err(|source| ExchangeError::Spawn { name, source })?);
-        Ok(())
+    /// True while it serves: its thread may end by itself when the system fails it.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     fn halt(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        // Failure to wake costs one WAIT, no more.
+        // Where the waker fails the thread has ended.
         let _ = self.waker.wake();
-        for thread in self.threads.drain(..) {
+        if let Some(thread) = self.thread.take() {
             // A panic of the thread has been reported by the panic hook already.
             let _ = thread.join();
         }
@@ -211,73 +256,23 @@ impl Drop for ExchangeServer {
     }
 }
 
-fn run_streams(mut streams: StreamServer, shared: &Shared) {
-    let mut tended = Instant::now();
-    while !shared.stop.load(Ordering::Acquire) {
-        let published = publish_due(&mut streams, shared);
-        streams.flush();
-        let behind = published == BATCH_FRAMES_MAX;
-        let wait = if behind { Duration::ZERO } else { WAIT };
-        if let Err(error) = streams.poll(wait) {
-            tracing::error!(%error, "the exchange's sockets cannot be polled; its streams end");
-            return;
-        }
-        shared.cut_off.store(streams.cut_off(), Ordering::Relaxed);
-        if tended.elapsed() >= TEND_EVERY {
-            tended = Instant::now();
-            streams.tend(tended);
-        }
+fn accounts(settings: &ServerSettings) -> Vec<AccountSettings> {
+    if !settings.accounts.is_empty() {
+        return settings.accounts.clone();
     }
+    let (key, secret) = default_key(settings.seed);
+    vec![AccountSettings {
+        keys: vec![(key, Credential::Hmac(secret))],
+        deposit: settings.deposit,
+        leverage: DEFAULT_LEVERAGE,
+    }]
 }
 
-fn publish_due(streams: &mut StreamServer, shared: &Shared) -> usize {
-    let mut market = shared.market();
-    let now = shared.now();
-    let mut published = 0;
-    while published < BATCH_FRAMES_MAX && market.peek() <= now {
-        let frame: MarketFrame<'_> = market.step();
-        streams.publish(&frame);
-        published += 1;
-    }
-    shared.frames.fetch_add(published as u64, Ordering::Relaxed);
-    published
-}
-
-fn run_rest(http: &Server, shared: &Shared) {
-    let mut minute = Nanos::ZERO;
-    let mut used = 0_u32;
-    while !shared.stop.load(Ordering::Acquire) {
-        let request = match http.recv_timeout(Duration::from_millis(50)) {
-            Ok(Some(request)) => request,
-            Ok(None) => continue,
-            Err(error) => {
-                tracing::error!(%error, "the exchange's REST side ended");
-                return;
-            }
-        };
-        let now = shared.now();
-        if now.floor_to(Nanos::from_secs(60)) != minute {
-            (minute, used) = (now.floor_to(Nanos::from_secs(60)), 0);
-        }
-        let answer = if *request.method() == Method::Get {
-            rest::get(request.url(), &shared.market(), now)
-        } else {
-            rest::no_such_method()
-        };
-        used += answer.weight;
-        // The venue answers with a length, never in chunks.
-        let mut response = Response::from_data(answer.body)
-            .with_status_code(answer.status)
-            .with_chunked_threshold(usize::MAX);
-        for (name, value) in [
-            ("content-type", "application/json;charset=UTF-8".to_owned()),
-            ("x-mbx-used-weight-1m", used.to_string()),
-        ] {
-            if let Ok(header) = Header::from_bytes(name.as_bytes(), value.as_bytes()) {
-                response.add_header(header);
-            }
-        }
-        // A client that went away needs no answer.
-        let _ = request.respond(response);
+fn key_of(accounts: &[AccountSettings]) -> (String, String) {
+    let first = accounts.first().and_then(|account| account.keys.first());
+    match first {
+        Some((key, Credential::Hmac(secret))) => (key.clone(), secret.clone()),
+        Some((key, Credential::Ed25519(_))) => (key.clone(), String::new()),
+        None => Default::default(),
     }
 }

@@ -1,0 +1,339 @@
+//! One connection: what it talks, what came in, what is to go out.
+//!
+//! ```text
+//!   HTTP ──(upgrade)──► WebSocket
+//!     │                    │
+//!     └──── ending: what waits is sent, the rest of what comes is read and thrown away ──► gone
+//! ```
+
+use super::frame::{self, Pipe};
+use super::http1::{Incoming, Parser, Progress, Refusal};
+use super::limits::Limits;
+use super::outlet::{Outlet, Written};
+use crate::base::Nanos;
+use crate::exchange::wire::route::Route;
+use crate::exchange::wire::streams::ConnId;
+use mio::net::TcpStream;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, Shutdown};
+use std::time::Duration;
+use tungstenite::error::{CapacityError, ProtocolError};
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Error, Message, Utf8Bytes, WebSocket};
+
+/// Frames read ahead of a connection's parser.
+const READ_AHEAD_BYTES: usize = 4 << 10;
+/// Pings and pongs a trading connection may send within a second.
+const API_CONTROLS_MAX: u32 = 5;
+/// Thrown away at the end of a connection before it is cut.
+const DRAIN_BYTES_MAX: usize = 8 << 20;
+const SECOND: Nanos = Nanos::from_secs(1);
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Client {
+    /// Number of the connection since the start.
+    pub serial: u64,
+    /// Who is at the other end.
+    pub peer: IpAddr,
+    /// What waits for it.
+    pub outlet: Outlet,
+    /// There may be bytes to read.
+    pub is_readable: bool,
+    /// Something was added to the outlet since the last flush.
+    pub is_dirty: bool,
+    /// Neither read from nor written to any more, though it stays open.
+    pub is_dead: bool,
+    /// When the request that is arriving began, or when the last one was answered.
+    pub since: Nanos,
+    /// How it ends.
+    pub ending: Ending,
+    /// What it talks.
+    pub talk: Talk,
+    stream: TcpStream,
+}
+
+/// Whether a connection is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is not.
+    No,
+    /// Once what waits is sent.
+    AfterFlush,
+    /// All is sent; what still comes is thrown away. The count of bytes.
+    Draining(usize),
+}
+
+/// What a connection talks.
+#[derive(Debug)]
+pub enum Talk {
+    /// Requests.
+    Http(Box<Parser>),
+    /// WebSocket messages.
+    Ws(Box<Socket>),
+}
+
+/// A WebSocket connection.
+#[derive(Debug)]
+pub struct Socket {
+    /// Its number for the exchange.
+    pub conn: ConnId,
+    /// Its route.
+    pub route: Route,
+    /// When it was opened.
+    pub opened: Nanos,
+    /// When it was last pinged.
+    pub pinged: Nanos,
+    /// When it last answered a ping.
+    pub ponged: Nanos,
+    /// Pings are sent.
+    pub pings: bool,
+    ping: Vec<u8>,
+    protocol: WebSocket<Pipe>,
+    texts: VecDeque<Nanos>,
+    controls: VecDeque<Nanos>,
+}
+
+/// What came in.
+#[derive(Debug)]
+pub enum Input {
+    /// Nothing whole.
+    Nothing,
+    /// A request.
+    Request(Box<Incoming>),
+    /// What is no request.
+    Refused(Refusal),
+    /// A message.
+    Text(Utf8Bytes),
+}
+
+/// What a look at the socket brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// Bytes.
+    Some,
+    /// None for now.
+    Blocked,
+    /// The other side is gone.
+    Gone,
+}
+
+impl Client {
+    /// A connection that was just accepted.
+    pub fn new(stream: TcpStream, peer: IpAddr, serial: u64, now: Nanos) -> Self {
+        Self {
+            serial,
+            peer,
+            outlet: Outlet::default(),
+            is_readable: true,
+            is_dirty: false,
+            is_dead: false,
+            since: now,
+            ending: Ending::No,
+            talk: Talk::Http(Box::default()),
+            stream,
+        }
+    }
+
+    /// The WebSocket side; `None` for a connection that talks HTTP.
+    pub fn socket(&mut self) -> Option<&mut Socket> {
+        match &mut self.talk {
+            Talk::Ws(socket) => Some(socket),
+            Talk::Http(_) => None,
+        }
+    }
+
+    /// Becomes a WebSocket connection. The bytes behind the request are its first.
+    pub fn upgrade(&mut self, conn: ConnId, route: Route, limits: &Limits, now: Nanos) {
+        let Talk::Http(parser) = &mut self.talk else { return };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_AHEAD_BYTES)
+            .write_buffer_size(0)
+            .max_message_size(Some(limits.message_bytes_max))
+            .max_frame_size(Some(limits.message_bytes_max));
+        let pipe = Pipe::holding(parser.rest());
+        self.talk = Talk::Ws(Box::new(Socket {
+            conn,
+            route,
+            opened: now,
+            pinged: now,
+            ponged: now,
+            pings: true,
+            ping: Vec::new(),
+            protocol: WebSocket::from_raw_socket(pipe, Role::Server, Some(config)),
+            texts: VecDeque::new(),
+            controls: VecDeque::new(),
+        }));
+    }
+
+    /// Reads once from the socket.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Filled {
+        let count = match self.stream.read(buffer) {
+            Ok(0) => return Filled::Gone,
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.is_readable = false;
+                return Filled::Blocked;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Filled::Some,
+            Err(_) => return Filled::Gone,
+        };
+        if let Ending::Draining(seen) = &mut self.ending {
+            *seen += count;
+            return if *seen > DRAIN_BYTES_MAX { Filled::Gone } else { Filled::Some };
+        }
+        match &mut self.talk {
+            Talk::Http(parser) => parser.feed(&buffer[..count]),
+            Talk::Ws(socket) => {
+                socket.protocol.get_mut().input.extend_from_slice(&buffer[..count]);
+            }
+        }
+        Filled::Some
+    }
+
+    /// The next whole thing among the bytes that were read.
+    pub fn next_input(&mut self, limits: &Limits, now: Nanos) -> Input {
+        if self.ending != Ending::No {
+            return Input::Nothing;
+        }
+        match &mut self.talk {
+            Talk::Http(parser) => {
+                let was_idle = parser.is_idle();
+                loop {
+                    match parser.step(limits) {
+                        Progress::Wanting => break,
+                        Progress::Continue => {
+                            let line = b"HTTP/1.1 100 Continue\r\n\r\n";
+                            self.outlet.append(|out| out.extend_from_slice(line));
+                            self.is_dirty = true;
+                        }
+                        Progress::Whole(incoming) => return Input::Request(incoming),
+                        Progress::Refused(why) => return Input::Refused(why),
+                    }
+                }
+                if was_idle && !parser.is_idle() {
+                    self.since = now;
+                }
+                Input::Nothing
+            }
+            Talk::Ws(socket) => match socket.read(&mut self.outlet, limits, now) {
+                Ok(Some(text)) => Input::Text(text),
+                Ok(None) => Input::Nothing,
+                Err(end) => {
+                    self.end(end);
+                    Input::Nothing
+                }
+            },
+        }
+    }
+
+    /// Ends the connection once what waits is sent; a WebSocket with a close frame, where one is
+    /// due.
+    pub fn end(&mut self, end: End) {
+        if let End::Close(code, reason) = end {
+            self.outlet.append(|out| frame::put_close(out, code, reason));
+        }
+        self.ending = Ending::AfterFlush;
+        self.is_dirty = true;
+    }
+
+    /// Sends what may go. False when the connection is over.
+    pub fn flush(&mut self, now: Nanos) -> bool {
+        self.is_dirty = false;
+        if self.outlet.flush(&mut self.stream, now) == Written::Gone {
+            return false;
+        }
+        if self.ending == Ending::AfterFlush && self.outlet.is_empty() {
+            // What the client still sends is read, or the end would overtake the answer.
+            self.ending = Ending::Draining(0);
+            (self.is_readable, self.since) = (true, now);
+            return self.stream.shutdown(Shutdown::Write).is_ok();
+        }
+        true
+    }
+
+    /// Cuts the connection so that the other side sees a reset.
+    pub fn reset(self) {
+        // Without it the other side sees an ordinary end: a lesser fault, still an end.
+        let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+    }
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With a close frame.
+    Close(u16, &'static str),
+    /// Without a word more.
+    Silent,
+}
+
+impl Socket {
+    /// Reads up to the next text. Answers pings and closes into the outlet.
+    fn read(
+        &mut self,
+        outlet: &mut Outlet,
+        limits: &Limits,
+        now: Nanos,
+    ) -> Result<Option<Utf8Bytes>, End> {
+        loop {
+            let read = self.protocol.read();
+            // Sends what reading gave rise to: a pong, the answer to a close.
+            let _ = self.protocol.flush();
+            let output = std::mem::take(&mut self.protocol.get_mut().output);
+            if !output.is_empty() {
+                outlet.append(|out| out.extend_from_slice(&output));
+            }
+            let (is_text, message) = match read {
+                Ok(Message::Text(text)) => (true, Some(text)),
+                Ok(Message::Binary(_)) => (true, None),
+                Ok(Message::Pong(payload)) => {
+                    if payload.as_ref() == self.ping.as_slice() {
+                        self.ponged = now;
+                    }
+                    (false, None)
+                }
+                Ok(_) => (false, None),
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+                    return Err(End::Close(1_009, "Payload too large"));
+                }
+                Err(Error::Utf8(_)) => return Err(End::Close(1_007, "Invalid UTF-8")),
+                Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                    return Err(End::Silent);
+                }
+                Err(Error::Protocol(_)) => return Err(End::Close(1_002, "Protocol error")),
+                Err(_) => return Err(End::Silent),
+            };
+            if !self.may(is_text, limits, now) {
+                return Err(End::Close(1_008, "Too many requests"));
+            }
+            if message.is_some() {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// Counts a message; false when it is one too many within a second.
+    fn may(&mut self, is_text: bool, limits: &Limits, now: Nanos) -> bool {
+        let (times, max) = match (self.route, is_text) {
+            // What orders may come is counted as orders.
+            (Route::Api, true) => return true,
+            (Route::Api, false) => (&mut self.controls, API_CONTROLS_MAX),
+            _ => (&mut self.texts, limits.messages_per_second_max),
+        };
+        while times.front().is_some_and(|first| now - *first >= SECOND) {
+            times.pop_front();
+        }
+        times.push_back(now);
+        times.len() <= max as usize
+    }
+
+    /// A ping's payload, the time as the venue sends it.
+    pub fn ping(&mut self, now: Nanos) -> &[u8] {
+        self.pinged = now;
+        self.ping = now.to_millis().to_string().into_bytes();
+        &self.ping
+    }
+}
