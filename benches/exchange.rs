@@ -63,13 +63,14 @@ impl Client {
         let mut client = Self {
             stream: connect(addr),
             signer: Signer::new(server.api_secret().as_bytes()),
-            api_key: server.api_key(),
+            api_key: server.api_key().to_owned(),
             px: String::new(),
             number: 0,
             inbound: Vec::new(),
         };
         // A price that rests: two percent below the mark, on whole dollars.
-        let text = client.call(b"GET /fapi/v1/premiumIndex?symbol=BTCUSDT HTTP/1.1\r\nhost: x\r\n\r\n");
+        let text =
+            client.call(b"GET /fapi/v1/premiumIndex?symbol=BTCUSDT HTTP/1.1\r\nhost: x\r\n\r\n");
         let body: serde_json::Value = serde_json::from_str(&text).expect("a JSON answer");
         let mark: f64 = body["markPrice"].as_str().expect("a price").parse().expect("a number");
         client.px = format!("{:.0}", mark * 0.98);

@@ -10,8 +10,8 @@ use super::position::value;
 use crate::base::units::fee;
 use crate::base::{Money, Nanos, Px, Qty, Side};
 use crate::exchange::flow::client::{px_of, qty_of};
-use crate::exchange::flow::trading::Fill;
 use crate::exchange::flow::market::SyntheticMarket;
+use crate::exchange::flow::trading::Fill;
 use crate::exchange::matching::Hit;
 
 /// One client's part in a trade.

@@ -33,13 +33,18 @@ pub mod reactor;
 mod serve;
 
 use super::account::{AccountSettings, Credential};
+use super::flow::recording::Recording;
+use super::flow::replay::{Pace, Replay};
 use super::spec::SymbolSpec;
 use super::venue::{Exchange, ExchangeSettings};
+use super::wire::limits::LimitSettings;
 use crate::base::Money;
+use crate::venue::capture::CaptureError;
 pub use clock::ClockMode;
 pub use limits::Limits;
 use reactor::{Reactor, SimGuard};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -69,6 +74,20 @@ pub struct ServerSettings {
     pub clock: ClockMode,
     /// Bounds of connections.
     pub limits: Limits,
+    /// What callers may ask for in a minute.
+    pub request_limits: LimitSettings,
+    /// Recorded data that drives the market instead of its own order flow; its symbols are the
+    /// contracts then.
+    pub replay: Option<ReplaySettings>,
+}
+
+/// Recorded data to replay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplaySettings {
+    /// Captures: files, or folders of them.
+    pub paths: Vec<PathBuf>,
+    /// How fast.
+    pub pace: Pace,
 }
 
 impl Default for ServerSettings {
@@ -87,6 +106,8 @@ impl Default for ServerSettings {
             deposit: Money::whole(10_000),
             clock: ClockMode::Real,
             limits: Limits::default(),
+            request_limits: LimitSettings::default(),
+            replay: None,
         }
     }
 }
@@ -136,6 +157,9 @@ pub enum ExchangeError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// What is to be replayed cannot be read.
+    #[error("replay: {0}")]
+    Replay(#[from] CaptureError),
     /// There is nothing to serve.
     #[error("symbols: at least one contract is needed")]
     NoSymbols,
@@ -166,7 +190,7 @@ impl ExchangeServer {
     /// # Errors
     /// [`ExchangeError`] naming the address or thread at fault.
     pub fn start(settings: ServerSettings) -> Result<Self, ExchangeError> {
-        if settings.symbols.is_empty() {
+        if settings.symbols.is_empty() && settings.replay.is_none() {
             return Err(ExchangeError::NoSymbols);
         }
         let addrs = [settings.rest_addr, settings.ws_addr];
@@ -179,13 +203,21 @@ impl ExchangeServer {
         let accounts = accounts(&settings);
         let key = key_of(&accounts);
         let (clock, opened_at) = settings.clock.start();
-        let exchange = Exchange::new(&ExchangeSettings {
+        let opening = ExchangeSettings {
             seed: settings.seed,
             symbols: settings.symbols,
             rate: settings.rate,
             opened_at,
             accounts,
-        });
+        };
+        let mut exchange = match settings.replay {
+            None => Exchange::new(&opening),
+            Some(ReplaySettings { paths, pace }) => {
+                let replay = Replay::new(Recording::open(&paths)?, pace, opened_at);
+                Exchange::replaying(&opening, replay)
+            }
+        };
+        exchange.limits.settings = settings.request_limits;
         let (mut reactor, waker, addrs) = Reactor::new(addrs, exchange, clock, settings.limits)?;
         reactor.sim_guard = match (remote, settings.sim_token) {
             (None, _) => SimGuard::Open,
