@@ -35,7 +35,7 @@ pub mod venue;
 pub mod wire;
 
 pub use flow::market::{MarketFrame, SyntheticMarket};
-pub use server::{ExchangeError, ExchangeServer, ServerSettings};
+pub use server::{ClockMode, ExchangeError, ExchangeServer, ServerSettings};
 pub use spec::SymbolSpec;
 pub use venue::{Exchange, ExchangeSettings};
 

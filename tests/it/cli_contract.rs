@@ -114,6 +114,7 @@ fn the_help_of_every_command_has_an_example() {
         "",
         "demo",
         "run",
+        "exchange",
         "backtest",
         "replay",
         "journal",

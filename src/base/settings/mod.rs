@@ -6,7 +6,7 @@
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
 mod parse;
-mod section;
+pub mod section;
 #[cfg(test)]
 mod tests;
 

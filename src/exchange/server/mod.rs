@@ -19,11 +19,13 @@
 //! | `frame` | WebSocket frames as bytes |
 //! | `outlet` | bytes on their way out |
 //! | `clock` | how time passes |
+//! | `config` | the configuration file |
 //! | `limits` | what a client may do |
 
 pub mod admin;
 pub mod client;
 pub mod clock;
+pub mod config;
 pub mod frame;
 pub mod http1;
 pub mod limits;

@@ -5,6 +5,7 @@
 
 mod backtest;
 mod check;
+mod exchange;
 mod journal;
 mod latency;
 mod model;
@@ -41,6 +42,8 @@ enum CommandLine {
     Demo(trade::DemoArguments),
     /// Trade as the configuration says.
     Run(trade::RunArguments),
+    /// Serve the simulated exchange on sockets of its own.
+    Exchange(exchange::ExchangeArguments),
     /// Run the same steps over recorded or synthetic data.
     Backtest(backtest::BacktestArguments),
     /// Run a journal's inputs again and compare everything that follows, byte for byte.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
     finish(match command {
         CommandLine::Demo(arguments) => trade::demo(&arguments),
         CommandLine::Run(arguments) => trade::run(&arguments),
+        CommandLine::Exchange(arguments) => exchange::exchange(&arguments),
         CommandLine::Backtest(arguments) => backtest::backtest(&arguments),
         CommandLine::Replay(arguments) => replay::replay(&arguments),
         CommandLine::Journal(command) => journal::journal(&command),
