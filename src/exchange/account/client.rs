@@ -1,5 +1,6 @@
 //! What the venue keeps of one account.
 
+use super::MarginMove;
 use super::order::{Algo, Order, OrderName, PositionSide, UserTrade};
 use super::position::{Position, index_of};
 use crate::base::{Money, Nanos};
@@ -28,6 +29,7 @@ pub(super) struct Account {
     pub(super) ended_algos: VecDeque<u64>,
     /// The conditional order a running order came from.
     pub(super) algo_of: HashMap<u64, u64>,
+    pub(super) margin_moves: Vec<MarginMove>,
     /// A margin call for cross positions was sent and the danger has not passed since.
     pub(super) warned: bool,
     pub(super) updated: Nanos,
@@ -97,6 +99,7 @@ impl Account {
             algo_names: HashMap::new(),
             ended_algos: VecDeque::new(),
             algo_of: HashMap::new(),
+            margin_moves: Vec::new(),
             warned: false,
             updated: now,
         }

@@ -18,14 +18,21 @@
 //! | `position`, `margin` | arithmetic of positions and of margin |
 //! | `rules`, `refusal` | what the venue refuses, and in which words |
 //! | `place`, `settle`, `modify`, `cancel` | the life of an order |
+//! | `algo`, `trigger` | conditional orders |
+//! | `modes` | hedge and multi-assets mode, leverage, isolated margin |
+//! | `funding`, `liquidation` | what prices and time do to positions |
 //! | `balance` | balances and positions at the market's prices |
 //! | `report` | the ledger as the oracle for money |
 
+mod algo;
 mod balance;
 mod cancel;
 mod client;
+mod funding;
 pub mod ledger;
+mod liquidation;
 pub mod margin;
+mod modes;
 mod modify;
 pub mod notice;
 pub mod order;
@@ -35,17 +42,17 @@ mod refusal;
 mod report;
 mod rules;
 mod settle;
+mod trigger;
 #[cfg(test)]
 mod tests;
 
 use super::flow::market::SyntheticMarket;
 use super::spec::SymbolSpec;
-use super::wire::error::VenueError;
 use crate::base::{Money, Nanos, Px};
 use client::Account;
 use ledger::{Cause, Ledger, Place, Posting};
 use notice::{News, Notice, PositionNews};
-use order::{Algo, NewAlgo, Order, OrderName, PositionSide, UserTrade};
+use order::{Algo, Order, OrderName, PositionSide, UserTrade};
 use std::collections::{BTreeSet, HashMap};
 
 /// What proves that a request is an account's.
@@ -79,6 +86,19 @@ pub struct Amendment {
     pub qty: crate::base::Qty,
     /// New price.
     pub px: Px,
+}
+
+/// A move of isolated margin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarginMove {
+    /// Index of the contract.
+    pub contract: usize,
+    /// Which position.
+    pub side: PositionSide,
+    /// Added; below zero taken.
+    pub amount: Money,
+    /// When.
+    pub ts: Nanos,
 }
 
 /// Balances and margin of one account, all in USDT.
@@ -155,8 +175,8 @@ pub struct Accounts {
     ledger: Ledger,
     timers: BTreeSet<(Nanos, Timer)>,
     notices: Vec<Notice>,
-    /// Where a position changed and what rests may have to follow: account and contract.
-    touched: Vec<(usize, usize)>,
+    /// Where a position changed and what rests may have to follow: account, contract, position.
+    touched: Vec<(usize, usize, PositionSide)>,
     last_order: u64,
     last_algo: u64,
 }
@@ -213,121 +233,6 @@ impl Accounts {
         self.list.is_empty()
     }
 
-    /// Takes a conditional order on.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn place_algo(
-        &mut self,
-        _market: &mut SyntheticMarket,
-        _account: usize,
-        _new: &NewAlgo,
-        _now: Nanos,
-    ) -> Result<Algo, VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// Takes a conditional order back, by its number or its client's name.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn cancel_algo(
-        &mut self,
-        _account: usize,
-        _name: &OrderName,
-        _now: Nanos,
-    ) -> Result<Algo, VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// Takes all conditional orders of a contract back; how many there were.
-    pub fn cancel_all_algos(&mut self, _account: usize, _contract: usize, _now: Nanos) -> usize {
-        0
-    }
-
-    /// Hedge mode on or off.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn set_hedge(&mut self, _account: usize, _on: bool) -> Result<(), VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// True in hedge mode.
-    pub fn is_hedge(&self, _account: usize) -> bool {
-        false
-    }
-
-    /// Multi-assets mode on or off.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn set_multi_assets(
-        &mut self,
-        _account: usize,
-        _on: bool,
-        _now: Nanos,
-    ) -> Result<(), VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// True in multi-assets mode.
-    pub fn is_multi_assets(&self, _account: usize) -> bool {
-        false
-    }
-
-    /// Sets a contract's leverage; the largest position value it allows.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn set_leverage(
-        &mut self,
-        _market: &SyntheticMarket,
-        _account: usize,
-        _contract: usize,
-        _leverage: u32,
-        _now: Nanos,
-    ) -> Result<Money, VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// Sets a contract's margin to be the position's own, or shared.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn set_isolated(
-        &mut self,
-        _account: usize,
-        _contract: usize,
-        _isolated: bool,
-    ) -> Result<(), VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// True where a contract's margin is the position's own.
-    pub fn is_isolated(&self, _account: usize, _contract: usize) -> bool {
-        false
-    }
-
-    /// Adds to or takes from an isolated position's margin.
-    ///
-    /// # Errors
-    /// The venue's refusal.
-    pub fn move_margin(
-        &mut self,
-        _market: &SyntheticMarket,
-        _account: usize,
-        _contract: usize,
-        _side: PositionSide,
-        _amount: Money,
-        _now: Nanos,
-    ) -> Result<(), VenueError> {
-        Err(VenueError::BAD_KEY)
-    }
-
-    /// A price moved (last trade or mark): conditional orders, margin calls, liquidation.
-    pub fn on_prices(&mut self, _market: &mut SyntheticMarket, _contract: usize, _now: Nanos) {}
-
     /// When something next happens by itself: GTD ends, countdowns, funding.
     pub fn next_due(&self) -> Nanos {
         self.timers.first().map_or(Nanos(i64::MAX), |(when, _)| *when)
@@ -348,6 +253,7 @@ impl Accounts {
                     self.cancel_all(market, account, contract, now);
                 }
                 Timer::Funding { contract } => {
+                    self.settle_funding(market, contract, now);
                     let next = market.spec(contract).next_funding(when);
                     self.timers.insert((next, timer));
                 }

@@ -49,7 +49,7 @@ impl Accounts {
         (order.px, order.qty) = (change.px, qty);
         order.amendments += 1;
         order.updated = now;
-        // "Order amendment resets selfTradePreventionMode to NONE" (the venue's STP questions).
+        // The venue's questions and answers on self-trade prevention: an amended order has none.
         order.self_trade = SelfTrade::Allow;
         let crosses =
             order.tif == TimeInForce::Gtx && would_take(market, contract, order.side, change.px);

@@ -165,7 +165,7 @@ impl Accounts {
         let leaves = order.leaves();
         if order.reduce_only {
             // Those behind it may have become too many.
-            self.touched.push((account, order.contract));
+            self.touched.push((account, order.contract, order.position_side));
         } else {
             let position = slot.position_mut(order.position_side);
             let open = value(leaves, order.px);
@@ -233,8 +233,9 @@ impl Accounts {
     }
 
     /// An order has ended and was told of.
-    pub(super) fn retire(&mut self, account: usize, id: u64, _now: Nanos) {
+    pub(super) fn retire(&mut self, account: usize, id: u64, now: Nanos) {
         self.unrest(account, id);
+        self.finish_algo(account, id, now);
         self.list[account].keep_ended(id);
     }
 

@@ -4,7 +4,6 @@ use crate::exchange::wire::error::VenueError;
 
 pub(super) const BAD_TYPE: VenueError = VenueError::new(-1116, "Invalid orderType.");
 pub(super) const BAD_SIDE: VenueError = VenueError::new(-1117, "Invalid side.");
-pub(super) const BAD_TIF: VenueError = VenueError::new(-1115, "Invalid timeInForce.");
 pub(super) const PRECISION: VenueError =
     VenueError::new(-1111, "Precision is over the maximum defined for this asset.");
 pub(super) const MAX_ORDERS: VenueError = VenueError::new(-2025, "Reach max open order limit.");
@@ -70,3 +69,57 @@ pub(super) fn not_required(name: &str) -> VenueError {
 pub(super) fn invalid(name: &str) -> VenueError {
     VenueError::with(-1130, format!("Data sent for parameter '{name}' is not valid."))
 }
+
+// Modes, leverage, isolated margin.
+pub(super) const LEVERAGE_MARGIN: VenueError =
+    VenueError::new(-2028, "Leverage is smaller than permitted: insufficient margin balance.");
+pub(super) const SAME_MARGIN_TYPE: VenueError =
+    VenueError::new(-4046, "No need to change margin type.");
+pub(super) const MARGIN_TYPE_ORDERS: VenueError =
+    VenueError::new(-4047, "Margin type cannot be changed if there exists open orders.");
+pub(super) const MARGIN_TYPE_POSITION: VenueError =
+    VenueError::new(-4048, "Margin type cannot be changed if there exists position.");
+pub(super) const MOVE_CROSS: VenueError =
+    VenueError::new(-4049, "Add margin only support for isolated position.");
+pub(super) const CROSS_SHORT: VenueError = VenueError::new(-4050, "Cross balance insufficient.");
+pub(super) const ISOLATED_SHORT: VenueError =
+    VenueError::new(-4051, "Isolated balance insufficient.");
+pub(super) const MOVE_NO_POSITION: VenueError =
+    VenueError::new(-4054, "Cannot add position margin: position is 0.");
+pub(super) const AMOUNT: VenueError = VenueError::new(-4055, "Amount must be positive.");
+pub(super) const SAME_HEDGE: VenueError =
+    VenueError::new(-4059, "No need to change position side.");
+pub(super) const HEDGE_ORDERS: VenueError =
+    VenueError::new(-4067, "Position side cannot be changed if there exists open orders.");
+pub(super) const HEDGE_POSITION: VenueError =
+    VenueError::new(-4068, "Position side cannot be changed if there exists position.");
+pub(super) const LEVERAGE_ISOLATED: VenueError = VenueError::new(
+    -4161,
+    "Leverage reduction is not supported in Isolated Margin Mode with open positions",
+);
+pub(super) const ASSETS_ISOLATED: VenueError = VenueError::new(
+    -4167,
+    "Unable to adjust to Multi-Assets mode with symbols of USDⓈ-M Futures under \
+     isolated-margin mode.",
+);
+pub(super) const ISOLATED_ASSETS: VenueError =
+    VenueError::new(-4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode.");
+pub(super) const ASSETS_ORDERS: VenueError = VenueError::new(
+    -4170,
+    "Unable to adjust Multi-Assets Mode with open orders in USDⓈ-M Futures.",
+);
+pub(super) const SAME_ASSETS: VenueError = VenueError::new(
+    -4171,
+    "Adjusted asset mode is currently set and does not need to be adjusted repeatedly.",
+);
+
+// Conditional orders.
+pub(super) const MAX_ALGOS: VenueError = VenueError::new(-4045, "Reach max stop order limit.");
+pub(super) const CLOSE_QTY: VenueError =
+    VenueError::new(-4137, "Quantity must be zero with closePosition equals true");
+pub(super) const CLOSE_REDUCE_ONLY: VenueError =
+    VenueError::new(-4138, "Reduce only must be true with closePosition equals true");
+pub(super) const STOP_PX_CAP: VenueError =
+    VenueError::new(-4183, "Price is higher than stop price multiplier cap.");
+pub(super) const STOP_PX_FLOOR: VenueError =
+    VenueError::new(-4184, "Price is lower than stop price multiplier floor.");

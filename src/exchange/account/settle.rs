@@ -86,7 +86,7 @@ impl Accounts {
         let mut qty = deal.qty;
         if order.reduce_only {
             qty = qty.min(position.closable(order.side));
-            self.touched.push((account, order.contract));
+            self.touched.push((account, order.contract, order.position_side));
             if qty.0 == 0 {
                 return;
             }
@@ -108,7 +108,7 @@ impl Accounts {
         }
         position.updated = deal.ts;
         if change.closed.0 > 0 {
-            self.touched.push((account, order.contract));
+            self.touched.push((account, order.contract, order.position_side));
         }
         order.filled += qty;
         order.quote += quote;
@@ -197,11 +197,16 @@ impl Accounts {
         self.tell(account, ts, what);
     }
 
-    /// Lets what rests follow the positions that changed: reduce-only orders that have become too
-    /// many expire.
+    /// Lets what waits follow the positions that changed: reduce-only orders that have become too
+    /// many expire, and where a position is gone so are the conditional orders that were to close it
+    /// and a debt it left.
     pub(super) fn follow(&mut self, market: &mut SyntheticMarket, now: Nanos) {
-        while let Some((account, contract)) = self.touched.pop() {
+        while let Some((account, contract, side)) = self.touched.pop() {
             self.trim_reduce_only(market, account, contract, now);
+            if self.list[account].slots[contract].position(side).qty.0 == 0 {
+                self.drop_closing_algos(account, contract, side, now);
+                self.cover(account, now);
+            }
         }
     }
 
