@@ -19,6 +19,7 @@ use crate::base::units::fee;
 use crate::base::{Money, Nanos, Px, Side};
 use crate::exchange::flow::market::SyntheticMarket;
 use crate::exchange::matching::SelfTrade;
+use crate::exchange::tape::frames::Print;
 
 /// A margin call is sent above this share of equity, in percent.
 const CALL_PERCENT: i128 = 80;
@@ -197,7 +198,13 @@ impl Accounts {
         self.tell_order(account, id, Execution::New, None, now);
         self.run(market, account, id, now);
 
-        let quote = self.list[account].orders[&id].quote;
+        let order = &self.list[account].orders[&id];
+        let (quote, spec) = (order.quote, market.spec(contract));
+        if order.filled.0 > 0 {
+            let tick = order.average_px().0 / spec.tick_size.0;
+            let lots = order.filled.0 / spec.lot_size.0;
+            market.client_forced(now, contract, Print { tick, lots, taker: side });
+        }
         let left = if isolated {
             // What its own margin became: the part released, and what was realised on it.
             let position = self.list[account].slots[contract].position(position_side);

@@ -7,7 +7,7 @@ use super::trading::Fill;
 use crate::base::{Nanos, Px, Qty, Side};
 use crate::exchange::matching::{Book, Owner, Taker};
 use crate::exchange::spec::SymbolSpec;
-use crate::exchange::tape::frames::Mark;
+use crate::exchange::tape::frames::{Mark, Print};
 
 /// A client's order that rests.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +98,11 @@ impl SyntheticMarket {
             contract.stamp(at);
             contract.book.cut(order.side, order.tick, order.order, order.lots)
         })
+    }
+
+    /// Tells the public of a forced order that was filled.
+    pub fn client_forced(&mut self, now: Nanos, index: usize, print: Print) {
+        self.as_client(now, index, |contract, at| contract.forced(at, print));
     }
 
     /// What the crowd did to clients' resting orders since the last call: `(contract, fill)`.

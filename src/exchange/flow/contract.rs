@@ -335,14 +335,8 @@ impl Contract {
             }
         }
         self.heat = (self.heat + SWEEP_HEAT).min(HEAT_MAX);
-        let forced = taken as f64 > 0.5 * self.touch_lots && self.rng.random_bool(0.02);
-        if forced && at.now - self.forced_at >= Nanos::from_secs(1) {
-            self.forced_at = at.now;
-            let name = &self.names[Stream::ForceOrder as usize];
-            let print = Print { tick: goal, lots: taken, taker };
-            at.out.push(at.now, self.index, Stream::ForceOrder, name, |json| {
-                frames::force_order(json, &self.spec, at.now, print);
-            });
+        if taken as f64 > 0.5 * self.touch_lots && self.rng.random_bool(0.02) {
+            self.forced(at, Print { tick: goal, lots: taken, taker });
         }
     }
 

@@ -56,7 +56,9 @@ impl Contract {
                 );
                 trade_id = self.trade_id;
                 let same = |next: &&Hit| matches!(next, Hit::Trade { tick: t, .. } if *t == tick);
-                if hits.get(i + 1).filter(same).is_none() {
+                let is_trade = |next: &&Hit| matches!(next, Hit::Trade { .. });
+                // An order that expired in between does not cut an aggregate in two.
+                if hits[i + 1..].iter().find(is_trade).filter(same).is_none() {
                     let lots = lots_at(&hits, tick);
                     self.aggregate(at, first, Print { lots, ..print });
                     first = self.trade_id + 1;
@@ -91,6 +93,17 @@ impl Contract {
             let (id, name) = (self.trade_id, &self.names[Stream::Trade as usize]);
             at.out.push(at.now, self.index, Stream::Trade, name, |json| {
                 frames::trade(json, &self.spec, at.now, id, print);
+            });
+        }
+    }
+
+    /// A forced order was filled; told of at most once a second, as the venue does.
+    pub fn forced(&mut self, at: &mut Moment<'_>, print: Print) {
+        if at.now - self.forced_at >= Nanos::from_secs(1) {
+            self.forced_at = at.now;
+            let name = &self.names[Stream::ForceOrder as usize];
+            at.out.push(at.now, self.index, Stream::ForceOrder, name, |json| {
+                frames::force_order(json, &self.spec, at.now, print);
             });
         }
     }

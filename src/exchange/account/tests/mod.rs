@@ -1,11 +1,20 @@
 //! Orders, money and margin, checked by hand calculation and against the venue's published numbers.
 
+mod algos;
+mod funding;
+mod liquidation;
+mod margins;
 mod orders;
+mod property;
+mod reduce_only;
+mod refusals;
+mod self_trade;
 
 use super::order::{NewOrder, OrderKind, OrderName, PriceMatch, TimeInForce};
 use super::*;
 use crate::base::{Qty, Side};
 use crate::exchange::matching::{Book, SelfTrade};
+use crate::exchange::wire::error::VenueError;
 
 const START: Nanos = Nanos::from_secs(1_750_000_000);
 const BTC: usize = 0;
@@ -102,7 +111,21 @@ impl Floor {
         self.accounts.positions(&self.market, account)[contract]
     }
 
-    /// What an account was told, in short.
+    /// Bob sells to Cat at a price, so that it becomes the last one.
+    fn trade(&mut self, price: &str) {
+        self.must(BOB, &sell(price, "0.01"));
+        self.must(CAT, &buy(price, "0.01"));
+        assert_eq!(self.market.last_px(BTC), px(price));
+        self.accounts.on_prices(&mut self.market, BTC, self.now);
+    }
+
+    /// Ann buys from Bob.
+    fn go_long(&mut self, price: &str, quantity: &str) {
+        self.must(BOB, &sell(price, quantity));
+        self.must(ANN, &buy(price, quantity));
+    }
+
+    /// What an account was told.
     fn news(&mut self, account: usize) -> Vec<News> {
         let notices = self.accounts.take_notices();
         notices.into_iter().filter(|n| n.account == account).map(|n| n.what).collect()
