@@ -59,8 +59,8 @@ impl Accounts {
     }
 }
 
-/// What a position receives: −quantity × mark × rate, so that longs pay when the rate is above zero.
-/// Rounded toward zero; what rounding leaves stays where it was.
+/// What a position receives: −quantity × mark × rate, so that longs pay when the rate is above
+/// zero. Rounded toward zero; what rounding leaves stays where it was.
 pub(super) fn funding(qty: Qty, mark: Px, rate: Rate) -> Money {
     // Up to 1e13 × 1e15 × 1e8 units: beyond i64, within i128.
     let exact = i128::from(qty.0) * i128::from(mark.0) * i128::from(rate.0);

@@ -1,5 +1,5 @@
-//! The ledger: every amount that moved, from one account to another, in whole 1e-8 units. Nothing is
-//! made or lost: the balances always sum to zero, deposits being what the outside world paid in.
+//! The ledger: every amount that moved, from one account to another, in whole 1e-8 units. Nothing
+//! is made or lost: the balances always sum to zero, deposits being what the outside world paid in.
 
 use crate::base::{Money, Nanos};
 

@@ -220,7 +220,8 @@ impl Accounts {
         }
     }
 
-    /// The insurance fund pays the loss of an account that has no cross position left to make it up.
+    /// The insurance fund pays the loss of an account that has no cross position left to make it
+    /// up.
     pub(super) fn cover(&mut self, account: usize, now: Nanos) {
         let short = self.cross_wallet(account);
         let open = |slot: &super::client::Slot| !slot.isolated && slot.has_position();

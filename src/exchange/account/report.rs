@@ -59,7 +59,8 @@ impl Accounts {
             && (0..market.len()).all(|contract| self.is_booked(market, contract))
     }
 
-    /// True when every resting order is in the book with the quantity it has left, and nothing else.
+    /// True when every resting order is in the book with the quantity it has left, and nothing
+    /// else.
     fn is_booked(&self, market: &SyntheticMarket, contract: usize) -> bool {
         let lot = market.spec(contract).lot_size.0;
         let book = market.book(contract);

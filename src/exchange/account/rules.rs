@@ -137,8 +137,8 @@ impl Accounts {
     }
 
     /// Quantity a reduce-only order may have: no more than the position. Resting reduce-only orders
-    /// at its price or better are served first; where they leave too little the order conflicts with
-    /// them. Those behind it give way to it once it rests.
+    /// at its price or better are served first; where they leave too little the order conflicts
+    /// with them. Those behind it give way to it once it rests.
     pub(super) fn reducible(
         &self,
         account: usize,

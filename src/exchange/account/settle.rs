@@ -198,8 +198,8 @@ impl Accounts {
     }
 
     /// Lets what waits follow the positions that changed: reduce-only orders that have become too
-    /// many expire, and where a position is gone so are the conditional orders that were to close it
-    /// and a debt it left.
+    /// many expire, and where a position is gone so are the conditional orders that were to close
+    /// it and a debt it left.
     pub(super) fn follow(&mut self, market: &mut SyntheticMarket, now: Nanos) {
         while let Some((account, contract, side)) = self.touched.pop() {
             self.trim_reduce_only(market, account, contract, now);

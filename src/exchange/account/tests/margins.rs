@@ -65,9 +65,9 @@ fn maintenance_margin_joins_where_brackets_do() {
     }
 }
 
-/// The venue's worked example of cross margin in one-way mode: wallet 1 535 443.01; 3 683.979 ETH at
-/// 1 456.84 (10 %, amount 135 365), 109.488 BTC at 32 481.98 (2.5 %, amount 16 300); each contract's
-/// price from the other's maintenance margin and profit.
+/// The venue's worked example of cross margin in one-way mode: wallet 1 535 443.01; 3 683.979 ETH
+/// at 1 456.84 (10 %, amount 135 365), 109.488 BTC at 32 481.98 (2.5 %, amount 16 300); each
+/// contract's price from the other's maintenance margin and profit.
 #[test]
 fn a_published_account_is_liquidated_at_the_published_prices() {
     let leg = |quantity: &str, entry: &str, rate, cum| Leg {

@@ -35,8 +35,8 @@ fn usdt(text: &str) -> Money {
     Money::parse(text).unwrap()
 }
 
-/// An exchange of three accounts with 100 000 USDT each at leverage 20. The crowd stands aside: what
-/// is in the books the test put there.
+/// An exchange of three accounts with 100 000 USDT each at leverage 20. The crowd stands aside:
+/// what is in the books the test put there.
 struct Floor {
     market: SyntheticMarket,
     accounts: Accounts,
