@@ -61,6 +61,7 @@ pub fn parts(instruments: &[InstrumentSettings], trading: Trading) -> Parts {
         files,
         epoch: 1,
         mode: 0,
+        signer: peregrine::execution::Signer::paper(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::base::event::Kind;
 use crate::base::hop::{Hop, Stamp};
 use crate::base::settings::InstrumentSettings;
 use crate::base::time::Nanos;
-use crate::execution::{Execution, RequestKind, Signer};
+use crate::execution::{Execution, RequestKind, RequestText, Signer};
 use crate::journal::Recorder;
 use crate::risk::Approved;
 use rtrb::Producer;
@@ -28,24 +28,37 @@ pub enum ToExecution {
 /// Where requests go when they leave, and where what execution itself finds out comes back in.
 pub struct Outlet {
     ring: Option<Producer<Crossing<Event>>>,
+    texts: Option<Producer<RequestText>>,
 }
 
 impl Outlet {
     /// The ring back to the feed: a paper venue beside it takes the orders; refusals and timeouts
     /// enter the river there.
     pub const fn ring(producer: Producer<Crossing<Event>>) -> Self {
-        Self { ring: Some(producer) }
+        Self { ring: Some(producer), texts: None }
+    }
+
+    /// The same with the signed texts: each is on `texts` before its order or cancel is on the
+    /// ring, so whoever takes the one finds the other. For a venue that is asked by them.
+    pub fn with_texts(mut self, texts: Producer<RequestText>) -> Self {
+        self.texts = Some(texts);
+        self
     }
 
     /// Nowhere: replay, where everything that came back is already in lane 0.
     pub const fn none() -> Self {
-        Self { ring: None }
+        Self { ring: None, texts: None }
     }
 
     fn let_go<P: Probe>(&mut self, event: Event, origin: Stamp, probe: &mut P) -> Result<(), Halt> {
         let Some(producer) = &mut self.ring else { return Ok(()) };
         let crossing = Crossing { message: event, origin, sent: probe.stamp() };
         push_or_halt("execution_feed", producer, crossing)
+    }
+
+    fn let_text_go(&mut self, query: &[u8]) -> Result<(), Halt> {
+        let Some(producer) = &mut self.texts else { return Ok(()) };
+        push_or_halt("execution_feed_texts", producer, RequestText::new(query))
     }
 }
 
@@ -132,6 +145,7 @@ impl ExecutionStage {
                     RequestKind::Cancel => Counter::Cancels,
                 };
                 let (order, sent, state) = (outgoing.order, outgoing.sent, outgoing.state);
+                self.outlet.let_text_go(outgoing.query())?;
                 let done = probe.stamp();
                 self.outlet.let_go(order, origin, probe)?;
                 probe.record(Hop::EncodeSend, start, done);

@@ -151,6 +151,20 @@ impl FeedStage {
         })
     }
 
+    /// A frame of the account's own stream. Its events are never dropped: when the next stage has
+    /// no room, this waits for it.
+    ///
+    /// # Errors
+    /// [`Halt`] when trading must stop.
+    pub fn on_private<P: Probe>(
+        &mut self,
+        frame: &[u8],
+        ts_recv: Nanos,
+        with: &mut With<'_, P>,
+    ) -> Result<(), Halt> {
+        self.take(ts_recv, with, |feed, ts, out| feed.on_private(frame, ts, out))
+    }
+
     /// The body of a REST open-interest answer.
     ///
     /// # Errors

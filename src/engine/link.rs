@@ -112,12 +112,12 @@ impl<S: Accept> Next<S> {
 }
 
 /// Pushes, polling a full ring up to a bound.
-pub(super) fn push_or_halt<M>(
+pub(super) fn push_or_halt<T>(
     name: &'static str,
-    producer: &mut Producer<Crossing<M>>,
-    crossing: Crossing<M>,
+    producer: &mut Producer<T>,
+    item: T,
 ) -> Result<(), Halt> {
-    let mut waiting = crossing;
+    let mut waiting = item;
     for _ in 0..FULL_TURNS_MAX {
         match producer.push(waiting) {
             Ok(()) => return Ok(()),

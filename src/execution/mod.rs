@@ -23,7 +23,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use request::{REQUEST_BYTES_MAX, Signer};
+pub use request::{REQUEST_BYTES_MAX, RequestText, Signer};
 pub use state::{OrderState, Signal, Step, step};
 pub use table::{OrderTable, TrackedOrder};
 

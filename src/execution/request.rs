@@ -36,6 +36,39 @@ const KINDS: [(OrderType, TimeInForce); 5] = [
     (OrderType::Market, TimeInForce::Ioc),
 ];
 
+/// A signed request's text on its way to the venue: a copy of fixed size, so that it can cross a
+/// ring.
+#[derive(Clone, Copy)]
+pub struct RequestText {
+    len: u16,
+    bytes: [u8; REQUEST_BYTES_MAX],
+}
+
+impl RequestText {
+    /// A copy of a query; what is longer than [`REQUEST_BYTES_MAX`] is a programming error.
+    #[inline]
+    pub fn new(query: &[u8]) -> Self {
+        let mut bytes = [0; REQUEST_BYTES_MAX];
+        bytes[..query.len()].copy_from_slice(query);
+        Self { len: query.len() as u16, bytes }
+    }
+
+    /// The text.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl std::fmt::Debug for RequestText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The text carries a signature; logs never do.
+        write!(f, "RequestText({} bytes)", self.len)
+    }
+}
+
+const _: () = assert!(REQUEST_BYTES_MAX <= u16::MAX as usize, "a text's length is a u16");
+
 /// HMAC-SHA256 with the key already in it. Never shows the key.
 #[derive(Clone)]
 pub struct Signer {
@@ -47,6 +80,11 @@ impl Signer {
     pub fn new(secret: &[u8]) -> Self {
         let keyed = Hmac::new_from_slice(secret).expect("HMAC takes a key of any length");
         Self { keyed }
+    }
+
+    /// Signs paper orders like real ones, so that the cost is there; its key opens nothing.
+    pub fn paper() -> Self {
+        Self::new(b"paper")
     }
 
     /// The signature of a text: 64 lower-case hex digits.

@@ -9,6 +9,8 @@
 //!             depth? ──► sync (per instrument) ──► out: whole batches, in order, without holes
 //!                          ▲        │
 //!  snapshot body ──────────┘        └──► snapshot_wanted
+//!
+//!  private frame ──► private (serde_json) ──► reports on our orders, funding
 //! ```
 //!
 //! Every call clears the batch it is given and fills it. A released book can be longer than one
@@ -22,6 +24,7 @@ mod cursor;
 mod depth;
 mod member;
 mod pool;
+mod private;
 mod scan;
 mod stats;
 mod symbols;
@@ -31,6 +34,7 @@ mod sync;
 mod tests;
 
 pub use batch::EventBatch;
+pub use private::PrivateStats;
 pub use stats::{FeedStats, InstrumentStats};
 pub use symbols::SymbolTable;
 
@@ -55,6 +59,7 @@ pub struct Feed {
     releasing: VecDeque<InstrumentId>,
     released_at: Nanos,
     stats: FeedStats,
+    private: PrivateStats,
 }
 
 /// Events that may wait per instrument: a snapshot of 1 000 levels a side is 335, recorded changes
@@ -79,6 +84,7 @@ impl Feed {
             releasing: VecDeque::with_capacity(count),
             released_at: Nanos::ZERO,
             stats: FeedStats::new(),
+            private: PrivateStats::default(),
         }
     }
 
@@ -145,6 +151,28 @@ impl Feed {
     /// list that are not in the session are passed over.
     pub fn on_premium_index(&mut self, body: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
         self.on_body(body, RestBody::PremiumIndex, ts_recv, out);
+    }
+
+    /// Takes one text frame of the account's own stream. It is rare and decoded by serde, which may
+    /// allocate for a name with an escape in it.
+    pub fn on_private(&mut self, frame: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
+        out.clear();
+        if frame.len() > FRAME_BYTES_MAX {
+            let fail = Fail::new(Reason::FrameTooLong, "");
+            return self.refuse(frame, (fail, FRAME_BYTES_MAX), ts_recv, out);
+        }
+        match private::decode(frame, &self.symbols, &mut self.private) {
+            Ok(Some(event)) => {
+                out.push(Event { ts_recv: ts_recv.0, ..event });
+            }
+            Ok(None) => {}
+            Err(fail) => self.refuse(frame, (fail, 0), ts_recv, out),
+        }
+    }
+
+    /// What the account's own stream told.
+    pub const fn private_stats(&self) -> &PrivateStats {
+        &self.private
     }
 
     /// A connection that carries depth came up.

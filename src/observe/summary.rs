@@ -22,6 +22,9 @@ pub struct Summary {
     pub journal: Option<PathBuf>,
     /// Hop percentiles since start.
     pub latency: LatencyView,
+    /// Whether the venue's own ledger agrees with the journal's to the last unit; `None` where there
+    /// is none to compare with.
+    pub ledger_equal: Option<bool>,
 }
 
 impl Summary {
@@ -57,6 +60,10 @@ impl Summary {
         for (name, value) in rows {
             let _ = writeln!(text, "{name:<12} {value}");
         }
+        if let Some(equal) = self.ledger_equal {
+            let told = if equal { "equal" } else { "different" };
+            let _ = writeln!(text, "exchange ledger   {told}");
+        }
         if !self.latency.is_empty() {
             let _ = write!(text, "\n{}", self.latency.table());
         }
@@ -71,7 +78,7 @@ impl Summary {
 
 impl Serialize for Summary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Summary", 12)?;
+        let mut object = serializer.serialize_struct("Summary", 13)?;
         let count = |counter| self.counters.get(counter);
         object.serialize_field("elapsed_seconds", &self.elapsed.as_secs_f64())?;
         object.serialize_field("events", &count(Counter::Events))?;
@@ -84,6 +91,9 @@ impl Serialize for Summary {
         object.serialize_field("dropped", &count(Counter::Dropped))?;
         object.serialize_field("pnl_quote", &self.pnl.to_f64())?;
         object.serialize_field("journal", &self.journal_text())?;
+        if let Some(equal) = self.ledger_equal {
+            object.serialize_field("ledger_equal", &equal)?;
+        }
         object.serialize_field("latency_ns", &self.latency)?;
         object.end()
     }

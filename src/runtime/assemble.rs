@@ -8,7 +8,7 @@ use crate::base::event::{
 };
 use crate::base::ids::InstrumentId;
 use crate::base::limits::INSTRUMENTS_MAX;
-use crate::base::settings::{InstrumentSettings, Settings};
+use crate::base::settings::{InstrumentSettings, OrderRoute, Settings};
 use crate::base::time::Nanos;
 use crate::engine::{ExecutionStage, InferenceSettings, InferenceStage, Next, Outlet, RiskStage};
 use crate::execution::Signer;
@@ -39,6 +39,9 @@ pub struct Parts {
     pub epoch: u32,
     /// 0 backtest, 1 paper, 2 testnet, 3 live.
     pub mode: u32,
+    /// Signs the requests; [`Signer::paper`] where nothing is sent. What is recorded does not depend
+    /// on it.
+    pub signer: Signer,
 }
 
 /// Whether a model that is too slow is refused.
@@ -102,9 +105,8 @@ impl Parts {
         outlet: Outlet,
         counters: &Arc<Counters>,
     ) -> ExecutionStage {
-        // The paper key signs like a real one, so that its cost is measured; it opens nothing.
-        let signer = Signer::new(b"paper");
-        ExecutionStage::new(&self.instruments, &signer, recorder, outlet, Arc::clone(counters))
+        let counters = Arc::clone(counters);
+        ExecutionStage::new(&self.instruments, &self.signer, recorder, outlet, counters)
     }
 
     /// The risk stage.
@@ -214,7 +216,10 @@ impl Parts {
         events.push(Event::new(Kind::ModelLoaded, InstrumentId::NONE, &loaded));
         if self.mode <= 1 {
             events.push(Event::new(Kind::Command, InstrumentId::NONE, &arm_unattended()));
-            // The paper venue starts flat and empty by construction.
+        }
+        if self.mode == 0 || self.mode == 1 && self.settings.venue.orders == OrderRoute::Paper {
+            // The paper venue starts flat and empty by construction. A real one is reconciled when
+            // the account's stream is up.
             let flat = Reconciled::default();
             events.push(Event::new(Kind::Reconciled, InstrumentId::NONE, &flat));
         }

@@ -11,7 +11,7 @@
 
 use super::assemble::{Budget, Parts, StageRecorders};
 use super::clock::CycleProbe;
-use super::inlet::Inlet;
+use super::inlet::{Inlet, OrderVenue};
 use super::running::Gathered;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{Event, Kind};
@@ -226,8 +226,9 @@ impl Bench {
         let mut collector = HopCollector::new();
         let probe = CycleProbe::new(clock.clone(), collector.recorder());
         let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
+        let venue = OrderVenue::Paper(Box::new(paper));
         Ok(Self {
-            inlet: Inlet { feed, paper, orders, lost_books, probe },
+            inlet: Inlet { feed, venue, orders, lost_books, probe },
             clock,
             collector,
             counters,
@@ -289,7 +290,7 @@ impl Bench {
         let step = Nanos::from_millis(i64::try_from(self.timer_ms)?);
         loop {
             let timer = self.next_timer.unwrap_or(Nanos(i64::MAX));
-            match self.inlet.paper.next_due() {
+            match self.inlet.venue.next_due() {
                 Some(due) if due <= timer && due <= ts => self.take_reports(due)?,
                 _ if timer <= ts => {
                     let interval = self.timer_ms;
@@ -304,7 +305,7 @@ impl Bench {
     }
 
     fn take_reports(&mut self, now: Nanos) -> Result<()> {
-        while let Some(report) = self.inlet.paper.poll(now) {
+        while let Some(report) = self.inlet.venue.poll(now) {
             let at = report.now();
             self.with_feed(|feed, with| feed.on_event(report, at, with))?;
         }
@@ -361,6 +362,7 @@ impl Bench {
             pnl: equity - self.starting_equity,
             journal: Some(dir),
             latency: self.collector.since_start(),
+            ledger_equal: None,
         };
         Ok(BacktestOutcome { summary, market, bad_lines, refused })
     }

@@ -62,6 +62,27 @@ pub fn from_text(origin: &str, text: &str) -> Result<Loaded, ConfigError> {
     checked(path, document, std::iter::empty())
 }
 
+/// The same configuration with values set: section, key, value. They are part of its text, so that
+/// the journal tells them.
+///
+/// # Errors
+/// Every key at fault.
+pub fn with_values(
+    loaded: &Loaded,
+    values: &[(&str, &str, Value)],
+) -> Result<Loaded, ConfigError> {
+    let origin = "configuration";
+    let mut document =
+        parse_document(&loaded.text).map_err(|e| ConfigError::one(Path::new(origin), e))?;
+    for (section, key, value) in values {
+        let entry = document.entry(*section).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(table) = entry {
+            table.insert((*key).to_owned(), value.clone());
+        }
+    }
+    from_text(origin, &effective_text(&document))
+}
+
 fn read_risk(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| ConfigError::one(path, e))?;
     let mut document = parse_document(&text).map_err(|e| ConfigError::one(path, e))?;

@@ -1,14 +1,16 @@
-//! The thread that owns the entrance: sockets, timers, commands, REST answers and the paper venue
+//! The thread that owns the entrance: sockets, timers, commands, REST answers and the order venue
 //! go in here, each in its turn; with the fused layouts the stages behind it run here too.
 //!
 //! ```text
 //!  one turn: streams → orders back from execution → reports due → REST → timer → commands → idle
+//!                └ the account's own among them, where orders go to the venue
 //! ```
 
 use super::backtest::publish_feed_counters;
 use super::clock::wall_now;
 use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
+use super::private::PrivateLink;
 use super::wait::idle;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event, Kind};
@@ -37,6 +39,10 @@ pub struct FeedThread {
     pub inlet: Inlet,
     /// Market connections.
     pub streams: Vec<Stream>,
+    /// The account's own stream, where orders go to the venue.
+    pub private: Option<PrivateLink>,
+    /// Where the venue tells its own account of the session, to be read at the end.
+    pub statement: Option<&'static str>,
     /// Their readiness queue.
     pub poll: Poll,
     /// REST requests.
@@ -92,6 +98,9 @@ impl FeedThread {
             result = self.turn(&mut events);
         }
         if result.is_ok() {
+            result = self.wind_down(&mut events);
+        }
+        if result.is_ok() {
             result = self.close();
         }
         let halt = result.err();
@@ -103,6 +112,20 @@ impl FeedThread {
         for event in opening {
             let now = wall_now();
             self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(*event, now, with))?;
+        }
+        Ok(())
+    }
+
+    /// Leaves no order at the venue, and hears the last of those that were there.
+    fn wind_down(&mut self, events: &mut Events) -> Result<(), Halt> {
+        if let Some(private) = &mut self.private {
+            private.close(&mut self.inlet, &self.symbols, self.statement)?;
+        }
+        while let Some(private) = &mut self.private
+            && !private.is_closed(Instant::now(), &mut self.inlet, &self.rest)
+        {
+            self.heartbeat.beat();
+            self.turn(events)?;
         }
         Ok(())
     }
@@ -123,7 +146,10 @@ impl FeedThread {
         let mut worked = self.read_streams(now)?;
         let wall = wall_now();
         worked += self.inlet.settle(Some(wall))?;
-        if self.inlet.paper.next_due().is_some_and(|due| due <= wall) {
+        if let Some(desk) = self.inlet.venue.desk_mut() {
+            worked += desk.poll(now, self.poll.registry());
+        }
+        if self.inlet.venue.next_due().is_some_and(|due| due <= wall) {
             worked += self.inlet.take_reports(wall)?;
         }
         worked += self.take_rest_answers(now)?;
@@ -160,6 +186,9 @@ impl FeedThread {
 
     fn read_streams(&mut self, now: Instant) -> Result<usize, Halt> {
         let mut frames = 0;
+        if let Some(private) = &mut self.private {
+            frames += private.turn(now, self.poll.registry(), &mut self.inlet, &self.rest)?;
+        }
         for (i, stream) in self.streams.iter_mut().enumerate() {
             let connection = i as u64 + 1;
             let mut halt = None;
@@ -239,6 +268,11 @@ impl FeedThread {
                 }
                 (RestJob::OpenInterest { .. }, Err(error)) => {
                     tracing::warn!(error, "no open interest");
+                }
+                (job, body) => {
+                    if let Some(private) = &mut self.private {
+                        private.on_answer(RestAnswer { job, body }, now, &self.rest);
+                    }
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The feed stage with a paper venue beside it: every input goes in here, every order that leaves
+//! The feed stage with the order venue beside it: every input goes in here, every order that leaves
 //! execution comes back here. Live loops and backtests share it.
 
 use super::clock::CycleProbe;
@@ -6,15 +6,31 @@ use crate::base::event::{Event, Kind};
 use crate::base::ids::InstrumentId;
 use crate::base::time::Nanos;
 use crate::engine::{Crossing, FeedStage, Halt, With};
+use crate::execution::RequestText;
+use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
 use rtrb::Consumer;
+use std::time::Instant;
+
+/// Where orders go. What comes back from either enters the river through the feed.
+pub enum OrderVenue {
+    /// Filled on paper against the market as it is seen: paper trading and backtests.
+    Paper(Box<PaperVenue>),
+    /// Sent to the venue.
+    Desk {
+        /// Its connections.
+        desk: Box<OrderDesk>,
+        /// The signed texts, one before each order or cancel.
+        texts: Consumer<RequestText>,
+    },
+}
 
 /// See the head of this file.
 pub struct Inlet {
     /// The first stage.
     pub feed: FeedStage,
-    /// Where orders go in paper trading and backtests.
-    pub paper: PaperVenue,
+    /// Where orders go.
+    pub venue: OrderVenue,
     /// What execution let go.
     pub orders: Consumer<Crossing<Event>>,
     /// Books that inference asks to have synchronised anew.
@@ -23,8 +39,57 @@ pub struct Inlet {
     pub probe: CycleProbe,
 }
 
+impl OrderVenue {
+    /// Takes in a numbered input.
+    fn hear(&mut self, event: &Event) {
+        match self {
+            Self::Paper(paper) => paper.on_market(event),
+            Self::Desk { desk, .. } => desk.hear(event),
+        }
+    }
+
+    /// Takes an order or cancel that leaves at `at`.
+    fn take(&mut self, request: &Event, at: Nanos) {
+        let cancel = request.kind() == Some(Kind::CancelApproved);
+        match self {
+            Self::Paper(paper) if cancel => paper.cancel(request, at),
+            Self::Paper(paper) => paper.submit(request, at),
+            Self::Desk { desk, texts } => {
+                let text = texts.pop().expect("a request's text is on its ring before the request");
+                desk.submit(request, &text, Instant::now());
+            }
+        }
+    }
+
+    /// When a report is next due, or something that makes one.
+    pub fn next_due(&self) -> Option<Nanos> {
+        match self {
+            Self::Paper(paper) => paper.next_due(),
+            Self::Desk { desk, .. } => desk.has_report().then_some(Nanos(i64::MIN)),
+        }
+    }
+
+    /// The next report due at `now`, stamped with its receipt.
+    pub fn poll(&mut self, now: Nanos) -> Option<Event> {
+        match self {
+            Self::Paper(paper) => paper.poll(now),
+            Self::Desk { desk, .. } => {
+                desk.next_report().map(|report| Event { ts_recv: now.0, ..report })
+            }
+        }
+    }
+
+    /// The desk, where orders are sent to the venue.
+    pub fn desk_mut(&mut self) -> Option<&mut OrderDesk> {
+        match self {
+            Self::Paper(_) => None,
+            Self::Desk { desk, .. } => Some(desk),
+        }
+    }
+}
+
 impl Inlet {
-    /// One call into the feed. The paper venue sees every numbered input after it has flowed on,
+    /// One call into the feed. The order venue sees every numbered input after it has flowed on,
     /// and so does `watch`.
     ///
     /// # Errors
@@ -34,9 +99,9 @@ impl Inlet {
         watch: &mut dyn FnMut(&Event),
         call: impl FnOnce(&mut FeedStage, &mut With<'_, CycleProbe>) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
-        let paper = &mut self.paper;
+        let venue = &mut self.venue;
         let mut seen = |event: &Event| {
-            paper.on_market(event);
+            venue.hear(event);
             watch(event);
         };
         call(&mut self.feed, &mut With { probe: &mut self.probe, watch: &mut seen })
@@ -53,8 +118,7 @@ impl Inlet {
             taken += 1;
             let at = sent_at.unwrap_or(message.now()).max(message.now());
             match message.kind() {
-                Some(Kind::OrderApproved) => self.paper.submit(&message, at),
-                Some(Kind::CancelApproved) => self.paper.cancel(&message, at),
+                Some(Kind::OrderApproved | Kind::CancelApproved) => self.venue.take(&message, at),
                 _ => self.call(&mut |_| {}, |feed, with| feed.on_event(message, at, with))?,
             }
         }
@@ -66,13 +130,13 @@ impl Inlet {
         Ok(taken)
     }
 
-    /// Feeds the paper venue's reports that are due at `now` into the river.
+    /// Feeds the reports that are due at `now` into the river.
     ///
     /// # Errors
     /// [`Halt`] when trading must stop.
     pub fn take_reports(&mut self, now: Nanos) -> Result<usize, Halt> {
         let mut taken = 0;
-        while let Some(report) = self.paper.poll(now) {
+        while let Some(report) = self.venue.poll(now) {
             taken += 1;
             let at = report.now();
             self.call(&mut |_| {}, |feed, with| feed.on_event(report, at, with))?;

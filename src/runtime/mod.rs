@@ -6,7 +6,10 @@
 //! | `state` | the state folder: its lock, the order-id epoch |
 //! | `assemble` | stages from settings, instruments and a model |
 //! | `topology` | which stage on which thread and core |
-//! | `inlet` | the feed with a paper venue beside it |
+//! | `inlet` | the feed with the order venue beside it |
+//! | `private` | the account's own stream, and the end of a session at the venue |
+//! | `access` | what a start at the venue needs: credentials, an empty account |
+//! | `statement` | the venue's own account of a session against the journal's |
 //! | `feed_thread`, `stage_thread` | the loops of the pinned threads |
 //! | `session` | start, run, stop of a live session |
 //! | `rig`, `launch`, `running` | its machine: built, set going, taken apart |
@@ -21,14 +24,17 @@ pub mod clock;
 pub mod config;
 pub mod feed_thread;
 pub mod heartbeat;
+pub mod access;
 pub mod inlet;
 pub mod launch;
+pub mod private;
 pub mod replay;
 pub mod rig;
 pub mod running;
 pub mod session;
 pub mod stage_thread;
 pub mod state;
+pub mod statement;
 pub mod topology;
 pub mod wait;
 pub mod watcher;

@@ -13,6 +13,7 @@ use crate::base::counters::Counters;
 use crate::base::event::{EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, SessionStart};
 use crate::base::hop::Stamp;
 use crate::engine::{Accept, ExecutionStage, InferenceStage, Next, NoProbe, Outlet, RiskStage};
+use crate::execution::Signer;
 use crate::features::schema_hash;
 use crate::journal::{
     CheckOutcome, LANES, LaneCheck, LaneReader, LaneReport, Recorder, STAMPS_LANE, read_attachment,
@@ -178,6 +179,7 @@ fn read_opening(dir: &Path, inputs: &mut LaneReader) -> Result<(Vec<Event>, Part
         files,
         epoch: start.epoch,
         mode: start.mode,
+        signer: Signer::paper(),
     };
     Ok((events, parts))
 }

@@ -5,8 +5,9 @@ use super::backtest::{LOST_BOOKS, create_journal};
 use super::clock::{CycleProbe, wall_now};
 use super::feed_thread::{Due, FeedThread};
 use super::heartbeat::Heartbeat;
-use super::inlet::Inlet;
+use super::inlet::{Inlet, OrderVenue};
 use super::launch::{Launcher, LoadedModel, Stages};
+use super::private::{PrivateLink, stream_url};
 use super::running::Running;
 use super::stage_thread;
 use super::topology::Topology;
@@ -20,6 +21,8 @@ use crate::feed::Feed;
 use crate::journal::Recorder;
 use crate::model::ExecutorKind;
 use crate::observe::{CycleClock, HopCollector};
+use crate::venue::account::{AccountClient, Credentials};
+use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
 use crate::venue::rest::RestDesk;
 use crate::venue::stream::{Stream, StreamAddress};
@@ -35,6 +38,30 @@ use std::time::Duration;
 
 /// Records a side thread may fall behind by.
 const TAP_EVENTS: usize = 8_192;
+/// The account's stream on the readiness queue: behind the two market connections.
+const PRIVATE_TOKEN: usize = 2;
+
+/// What a session needs to send orders to the venue.
+pub struct VenueAccess {
+    /// Key and secret.
+    pub credentials: Credentials,
+    /// A fresh key of the account's stream.
+    pub listen_key: String,
+    /// Where the venue tells its own account of the session, to be read at the end.
+    pub statement: Option<&'static str>,
+}
+
+/// What a launch takes besides the session's parts.
+pub struct Launch<'l> {
+    /// Which stage runs where.
+    pub topology: &'l Topology,
+    /// Set to end the session.
+    pub stop: &'l Arc<AtomicBool>,
+    /// Operators' commands.
+    pub commands: Receiver<Command>,
+    /// The way to the venue; `None` for paper orders.
+    pub access: Option<VenueAccess>,
+}
 
 /// Everything built and not yet running.
 pub struct Rig {
@@ -134,14 +161,13 @@ impl Rig {
         mut self,
         parts: &Parts,
         model: LoadedModel,
-        topology: &Topology,
-        stop: &Arc<AtomicBool>,
-        commands: Receiver<Command>,
+        launch: Launch<'_>,
     ) -> Result<Running> {
+        let topology = launch.topology;
         let opening = parts.opening(&model.0);
         let rings = &parts.settings.topology;
         let (orders_in, orders) = RingBuffer::new(rings.execution_feed_events as usize);
-        let outlet = Outlet::ring(orders_in);
+        let (outlet, venue) = order_venue(parts, Outlet::ring(orders_in), launch.access.as_ref())?;
         let recorders = self.stages.take().context("the stages were built twice")?;
         let mut probes = self.probes.drain(..);
         let feed_probe = probes.next().context("a topology without threads")?;
@@ -160,12 +186,10 @@ impl Rig {
             }
         };
         let feed = FeedStage::new(Feed::new(&parts.instruments), self.inputs, next, counters);
-        let deposit = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
-        let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
-        let inlet = Inlet { feed, paper, orders, lost_books, probe: feed_probe };
+        let inlet = Inlet { feed, venue, orders, lost_books, probe: feed_probe };
         let heartbeat = Arc::clone(&self.heartbeats[0].2);
         let counters = Arc::clone(&self.counters);
-        let thread = feed_thread(parts, topology, inlet, counters, heartbeat, stop, commands)?;
+        let thread = feed_thread(parts, launch, inlet, counters, heartbeat)?;
         let (plan, required) = (topology.threads[0].clone(), rings.pin_required);
         let feed = std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
             if stage_thread::pin(&plan, required).is_err() {
@@ -186,28 +210,60 @@ impl Rig {
     }
 }
 
+/// Where orders go, and execution's way there.
+fn order_venue(
+    parts: &Parts,
+    outlet: Outlet,
+    access: Option<&VenueAccess>,
+) -> Result<(Outlet, OrderVenue)> {
+    let settings = &parts.settings;
+    let Some(access) = access else {
+        let deposit = settings.risk.starting_equity.unwrap_or(Money::ZERO);
+        let paper = PaperVenue::new(&parts.instruments, settings.paper, deposit);
+        return Ok((outlet, OrderVenue::Paper(Box::new(paper))));
+    };
+    let (texts_in, texts) = RingBuffer::new(settings.topology.execution_feed_events as usize);
+    let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
+    let (url, tls) = (&settings.venue.rest_url, tls_config()?);
+    let desk = OrderDesk::new(url, &access.credentials, &tls, seed)?;
+    Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk: Box::new(desk), texts }))
+}
+
 fn feed_thread(
     parts: &Parts,
-    topology: &Topology,
+    launch: Launch<'_>,
     inlet: Inlet,
     counters: Arc<Counters>,
     heartbeat: Arc<Heartbeat>,
-    stop: &Arc<AtomicBool>,
-    commands: Receiver<Command>,
 ) -> Result<FeedThread> {
     let settings = &parts.settings;
     let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
+    let (mut private, mut account, mut statement) = (None, None, None);
+    if let Some(access) = launch.access {
+        let base = &settings.venue.private_url;
+        let address = StreamAddress::parse(&stream_url(base, &access.listen_key))?;
+        let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ PRIVATE_TOKEN as u64;
+        // An account's stream is silent while nothing happens.
+        let token = Token(PRIVATE_TOKEN);
+        let stream = Stream::new(address, tls_config()?, token, Duration::MAX, seed)?;
+        private = Some(PrivateLink::new(stream, base));
+        statement = access.statement;
+        let client = AccountClient::new(&settings.venue.rest_url, access.credentials, wall_now);
+        account = Some(client);
+    }
     Ok(FeedThread {
         inlet,
         streams: streams(settings, &symbols)?,
+        private,
+        statement,
         poll: Poll::new()?,
-        rest: RestDesk::start(&settings.venue.rest_url)?,
+        rest: RestDesk::start(&settings.venue.rest_url, account)?,
         symbols,
-        commands,
-        stop: Arc::clone(stop),
+        commands: launch.commands,
+        stop: Arc::clone(launch.stop),
         counters,
         heartbeat,
-        wait: topology.threads[0].wait,
+        wait: launch.topology.threads[0].wait,
         timer_ms: settings.session.timer_interval_ms,
         open_interest_every_s: settings.venue.open_interest_every_s,
         snapshot_levels: settings.venue.snapshot_levels,

@@ -4,6 +4,7 @@
 use super::feed_thread::FeedThread;
 use super::heartbeat::Heartbeat;
 use super::launch::Stages;
+use super::private::PrivateLink;
 use crate::base::counters::Counters;
 use crate::base::units::Money;
 use crate::engine::{ExecutionStage, Halt, InferenceStage, Next, RiskStage};
@@ -43,6 +44,8 @@ pub struct Ended {
     pub counters: Arc<Counters>,
     /// The journal, to be closed with the recorders.
     pub journal: Journal,
+    /// The venue's own account of the session, where it was asked for and told.
+    pub statement: Option<Vec<u8>>,
 }
 
 /// What is gathered while the stages are taken apart.
@@ -77,7 +80,7 @@ impl Running {
     /// When a thread panicked; its lane stays unsealed.
     pub fn join(self, starting: Money) -> Result<Ended> {
         let (thread, halt) = joined(self.feed)?;
-        let FeedThread { inlet, rest, .. } = thread;
+        let FeedThread { inlet, rest, private, .. } = thread;
         rest.stop();
         let (feed, inputs, next) = inlet.feed.into_parts();
         let feed_stats = feed.stats().clone();
@@ -117,6 +120,7 @@ impl Running {
             feed_stats,
             counters: self.counters,
             journal: self.journal,
+            statement: private.and_then(PrivateLink::into_statement),
         })
     }
 }

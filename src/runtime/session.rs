@@ -1,24 +1,29 @@
 //! A session in real time: start, run, stop.
 //!
 //! ```text
-//!  start: state folder → instruments → model → journal → stages (last first) → feed → page
+//!  start: state folder → account → instruments → model → journal → stages (last first) → feed → page
 //!  stop:  feed first, then each stage when its ring is empty → journal sealed
+//!         with orders at the venue the feed first cancels what is open and hears the last reports
 //! ```
 //! Consumers start before producers and producers stop first, so nothing sent is left behind.
 
+use super::access;
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
 use super::config::Loaded;
-use super::rig::Rig;
+use super::rig::{Launch, Rig};
 use super::state::StateFolder;
+use super::statement;
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
 use crate::base::event::Command;
-use crate::base::settings::{InstrumentSettings, Settings};
+use crate::base::settings::{InstrumentSettings, OrderRoute, Settings};
 use crate::base::units::Money;
+use crate::execution::Signer;
 use crate::observe::Summary;
 use crate::observe::snapshot::CounterValues;
 use crate::registry::Registry;
+use crate::venue::account::Credentials;
 use crate::venue::capture::contracts;
 use crate::venue::rest::RestClient;
 use anyhow::{Context, Result};
@@ -38,6 +43,10 @@ pub struct SessionOrder {
     pub duration: Option<Duration>,
     /// Set by a signal to end the session in order.
     pub stop: Arc<AtomicBool>,
+    /// The account's, for orders at the venue.
+    pub credentials: Option<Credentials>,
+    /// Where the venue tells its own ledger, to be held against the journal's at the end.
+    pub statement: Option<&'static str>,
 }
 
 /// What came of it.
@@ -46,6 +55,8 @@ pub struct SessionOutcome {
     pub summary: Summary,
     /// Why it ended before its time, if it did.
     pub halt: Option<String>,
+    /// In what the venue's ledger and the journal's differ, where they were compared.
+    pub differences: Vec<String>,
 }
 
 /// Commands waiting at once.
@@ -56,16 +67,27 @@ const COMMANDS_MAX: usize = 64;
 /// # Errors
 /// When it cannot start: configuration, model, state folder, venue or threads are named.
 pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
-    let settings = order.loaded.settings.clone();
-    let state = StateFolder::open(Path::new(&settings.session.state_dir))?;
-    let parts = prepare(&order.loaded, &state)?;
+    let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
+    let at_venue = order.loaded.settings.venue.orders == OrderRoute::Venue;
+    let credentials = order.credentials.filter(|_| at_venue);
+    let (loaded, access) = if at_venue {
+        let (loaded, access) =
+            access::open(&order.loaded, credentials.clone(), order.statement)?;
+        (loaded, Some(access))
+    } else {
+        (order.loaded, None)
+    };
+    let signer = credentials.as_ref().map_or_else(Signer::paper, Credentials::signer);
+    let parts = prepare(&loaded, &state, signer)?;
     let model = parts.load_model(Budget::Configured)?;
-    let topology = plan(&settings.topology, &cores_available())?;
+    let topology = plan(&parts.settings.topology, &cores_available())?;
     tracing::info!(%topology, "topology");
     let mut rig = Rig::build(&parts, &topology, &state.journal_dir(parts.epoch, order.name))?;
     let watched = rig.watched(&parts, model.0.executor(), order.name);
-    let mut watcher = Watcher::start(&settings.http, watched)?;
-    let running = rig.launch(&parts, model, &topology, &order.stop, watcher.commands())?;
+    let mut watcher = Watcher::start(&parts.settings.http, watched)?;
+    let commands = watcher.commands();
+    let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
+    let running = rig.launch(&parts, model, launch)?;
     let started = Instant::now();
     let over = |elapsed: Duration| order.duration.is_some_and(|all| elapsed >= all);
     while !order.stop.load(Ordering::Relaxed) && !over(started.elapsed()) {
@@ -78,22 +100,33 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let elapsed = started.elapsed();
     let starting = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
     let ended = running.join(starting)?;
+    if let (Some(credentials), Some(_)) = (&credentials, &ended.halt) {
+        access::cancel_everything(&parts.settings, credentials.clone());
+    }
     let latency = watcher.finish();
     publish_feed_counters(&ended.counters, &ended.feed_stats);
     let dir = ended.journal.dir().to_path_buf();
     close_journal(ended.journal, ended.recorders)?;
+    let wanted = credentials.filter(|_| order.statement.is_some());
+    let differences = wanted.map(|credentials| match &ended.statement {
+        Some(told) => statement::differences(&dir, told, credentials.key())
+            .unwrap_or_else(|error| vec![format!("{error:#}")]),
+        None => vec!["the venue did not tell its ledger".to_owned()],
+    });
     let summary = Summary {
         counters: CounterValues::read(&ended.counters),
         elapsed,
         pnl: ended.equity - starting,
         journal: Some(dir),
         latency,
+        ledger_equal: differences.as_ref().map(Vec::is_empty),
     };
-    Ok(SessionOutcome { summary, halt: ended.halt })
+    let differences = differences.unwrap_or_default();
+    Ok(SessionOutcome { summary, halt: ended.halt, differences })
 }
 
 /// Instruments, model files and epoch of a session.
-fn prepare(loaded: &Loaded, state: &StateFolder) -> Result<Parts> {
+fn prepare(loaded: &Loaded, state: &StateFolder, signer: Signer) -> Result<Parts> {
     let settings = loaded.settings.clone();
     let registry = Registry::open(Path::new(&settings.model.dir))?;
     let files = registry.select(&settings.model.version)?;
@@ -104,6 +137,7 @@ fn prepare(loaded: &Loaded, state: &StateFolder) -> Result<Parts> {
         files,
         epoch: state.next_epoch()?,
         mode: 1,
+        signer,
     };
     parts.check_instruments()?;
     Ok(parts)

@@ -1,18 +1,24 @@
-//! Connections, captures and the paper venue. No trading logic.
+//! Connections, order entry, captures and the paper venue. No trading logic.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `backoff` | waits between attempts: exponential with full jitter |
 //! | `transport` | a TCP or TLS byte stream that never blocks |
 //! | `stream` | one WebSocket connection, polled |
+//! | `address` | hosts and ports out of URLs |
 //! | `rest` | REST requests on a side thread: snapshots, open interest, contract facts |
+//! | `account` | signed requests of cold threads: wallet, open orders, the stream's key |
+//! | `desk` | orders to the venue over signed requests, its answers as events |
 //! | `capture` | recorded market data, merged by receive time |
 //! | `paper` | orders filled on paper against the market as it is seen |
 //! | `audit` | what a recording holds, counted and summed |
 
+pub mod account;
+pub mod address;
 pub mod audit;
 pub mod backoff;
 pub mod capture;
+pub mod desk;
 pub mod paper;
 pub mod rest;
 pub mod stream;

@@ -1,8 +1,11 @@
 //! REST requests on a side thread, so that no pinned thread waits for one.
 //!
+//! Snapshots and open interest need no account; the rest is asked through [`AccountClient`].
+//!
 //! Jobs come in over a bounded channel, answers go back over another; a full answer channel makes
 //! this thread wait, never the pinned one.
 
+use super::account::AccountClient;
 use crate::base::ids::{InstrumentId, Symbol};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::Arc;
@@ -35,6 +38,22 @@ pub enum RestJob {
         /// Its symbol.
         symbol: Symbol,
     },
+    /// A key for the account's stream; the body is the key.
+    ListenKey,
+    /// A longer life for that key; the body is empty.
+    KeepListenKey,
+    /// The end of every open order of a symbol; the body is empty.
+    CancelAll {
+        /// Whose.
+        symbol: Symbol,
+    },
+    /// The open orders; the body names them by client id, one a line.
+    OpenOrders,
+    /// A page of the venue.
+    Page {
+        /// Its path.
+        path: &'static str,
+    },
 }
 
 /// An answer; a failed one carries why.
@@ -54,11 +73,11 @@ pub struct RestDesk {
 }
 
 impl RestDesk {
-    /// Starts the thread; `base_url` carries no path.
+    /// Starts the thread; `base_url` carries no path. Without an account, what needs one fails.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(base_url: &str) -> std::io::Result<Self> {
+    pub fn start(base_url: &str, account: Option<AccountClient>) -> std::io::Result<Self> {
         let (jobs, jobs_in) = bounded::<RestJob>(JOBS_MAX);
         let (answers_out, answers) = bounded(JOBS_MAX);
         let client = RestClient::new(base_url);
@@ -69,7 +88,7 @@ impl RestDesk {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let body = client.ask(&job);
+                let body = client.answer(&job, account.as_ref());
                 if answers_out.send(RestAnswer { job, body }).is_err() {
                     return;
                 }
@@ -99,6 +118,7 @@ impl RestDesk {
 }
 
 /// Blocking REST client for cold threads.
+#[derive(Debug)]
 pub struct RestClient {
     agent: Agent,
     base_url: String,
@@ -131,23 +151,53 @@ impl RestClient {
     /// # Errors
     /// In words: the path, and the status with the start of its body or the transport's error.
     pub fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-        let url = format!("{}{path}", self.base_url);
-        let mut response = self.agent.get(&url).call().map_err(|e| format!("GET {path}: {e}"))?;
+        self.ask("GET", path, "", None)
+    }
+
+    /// The body of a 200 to a request without a body, with the account's key in its header where
+    /// one is given. The query is told in no error: it may be signed.
+    ///
+    /// # Errors
+    /// In words: method and path, and the status with the start of its body or the transport's
+    /// error.
+    pub fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        key: Option<&str>,
+    ) -> Result<Vec<u8>, String> {
+        let named = |what: String| format!("{method} {path}: {what}");
+        let mark = if query.is_empty() { "" } else { "?" };
+        let url = format!("{}{path}{mark}{query}", self.base_url);
+        let mut request = ureq::http::Request::builder().method(method).uri(url);
+        if let Some(key) = key {
+            request = request.header("X-MBX-APIKEY", key);
+        }
+        // POST and PUT have a body by nature, be it empty; GET and DELETE have none.
+        let sent = if matches!(method, "POST" | "PUT") {
+            request.body(&[][..]).map(|request| self.agent.run(request))
+        } else {
+            request.body(()).map(|request| self.agent.run(request))
+        };
+        let sent = sent.map_err(|_| named("is no request".to_owned()))?;
+        let mut response = sent.map_err(|e| named(e.to_string()))?;
         let status = response.status().as_u16();
         let body = response
             .body_mut()
             .with_config()
             .limit(BODY_BYTES_MAX)
             .read_to_vec()
-            .map_err(|e| format!("GET {path}: {e}"))?;
+            .map_err(|e| named(e.to_string()))?;
         if status == 200 {
             return Ok(body);
         }
         let head = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-        Err(format!("GET {path}: status {status}: {head}"))
+        Err(named(format!("status {status}: {head}")))
     }
 
-    fn ask(&self, job: &RestJob) -> Result<Vec<u8>, String> {
+    fn answer(&self, job: &RestJob, account: Option<&AccountClient>) -> Result<Vec<u8>, String> {
+        let account = || account.ok_or_else(|| format!("{job:?} needs an account"));
         match job {
             RestJob::Snapshot { symbol, levels, .. } => {
                 let symbol = percent_encoded(symbol);
@@ -157,12 +207,19 @@ impl RestClient {
                 let symbol = percent_encoded(symbol);
                 self.get(&format!("/fapi/v1/openInterest?symbol={symbol}"))
             }
+            RestJob::ListenKey => account()?.listen_key().map(String::into_bytes),
+            RestJob::KeepListenKey => account()?.keep_listen_key().map(|()| Vec::new()),
+            RestJob::CancelAll { symbol } => account()?.cancel_all(symbol).map(|()| Vec::new()),
+            RestJob::OpenOrders => {
+                account()?.open_orders().map(|open| open.join("\n").into_bytes())
+            }
+            RestJob::Page { path } => self.get(path),
         }
     }
 }
 
 /// Symbols need not be ASCII: UTF-8 bytes outside the unreserved set are percent-encoded.
-fn percent_encoded(symbol: &Symbol) -> String {
+pub(super) fn percent_encoded(symbol: &Symbol) -> String {
     let mut text = String::new();
     for byte in symbol.as_str().bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {

@@ -8,8 +8,9 @@
 //!     └─────────────────────┴────────────────────┴───────────────────┘
 //! ```
 //! "Up" is told at the first payload, not at the acknowledgement: an acknowledged subscription is
-//! not data.
+//! not data. An account's own stream is the exception, see [`Stream::quiet`].
 
+use super::address::Endpoint;
 use super::backoff::Backoff;
 use super::transport::Transport;
 use crate::base::limits::FRAME_BYTES_MAX;
@@ -17,7 +18,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConfig;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tungstenite::client::client_with_config;
@@ -38,9 +39,7 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 pub struct StreamAddress {
     /// `ws://host:port/path` or `wss://…`.
     pub url: String,
-    host: String,
-    port: u16,
-    secure: bool,
+    endpoint: Endpoint,
 }
 
 impl StreamAddress {
@@ -49,29 +48,7 @@ impl StreamAddress {
     /// # Errors
     /// Names the URL that is no WebSocket address.
     pub fn parse(url: &str) -> io::Result<Self> {
-        let bad = || io::Error::other(format!("{url:?} is no ws:// or wss:// address"));
-        let (secure, rest) = match url.split_once("://") {
-            Some(("ws", rest)) => (false, rest),
-            Some(("wss", rest)) => (true, rest),
-            _ => return Err(bad()),
-        };
-        let authority = rest.split('/').next().unwrap_or("");
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| bad())?),
-            None => (authority, if secure { 443 } else { 80 }),
-        };
-        if host.is_empty() {
-            return Err(bad());
-        }
-        Ok(Self { url: url.to_owned(), host: host.to_owned(), port, secure })
-    }
-
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let found: Vec<SocketAddr> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
-        if found.is_empty() {
-            return Err(io::Error::other(format!("{} has no address", self.host)));
-        }
-        Ok(found)
+        Ok(Self { url: url.to_owned(), endpoint: Endpoint::parse(url, "ws", "wss")? })
     }
 }
 
@@ -100,9 +77,11 @@ pub struct Stream {
     attempts: usize,
     tls: Arc<ClientConfig>,
     token: Token,
-    silence_max: Duration,
+    /// `None` where silence is ordinary.
+    silence_max: Option<Duration>,
     backoff: Backoff,
     state: State,
+    moved: bool,
     last_error: Option<String>,
 }
 
@@ -118,9 +97,7 @@ impl Stream {
         silence_max: Duration,
         seed: u64,
     ) -> io::Result<Self> {
-        let addresses = address
-            .resolve()
-            .map_err(|e| io::Error::other(format!("cannot resolve {}: {e}", address.host)))?;
+        let addresses = address.endpoint.resolve()?;
         let state = State::Waiting { until: Instant::now() };
         let backoff = Backoff::new(seed);
         Ok(Self {
@@ -129,11 +106,26 @@ impl Stream {
             attempts: 0,
             tls,
             token,
-            silence_max,
+            silence_max: Some(silence_max),
             backoff,
             state,
+            moved: false,
             last_error: None,
         })
+    }
+
+    /// The same for a stream that says nothing while nothing happens: it is up with the handshake,
+    /// and silence is no fault.
+    pub fn quiet(mut self) -> Self {
+        self.silence_max = None;
+        self
+    }
+
+    /// Leaves the connection, if there is one, and comes back at another path of the same host:
+    /// addresses are not resolved again. The next poll tells the loss.
+    pub fn move_to(&mut self, url: String) {
+        self.address.url = url;
+        self.moved = true;
     }
 
     /// Why the connection was last lost or refused.
@@ -156,7 +148,12 @@ impl Stream {
         let mut polled = Polled::default();
         let state = std::mem::replace(&mut self.state, State::Waiting { until: now });
         let was_up = matches!(state, State::Open { up: true, .. });
+        let moved = std::mem::take(&mut self.moved);
         let next = match state {
+            _ if moved => {
+                polled.went_down = was_up;
+                Ok(State::Waiting { until: now })
+            }
             State::Waiting { until } if now < until => Ok(State::Waiting { until }),
             State::Waiting { .. } => self.dial(now, registry),
             State::Dialing { socket, since } => self.shake(socket, since, now),
@@ -165,8 +162,14 @@ impl Stream {
                 self.read(socket, last_payload, up, now, on_frame, &mut polled)
             }
         };
+        polled.came_up |= !was_up && matches!(next, Ok(State::Open { up: true, .. }));
         self.state = next.unwrap_or_else(|error| {
-            self.last_error = Some(format!("{}: {error}", self.address.url));
+            // The query of an account's own stream holds its key, which no log may show.
+            let shown = match self.silence_max {
+                Some(_) => self.address.url.as_str(),
+                None => self.address.url.split('?').next().unwrap_or(""),
+            };
+            self.last_error = Some(format!("{shown}: {error}"));
             polled.went_down = was_up || polled.came_up;
             State::Waiting { until: now + self.backoff.next_wait() }
         });
@@ -194,8 +197,8 @@ impl Stream {
             Err(error) => return Err(error),
         }
         socket.set_nodelay(true)?;
-        let transport = if self.address.secure {
-            Transport::tls(socket, &self.address.host, &self.tls)?
+        let transport = if self.address.endpoint.secure {
+            Transport::tls(socket, &self.address.endpoint.host, &self.tls)?
         } else {
             Transport::Plain(socket)
         };
@@ -219,7 +222,11 @@ impl Stream {
     ) -> io::Result<State> {
         match result {
             Ok((socket, _)) => {
-                Ok(State::Open { socket: Box::new(socket), last_payload: now, up: false })
+                let up = self.silence_max.is_none();
+                if up {
+                    self.backoff.reset();
+                }
+                Ok(State::Open { socket: Box::new(socket), last_payload: now, up })
             }
             Err(HandshakeError::Interrupted(handshake)) => {
                 within(since, now, "handshake")?;
@@ -257,7 +264,8 @@ impl Stream {
                 Err(error) => return Err(io::Error::other(error.to_string())),
             }
         }
-        if now.saturating_duration_since(last_payload) > self.silence_max {
+        let silence = now.saturating_duration_since(last_payload);
+        if self.silence_max.is_some_and(|most| silence > most) {
             return Err(io::Error::other("open but silent"));
         }
         Ok(State::Open { socket, last_payload, up })

@@ -8,6 +8,7 @@ use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{InstrumentId, Money, Nanos};
 use peregrine::engine::{Crossing, FeedStage, Halt, InferenceStage, Next, NoProbe, Outlet, With};
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
+use peregrine::execution::Signer;
 use peregrine::feed::Feed;
 use peregrine::journal::{Journal, LaneReader, Recorder};
 use peregrine::model::artifact::{CLASSES, Card, CreatedFrom, Golden, hex, sha256};
@@ -95,8 +96,8 @@ pub fn parts(instruments: Vec<InstrumentSettings>, changes: &[(&str, &str, &str)
     all.extend_from_slice(changes);
     let loaded = config::from_text("test", &config_text(&all)).unwrap();
     let files = Registry::open(&root().join("models_saved")).unwrap().champion().unwrap();
-    let text = loaded.text;
-    Parts { settings: loaded.settings, text, instruments, files, epoch: 1, mode: 0 }
+    let (settings, text, signer) = (loaded.settings, loaded.text, Signer::paper());
+    Parts { settings, text, instruments, files, epoch: 1, mode: 0, signer }
 }
 
 /// One thing that arrives at the entrance.

@@ -53,7 +53,14 @@ impl Session {
         let text = config_text(&[&changes[..], &EAGER].concat());
         let loaded = config::from_text("test", &text).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let order = SessionOrder { loaded, name: "paper", duration: None, stop: Arc::clone(&stop) };
+        let order = SessionOrder {
+            loaded,
+            name: "paper",
+            duration: None,
+            stop: Arc::clone(&stop),
+            credentials: None,
+            statement: None,
+        };
         let run = move || session::run(order).unwrap();
         let thread = Some(std::thread::spawn(run));
         Self { state, stop, thread }

@@ -6,11 +6,13 @@
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
 mod parse;
+mod route;
 pub mod section;
 #[cfg(test)]
 mod tests;
 
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
+pub use route::OrderRoute;
 
 use super::ids::Symbol;
 use super::units::{Money, Px, Qty, Rate};
@@ -68,12 +70,16 @@ pub struct SessionSettings {
 /// Where market data and orders go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VenueSettings {
+    /// Who fills our orders.
+    pub orders: OrderRoute,
     /// REST base URL, without a path.
     pub rest_url: String,
     /// WebSocket base URL for book streams (`/public`).
     pub public_url: String,
     /// WebSocket base URL for trade, mark price and other streams (`/market`).
     pub market_url: String,
+    /// WebSocket base URL of the account's own stream (`/private`); used with orders at the venue.
+    pub private_url: String,
     /// Stream name suffixes taken from the public route, for instance `bookTicker`.
     pub public_streams: Vec<String>,
     /// Stream name suffixes taken from the market route, for instance `trade`.

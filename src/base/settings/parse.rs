@@ -3,7 +3,7 @@
 use super::section::Section;
 use super::{
     FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings, JournalSettings, Layout,
-    Mode, ModelSettings, PaperSettings, PolicySettings, QueueModel, RiskSettings, SessionSettings,
+    Mode, ModelSettings, OrderRoute, PaperSettings, PolicySettings, QueueModel, RiskSettings, SessionSettings,
     Settings, SettingsError, TopologySettings, VenueSettings, Wait,
 };
 use crate::base::ids::Symbol;
@@ -112,7 +112,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
     let settings = Settings {
         mode,
         session: read.session(next()),
-        venue: read.venue(next()),
+        venue: read.venue(next(), mode),
         instruments: read.instruments(next()),
         features: read.features(next()),
         model: read.model(next()),
@@ -147,18 +147,28 @@ impl Reader<'_> {
         settings
     }
 
-    fn venue(&mut self, part: (String, Table)) -> VenueSettings {
+    fn venue(&mut self, part: (String, Table), mode: Mode) -> VenueSettings {
         let mut s = self.section(part);
+        let routes = [("paper", OrderRoute::Paper), ("venue", OrderRoute::Venue)];
         let settings = VenueSettings {
+            orders: s.choice("orders", &routes, OrderRoute::Paper),
             rest_url: s.text_opt("rest_url").unwrap_or_default(),
             public_url: s.text_opt("public_url").unwrap_or_default(),
             market_url: s.text_opt("market_url").unwrap_or_default(),
+            private_url: s.text_opt("private_url").unwrap_or_default(),
             public_streams: s.texts("public_streams"),
             market_streams: s.texts("market_streams"),
             snapshot_levels: s.u32_opt("snapshot_levels", 5..=1_000).unwrap_or(1_000),
             open_interest_every_s: s.u32_opt("open_interest_every_s", 0..=3_600).unwrap_or(0),
             silence_ms_max: s.u32_opt("silence_ms_max", 100..=600_000).unwrap_or(5_000),
         };
+        for key in settings.keys_beyond_loopback(mode) {
+            s.fail(
+                key,
+                "is no loopback address such as 127.0.0.1; with mode = \"paper\", \
+                 orders = \"venue\" goes to an exchange on this machine alone",
+            );
+        }
         s.finish();
         settings
     }

@@ -111,3 +111,19 @@ fn paper_trading_without_starting_equity_is_refused() {
     let text = GOOD.replace("starting_equity = \"2000\"", "");
     assert_eq!(keys_at_fault(&text), ["risk.starting_equity"]);
 }
+
+#[test]
+fn paper_mode_sends_orders_to_no_venue_beyond_this_machine_and_names_the_key() {
+    let venue = |lines: &str| GOOD.replace("[instruments]", &format!("[venue]\n{lines}\n[instruments]"));
+    let near = "orders = \"venue\"\nrest_url = \"http://127.0.0.1:80\"";
+    let settings = parse_text(&venue(near)).unwrap();
+    assert_eq!(settings.venue.orders, OrderRoute::Venue);
+    for key in ["rest_url", "public_url", "market_url", "private_url"] {
+        let far = format!("orders = \"venue\"\n{key} = \"https://fapi.binance.com\"");
+        assert_eq!(keys_at_fault(&venue(&far)), [format!("venue.{key}")]);
+        // Market data of a real venue is fine as long as the paper venue fills.
+        let paper = far.replace("\"venue\"", "\"paper\"");
+        assert_eq!(parse_text(&venue(&paper)).unwrap().venue.orders, OrderRoute::Paper);
+    }
+    assert_eq!(keys_at_fault(&venue("orders = \"both\"")), ["venue.orders"]);
+}

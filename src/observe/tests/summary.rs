@@ -27,6 +27,7 @@ fn summary() -> Summary {
         pnl: Money::parse("-1.25").unwrap(),
         journal: Some("state/journal/1".into()),
         latency: totals.view(),
+        ledger_equal: Some(true),
     }
 }
 
@@ -36,6 +37,7 @@ fn the_json_object_has_every_key_of_the_contract() {
     let expected = serde_json::json!({
         "events": 5_000, "events_per_second": 2_000.0, "decisions": 400, "orders": 30, "fills": 25,
         "rejected": 2, "dropped": 1, "pnl_quote": -1.25, "journal": "state/journal/1",
+        "ledger_equal": true,
         "latency_ns": {
             "tick_to_order": {"p50": 1_500, "p99": 1_500, "p999": 1_500, "max": 1_500, "count": 30}
         },
@@ -49,7 +51,8 @@ fn the_json_object_has_every_key_of_the_contract() {
 #[test]
 fn the_table_tells_people_the_same() {
     let table = summary().table();
-    for line in ["events       5000", "orders       30", "pnl (quote)  -1.25"] {
+    for line in ["events       5000", "orders       30", "pnl (quote)  -1.25", "exchange ledger   equal"]
+    {
         assert!(table.lines().any(|l| l == line), "no {line:?} in\n{table}");
     }
     assert!(table.contains("\ntick_to_order "), "{table}");
@@ -64,6 +67,7 @@ fn an_empty_session_still_sums_up() {
         pnl: Money::ZERO,
         journal: Some(odd.into()),
         latency: HopTotals::new().view(),
+        ledger_equal: None,
     };
     let json: serde_json::Value = serde_json::from_str(&empty.to_json()).unwrap();
     assert_eq!(json["events_per_second"], 0.0);
@@ -71,4 +75,5 @@ fn an_empty_session_still_sums_up() {
     let without = Summary { journal: None, ..empty };
     assert!(without.to_json().contains(r#""journal":null"#));
     assert!(without.table().contains("journal      none"));
+    assert!(!without.to_json().contains("ledger_equal"), "nothing was compared");
 }

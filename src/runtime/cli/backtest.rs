@@ -4,6 +4,7 @@ use super::{Failure, output};
 use crate::base::settings::InstrumentSettings;
 use crate::base::time::Nanos;
 use crate::exchange::SymbolSpec;
+use crate::execution::Signer;
 use crate::registry::Registry;
 use crate::runtime::assemble::Parts;
 use crate::runtime::backtest::{BacktestOrder, BacktestOutcome, Source, instruments, run};
@@ -73,7 +74,8 @@ pub fn backtest(arguments: &BacktestArguments) -> Result<(), Failure> {
     let journal = journal_dir(arguments, &settings.session.state_dir)?;
     let audit = (arguments.audit || arguments.json).then_some(found);
     // Epoch 1 in every backtest: equal runs give equal order ids.
-    let parts = Parts { settings, text: loaded.text, instruments, files, epoch: 1, mode: 0 };
+    let (text, signer) = (loaded.text, Signer::paper());
+    let parts = Parts { settings, text, instruments, files, epoch: 1, mode: 0, signer };
     let order = BacktestOrder { source, journal, from, to, audit };
     let outcome = run(&parts, &order)?;
     tell(&outcome, arguments)

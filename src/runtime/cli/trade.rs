@@ -3,8 +3,11 @@
 use super::{Failure, output};
 use crate::base::settings::Mode;
 use crate::exchange::{ExchangeServer, ServerSettings, SymbolSpec};
+use crate::runtime::access;
 use crate::runtime::config::{self, Loaded};
 use crate::runtime::session::{self, SessionOrder};
+use crate::runtime::statement;
+use crate::venue::account::Credentials;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -69,9 +72,13 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
         ("rest_url", server.rest_url()),
         ("public_url", format!("{}/public", server.ws_url())),
         ("market_url", format!("{}/market", server.ws_url())),
+        ("private_url", format!("{}/private", server.ws_url())),
     ];
-    loaded = with_venue(&loaded, &venue)?;
-    let result = trade(loaded, "demo", Some(length), arguments.json);
+    let values = venue.map(|(key, url)| ("venue", key, toml::Value::String(url)));
+    loaded = config::with_values(&loaded, &values)?;
+    let credentials = Credentials::new(server.api_key(), server.api_secret());
+    let venue = credentials.map(|credentials| (credentials, Some(statement::LEDGER_PATH)));
+    let result = trade(loaded, "demo", Some(length), venue, arguments.json);
     server.stop();
     result
 }
@@ -91,28 +98,41 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
             arguments.config.display()
         )));
     }
-    trade(loaded, "paper", length, arguments.json)
+    let credentials = access::credentials_from_environment().map_err(Failure::Usage)?;
+    let venue = credentials.map(|credentials| (credentials, None));
+    trade(loaded, "paper", length, venue, arguments.json)
 }
 
 fn trade(
     loaded: Loaded,
     name: &'static str,
     duration: Option<Duration>,
+    venue: Option<(Credentials, Option<&'static str>)>,
     json: bool,
 ) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let outcome = session::run(SessionOrder { loaded, name, duration, stop })?;
+    let (credentials, statement) = venue.unzip();
+    let statement = statement.flatten();
+    let order = SessionOrder { loaded, name, duration, stop, credentials, statement };
+    let outcome = session::run(order)?;
+    for difference in &outcome.differences {
+        eprintln!("exchange ledger   {difference}");
+    }
     if json {
         println!("{}", outcome.summary.to_json());
     } else {
         print!("{}", outcome.summary.table());
     }
     match outcome.halt {
-        None => Ok(()),
         Some(halt) => Err(Failure::Failed(anyhow!("trading stopped: {halt}"))),
+        None if outcome.differences.is_empty() => Ok(()),
+        None => {
+            let count = outcome.differences.len();
+            Err(Failure::Failed(anyhow!("the exchange's ledger differs in {count} points")))
+        }
     }
 }
 
@@ -138,14 +158,4 @@ fn specs(loaded: &Loaded) -> Result<Vec<SymbolSpec>> {
                 .with_context(|| format!("instruments.symbols: {symbol} is not simulated"))
         })
         .collect()
-}
-
-fn with_venue(loaded: &Loaded, keys: &[(&str, String)]) -> Result<Loaded, Failure> {
-    let mut document: toml::Table = loaded.text.parse()?;
-    if let Some(toml::Value::Table(venue)) = document.get_mut("venue") {
-        for (key, value) in keys {
-            venue.insert((*key).to_owned(), toml::Value::String(value.clone()));
-        }
-    }
-    Ok(config::from_text("demo", &toml::to_string(&document)?)?)
 }

@@ -1,0 +1,73 @@
+//! Where orders go, and the rule that paper trading sends none beyond this machine.
+
+use super::{Mode, VenueSettings};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Who fills our orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderRoute {
+    /// The paper venue, inside this process.
+    #[default]
+    Paper,
+    /// The venue at the configured addresses, by signed requests.
+    Venue,
+}
+
+impl VenueSettings {
+    /// The keys whose address lies beyond this machine although orders go to the venue in paper
+    /// mode. An empty address is none yet.
+    pub(super) fn keys_beyond_loopback(&self, mode: Mode) -> Vec<&'static str> {
+        if mode != Mode::Paper || self.orders != OrderRoute::Venue {
+            return Vec::new();
+        }
+        [
+            ("rest_url", &self.rest_url),
+            ("public_url", &self.public_url),
+            ("market_url", &self.market_url),
+            ("private_url", &self.private_url),
+        ]
+        .into_iter()
+        .filter(|(_, url)| !url.is_empty() && !is_loopback(url))
+        .map(|(key, _)| key)
+        .collect()
+    }
+}
+
+/// True for a URL whose host is a loopback address written as numbers. A name could be resolved to
+/// anything, and so could what follows user data.
+fn is_loopback(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or("");
+    let host = match authority.strip_prefix('[') {
+        Some(bracketed) => {
+            let inner = bracketed.split_once(']').map_or("", |(inner, _)| inner);
+            return inner.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback());
+        }
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    };
+    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_loopback_addresses_in_numbers_count_as_this_machine() {
+        for near in ["http://127.0.0.1:80", "ws://127.1.2.3:9/private", "http://[::1]:80/x"] {
+            assert!(is_loopback(near), "{near}");
+        }
+        for far in [
+            "https://fapi.binance.com",
+            "http://127.0.0.1@fapi.binance.com",
+            "http://127.0.0.1:80@fapi.binance.com/",
+            "http://127.0.0.1.example.com",
+            "http://localhost:80",
+            "http://10.0.0.1:80",
+            "127.0.0.1:80",
+            "",
+        ] {
+            assert!(!is_loopback(far), "{far}");
+        }
+    }
+}

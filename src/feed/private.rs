@@ -1,0 +1,257 @@
+//! Frames of the account's own stream to events. What happened to our orders and what funding was
+//! paid becomes an event; everything else is counted.
+//!
+//! ```text
+//!  ORDER_TRADE_UPDATE  NEW, AMENDMENT    OrderAccepted
+//!                      TRADE, CALCULATED OrderFilled, also of an order that is not ours
+//!                      CANCELED          OrderCancelled
+//!                      EXPIRED           OrderExpired
+//!                      REJECTED          OrderRejected
+//!  ACCOUNT_UPDATE      FUNDING_FEE       FundingPayment
+//!  listenKeyExpired                      counted; the caller takes a new key
+//!  TRADE_LITE, ALGO_UPDATE, …            counted
+//! ```
+//! A fill is booked from ORDER_TRADE_UPDATE alone: TRADE_LITE has neither fee nor total and may
+//! come first. A fill of an order that is not ours moves our position all the same, so it becomes
+//! an `OrderFilled` without a client id, on which the ledger stops trading; other reports on such
+//! orders are only counted.
+
+use super::member::Fail;
+use super::symbols::SymbolTable;
+use crate::base::event::{Event, FundingPayment, OrderReport, flags};
+use crate::base::units::parse_fixed;
+use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Reason};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// What the private stream told, counted since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrivateStats {
+    /// Frames handed in.
+    pub frames: u64,
+    /// Frames of kinds that change nothing here.
+    pub ignored: u64,
+    /// Reports on orders that are not ours.
+    pub foreign_reports: u64,
+    /// Fills whose fee was taken in an asset other than the quote currency; their fee counts as 0.
+    pub fees_in_other_asset: u64,
+    /// Funding told without a symbol; booked on the first instrument, since the sum must be right.
+    pub funding_without_symbol: u64,
+    /// Changes of a balance that neither trading nor funding made: transfers, adjustments.
+    pub balance_changes: u64,
+    /// Warnings that the margin runs out.
+    pub margin_calls: u64,
+    /// Times the stream's key expired.
+    pub keys_expired: u64,
+}
+
+/// The asset that profit, fees and funding are in.
+const QUOTE: &str = "USDT";
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    e: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct OrderFrame<'a> {
+    #[serde(borrow)]
+    o: OrderUpdate<'a>,
+}
+
+/// Keys as the venue writes them.
+#[derive(Deserialize)]
+struct OrderUpdate<'a> {
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    c: Cow<'a, str>,
+    #[serde(rename = "S")]
+    side: Cow<'a, str>,
+    q: Cow<'a, str>,
+    p: Cow<'a, str>,
+    x: Cow<'a, str>,
+    i: u64,
+    l: Cow<'a, str>,
+    z: Cow<'a, str>,
+    #[serde(rename = "L")]
+    last_px: Cow<'a, str>,
+    #[serde(rename = "N", default)]
+    fee_asset: Option<Cow<'a, str>>,
+    #[serde(default)]
+    n: Option<Cow<'a, str>>,
+    #[serde(rename = "T")]
+    ts: i64,
+    #[serde(default)]
+    t: i64,
+    #[serde(default)]
+    m: bool,
+    #[serde(rename = "R", default)]
+    reduce_only: bool,
+}
+
+#[derive(Deserialize)]
+struct AccountFrame<'a> {
+    #[serde(rename = "T")]
+    ts: i64,
+    #[serde(borrow)]
+    a: AccountUpdate<'a>,
+}
+
+#[derive(Deserialize)]
+struct AccountUpdate<'a> {
+    #[serde(borrow)]
+    m: Cow<'a, str>,
+    #[serde(rename = "B", borrow, default)]
+    balances: Vec<Balance<'a>>,
+    #[serde(rename = "P", borrow, default)]
+    positions: Vec<PositionUpdate<'a>>,
+    #[serde(rename = "S", default)]
+    symbol: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Balance<'a> {
+    #[serde(borrow)]
+    a: Cow<'a, str>,
+    bc: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct PositionUpdate<'a> {
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+}
+
+/// Decodes one frame into at most one event.
+pub(super) fn decode(
+    frame: &[u8],
+    symbols: &SymbolTable,
+    stats: &mut PrivateStats,
+) -> Result<Option<Event>, Fail> {
+    stats.frames += 1;
+    let head: Head<'_> = read(frame)?;
+    match head.e.as_ref() {
+        "ORDER_TRADE_UPDATE" => order(&read::<OrderFrame<'_>>(frame)?.o, symbols, stats),
+        "ACCOUNT_UPDATE" => account(&read(frame)?, symbols, stats),
+        "listenKeyExpired" => {
+            stats.keys_expired += 1;
+            Ok(None)
+        }
+        kind => {
+            stats.margin_calls += u64::from(kind == "MARGIN_CALL");
+            stats.ignored += 1;
+            Ok(None)
+        }
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, Fail> {
+    serde_json::from_slice(frame).map_err(|error| {
+        let reason = if error.is_data() { Reason::FrameKeyMissing } else { Reason::FrameNotJson };
+        Fail::new(reason, "")
+    })
+}
+
+fn number(text: &str, key: &'static str) -> Result<i64, Fail> {
+    parse_fixed(text.as_bytes()).map_err(|_| Fail::new(Reason::FrameNumber, key))
+}
+
+fn order(
+    update: &OrderUpdate<'_>,
+    symbols: &SymbolTable,
+    stats: &mut PrivateStats,
+) -> Result<Option<Event>, Fail> {
+    let instrument = symbols.find(update.s.as_bytes()).unwrap_or(InstrumentId::NONE);
+    let ours = ClientOrderId::from_text(update.c.as_bytes());
+    let last_qty = number(&update.l, "l")?;
+    let filled = matches!(update.x.as_ref(), "TRADE" | "CALCULATED") && last_qty > 0;
+    let kind = match update.x.as_ref() {
+        "NEW" | "AMENDMENT" => Kind::OrderAccepted,
+        "TRADE" | "CALCULATED" if filled => Kind::OrderFilled,
+        "TRADE" => return Err(Fail::new(Reason::FrameValue, "l")),
+        "CALCULATED" => Kind::OrderAccepted,
+        "CANCELED" => Kind::OrderCancelled,
+        "EXPIRED" => Kind::OrderExpired,
+        "REJECTED" => Kind::OrderRejected,
+        _ => {
+            stats.ignored += 1;
+            return Ok(None);
+        }
+    };
+    if ours.is_none() || instrument == InstrumentId::NONE {
+        stats.foreign_reports += 1;
+        if !filled {
+            return Ok(None);
+        }
+    }
+    let mut report = OrderReport {
+        client_id: ours.map_or(0, |id| id.0),
+        venue_id: update.i,
+        px: number(&update.p, "p")?,
+        qty: number(&update.q, "q")?,
+        cum_qty: number(&update.z, "z")?,
+        reason: match kind {
+            Kind::OrderRejected => Reason::VenueRejected as u16,
+            Kind::OrderExpired => Reason::ImmediateRest as u16,
+            _ => Reason::None as u16,
+        },
+        ..OrderReport::default()
+    };
+    if filled {
+        report.last_qty = last_qty;
+        report.last_px = number(&update.last_px, "L")?;
+        report.trade_id = u64::try_from(update.t).unwrap_or(0);
+        report.fee = fee(update, stats)?;
+    }
+    let mut event = Event::new(kind, instrument, &report);
+    event.ts_venue = Nanos::from_millis(update.ts).0;
+    event.flags |= if update.side == "SELL" { flags::SELL } else { 0 };
+    event.flags |= if update.reduce_only { flags::REDUCE_ONLY } else { 0 };
+    event.flags |= if filled && update.m { flags::MAKER } else { 0 };
+    Ok(Some(event))
+}
+
+/// The venue's own number, never one computed from a rate.
+fn fee(update: &OrderUpdate<'_>, stats: &mut PrivateStats) -> Result<i64, Fail> {
+    let Some(text) = &update.n else { return Ok(0) };
+    let fee = number(text, "n")?;
+    if update.fee_asset.as_deref().is_none_or(|asset| asset == QUOTE) {
+        return Ok(fee);
+    }
+    stats.fees_in_other_asset += u64::from(fee != 0);
+    Ok(0)
+}
+
+fn account(
+    frame: &AccountFrame<'_>,
+    symbols: &SymbolTable,
+    stats: &mut PrivateStats,
+) -> Result<Option<Event>, Fail> {
+    let update = &frame.a;
+    let Some(balance) = update.balances.iter().find(|balance| balance.a == QUOTE) else {
+        stats.ignored += 1;
+        return Ok(None);
+    };
+    let change = number(&balance.bc, "bc")?;
+    if update.m != "FUNDING_FEE" {
+        // `bc` leaves profit and commission out: with an order it is zero.
+        stats.balance_changes += u64::from(change != 0);
+        stats.ignored += 1;
+        return Ok(None);
+    }
+    // A cross position's funding comes without the position, and lately with the symbol.
+    let position = update.positions.first().map(|position| &position.s);
+    let symbol = update.symbol.as_ref().or(position);
+    let instrument = match symbol.and_then(|symbol| symbols.find(symbol.as_bytes())) {
+        Some(instrument) => instrument,
+        None => {
+            stats.funding_without_symbol += 1;
+            InstrumentId(0)
+        }
+    };
+    let body = FundingPayment { amount: change, ..FundingPayment::default() };
+    let mut event = Event::new(Kind::FundingPayment, instrument, &body);
+    event.ts_venue = Nanos::from_millis(frame.ts).0;
+    Ok(Some(event))
+}

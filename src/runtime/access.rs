@@ -1,0 +1,97 @@
+//! What a start at the venue needs: credentials from the environment, and an account in the state
+//! that this version can trade from: one-way, flat, without open orders.
+
+use super::clock::wall_now;
+use super::config::{Loaded, with_values};
+use super::rig::VenueAccess;
+use crate::base::settings::Settings;
+use crate::venue::account::{AccountClient, Credentials, Holdings};
+use anyhow::{Context, Result, bail};
+use toml::Value;
+
+/// The variable with the account's key.
+pub const API_KEY: &str = "PEREGRINE_API_KEY";
+/// The variable with the account's secret.
+pub const API_SECRET: &str = "PEREGRINE_API_SECRET";
+
+/// Reads the credentials from the environment; `None` where neither variable is set.
+///
+/// # Errors
+/// Names the variable that is missing or cannot be one.
+pub fn credentials_from_environment() -> Result<Option<Credentials>> {
+    let read = |name: &str| match std::env::var(name) {
+        Ok(text) => Ok(Some(text)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => bail!("{name}: not UTF-8"),
+    };
+    match (read(API_KEY)?, read(API_SECRET)?) {
+        (None, None) => Ok(None),
+        (Some(_), None) => bail!("{API_SECRET}: missing, though {API_KEY} is set"),
+        (None, Some(_)) => bail!("{API_KEY}: missing, though {API_SECRET} is set"),
+        (Some(key), Some(secret)) => {
+            let credentials = Credentials::new(key, secret);
+            let usable = credentials.with_context(|| {
+                format!("{API_KEY}, {API_SECRET}: empty, or a key with blanks in it")
+            })?;
+            Ok(Some(usable))
+        }
+    }
+}
+
+/// Looks at the account and takes a key of its stream. The configuration comes back with the
+/// wallet as starting equity, so that the journal tells it and a replay has it.
+///
+/// # Errors
+/// Names what is missing, or what in the account this version cannot start from.
+pub fn open(
+    loaded: &Loaded,
+    credentials: Option<Credentials>,
+    statement: Option<&'static str>,
+) -> Result<(Loaded, VenueAccess)> {
+    let venue = &loaded.settings.venue;
+    let credentials = credentials.with_context(|| {
+        format!("venue.orders = \"venue\" needs {API_KEY} and {API_SECRET} in the environment")
+    })?;
+    for (key, url) in [("rest_url", &venue.rest_url), ("private_url", &venue.private_url)] {
+        if url.is_empty() {
+            bail!("venue.{key}: empty; venue.orders = \"venue\" needs it");
+        }
+    }
+    let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
+    let holdings = startable(&account).map_err(|what| anyhow::anyhow!("account: {what}"))?;
+    let listen_key =
+        account.listen_key().map_err(|what| anyhow::anyhow!("account's stream: {what}"))?;
+    let equity = Value::String(holdings.wallet.to_string());
+    let loaded = with_values(loaded, &[("risk", "starting_equity", equity)])?;
+    Ok((loaded, VenueAccess { credentials, listen_key, statement }))
+}
+
+fn startable(account: &AccountClient) -> Result<Holdings, String> {
+    if account.hedged()? {
+        return Err("it is in hedge mode; set it to one-way mode".to_owned());
+    }
+    let open = account.open_orders()?;
+    if !open.is_empty() {
+        let names = open.join(", ");
+        return Err(format!("orders are open ({names}); this version starts without any"));
+    }
+    let holdings = account.holdings()?;
+    if !holdings.positions.is_empty() {
+        let names = holdings.positions.join(", ");
+        return Err(format!("positions are open ({names}); this version starts flat"));
+    }
+    if holdings.wallet.0 <= 0 {
+        return Err("its wallet holds no USDT".to_owned());
+    }
+    Ok(holdings)
+}
+
+/// Cancels what a session that ended early may have left open; what fails is logged.
+pub fn cancel_everything(settings: &Settings, credentials: Credentials) {
+    let account = AccountClient::new(&settings.venue.rest_url, credentials, wall_now);
+    for symbol in &settings.instruments.symbols {
+        if let Err(error) = account.cancel_all(symbol) {
+            tracing::error!(%symbol, error, "open orders were not cancelled");
+        }
+    }
+}

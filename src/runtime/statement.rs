@@ -1,0 +1,181 @@
+//! The venue's own account of a session against the journal's: integers, equal to the last unit or
+//! named.
+//!
+//! ```text
+//!   cash flow = wallet − deposit − cost of what is open          however either side averages
+//! ```
+//! The journal's side is its lane 0 booked anew by the ledger the session traded with, and the
+//! position records of lane 2 must say the same.
+
+use crate::base::event::{Event, Instrument, OrderReport, Position};
+use crate::base::{ClientOrderId, Kind, Money, Nanos, Qty};
+use crate::journal::LaneReader;
+use crate::ledger::{Ledger, LedgerChange};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Where the simulated exchange tells its ledger.
+pub const LEDGER_PATH: &str = "/sim/ledger";
+/// The scale both sides count in.
+const UNIT: i64 = crate::base::units::SCALE;
+
+#[derive(Deserialize)]
+struct Statement {
+    time: i64,
+    unit: i64,
+    accounts: Vec<Account>,
+    balanced: bool,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    api_key: String,
+    deposit: i64,
+    wallet: i64,
+    realized: i64,
+    fees: i64,
+    funding: i64,
+    positions: Vec<Held>,
+    orders: Vec<Told>,
+}
+
+#[derive(Deserialize)]
+struct Held {
+    symbol: String,
+    qty: i64,
+    cost: i64,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    client_id: String,
+    filled: i64,
+    fee: i64,
+}
+
+/// The journal's side.
+struct Booked {
+    symbols: Vec<String>,
+    ledger: Ledger,
+    /// Filled quantity and fees by order.
+    orders: BTreeMap<ClientOrderId, (i64, i64)>,
+}
+
+/// Everything in which the venue's statement and the journal in `dir` differ; empty when they are
+/// equal.
+///
+/// # Errors
+/// When either cannot be read.
+pub fn differences(dir: &Path, statement: &[u8], api_key: &str) -> Result<Vec<String>> {
+    let told: Statement = serde_json::from_slice(statement).context("the venue's ledger")?;
+    if told.unit != UNIT {
+        bail!("the venue's ledger counts in 1/{}, the journal in 1/{UNIT}", told.unit);
+    }
+    let account = told.accounts.iter().find(|account| account.api_key == api_key);
+    let account = account.context("the venue's ledger does not tell our account")?;
+    // What the venue settled after it wrote its account is not in it.
+    let until = Nanos::from_millis(told.time);
+    let booked = book(dir, until)?;
+    let mut found = Vec::new();
+    let mut compare = |what: String, venue: i64, journal: i64| {
+        if venue != journal {
+            found.push(format!("{what}: {venue} at the venue, {journal} in the journal"));
+        }
+    };
+    compare("balanced".to_owned(), i64::from(told.balanced), 1);
+    let open: i64 = account.positions.iter().map(|held| held.cost).sum();
+    let made = account.realized - account.fees + account.funding;
+    compare("wallet of its own sum".to_owned(), account.wallet, account.deposit + made);
+    let places = (0..booked.symbols.len()).map(|i| crate::base::InstrumentId(i as u16));
+    let positions: Vec<_> = places.filter_map(|id| booked.ledger.position(id)).collect();
+    let sum = |part: fn(&crate::ledger::Position) -> Money| -> i64 {
+        positions.iter().map(|position| part(position).0).sum()
+    };
+    let (fees, funding) = (sum(|p| p.fees), sum(|p| p.funding));
+    let cash = sum(|p| p.realised) - sum(|p| p.cost) - fees + funding;
+    compare("cash flow".to_owned(), account.wallet - account.deposit - open, cash);
+    compare("fees".to_owned(), account.fees, fees);
+    compare("funding".to_owned(), account.funding, funding);
+    for (symbol, position) in booked.symbols.iter().zip(&positions) {
+        let held = account.positions.iter().filter(|held| held.symbol == *symbol);
+        compare(format!("{symbol} position"), held.map(|held| held.qty).sum(), position.qty.0);
+    }
+    for held in account.positions.iter().filter(|held| !booked.symbols.contains(&held.symbol)) {
+        compare(format!("{} position", held.symbol), held.qty, 0);
+    }
+    let mut ours = booked.orders;
+    for order in &account.orders {
+        let id = ClientOrderId::from_text(order.client_id.as_bytes());
+        let (filled, fee) = id.and_then(|id| ours.remove(&id)).unwrap_or_default();
+        compare(format!("{} filled", order.client_id), order.filled, filled);
+        compare(format!("{} fees", order.client_id), order.fee, fee);
+    }
+    for (id, (filled, fee)) in ours {
+        compare(format!("{id} filled"), 0, filled);
+        compare(format!("{id} fees"), 0, fee);
+    }
+    found.extend(lane_differences(dir)?);
+    Ok(found)
+}
+
+/// Books lane 0 anew, without what the venue settled after `until`.
+fn book(dir: &Path, until: Nanos) -> Result<Booked> {
+    let mut events = Vec::new();
+    let mut symbols = Vec::new();
+    for item in LaneReader::open(dir, 0)? {
+        let (_, event) = item?;
+        match event.kind() {
+            Some(Kind::Instrument) => symbols.push(symbol_of(&event)),
+            Some(Kind::OrderFilled | Kind::FundingPayment) => events.push(event),
+            _ => {}
+        }
+    }
+    let mut ledger = Ledger::new(symbols.len(), Money::ZERO);
+    let mut orders: BTreeMap<ClientOrderId, (i64, i64)> = BTreeMap::new();
+    for event in events.iter().filter(|event| event.ts_venue <= until.0 + 999_999) {
+        if matches!(ledger.on_event(event), LedgerChange::Fill(_)) {
+            let report: &OrderReport = event.body();
+            let (filled, fee) = orders.entry(ClientOrderId(report.client_id)).or_default();
+            *filled += report.last_qty;
+            *fee += report.fee;
+        }
+    }
+    Ok(Booked { symbols, ledger, orders })
+}
+
+fn symbol_of(event: &Event) -> String {
+    let body: &Instrument = event.body();
+    let text = body.symbol.split(|&b| b == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// Where the position records of lane 2 say otherwise than lane 0 booked anew.
+fn lane_differences(dir: &Path) -> Result<Vec<String>> {
+    let booked = book(dir, Nanos(i64::MAX - 999_999))?;
+    let mut last: BTreeMap<u16, Event> = BTreeMap::new();
+    for item in LaneReader::open(dir, 2)? {
+        let (_, event) = item?;
+        if event.kind() == Some(Kind::Position) {
+            last.insert(event.instrument, event);
+        }
+    }
+    let mut found = Vec::new();
+    for (i, symbol) in booked.symbols.iter().enumerate() {
+        let id = crate::base::InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
+        let Some(position) = booked.ledger.position(id) else { continue };
+        let recorded = last.get(&id.0).map(|event| *event.body::<Position>()).unwrap_or_default();
+        let said = (
+            Qty(recorded.qty),
+            Money(recorded.realised),
+            Money(recorded.fees),
+            Money(recorded.funding),
+        );
+        let own = (position.qty, position.realised, position.fees, position.funding);
+        if said != own {
+            found.push(format!("{symbol}: lane 2 ends with {said:?}, lane 0 makes {own:?}"));
+        }
+    }
+    Ok(found)
+}

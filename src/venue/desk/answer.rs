@@ -1,0 +1,131 @@
+//! What an answer to an order or cancel becomes in the river. Whether it means yes, no or unknown
+//! is said by [`classify`]; an acceptance that does not name our order is none.
+
+use crate::base::event::{Event, Order, OrderReport, flags};
+use crate::base::units::parse_fixed;
+use crate::base::{ClientOrderId, Kind, Nanos, Reason};
+use crate::execution::RequestKind;
+use crate::execution::outcome::{Outcome, classify};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// A request under way: the order or cancel it asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    /// The approved order or cancel.
+    pub order: Event,
+    /// What is asked.
+    pub kind: RequestKind,
+}
+
+/// The venue's members that matter, as it writes them; any may be absent.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Body<'a> {
+    code: Option<i32>,
+    #[serde(borrow)]
+    msg: Cow<'a, str>,
+    order_id: Option<u64>,
+    #[serde(borrow)]
+    client_order_id: Cow<'a, str>,
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    #[serde(borrow)]
+    executed_qty: Cow<'a, str>,
+    #[serde(borrow)]
+    orig_qty: Cow<'a, str>,
+    update_time: i64,
+}
+
+impl Flight {
+    /// A request for `order`.
+    pub fn new(order: &Event) -> Self {
+        let cancel = order.kind() == Some(Kind::CancelApproved);
+        let kind = if cancel { RequestKind::Cancel } else { RequestKind::Order };
+        Self { order: *order, kind }
+    }
+
+    /// Whose.
+    pub fn id(&self) -> ClientOrderId {
+        self.order.body::<Order>().id()
+    }
+
+    /// What an answer says; `None` where the account's stream says it better.
+    pub fn answered(&self, status: u16, bytes: &[u8]) -> Option<Event> {
+        let parsed: Option<Body<'_>> = serde_json::from_slice(bytes).ok();
+        let known = parsed.is_some();
+        let body = parsed.unwrap_or_default();
+        // What is no JSON may still say in words that it failed.
+        let message = if known { body.msg.as_bytes() } else { bytes };
+        let outcome = classify(Some(status), body.code, message);
+        let code = body.code.unwrap_or(0);
+        match outcome {
+            Outcome::Rejected(reason) => Some(self.refused(reason, code)),
+            Outcome::Unknown(reason) => Some(self.unknown(reason, code)),
+            Outcome::Accepted if !self.is_named_by(&body) => {
+                Some(self.unknown(Reason::RequestTimeout, code))
+            }
+            Outcome::Accepted => self.accepted(&body),
+        }
+    }
+
+    /// No answer came although the request, or a part of it, left.
+    pub fn lost(&self) -> Event {
+        self.unknown(Reason::RequestTimeout, 0)
+    }
+
+    /// The request was not taken by the venue, or never left.
+    pub fn refused(&self, reason: Reason, code: i32) -> Event {
+        let kind = match self.kind {
+            RequestKind::Order => Kind::OrderRejected,
+            RequestKind::Cancel => Kind::CancelRejected,
+        };
+        self.report(kind, OrderReport { reason: reason as u16, venue_code: code, ..self.base() })
+    }
+
+    fn unknown(&self, reason: Reason, code: i32) -> Event {
+        let body = OrderReport { reason: reason as u16, venue_code: code, ..self.base() };
+        self.report(Kind::OrderUnknown, body)
+    }
+
+    fn is_named_by(&self, body: &Body<'_>) -> bool {
+        let named = ClientOrderId::from_text(body.client_order_id.as_bytes());
+        named == Some(self.id()) && body.order_id.is_some()
+    }
+
+    fn accepted(&self, body: &Body<'_>) -> Option<Event> {
+        let number = |text: &str| parse_fixed(text.as_bytes()).unwrap_or(0).max(0);
+        let kind = match self.kind {
+            RequestKind::Order => Kind::OrderAccepted,
+            // Anything but a cancelled order is the stream's to tell.
+            RequestKind::Cancel if body.status == "CANCELED" && !body.executed_qty.is_empty() => {
+                Kind::OrderCancelled
+            }
+            RequestKind::Cancel => return None,
+        };
+        let told = OrderReport {
+            venue_id: body.order_id.unwrap_or(0),
+            qty: number(&body.orig_qty),
+            cum_qty: number(&body.executed_qty),
+            ..self.base()
+        };
+        let mut event = self.report(kind, told);
+        event.ts_venue = Nanos::from_millis(body.update_time).0;
+        Some(event)
+    }
+
+    fn base(&self) -> OrderReport {
+        let order: &Order = self.order.body();
+        OrderReport {
+            client_id: order.client_id,
+            px: order.px,
+            qty: order.qty,
+            ..OrderReport::default()
+        }
+    }
+
+    fn report(&self, kind: Kind, body: OrderReport) -> Event {
+        let bits = self.order.flags & (flags::SELL | flags::REDUCE_ONLY);
+        Event::new(kind, self.order.instrument(), &body).with_flags(bits)
+    }
+}

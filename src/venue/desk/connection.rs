@@ -1,0 +1,246 @@
+//! One HTTP/1.1 connection that stays open and carries one request at a time, polled.
+//!
+//! ```text
+//!            wait over           socket writable       request written
+//!  Waiting ────────────► Dialing ───────────► Open ──────────────────► Open, with a flight
+//!     ▲                     │ refused, 3 s     │ ▲  answer whole           │
+//!     └─────────────────────┴──────────────────┘ └────────────────────────┤
+//!     └────────────── closed, error, no answer in time: outcome unknown ──┘
+//! ```
+//! One request at a time: an answer can belong to no other, and a lost connection leaves one
+//! outcome open, not many.
+
+use super::framing::{Framed, Parsed, parse};
+use crate::venue::address::Endpoint;
+use crate::venue::backoff::Backoff;
+use crate::venue::transport::Transport;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use rustls::ClientConfig;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest time for connecting.
+const DIAL_MAX: Duration = Duration::from_secs(3);
+/// Longest time for an answer; far beyond what the venue needs to accept or refuse.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Longest answer with its head: those to orders are below 2 KB.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Longest request: a query of 512 bytes, a host name and a key.
+const REQUEST_BYTES_MAX: usize = 4 * 1024;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended<'a> {
+    /// With an answer.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// Its body.
+        body: &'a [u8],
+    },
+    /// Without one: closed, broken, unreadable or too late.
+    Lost,
+}
+
+enum State {
+    Waiting { until: Instant },
+    Dialing { socket: TcpStream, since: Instant },
+    Open { transport: Transport },
+}
+
+/// See the head of this file.
+pub(super) struct Connection {
+    endpoint: Endpoint,
+    addresses: Vec<SocketAddr>,
+    attempts: usize,
+    tls: Arc<ClientConfig>,
+    token: Token,
+    backoff: Backoff,
+    state: State,
+    /// When the request under way was handed over.
+    asked: Option<Instant>,
+    request: Vec<u8>,
+    written: usize,
+    answer: Box<[u8]>,
+    filled: usize,
+    last_error: Option<String>,
+}
+
+impl Connection {
+    /// Connects at the first poll.
+    pub fn new(
+        endpoint: Endpoint,
+        addresses: Vec<SocketAddr>,
+        tls: Arc<ClientConfig>,
+        token: Token,
+        seed: u64,
+    ) -> Self {
+        Self {
+            endpoint,
+            addresses,
+            attempts: 0,
+            tls,
+            token,
+            backoff: Backoff::new(seed),
+            state: State::Waiting { until: Instant::now() },
+            asked: None,
+            request: Vec::with_capacity(REQUEST_BYTES_MAX),
+            written: 0,
+            answer: vec![0; ANSWER_BYTES_MAX].into_boxed_slice(),
+            filled: 0,
+            last_error: None,
+        }
+    }
+
+    /// True when a request can be written at once.
+    pub const fn is_free(&self) -> bool {
+        matches!(self.state, State::Open { .. }) && self.asked.is_none()
+    }
+
+    /// Why the connection was last lost or refused.
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// Writes a request made of these pieces; only while [`Connection::is_free`]. What the socket
+    /// does not take at once goes with the next polls.
+    pub fn ask(&mut self, pieces: [&[u8]; 3], now: Instant) {
+        debug_assert!(self.is_free());
+        self.request.clear();
+        pieces.iter().for_each(|piece| self.request.extend_from_slice(piece));
+        (self.written, self.filled) = (0, 0);
+        self.asked = Some(now);
+        if let State::Open { transport } = &mut self.state
+            && let Err(error) = write(transport, &self.request, &mut self.written)
+        {
+            // The next poll finds the connection broken and ends the request.
+            self.last_error = Some(format!("{}: {error}", self.endpoint.host));
+        }
+    }
+
+    /// Does what can be done without blocking; tells how the request under way ended, if it did.
+    pub fn poll(&mut self, now: Instant, registry: &Registry) -> Option<Ended<'_>> {
+        let state = std::mem::replace(&mut self.state, State::Waiting { until: now });
+        let step = match state {
+            State::Waiting { until } if now < until => Ok((State::Waiting { until }, None)),
+            State::Waiting { .. } => self.dial(now, registry).map(|state| (state, None)),
+            State::Dialing { socket, since } => {
+                self.connected(socket, since, now).map(|state| (state, None))
+            }
+            State::Open { transport } => self.exchange(transport, now),
+        };
+        let (state, framed) = match step {
+            Ok(step) => step,
+            Err(error) => {
+                self.last_error = Some(format!("{}: {error}", self.endpoint.host));
+                let open = self.asked.take().is_some();
+                self.state = State::Waiting { until: now + self.backoff.next_wait() };
+                return open.then_some(Ended::Lost);
+            }
+        };
+        self.state = state;
+        let framed: Framed = framed?;
+        self.asked = None;
+        self.filled = 0;
+        self.backoff.reset();
+        if framed.closes {
+            self.state = State::Waiting { until: now };
+        }
+        Some(Ended::Answered { status: framed.status, body: &self.answer[framed.body] })
+    }
+
+    fn dial(&mut self, now: Instant, registry: &Registry) -> io::Result<State> {
+        let address = self.addresses[self.attempts % self.addresses.len()];
+        self.attempts += 1;
+        let mut socket = TcpStream::connect(address)?;
+        registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(State::Dialing { socket, since: now })
+    }
+
+    fn connected(&mut self, socket: TcpStream, since: Instant, now: Instant) -> io::Result<State> {
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        match socket.peer_addr() {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                if now.saturating_duration_since(since) > DIAL_MAX {
+                    return Err(io::Error::other("connecting took too long"));
+                }
+                return Ok(State::Dialing { socket, since });
+            }
+            Err(error) => return Err(error),
+        }
+        socket.set_nodelay(true)?;
+        let transport = if self.endpoint.secure {
+            Transport::tls(socket, &self.endpoint.host, &self.tls)?
+        } else {
+            Transport::Plain(socket)
+        };
+        Ok(State::Open { transport })
+    }
+
+    /// Writes what is left, reads what is there, and looks whether the answer is whole.
+    fn exchange(
+        &mut self,
+        mut transport: Transport,
+        now: Instant,
+    ) -> io::Result<(State, Option<Framed>)> {
+        let Some(asked) = self.asked else {
+            let mut byte = [0];
+            return match transport.read(&mut byte) {
+                Err(error) if is_not_yet(&error) => Ok((State::Open { transport }, None)),
+                Ok(0) => Err(io::Error::other("closed while idle")),
+                Ok(_) => Err(io::Error::other("an answer to nothing")),
+                Err(error) => Err(error),
+            };
+        };
+        write(&mut transport, &self.request, &mut self.written)?;
+        let mut closed = false;
+        while self.filled < self.answer.len() {
+            match transport.read(&mut self.answer[self.filled..]) {
+                Ok(0) => {
+                    closed = true;
+                    break;
+                }
+                Ok(read) => self.filled += read,
+                Err(error) if is_not_yet(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        match parse(&mut self.answer[..self.filled], closed) {
+            Parsed::Whole(framed) => Ok((State::Open { transport }, Some(framed))),
+            Parsed::Broken(what) => Err(io::Error::other(what)),
+            Parsed::More if closed => Err(io::Error::other("closed before the answer was whole")),
+            Parsed::More if self.filled == self.answer.len() => {
+                Err(io::Error::other("the answer is too long"))
+            }
+            Parsed::More if now.saturating_duration_since(asked) > ANSWER_MAX => {
+                Err(io::Error::other("no answer in time"))
+            }
+            Parsed::More => Ok((State::Open { transport }, None)),
+        }
+    }
+}
+
+fn write(transport: &mut Transport, request: &[u8], written: &mut usize) -> io::Result<()> {
+    while *written < request.len() {
+        match transport.write(&request[*written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => *written += taken,
+            Err(error) if is_not_yet(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    match transport.flush() {
+        Err(error) if !is_not_yet(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn is_not_yet(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
