@@ -67,10 +67,7 @@ pub fn from_text(origin: &str, text: &str) -> Result<Loaded, ConfigError> {
 ///
 /// # Errors
 /// Every key at fault.
-pub fn with_values(
-    loaded: &Loaded,
-    values: &[(&str, &str, Value)],
-) -> Result<Loaded, ConfigError> {
+pub fn with_values(loaded: &Loaded, values: &[(&str, &str, Value)]) -> Result<Loaded, ConfigError> {
     let origin = "configuration";
     let mut document =
         parse_document(&loaded.text).map_err(|e| ConfigError::one(Path::new(origin), e))?;

@@ -146,9 +146,7 @@ impl FeedThread {
         let mut worked = self.read_streams(now)?;
         let wall = wall_now();
         worked += self.inlet.settle(Some(wall))?;
-        if let Some(desk) = self.inlet.venue.desk_mut() {
-            worked += desk.poll(now, self.poll.registry());
-        }
+        worked += self.inlet.turn_desk(now, self.poll.registry());
         if self.inlet.venue.next_due().is_some_and(|due| due <= wall) {
             worked += self.inlet.take_reports(wall)?;
         }

@@ -3,12 +3,14 @@
 
 use super::clock::CycleProbe;
 use crate::base::event::{Event, Kind};
+use crate::base::hop::{Hop, Stamp};
 use crate::base::ids::InstrumentId;
 use crate::base::time::Nanos;
-use crate::engine::{Crossing, FeedStage, Halt, With};
+use crate::engine::{Crossing, FeedStage, Halt, Probe, With};
 use crate::execution::RequestText;
 use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
+use mio::Registry;
 use rtrb::Consumer;
 use std::time::Instant;
 
@@ -48,15 +50,15 @@ impl OrderVenue {
         }
     }
 
-    /// Takes an order or cancel that leaves at `at`.
-    fn take(&mut self, request: &Event, at: Nanos) {
+    /// Takes an order or cancel that leaves at `at`, handed over at `sent`.
+    fn take(&mut self, request: &Event, at: Nanos, sent: Stamp) {
         let cancel = request.kind() == Some(Kind::CancelApproved);
         match self {
             Self::Paper(paper) if cancel => paper.cancel(request, at),
             Self::Paper(paper) => paper.submit(request, at),
             Self::Desk { desk, texts } => {
                 let text = texts.pop().expect("a request's text is on its ring before the request");
-                desk.submit(request, &text, Instant::now());
+                desk.submit(request, &text, Instant::now(), sent);
             }
         }
     }
@@ -89,6 +91,16 @@ impl OrderVenue {
 }
 
 impl Inlet {
+    /// Turns the order desk, where there is one; the number of requests that ended.
+    pub fn turn_desk(&mut self, now: Instant, registry: &Registry) -> usize {
+        let OrderVenue::Desk { desk, .. } = &mut self.venue else { return 0 };
+        let probe = &mut self.probe;
+        desk.poll(now, registry, &mut |sent| {
+            let answered = probe.stamp();
+            probe.record(Hop::Wire, sent, answered);
+        })
+    }
+
     /// One call into the feed. The order venue sees every numbered input after it has flowed on,
     /// and so does `watch`.
     ///
@@ -118,7 +130,10 @@ impl Inlet {
             taken += 1;
             let at = sent_at.unwrap_or(message.now()).max(message.now());
             match message.kind() {
-                Some(Kind::OrderApproved | Kind::CancelApproved) => self.venue.take(&message, at),
+                Some(Kind::OrderApproved | Kind::CancelApproved) => {
+                    let sent = self.probe.stamp();
+                    self.venue.take(&message, at, sent);
+                }
                 _ => self.call(&mut |_| {}, |feed, with| feed.on_event(message, at, with))?,
             }
         }

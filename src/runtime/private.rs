@@ -130,12 +130,13 @@ impl PrivateLink {
         {
             desk.open();
         }
+        let now = wall_now();
+        inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, true, now, with))?;
         if std::mem::replace(&mut self.was_up, true) {
             return Ok(());
         }
         // The start found no order and no position, and from here on every change is told.
         let flat = Event::new(Kind::Reconciled, InstrumentId::NONE, &Reconciled::default());
-        let now = wall_now();
         inlet.call(&mut |_| {}, |feed, with| feed.on_event(flat, now, with))
     }
 

@@ -71,8 +71,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let at_venue = order.loaded.settings.venue.orders == OrderRoute::Venue;
     let credentials = order.credentials.filter(|_| at_venue);
     let (loaded, access) = if at_venue {
-        let (loaded, access) =
-            access::open(&order.loaded, credentials.clone(), order.statement)?;
+        let (loaded, access) = access::open(&order.loaded, credentials.clone(), order.statement)?;
         (loaded, Some(access))
     } else {
         (order.loaded, None)

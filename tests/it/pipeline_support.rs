@@ -2,13 +2,13 @@
 //! venue beside them, and the program itself run as a child.
 
 use peregrine::base::counters::{Counter, Counters};
-use peregrine::base::event::{Event, Kind};
+use peregrine::base::event::{Event, Kind, Order};
 use peregrine::base::hop::Stamp;
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{InstrumentId, Money, Nanos};
 use peregrine::engine::{Crossing, FeedStage, Halt, InferenceStage, Next, NoProbe, Outlet, With};
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
-use peregrine::execution::Signer;
+use peregrine::execution::{RequestText, Signer};
 use peregrine::feed::Feed;
 use peregrine::journal::{Journal, LaneReader, Recorder};
 use peregrine::model::artifact::{CLASSES, Card, CreatedFrom, Golden, hex, sha256};
@@ -183,6 +183,7 @@ pub struct Rig {
     pub counters: Arc<Counters>,
     paper: PaperVenue,
     orders: Consumer<Crossing<Event>>,
+    texts: Consumer<RequestText>,
     journal: Journal,
     stamps: Recorder,
     opening: Vec<Event>,
@@ -213,14 +214,16 @@ impl Rig {
         let (model, selection) = parts.load_model(Budget::None).unwrap();
         let opening = parts.opening(&model);
         let (producer, orders) = RingBuffer::new(ORDERS);
-        let outlet = Outlet::ring(producer);
+        let (texts_in, texts) = RingBuffer::new(ORDERS);
+        let outlet = Outlet::ring(producer).with_texts(texts_in);
         let stages = parts.fused((model, selection), stages, outlet, &counters).unwrap();
         let next: Next<InferenceStage> = Next::Here(Box::new(stages));
         let feed =
             FeedStage::new(Feed::new(&parts.instruments), inputs, next, Arc::clone(&counters));
         let deposit = parts.settings.risk.starting_equity.unwrap();
         let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
-        Self { feed, counters, paper, orders, journal, stamps, opening, next_timer: None }
+        let next_timer = None;
+        Self { feed, counters, paper, orders, texts, journal, stamps, opening, next_timer }
     }
 
     /// One arrival, after the timers and reports that are due before it.
@@ -277,6 +280,10 @@ impl Rig {
         let mut watch = |event: &Event| paper.on_market(event);
         call(&mut self.feed, &mut With { probe: &mut NoProbe, watch: &mut watch }).unwrap();
         while let Ok(Crossing { message, .. }) = self.orders.pop() {
+            // Where a request is, its text is: signed, and naming the order.
+            let text = self.texts.pop().unwrap();
+            let id = message.body::<Order>().id().to_text();
+            assert!(text.as_bytes().windows(id.len()).any(|window| window == id));
             match message.kind() {
                 Some(Kind::OrderApproved) => self.paper.submit(&message, message.now()),
                 Some(Kind::CancelApproved) => self.paper.cancel(&message, message.now()),

@@ -3,8 +3,8 @@
 use super::section::Section;
 use super::{
     FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings, JournalSettings, Layout,
-    Mode, ModelSettings, OrderRoute, PaperSettings, PolicySettings, QueueModel, RiskSettings, SessionSettings,
-    Settings, SettingsError, TopologySettings, VenueSettings, Wait,
+    Mode, ModelSettings, OrderRoute, PaperSettings, PolicySettings, QueueModel, RiskSettings,
+    SessionSettings, Settings, SettingsError, TopologySettings, VenueSettings, Wait,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;

@@ -51,7 +51,8 @@ fn the_json_object_has_every_key_of_the_contract() {
 #[test]
 fn the_table_tells_people_the_same() {
     let table = summary().table();
-    for line in ["events       5000", "orders       30", "pnl (quote)  -1.25", "exchange ledger   equal"]
+    for line in
+        ["events       5000", "orders       30", "pnl (quote)  -1.25", "exchange ledger   equal"]
     {
         assert!(table.lines().any(|l| l == line), "no {line:?} in\n{table}");
     }

@@ -1,13 +1,15 @@
 //! `check`: everything that can be known before trading.
 
 use super::Failure;
+use crate::base::settings::OrderRoute;
 use crate::features::schema_hash;
 use crate::model::{LoadPolicy, Model};
 use crate::registry::Registry;
+use crate::runtime::access;
 use crate::runtime::config;
 use crate::runtime::state::StateFolder;
 use crate::runtime::topology::{cores_available, plan};
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +37,15 @@ pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
         p99_budget_ns: u64::from(settings.model.budget_us) * 1_000,
     };
     found.push(("model", model(&settings.model.dir, &settings.model.version, policy)));
+    // The demo's exchange gives its own credentials with its addresses.
+    if settings.venue.orders == OrderRoute::Venue && !settings.venue.rest_url.is_empty() {
+        let credentials = access::credentials_from_environment().and_then(|found| {
+            found.map(|_| "present".to_owned()).with_context(|| {
+                format!("{} and {} are not set", access::API_KEY, access::API_SECRET)
+            })
+        });
+        found.push(("credentials", credentials));
+    }
     let failed = found.iter().filter(|(_, result)| result.is_err()).count();
     if arguments.json {
         let object: serde_json::Map<String, serde_json::Value> = found

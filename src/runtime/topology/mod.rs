@@ -12,6 +12,7 @@
 //!  inference_risk   | inference → risk      | wait, then halt: decisions are never dropped
 //!  risk_execution   | risk      → execution | wait, then halt: orders are never dropped
 //!  execution_feed   | execution → feed      | wait, then halt: reports are never dropped
+//!  …_feed_texts     | execution → feed      | the signed texts, one before each order; the same
 //!  lost_books       | inference → feed      | forget: the books named already wait for snapshots
 //! ```
 //! `auto` leaves one core to the side threads (journal keeper, REST, observer, the rest of the

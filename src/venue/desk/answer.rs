@@ -2,6 +2,7 @@
 //! is said by [`classify`]; an acceptance that does not name our order is none.
 
 use crate::base::event::{Event, Order, OrderReport, flags};
+use crate::base::hop::Stamp;
 use crate::base::units::parse_fixed;
 use crate::base::{ClientOrderId, Kind, Nanos, Reason};
 use crate::execution::RequestKind;
@@ -16,6 +17,8 @@ pub(super) struct Flight {
     pub order: Event,
     /// What is asked.
     pub kind: RequestKind,
+    /// When it was handed over.
+    pub sent: Stamp,
 }
 
 /// The venue's members that matter, as it writes them; any may be absent.
@@ -39,10 +42,10 @@ struct Body<'a> {
 
 impl Flight {
     /// A request for `order`.
-    pub fn new(order: &Event) -> Self {
+    pub fn new(order: &Event, sent: Stamp) -> Self {
         let cancel = order.kind() == Some(Kind::CancelApproved);
         let kind = if cancel { RequestKind::Cancel } else { RequestKind::Order };
-        Self { order: *order, kind }
+        Self { order: *order, kind, sent }
     }
 
     /// Whose.

@@ -27,6 +27,7 @@ mod open;
 
 use super::account::Credentials;
 use super::address::Endpoint;
+use crate::base::hop::Stamp;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Event, Kind, Reason};
 use crate::execution::{RequestKind, RequestText};
@@ -117,9 +118,9 @@ impl OrderDesk {
         self.closed = reason;
     }
 
-    /// Sends an approved order or cancel by its signed text.
-    pub fn submit(&mut self, order: &Event, text: &RequestText, now: Instant) {
-        let flight = Flight::new(order);
+    /// Sends an approved order or cancel by its signed text. `sent` comes back with the answer.
+    pub fn submit(&mut self, order: &Event, text: &RequestText, now: Instant, sent: Stamp) {
+        let flight = Flight::new(order, sent);
         let is_order = flight.kind == RequestKind::Order;
         if is_order && self.closed != Reason::None {
             return self.report(flight.refused(self.closed, 0));
@@ -134,15 +135,24 @@ impl OrderDesk {
         self.send_waiting(now);
     }
 
-    /// Does what can be done without blocking; the number of requests that ended.
-    pub fn poll(&mut self, now: Instant, registry: &Registry) -> usize {
+    /// Does what can be done without blocking; the number of requests that ended. Each answer tells
+    /// `on_answer` when its request was handed over.
+    pub fn poll(
+        &mut self,
+        now: Instant,
+        registry: &Registry,
+        on_answer: &mut dyn FnMut(Stamp),
+    ) -> usize {
         let mut ended = 0;
         for i in 0..CONNECTIONS {
             let Some(end) = self.connections[i].poll(now, registry) else { continue };
             let Some(flight) = self.flights[i].take() else { continue };
             ended += 1;
             let event = match end {
-                Ended::Answered { status, body } => flight.answered(status, body),
+                Ended::Answered { status, body } => {
+                    on_answer(flight.sent);
+                    flight.answered(status, body)
+                }
                 Ended::Lost => Some(flight.lost()),
             };
             if let Some(error) = self.connections[i].last_error().filter(|_| event.is_some()) {
