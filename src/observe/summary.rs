@@ -22,8 +22,8 @@ pub struct Summary {
     pub journal: Option<PathBuf>,
     /// Hop percentiles since start.
     pub latency: LatencyView,
-    /// Whether the venue's own ledger agrees with the journal's to the last unit; `None` where there
-    /// is none to compare with.
+    /// Whether the venue's own ledger agrees with the journal's to the last unit; `None` where
+    /// there is none to compare with.
     pub ledger_equal: Option<bool>,
 }
 

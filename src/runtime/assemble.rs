@@ -39,8 +39,8 @@ pub struct Parts {
     pub epoch: u32,
     /// 0 backtest, 1 paper, 2 testnet, 3 live.
     pub mode: u32,
-    /// Signs the requests; [`Signer::paper`] where nothing is sent. What is recorded does not depend
-    /// on it.
+    /// Signs the requests; [`Signer::paper`] where nothing is sent. What is recorded does not
+    /// depend on it.
     pub signer: Signer,
 }
 

@@ -1,7 +1,8 @@
 //! A session in real time: start, run, stop.
 //!
 //! ```text
-//!  start: state folder → account → instruments → model → journal → stages (last first) → feed → page
+//!  start: state folder → account → instruments → model → journal → stages, last first → feed
+//!         → page
 //!  stop:  feed first, then each stage when its ring is empty → journal sealed
 //!         with orders at the venue the feed first cancels what is open and hears the last reports
 //! ```

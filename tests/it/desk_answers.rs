@@ -284,7 +284,7 @@ fn a_lost_answer_says_nothing_once_the_stream_has_spoken() {
 #[test]
 fn a_cancel_is_answered_by_its_own_rules() {
     let mut bench = Bench::start();
-    let mut opened = |bench: &mut Bench, counter| {
+    let opened = |bench: &mut Bench, counter| {
         let asked = order(counter, Kind::OrderApproved);
         bench.exchange(&asked, answer(200, &taken(&asked, "NEW", "0")));
         order(counter, Kind::CancelApproved)

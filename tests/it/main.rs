@@ -84,3 +84,5 @@ mod pipeline_kill;
 mod private_stream;
 /// Every class of answer to an order becomes the event it deserves.
 mod desk_answers;
+/// Sessions with orders at a venue agree with its ledger to the last unit.
+mod desk_session;

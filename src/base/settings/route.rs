@@ -1,7 +1,7 @@
 //! Where orders go, and the rule that paper trading sends none beyond this machine.
 
 use super::{Mode, VenueSettings};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Who fills our orders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,19 +33,22 @@ impl VenueSettings {
     }
 }
 
-/// True for a URL whose host is a loopback address written as numbers. A name could be resolved to
-/// anything, and so could what follows user data.
+/// True for a URL whose host is a loopback address written as numbers, with a port or without. A
+/// name could be resolved to anything, and what stands before an `@` is no host at all.
 fn is_loopback(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or("");
-    let host = match authority.strip_prefix('[') {
-        Some(bracketed) => {
-            let inner = bracketed.split_once(']').map_or("", |(inner, _)| inner);
-            return inner.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback());
-        }
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    if let Some(bracketed) = authority.strip_prefix('[') {
+        let Some((inner, port)) = bracketed.split_once(']') else { return false };
+        let lawful = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        return lawful && inner.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback());
+    }
+    let (host, lawful) = match authority.split_once(':') {
+        Some((host, port)) => (host, is_port(port)),
+        None => (authority, true),
     };
-    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    lawful && host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -61,6 +64,8 @@ mod tests {
             "https://fapi.binance.com",
             "http://127.0.0.1@fapi.binance.com",
             "http://127.0.0.1:80@fapi.binance.com/",
+            "http://[::1]@fapi.binance.com/",
+            "http://[::1]:80@fapi.binance.com/",
             "http://127.0.0.1.example.com",
             "http://localhost:80",
             "http://10.0.0.1:80",
