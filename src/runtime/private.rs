@@ -47,6 +47,9 @@ pub struct PrivateLink {
     keys_expired: u64,
     /// It was up once, so that a loss may have hidden something.
     was_up: bool,
+    is_up: bool,
+    /// The last reason told why it is not.
+    error: Option<String>,
     told: PrivateStats,
     closing: Option<Closing>,
 }
@@ -85,6 +88,8 @@ impl PrivateLink {
             keep_asked: false,
             keys_expired: 0,
             was_up: false,
+            is_up: false,
+            error: None,
             told: PrivateStats::default(),
             closing: None,
         }
@@ -116,6 +121,11 @@ impl PrivateLink {
             self.on_loss(inlet)?;
         } else if polled.came_up {
             self.on_up(inlet)?;
+        }
+        self.is_up = (self.is_up || polled.came_up) && !polled.went_down;
+        if !self.is_up && self.stream.last_error() != self.error.as_deref() {
+            self.error = self.stream.last_error().map(str::to_owned);
+            tracing::warn!(error = self.error.as_deref(), "the account's stream is not up");
         }
         self.keep_key(now, inlet, rest);
         if polled.frames > 0 {

@@ -169,6 +169,7 @@ fn the_demo_tells_every_key_of_the_contract_on_its_last_line() {
     }
     assert!(Path::new(summary["journal"].as_str().unwrap()).is_dir());
     assert!(summary["latency_ns"].is_object());
+    assert_eq!(summary["ledger_equal"], true, "the exchange's ledger and the journal's");
 }
 
 /// A registry of its own with `model.onnx` or `card.toml` changed after registration.

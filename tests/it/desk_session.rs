@@ -1,6 +1,7 @@
-//! Whole sessions with orders at a venue over real sockets. The venue here is small and exact: it
-//! fills every order whole at its price, tells the account's stream before it answers, loses an
-//! answer now and then, and keeps books of its own to hold the journal against.
+//! Whole sessions with orders at a venue over real sockets: at the simulated exchange, and at a
+//! small and exact one of this file. That one fills every order whole at its price, tells the
+//! account's stream before it answers, loses an answer now and then, and keeps books of its own to
+//! hold the journal against.
 
 use crate::pipeline_support::{EAGER, assert_replays, config_text, root};
 use peregrine::base::event::{Event, Kind};
@@ -194,7 +195,7 @@ fn serve(
             let params = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             let (told, answer) = books.fill(&params);
             told.into_iter().for_each(|frame| frames.send(frame).unwrap());
-            if books.trades % 4 == 0 {
+            if books.trades.is_multiple_of(4) {
                 let paid = books.pay_funding(&params["symbol"], -1_234_567);
                 frames.send(paid).unwrap();
             }
@@ -229,19 +230,24 @@ struct Session {
 
 impl Session {
     fn start(venue: &Venue) -> Self {
+        let urls = [venue.rest_url(), venue.exchange.ws_url(), venue.private_url.clone()];
+        Self::start_at(&urls, Credentials::new(KEY.to_owned(), SECRET.to_owned()))
+    }
+
+    /// REST, market streams, the account's stream.
+    fn start_at([rest, ws, private]: &[String; 3], credentials: Option<Credentials>) -> Self {
         let state = tempfile::tempdir().unwrap();
         let quoted = |text: &str| format!("\"{text}\"");
-        let ws = venue.exchange.ws_url();
         let values = [
             ("session", "state_dir", quoted(state.path().to_str().unwrap())),
             ("model", "dir", quoted(root().join("models_saved").to_str().unwrap())),
             ("model", "budget_us", "1000000".to_owned()),
             ("instruments", "discover", "false".to_owned()),
             ("venue", "orders", quoted("venue")),
-            ("venue", "rest_url", quoted(&venue.rest_url())),
+            ("venue", "rest_url", quoted(rest)),
             ("venue", "public_url", quoted(&format!("{ws}/public"))),
             ("venue", "market_url", quoted(&format!("{ws}/market"))),
-            ("venue", "private_url", quoted(&venue.private_url)),
+            ("venue", "private_url", quoted(private)),
             ("http", "bind", quoted("")),
         ];
         let changes: Vec<(&str, &str, &str)> =
@@ -254,7 +260,7 @@ impl Session {
             name: "paper",
             duration: None,
             stop: Arc::clone(&stop),
-            credentials: Credentials::new(KEY.to_owned(), SECRET.to_owned()),
+            credentials,
             statement: Some(LEDGER_PATH),
         };
         let thread = std::thread::spawn(move || session::run(order));
@@ -306,6 +312,24 @@ fn the_journal_equals_the_venues_ledger_to_the_last_unit_though_answers_are_lost
             assert!(!found, "{} holds a credential", file.display());
         }
     }
+}
+
+#[test]
+fn a_session_at_the_simulated_exchange_ends_with_equal_ledgers_and_replays() {
+    let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
+    let ws = exchange.ws_url();
+    let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
+    let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
+    let (outcome, state) = Session::start_at(&urls, Credentials::new(key, secret)).trade(10);
+    assert_eq!(outcome.halt, None);
+    assert_eq!(outcome.differences, Vec::<String>::new());
+    assert_eq!(outcome.summary.ledger_equal, Some(true));
+    let dir = state.path().join("journal/0000001-paper");
+    let inputs = read(&dir, 0);
+    let of = |kind: Kind| inputs.iter().filter(|e| e.kind() == Some(kind)).count();
+    assert!(of(Kind::OrderFilled) >= 10 && of(Kind::OrderAccepted) >= 10);
+    assert_eq!((of(Kind::OrderUnknown), of(Kind::Malformed)), (0, 0));
+    assert_replays(&dir);
 }
 
 #[test]

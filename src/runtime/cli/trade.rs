@@ -76,7 +76,8 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
     ];
     let values = venue.map(|(key, url)| ("venue", key, toml::Value::String(url)));
     loaded = config::with_values(&loaded, &values)?;
-    let venue = account_of(&server).map(|credentials| (credentials, Some(statement::LEDGER_PATH)));
+    let credentials = Credentials::new(server.api_key().to_owned(), server.api_secret().to_owned());
+    let venue = credentials.map(|credentials| (credentials, Some(statement::LEDGER_PATH)));
     let result = trade(loaded, "demo", Some(length), venue, arguments.json);
     server.stop();
     result
@@ -157,9 +158,4 @@ fn specs(loaded: &Loaded) -> Result<Vec<SymbolSpec>> {
                 .with_context(|| format!("instruments.symbols: {symbol} is not simulated"))
         })
         .collect()
-}
-
-/// The account that the exchange opened for us; none while it keeps no accounts.
-fn account_of(_server: &ExchangeServer) -> Option<Credentials> {
-    None
 }

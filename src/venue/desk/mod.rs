@@ -50,6 +50,8 @@ const WAITING_MAX: usize = 2 * OPEN_ORDERS_MAX;
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Room for reports: one for each request.
 const REPORTS_MAX: usize = 2 * WAITING_MAX;
+/// Polls between two looks at an idle connection, which has nothing to tell but its end.
+const IDLE_POLLS: u32 = 16;
 /// Tokens of the connections begin here; those of the streams lie below.
 const TOKEN_FIRST: usize = 64;
 
@@ -72,6 +74,7 @@ pub struct OrderDesk {
     head_end: Zeroizing<Vec<u8>>,
     /// Why no order may leave; [`Reason::None`] where they may.
     closed: Reason,
+    polls: u32,
 }
 
 impl OrderDesk {
@@ -105,6 +108,7 @@ impl OrderDesk {
             reports: VecDeque::with_capacity(REPORTS_MAX),
             head_end: Zeroizing::new(head_end.into_bytes()),
             closed: Reason::StreamDown,
+            polls: 0,
         })
     }
 
@@ -144,7 +148,12 @@ impl OrderDesk {
         on_answer: &mut dyn FnMut(Stamp),
     ) -> usize {
         let mut ended = 0;
+        self.polls = self.polls.wrapping_add(1);
+        let idle_too = self.polls.is_multiple_of(IDLE_POLLS);
         for i in 0..CONNECTIONS {
+            if self.connections[i].is_free() && !idle_too {
+                continue;
+            }
             let Some(end) = self.connections[i].poll(now, registry) else { continue };
             let Some(flight) = self.flights[i].take() else { continue };
             ended += 1;
@@ -153,11 +162,12 @@ impl OrderDesk {
                     on_answer(flight.sent);
                     flight.answered(status, body)
                 }
-                Ended::Lost => Some(flight.lost()),
+                Ended::Lost => {
+                    let error = self.connections[i].last_error().unwrap_or("no answer");
+                    tracing::warn!(error, order = %flight.id(), "the answer to a request was lost");
+                    Some(flight.lost())
+                }
             };
-            if let Some(error) = self.connections[i].last_error().filter(|_| event.is_some()) {
-                tracing::debug!(error, "order connection");
-            }
             if let Some(event) = event.filter(|event| self.adds(&flight, event)) {
                 self.report(event);
             }
