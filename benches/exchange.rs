@@ -68,12 +68,12 @@ impl Client {
             number: 0,
             inbound: Vec::new(),
         };
-        // A price that rests: two percent below the mark, on whole dollars.
+        // A price that rests: two percent below the best bid, on whole dollars.
         let text =
-            client.call(b"GET /fapi/v1/premiumIndex?symbol=BTCUSDT HTTP/1.1\r\nhost: x\r\n\r\n");
+            client.call(b"GET /fapi/v1/depth?symbol=BTCUSDT&limit=5 HTTP/1.1\r\nhost: x\r\n\r\n");
         let body: serde_json::Value = serde_json::from_str(&text).expect("a JSON answer");
-        let mark: f64 = body["markPrice"].as_str().expect("a price").parse().expect("a number");
-        client.px = format!("{:.0}", mark * 0.98);
+        let bid: f64 = body["bids"][0][0].as_str().expect("a price").parse().expect("a number");
+        client.px = format!("{:.0}", bid * 0.98);
         client
     }
 

@@ -1,6 +1,8 @@
 //! `exchange`: the simulated exchange on sockets of its own.
 
 use super::{Failure, output};
+use crate::exchange::flow::replay::Pace;
+use crate::exchange::server::ReplaySettings;
 use crate::exchange::server::config::{self, FileSettings};
 use crate::exchange::{ClockMode, ExchangeServer};
 use crate::runtime::config::ConfigError;
@@ -49,9 +51,13 @@ pub struct ExchangeArguments {
     /// Fault script.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Recorded data that drives the market instead of the synthetic one.
+    /// Recorded data (a file or folder) that drives the market instead of its own order flow; its
+    /// symbols are the contracts. May be given several times.
     #[arg(long, value_name = "PATH")]
-    replay: Option<PathBuf>,
+    replay: Vec<PathBuf>,
+    /// How fast recorded data runs: a multiple of its own timing, or `max`.
+    #[arg(long, value_name = "PACE", default_value = "1", requires = "replay")]
+    pace: String,
     /// How time passes.
     #[arg(long, value_enum)]
     clock: Option<ClockArgument>,
@@ -69,9 +75,6 @@ pub fn exchange(arguments: &ExchangeArguments) -> Result<(), Failure> {
         Some(text) => Some(output::duration(text).map_err(Failure::Usage)?),
         None => None,
     };
-    if arguments.replay.is_some() {
-        return Err(Failure::Usage(anyhow!("--replay: not available")));
-    }
     let settings = settings(arguments)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -131,8 +134,22 @@ fn settings(arguments: &ExchangeArguments) -> Result<FileSettings, Failure> {
         None if server.clock != ClockMode::Real => server.clock = ClockMode::Stepped { start },
         None => {}
     }
+    if !arguments.replay.is_empty() {
+        let pace = pace(&arguments.pace).map_err(Failure::Usage)?;
+        server.replay = Some(ReplaySettings { paths: arguments.replay.clone(), pace });
+    }
     if let Some(path) = &arguments.faults {
         read.faults = path.display().to_string();
     }
     Ok(read)
+}
+
+/// `max`, or a multiple above zero.
+fn pace(text: &str) -> anyhow::Result<Pace> {
+    if text == "max" {
+        return Ok(Pace::AsFastAsPossible);
+    }
+    let times = text.parse().ok().filter(|times: &f64| times.is_finite() && *times > 0.0);
+    let times = times.with_context(|| format!("--pace: {text} is neither `max` nor above zero"))?;
+    Ok(Pace::Times(times))
 }
