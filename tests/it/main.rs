@@ -4,6 +4,20 @@
 mod exchange_server;
 // The synthetic market's frames have the form of recorded ones.
 mod exchange_format;
+/// An exchange without sockets and a client that signs as real ones do.
+mod exchange_desk;
+/// Security, limits, orders and the trading WebSocket API, request by request.
+mod exchange_signed;
+/// A user stream tells what REST tells, sooner.
+mod exchange_user_stream;
+/// Hostile requests get an answer in the venue's form.
+mod exchange_hostile;
+/// Private answers and user events have the keys, types and formats of the venue's own.
+mod exchange_schema_private;
+/// What the exchange words otherwise than a sample, and why.
+mod exchange_schema_differences;
+/// User events as the exchange words them, one for each of the venue's samples.
+mod exchange_schema_events;
 mod book_differential; // the fast book does what a naive one does
 mod feed_recordings; // recorded markets are reproduced to the last digit
 /// Counts heap allocations for tests of paths that must not allocate.

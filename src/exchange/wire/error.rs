@@ -74,9 +74,11 @@ refusals! {
     /// The client's name is in use.
     DUPLICATE_CLIENT_ID = -4116, "ClientOrderId is duplicated.";
     /// Fill-or-kill that cannot be filled.
-    FOK = -5021, "Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history.";
+    FOK = -5021, "Due to the order could not be filled immediately, the FOK order has been \
+        rejected. The order will not be recorded in the order history.";
     /// Post-only that would take.
-    GTX = -5022, "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history.";
+    GTX = -5022, "Due to the order could not be executed as maker, the Post Only order will be \
+        rejected. The order will not be recorded in the order history.";
     /// Neither buy nor sell.
     BAD_SIDE = -1117, "Invalid side.";
     /// No such order type.
@@ -112,7 +114,9 @@ refusals! {
     /// Text that is no request.
     BAD_JSON = -1135, "Invalid JSON Request";
     /// Conditional orders go to the algo service.
-    USE_ALGO = -4120, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.";
+    USE_ALGO = -4120, "Order type not supported for this endpoint. Please use the Algo Order API \
+        endpoints instead.";
     /// The key of the user stream is not known.
-    NO_LISTEN_KEY = -1125, "This listenKey does not exist. Please use `POST /fapi/v1/listenKey` to recreate `listenKey`";
+    NO_LISTEN_KEY = -1125, "This listenKey does not exist. Please use `POST /fapi/v1/listenKey` \
+        to recreate `listenKey`";
 }

@@ -75,3 +75,33 @@ fn listen_key(account: usize, number: u64, now: Nanos) -> String {
     };
     (0..64).map(letter).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_lives_an_hour_from_when_it_was_last_asked_for() {
+        let at = Nanos::from_secs;
+        let mut keys = ListenKeys::default();
+        let key = keys.start(3, at(0)).to_owned();
+        assert_eq!(keys.start(3, at(1_000)), key, "asking again gives the same key");
+        assert_eq!(keys.next_due(), at(4_600));
+        assert_eq!(keys.keep(3, at(2_000)), Some(key.as_str()));
+        assert_eq!(keys.expire(at(5_599)), None);
+        assert_eq!(keys.expire(at(5_600)), Some((3, key.clone())));
+        assert_eq!(keys.of(3), None);
+        assert_eq!(keys.keep(3, at(5_600)), None);
+        assert_ne!(keys.start(3, at(5_600)), key, "a new key is another");
+    }
+
+    #[test]
+    fn every_account_has_a_key_of_its_own_in_the_venues_form() {
+        let mut keys = ListenKeys::default();
+        let (one, two) = (keys.start(0, Nanos(1)).to_owned(), keys.start(1, Nanos(1)).to_owned());
+        assert_ne!(one, two);
+        assert!(one.len() == 64 && one.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_eq!(keys.end(0), Some(one));
+        assert_eq!(keys.of(1), Some(two.as_str()));
+    }
+}

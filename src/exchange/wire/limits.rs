@@ -7,8 +7,8 @@
 //!                                              ▼
 //!                                            418 for two minutes, then four, … three days at most
 //! ```
-//! Windows are the server's: minutes and tens of seconds counted from the epoch. REST and the trading
-//! WebSocket API share the counts.
+//! Windows are the server's: minutes and tens of seconds counted from the epoch. REST and the
+//! trading WebSocket API share the counts.
 
 use super::error::VenueError;
 use crate::base::Nanos;
@@ -17,6 +17,8 @@ use std::net::IpAddr;
 
 const MINUTE: Nanos = Nanos::from_secs(60);
 const TEN_SECONDS: Nanos = Nanos::from_secs(10);
+/// Addresses remembered before those with nothing to remember are forgotten.
+const CALLERS_MAX: usize = 10_000;
 
 /// How much is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +118,10 @@ impl Limits {
     /// 429 beyond the limit, 418 for an address that is banned.
     pub fn call(&mut self, peer: IpAddr, weight: u32, now: Nanos) -> Result<(), Refusal> {
         let settings = self.settings;
+        if self.callers.len() >= CALLERS_MAX {
+            let window = now.floor_to(MINUTE);
+            self.callers.retain(|_, c| c.banned_until > now || c.weight.started == window);
+        }
         let caller = self.callers.entry(peer).or_default();
         let banned_until = caller.banned_until.max(self.ban_all_until);
         if banned_until > now {

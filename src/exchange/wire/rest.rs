@@ -1,10 +1,10 @@
 //! REST endpoints: who may use them, what they weigh, what they answer.
 //!
 //! ```text
-//!   request ─► endpoint? ─► address within its weight? ─► key, time, signature ─► order count? ─► answer
-//!                 │ no              │ no                        │ no                  │ no
-//!                 ▼                 ▼                           ▼                     ▼
-//!             404 −5000        429 / 418 −1003          401 / 400 −2014…−1022      429 −1015
+//!   request ─► endpoint? ─► weight left? ─► key, time, signature? ─► orders left? ─► answer
+//!                 │ no          │ no                │ no                 │ no
+//!                 ▼             ▼                   ▼                    ▼
+//!             404 −5000   429, 418 −1003   401, 400 −2014…−1022      429 −1015
 //! ```
 
 use super::auth::{self, Signed};
@@ -90,7 +90,7 @@ const fn keyed(method: &'static str, path: &'static str, handler: Handler) -> En
 /// minute; cancellations and questions count none.
 pub const ENDPOINTS: &[Endpoint] = &[
     ordering("POST", "/fapi/v1/order", 0, (1, 1), orders::place),
-    ordering("PUT", "/fapi/v1/order", 1, (1, 1), orders::modify),
+    ordering("PUT", "/fapi/v1/order", 0, (1, 1), orders::modify),
     signed("GET", "/fapi/v1/order", 1, orders::query),
     signed("DELETE", "/fapi/v1/order", 1, orders::cancel),
     signed("POST", "/fapi/v1/order/test", 0, orders::test),
@@ -303,6 +303,3 @@ fn page_not_found() -> Answer {
     let (headers, content_type) = (Vec::new(), "text/html");
     Answer { status: 404, headers, content_type, body: body.as_bytes().to_vec() }
 }
-
-#[cfg(test)]
-mod tests;

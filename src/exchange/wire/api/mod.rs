@@ -83,7 +83,7 @@ const fn order_method(name: &'static str, weight: u32, run: Run) -> Method {
 /// Every method. Weight 0 of a market data method is REST's, which depends on its parameters.
 const METHODS: &[Method] = &[
     order_method("order.place", 0, Run::Signed(order::place)),
-    order_method("order.modify", 1, Run::Signed(order::modify)),
+    order_method("order.modify", 0, Run::Signed(order::modify)),
     method("order.cancel", 1, Run::Signed(order::cancel)),
     method("order.status", 1, Run::Signed(order::query)),
     method("algoOrder.place", 0, Run::Signed(algo::place)),
@@ -288,6 +288,3 @@ fn envelope(id: &str, result: Result<String, VenueError>, limits: Option<Value>)
     text.push('}');
     text
 }
-
-#[cfg(test)]
-mod tests;

@@ -76,7 +76,7 @@ pub fn cancel(call: &mut Call<'_>) -> Reply {
         let exchange = &mut *call.exchange;
         let (market, account) = (&mut exchange.market, call.account);
         match exchange.accounts.cancel(market, account, contract, name, call.now) {
-            Ok(order) => order_json(call, &order, Form::Answer),
+            Ok(order) => order_json(call, &order, Form::Cancel),
             Err(error) => refused(error),
         }
     });

@@ -21,8 +21,10 @@ const CLIENT_ID_LEN_MAX: usize = 36;
 /// Which of the venue's forms of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Answer to a new or a cancelled order.
+    /// Answer to a new order.
     Answer,
+    /// Answer to a cancelled order.
+    Cancel,
     /// Answer to a changed order.
     Change,
     /// One that was asked after.
@@ -84,7 +86,8 @@ pub fn order_json(call: &Call<'_>, order: &Order, form: Form) -> Value {
     put("status", json!(order.status.name()));
     put("clientOrderId", json!(order.client_id));
     put("price", json!(px(order.px.0, spec)));
-    if averages {
+    // On the socket a cancelled order is shown without its mean price.
+    if averages && !(form == Form::Cancel && call.socket) {
         put("avgPrice", json!(average(order, spec, form)));
     }
     put("origQty", json!(qty(order.qty.0, spec)));

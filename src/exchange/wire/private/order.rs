@@ -51,7 +51,7 @@ pub fn test(call: &mut Call<'_>) -> Reply {
 fn imagined(new: NewOrder, now: Nanos) -> Order {
     Order {
         id: 0,
-        client_id: new.client_id.unwrap_or_default(),
+        client_id: new.client_id.unwrap_or_else(|| "testOrder".to_owned()),
         contract: new.contract,
         side: new.side,
         position_side: new.position_side.unwrap_or(PositionSide::Both),
@@ -137,7 +137,7 @@ pub fn cancel(call: &mut Call<'_>) -> Reply {
     let exchange = &mut *call.exchange;
     let order =
         exchange.accounts.cancel(&mut exchange.market, call.account, contract, &name, call.now)?;
-    Ok(order_json(call, &order, Form::Answer))
+    Ok(order_json(call, &order, Form::Cancel))
 }
 
 /// `DELETE /fapi/v1/allOpenOrders`. Conditional orders stay.
@@ -307,4 +307,43 @@ fn is_kept(order: &Order, now: Nanos) -> bool {
     let age = now - order.updated;
     let unfilled = !order.status.is_open() && order.filled == Qty::ZERO;
     order.status.is_open() || age <= if unfilled { UNFILLED_KEPT } else { KEPT }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Rate, Side};
+    use crate::exchange::account::order::{OrderKind, PriceMatch};
+    use crate::exchange::matching::SelfTrade;
+
+    fn ended(status: Status, filled: Qty) -> Order {
+        let new = NewOrder {
+            contract: 0,
+            side: Side::Buy,
+            position_side: None,
+            kind: OrderKind::Limit,
+            tif: None,
+            qty: None,
+            px: None,
+            reduce_only: None,
+            client_id: None,
+            self_trade: SelfTrade::Allow,
+            price_match: PriceMatch::None,
+            good_till: Nanos::ZERO,
+        };
+        Order { status, filled, callback: Rate::ZERO, ..imagined(new, Nanos::ZERO) }
+    }
+
+    #[test]
+    fn what_ended_unfilled_is_forgotten_after_three_days_and_all_after_ninety() {
+        let day = |days: i64| Nanos::from_secs(days * 86_400);
+        let unfilled = ended(Status::Canceled, Qty::ZERO);
+        assert!(is_kept(&unfilled, day(3)) && !is_kept(&unfilled, day(4)));
+        let filled = ended(Status::Canceled, Qty(1));
+        assert!(is_kept(&filled, day(90)) && !is_kept(&filled, day(91)));
+        assert!(
+            is_kept(&ended(Status::New, Qty::ZERO), day(91)),
+            "an open order is never forgotten"
+        );
+    }
 }

@@ -1,11 +1,12 @@
 //! Who asks, and whether they may: API key, time window, signature.
 //!
 //! ```text
-//!   REST        query │ body            signed: query and body as received, without what joins them,
-//!               …&signature=…           up to the signature, which stands last in one of the two
+//!   REST        query │ body            signed: query and body as received, nothing between
+//!               …&signature=…           them, up to the signature, which stands last in one
 //!   WebSocket   params{…}               signed: all but the signature, by name, k=v joined by &
 //! ```
-//! Nothing is decoded before it is verified: clients encode differently, and each signs what it sends.
+//! Nothing is decoded before it is verified: clients encode differently, and each signs what it
+//! sends.
 
 use super::error::VenueError;
 use super::params::{Params, missing};
