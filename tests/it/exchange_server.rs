@@ -156,3 +156,16 @@ fn a_taken_address_is_named_in_the_error() {
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
     server.stop();
 }
+
+#[test]
+fn a_ping_is_answered_on_a_connection_that_has_nothing_else_to_send() {
+    let server = exchange();
+    let mut socket = connect(&format!("{}/market/ws", server.ws_url()));
+    for payload in ["first", "second", "third"] {
+        socket.send(Message::Ping(payload.as_bytes().to_vec().into())).expect("a sent ping");
+        // Nothing is subscribed: the pong is all there is to read.
+        let answer = socket.read().expect("a message");
+        assert_eq!(answer, Message::Pong(payload.as_bytes().to_vec().into()));
+    }
+    server.stop();
+}

@@ -217,14 +217,19 @@ impl Client {
                 }
                 Input::Nothing
             }
-            Talk::Ws(socket) => match socket.read(&mut self.outlet, limits, now) {
-                Ok(Some(text)) => Input::Text(text),
-                Ok(None) => Input::Nothing,
-                Err(end) => {
-                    self.end(end);
-                    Input::Nothing
+            Talk::Ws(socket) => {
+                let read = socket.read(&mut self.outlet, limits, now);
+                // A pong waits for nothing else to be sent.
+                self.is_dirty |= !self.outlet.is_empty();
+                match read {
+                    Ok(Some(text)) => Input::Text(text),
+                    Ok(None) => Input::Nothing,
+                    Err(end) => {
+                        self.end(end);
+                        Input::Nothing
+                    }
                 }
-            },
+            }
         }
     }
 
