@@ -4,6 +4,7 @@ use super::MarginMove;
 use super::order::{Algo, Order, OrderName, PositionSide, UserTrade};
 use super::position::{Position, index_of};
 use crate::base::{Money, Nanos};
+use crate::exchange::spec::SymbolSpec;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Ended orders kept per account, oldest forgotten first.
@@ -86,12 +87,17 @@ impl Slot {
 }
 
 impl Account {
-    pub(super) fn new(api_key: String, contracts: usize, leverage: u32, now: Nanos) -> Self {
+    /// `leverage` is taken down to what a contract allows.
+    pub(super) fn new(api_key: String, specs: &[SymbolSpec], leverage: u32, now: Nanos) -> Self {
+        let slot = |spec: &SymbolSpec| {
+            let highest = spec.brackets.iter().map(|bracket| bracket.leverage).max();
+            Slot::new(leverage.clamp(1, highest.unwrap_or(1)))
+        };
         Self {
             api_key,
             hedge: false,
             multi_assets: false,
-            slots: (0..contracts).map(|_| Slot::new(leverage)).collect(),
+            slots: specs.iter().map(slot).collect(),
             orders: BTreeMap::new(),
             ended: VecDeque::new(),
             trades: Vec::new(),

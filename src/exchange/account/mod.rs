@@ -190,7 +190,7 @@ impl Accounts {
         for (index, AccountSettings { keys: own, deposit, leverage }) in settings.iter().enumerate()
         {
             let first = own.first().map(|(key, _)| key.clone()).unwrap_or_default();
-            list.push(Account::new(first, specs.len(), (*leverage).max(1), now));
+            list.push(Account::new(first, specs, *leverage, now));
             keys.extend(own.iter().map(|(key, proof)| (key.clone(), (index, proof.clone()))));
             ledger.post(Posting {
                 id: 0,

@@ -185,7 +185,7 @@ impl Accounts {
         if amount > Money::ZERO && amount > self.spare(market, account) {
             return Err(CROSS_SHORT);
         }
-        if amount < Money::ZERO && -amount.0 > loose.0 {
+        if amount < Money::ZERO && amount.0 < -loose.0.max(0) {
             return Err(ISOLATED_SHORT);
         }
         let held = &mut self.list[account];

@@ -135,8 +135,12 @@ impl Accounts {
         let lots = order.leaves().0 / spec.lot_size.0;
         let owner = Owner::account(account);
         let taker = Taker { owner, side: order.side, limit, lots, self_trade };
-        let (_, fills) = market.client_take(now, contract, &taker);
-        self.settle(market, contract, Some((account, id)), &fills);
+        let meets = kind != OrderKind::Limit || would_take(market, contract, order.side, order.px);
+        let mut fills = Vec::new();
+        if meets {
+            (_, fills) = market.client_take(now, contract, &taker);
+            self.settle(market, contract, Some((account, id)), &fills);
+        }
 
         let order = &self.list[account].orders[&id];
         if !order.status.is_open() {

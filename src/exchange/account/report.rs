@@ -7,19 +7,19 @@ use crate::base::Nanos;
 use crate::base::units::SCALE;
 use crate::exchange::flow::market::SyntheticMarket;
 use crate::exchange::matching::Owner;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 impl Accounts {
     /// `GET /sim/ledger`: every order, fill, fee and balance in whole 1e-8 units.
     pub fn report(&self, market: &SyntheticMarket, now: Nanos) -> Value {
         let accounts = (0..self.list.len()).map(|account| self.report_of(market, account));
-        json!({
-            "time": now.to_millis(),
-            "unit": SCALE,
-            "accounts": accounts.collect::<Vec<_>>(),
-            "balanced": self.is_consistent(market),
-        })
+        object([
+            ("time", now.to_millis().into()),
+            ("unit", SCALE.into()),
+            ("accounts", accounts.collect::<Vec<_>>().into()),
+            ("balanced", self.is_consistent(market).into()),
+        ])
     }
 
     fn report_of(&self, market: &SyntheticMarket, account: usize) -> Value {
@@ -34,26 +34,28 @@ impl Accounts {
             let fills = fills.get(&order.id).map_or(&[][..], Vec::as_slice);
             order_report(order, symbol(order.contract), fills)
         };
-        json!({
-            "api_key": held.api_key,
-            "deposit": totals.deposit.0,
-            "wallet": totals.wallet().0,
-            "realized": totals.realized.0,
-            "fees": totals.fees.0,
-            "funding": totals.funding.0,
-            "insurance": totals.insurance.0,
-            "positions": positions_report(held, market),
-            "orders": held.orders.values().map(order).collect::<Vec<_>>(),
-            "algo_orders": held
-                .algos
-                .values()
-                .map(|algo| algo_report(algo, symbol(algo.asked.order.contract)))
-                .collect::<Vec<_>>(),
-        })
+        object([
+            ("api_key", held.api_key.as_str().into()),
+            ("deposit", totals.deposit.0.into()),
+            ("wallet", totals.wallet().0.into()),
+            ("realized", totals.realized.0.into()),
+            ("fees", totals.fees.0.into()),
+            ("funding", totals.funding.0.into()),
+            ("insurance", totals.insurance.0.into()),
+            ("positions", positions_report(held, market).into()),
+            ("orders", held.orders.values().map(order).collect::<Vec<_>>().into()),
+            (
+                "algo_orders",
+                held.algos
+                    .values()
+                    .map(|algo| algo_report(algo, symbol(algo.asked.order.contract)))
+                    .collect::<Vec<_>>()
+                    .into(),
+            ),
+        ])
     }
 
-    /// True when the ledger balances, what is open is what rests in the books, and what orders
-    /// filled is what positions hold.
+    /// True when the ledger balances and what is open is what rests in the books.
     pub fn is_consistent(&self, market: &SyntheticMarket) -> bool {
         self.ledger.is_balanced()
             && (0..market.len()).all(|contract| self.is_booked(market, contract))
@@ -86,12 +88,12 @@ fn positions_report(held: &Account, market: &SyntheticMarket) -> Vec<Value> {
     for (contract, slot) in held.slots.iter().enumerate() {
         for side in held.position_sides() {
             let position = slot.position(*side);
-            positions.push(json!({
-                "symbol": market.spec(contract).symbol.as_str(),
-                "side": side.name(),
-                "qty": position.qty.0,
-                "cost": position.cost.0,
-            }));
+            positions.push(object([
+                ("symbol", market.spec(contract).symbol.as_str().into()),
+                ("side", side.name().into()),
+                ("qty", position.qty.0.into()),
+                ("cost", position.cost.0.into()),
+            ]));
         }
     }
     positions
@@ -99,50 +101,50 @@ fn positions_report(held: &Account, market: &SyntheticMarket) -> Vec<Value> {
 
 fn order_report(order: &Order, symbol: &str, fills: &[&UserTrade]) -> Value {
     let fill = |fill: &&UserTrade| {
-        json!({
-            "trade_id": fill.trade_id,
-            "px": fill.px.0,
-            "qty": fill.qty.0,
-            "fee": fill.fee.0,
-            "maker": fill.maker,
-            "realized": fill.realized.0,
-            "time": fill.ts.to_millis(),
-        })
+        object([
+            ("trade_id", fill.trade_id.into()),
+            ("px", fill.px.0.into()),
+            ("qty", fill.qty.0.into()),
+            ("fee", fill.fee.0.into()),
+            ("maker", fill.maker.into()),
+            ("realized", fill.realized.0.into()),
+            ("time", fill.ts.to_millis().into()),
+        ])
     };
-    json!({
-        "client_id": order.client_id,
-        "order_id": order.id,
-        "symbol": symbol,
-        "side": side_name(order.side),
-        "position_side": order.position_side.name(),
-        "type": order.kind.name(),
-        "status": order.status.name(),
-        "px": order.px.0,
-        "qty": order.qty.0,
-        "filled": order.filled.0,
-        "quote": order.quote.0,
-        "fee": order.fee.0,
-        "fills": fills.iter().map(fill).collect::<Vec<_>>(),
-    })
+    object([
+        ("client_id", order.client_id.as_str().into()),
+        ("order_id", order.id.into()),
+        ("symbol", symbol.into()),
+        ("side", side_name(order.side).into()),
+        ("position_side", order.position_side.name().into()),
+        ("type", order.kind.name().into()),
+        ("status", order.status.name().into()),
+        ("px", order.px.0.into()),
+        ("qty", order.qty.0.into()),
+        ("filled", order.filled.0.into()),
+        ("quote", order.quote.0.into()),
+        ("fee", order.fee.0.into()),
+        ("fills", fills.iter().map(fill).collect::<Vec<_>>().into()),
+    ])
 }
 
 fn algo_report(algo: &Algo, symbol: &str) -> Value {
     let asked = &algo.asked;
-    json!({
-        "client_id": algo.client_id,
-        "algo_id": algo.id,
-        "symbol": symbol,
-        "side": side_name(asked.order.side),
-        "position_side": asked.order.position_side.map_or("BOTH", |side| side.name()),
-        "type": asked.order.kind.name(),
-        "status": algo.status.name(),
-        "trigger_px": asked.trigger_px.0,
-        "px": asked.order.px.map_or(0, |px| px.0),
-        "qty": asked.order.qty.map_or(0, |qty| qty.0),
-        "close_position": asked.close_position,
-        "order_id": algo.order,
-        "reason": algo.reason,
-    })
+    object([
+        ("client_id", algo.client_id.as_str().into()),
+        ("algo_id", algo.id.into()),
+        ("symbol", symbol.into()),
+        ("side", side_name(asked.order.side).into()),
+        ("position_side", asked.order.position_side.map_or("BOTH", |side| side.name()).into()),
+        ("type", asked.order.kind.name().into()),
+        ("status", algo.status.name().into()),
+        ("trigger_px", asked.trigger_px.0.into()),
+        ("px", asked.order.px.map_or(0, |px| px.0).into()),
+        ("qty", asked.order.qty.map_or(0, |qty| qty.0).into()),
+        ("close_position", asked.close_position.into()),
+        ("order_id", algo.order.into()),
+        ("reason", algo.reason.into()),
+    ])
 }
 
 const fn side_name(side: crate::base::Side) -> &'static str {
@@ -150,4 +152,9 @@ const fn side_name(side: crate::base::Side) -> &'static str {
         crate::base::Side::Buy => "BUY",
         crate::base::Side::Sell => "SELL",
     }
+}
+
+/// An object of fields. Built by hand, as the values are moved: a report is long.
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }

@@ -22,8 +22,6 @@ use crate::exchange::wire::error::VenueError;
 const CLIENT_ID_CHARS_MAX: usize = 36;
 /// A GTD order must live longer than this.
 const GOOD_TILL_MIN: Nanos = Nanos::from_secs(600);
-/// A GTD order must end before this: 9999-12-31 23:59:59, in milliseconds.
-const GOOD_TILL_MILLIS_MAX: i64 = 253_402_300_799_000;
 /// Highest price of an order, as a multiple of the price at the start (`PRICE_FILTER`).
 const PX_MAX_FACTOR: i64 = 50;
 /// A market buy is margined at the best ask and this much more, as the venue publishes it.
@@ -250,11 +248,12 @@ pub(super) fn good_till_of(new: &NewOrder, now: Nanos) -> Result<Nanos, VenueErr
     if new.good_till == Nanos::ZERO {
         return Err(missing("goodTillDate"));
     }
-    let end = new.good_till.floor_to(Nanos::from_secs(1));
-    if end <= now + GOOD_TILL_MIN || new.good_till.to_millis() >= GOOD_TILL_MILLIS_MAX {
+    // Looked at as sent first: a date far in the past could not be rounded.
+    if new.good_till <= now + GOOD_TILL_MIN {
         return Err(GOOD_TILL);
     }
-    Ok(end)
+    let end = new.good_till.floor_to(Nanos::from_secs(1));
+    if end <= now + GOOD_TILL_MIN { Err(GOOD_TILL) } else { Ok(end) }
 }
 
 /// `LOT_SIZE`, or `MARKET_LOT_SIZE` for what becomes a market order.

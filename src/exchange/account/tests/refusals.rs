@@ -36,7 +36,10 @@ fn an_order_that_breaks_a_rule_gets_the_venues_code_and_leaves_no_trace() {
         (sell("56999.9", "0.1"), -4024),
         (buy("4000", "0.01"), -4164),
         (dated.clone(), -1102),
+        (NewOrder { good_till: Nanos(i64::MIN), ..dated.clone() }, -5040),
         (NewOrder { good_till: end, ..dated }, -5040),
+        (NewOrder { px: Some(Px::MAX), ..buy("1", "1") }, -1111),
+        (NewOrder { qty: Some(Qty::MAX), ..buy("59000", "1") }, -1111),
         (reduce(sell("60000", "1")), -2022),
         (buy("60000", "33.334"), -2019),
     ];
