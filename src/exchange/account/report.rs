@@ -3,8 +3,9 @@
 use super::Accounts;
 use super::client::Account;
 use super::order::{Algo, Order, UserTrade};
-use crate::base::Nanos;
+use super::position::{index_of, value};
 use crate::base::units::SCALE;
+use crate::base::{Money, Nanos};
 use crate::exchange::flow::market::SyntheticMarket;
 use crate::exchange::matching::Owner;
 use serde_json::Value;
@@ -57,8 +58,27 @@ impl Accounts {
 
     /// True when the ledger balances and what is open is what rests in the books.
     pub fn is_consistent(&self, market: &SyntheticMarket) -> bool {
+        let mut contracts = 0..market.len();
         self.ledger.is_balanced()
-            && (0..market.len()).all(|contract| self.is_booked(market, contract))
+            && contracts.all(|contract| {
+                self.is_booked(market, contract) && self.is_open_value_summed(contract)
+            })
+    }
+
+    /// True when the running sums of open value are those of the orders that rest.
+    fn is_open_value_summed(&self, contract: usize) -> bool {
+        let agrees = |held: &Account| {
+            let slot = &held.slots[contract];
+            let mut sums = [[Money::ZERO; 2]; 3];
+            let resting = slot.open.iter().filter_map(|id| held.orders.get(id));
+            for order in resting.filter(|order| !order.reduce_only) {
+                let sum = &mut sums[index_of(order.position_side)][order.side as usize];
+                *sum += value(order.leaves(), order.px);
+            }
+            let kept = slot.positions.map(|position| [position.bid_value, position.ask_value]);
+            kept == sums
+        };
+        self.list.iter().all(agrees)
     }
 
     /// True when every resting order is in the book with the quantity it has left, and nothing
