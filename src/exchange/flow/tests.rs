@@ -109,7 +109,7 @@ fn data() -> Option<PathBuf> {
 #[test]
 fn a_replayed_recording_prints_its_own_trades_and_shows_its_own_best_prices() {
     let Some(file) = data() else { return };
-    let mut recording = Recording::open(&[file.clone()]).expect("a recording opens");
+    let mut recording = Recording::open(std::slice::from_ref(&file)).expect("a recording opens");
     let spec = recording.specs()[0];
     let mut market = SyntheticMarket::recorded(1, &[spec], OPEN);
     let mut traded: BTreeMap<i64, i64> = BTreeMap::new();
@@ -150,8 +150,11 @@ fn a_replayed_recording_prints_its_own_trades_and_shows_its_own_best_prices() {
 #[test]
 fn a_multiple_of_its_timing_scales_every_due_time_and_the_order_stays() {
     let Some(file) = data() else { return };
-    let mut own =
-        Replay::new(Recording::open(&[file.clone()]).expect("opens"), Pace::Times(1.0), OPEN);
+    let mut own = Replay::new(
+        Recording::open(std::slice::from_ref(&file)).expect("opens"),
+        Pace::Times(1.0),
+        OPEN,
+    );
     let mut fast = Replay::new(Recording::open(&[file]).expect("opens"), Pace::Times(10.0), OPEN);
     let specs = own.specs().to_vec();
     let mut markets = [0, 0].map(|_| SyntheticMarket::recorded(1, &specs, OPEN));
