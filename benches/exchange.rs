@@ -1,6 +1,6 @@
-//! The simulated exchange over loopback: an order's way to its acknowledgement, orders a second, and
-//! market messages a second to several clients. Beside each the floor of plain sockets in the same
-//! run: the same number of bytes there and back, or to as many readers, with nothing in between.
+//! The simulated exchange over loopback: an order's way to its acknowledgement, orders a second,
+//! and market messages a second to several clients. Beside each the floor of plain sockets in the
+//! same run: the same number of bytes there and back, or to as many readers, with nothing between.
 
 #[path = "harness/mod.rs"]
 mod harness;

@@ -1,7 +1,9 @@
-//! Recorded market data as acts in order of time: what changed in which contract, on ticks and lots.
+//! Recorded market data as acts in order of time: what changed in which contract, in ticks and
+//! lots.
 //!
-//! The recording goes through the same decoder and book synchronisation as live data, so a gap in it
-//! is a gap here. Best prices (`bookTicker`) count where they are newer than the last depth change.
+//! The recording goes through the same decoder and book synchronisation as live data, so a gap in
+//! it is a gap here. Best prices (`bookTicker`) count where they are newer than the last depth
+//! change.
 
 use super::client::{lots_of, tick_of};
 use crate::base::event::{

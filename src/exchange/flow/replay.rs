@@ -1,9 +1,9 @@
 //! A recording drives the market: its levels are the crowd's, its trades the crowd's takers.
 //!
-//! Clients trade against it as against the synthetic crowd. A recorded trade first meets the clients'
-//! orders that stand better than its price, then the queue at its price; a recorded level that would
-//! stand beyond a client's order trades with it. What a client takes out of a recorded level is back
-//! with the level's next recorded change: history does not notice us.
+//! Clients trade against it as against the synthetic crowd. A recorded trade first meets the
+//! clients' orders that stand better than its price, then the queue at its price; a recorded level
+//! that would stand beyond a client's order trades with it. What a client takes out of a recorded
+//! level is back with the level's next recorded change: history does not notice us.
 
 use super::contract::{Contract, Moment};
 use super::market::SyntheticMarket;

@@ -4,8 +4,8 @@
 //!   side ──► level (tick) ──► queue:  crowd 40 │ client #7 5 │ crowd 12 │ client #9 1
 //!                                     └─ served first                 served last ─┘
 //! ```
-//! The crowd is everyone whose orders have no name: its lots at a price are one amount that grows at
-//! the back of the queue and shrinks from the back. A client's order keeps its place until it is
+//! The crowd is everyone whose orders have no name: its lots at a price are one amount that grows
+//! at the back of the queue and shrinks from the back. A client's order keeps its place until it is
 //! filled, cancelled or replaced. The book remembers which prices changed, for the diff stream.
 
 mod level;
