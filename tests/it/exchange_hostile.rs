@@ -115,7 +115,8 @@ fn params() -> impl Strategy<Value = String> {
 
 /// Requests with one parameter of any type, and any printable text.
 const FRAMES: &str = "(\\{\"id\":[0-9]{1,3},\"method\":\"(depth|time|order.place)\",\
-    \"params\":\\{\"(symbol|limit)\":(\"BTCUSDT\"|[0-9]{1,25}|null|true|\\[\\]|\\{\\})\\}\\})|[ -~]{0,60}";
+    \"params\":\\{\"(symbol|limit)\":\
+    (\"BTCUSDT\"|[0-9]{1,25}|null|true|\\[\\]|\\{\\})\\}\\})|[ -~]{0,60}";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
