@@ -70,6 +70,10 @@ pub struct SymbolSpec {
     pub min_notional: Money,
     /// Largest quantity of a market order.
     pub market_max_qty: Qty,
+    /// Least price of an order.
+    pub min_px: Px,
+    /// Largest price of an order.
+    pub max_px: Px,
     /// Buy prices may reach mark price × this.
     pub multiplier_up: Rate,
     /// Sell prices may reach mark price × this.
@@ -84,6 +88,12 @@ pub struct SymbolSpec {
     pub taker_fee: Rate,
     /// Fee on a liquidation, paid to the insurance fund.
     pub liquidation_fee: Rate,
+    /// When it was listed.
+    pub onboarded: Nanos,
+    /// The venue's word for what its coin is.
+    pub coin_sort: &'static str,
+    /// Coins there are.
+    pub circulating: Qty,
     /// Leverage brackets, smallest positions first.
     pub brackets: &'static [Bracket],
 }
@@ -91,32 +101,38 @@ pub struct SymbolSpec {
 impl SymbolSpec {
     /// BTCUSDT from 60 000.
     pub fn btcusdt() -> Self {
-        Self::with_steps("BTCUSDT", "0.10", "0.001", 2, 3).priced(
-            "60000",
-            "3",
-            "1000",
-            Money::whole(50),
-        )
+        let spec = Self::with_steps("BTCUSDT", "0.10", "0.001", 2, 3);
+        Self {
+            onboarded: Nanos::from_millis(1_567_965_300_000),
+            coin_sort: "PoW",
+            circulating: Qty::whole(19_900_000),
+            min_notional: Money::whole(50),
+            ..spec.priced("60000", "556.80", "4529764").sized("3", "1000", "120")
+        }
     }
 
     /// ETHUSDT from 2 500.
     pub fn ethusdt() -> Self {
-        Self::with_steps("ETHUSDT", "0.01", "0.001", 2, 3).priced(
-            "2500",
-            "40",
-            "10000",
-            Money::whole(20),
-        )
+        let spec = Self::with_steps("ETHUSDT", "0.01", "0.001", 2, 3);
+        Self {
+            onboarded: Nanos::from_millis(1_574_840_700_000),
+            coin_sort: "Layer-1",
+            circulating: Qty::whole(120_700_000),
+            min_notional: Money::whole(20),
+            ..spec.priced("2500", "39.86", "306177").sized("40", "10000", "2000")
+        }
     }
 
     /// SOLUSDT from 150.
     pub fn solusdt() -> Self {
-        Self::with_steps("SOLUSDT", "0.0100", "0.01", 4, 2).priced(
-            "150",
-            "400",
-            "100000",
-            Money::whole(5),
-        )
+        let spec = Self::with_steps("SOLUSDT", "0.0100", "0.01", 4, 2);
+        Self {
+            onboarded: Nanos::from_millis(1_600_066_800_000),
+            coin_sort: "Layer-1",
+            circulating: Qty::whole(535_000_000),
+            min_notional: Money::whole(5),
+            ..spec.priced("150", "0.4200", "6857").sized("400", "1000000", "80000")
+        }
     }
 
     /// The contracts of the demonstration: BTCUSDT and ETHUSDT.
@@ -168,6 +184,8 @@ impl SymbolSpec {
             max_qty: Qty::ZERO,
             min_notional: Money::ZERO,
             market_max_qty: Qty::ZERO,
+            min_px: Px::ZERO,
+            max_px: Px::ZERO,
             multiplier_up: Rate(105_000_000),
             multiplier_down: Rate(95_000_000),
             orders_max: 200,
@@ -175,19 +193,21 @@ impl SymbolSpec {
             maker_fee: Rate(20_000),
             taker_fee: Rate(50_000),
             liquidation_fee: Rate(1_250_000),
+            onboarded: Nanos::ZERO,
+            coin_sort: "",
+            circulating: Qty::ZERO,
             brackets: &BRACKETS,
         }
     }
 
-    fn priced(self, start: &str, touch: &str, max: &str, min_notional: Money) -> Self {
-        let max_qty = Qty::parse(max).expect("a built-in quantity is a decimal");
-        Self {
-            start_px: Px::parse(start).expect("a built-in price is a decimal"),
-            touch_qty: Qty::parse(touch).expect("a built-in quantity is a decimal"),
-            max_qty,
-            market_max_qty: Qty(max_qty.0 * 12 / 100).floor_to(self.lot_size),
-            min_notional,
-            ..self
-        }
+    fn priced(self, start: &str, min: &str, max: &str) -> Self {
+        let px = |text: &str| Px::parse(text).expect("a built-in price is a decimal");
+        Self { start_px: px(start), min_px: px(min), max_px: px(max), ..self }
+    }
+
+    fn sized(self, touch: &str, max: &str, market_max: &str) -> Self {
+        let qty = |text: &str| Qty::parse(text).expect("a built-in quantity is a decimal");
+        let (touch_qty, max_qty) = (qty(touch), qty(max));
+        Self { touch_qty, max_qty, market_max_qty: qty(market_max), ..self }
     }
 }

@@ -1,5 +1,5 @@
 use super::flow::market::SNAPSHOT_LEVELS;
-use super::wire::route::{Route, Target, published_name, route_of};
+use super::wire::route::{Route, Target, route_of};
 use super::*;
 use crate::base::{Nanos, Px};
 use serde_json::Value;
@@ -331,31 +331,4 @@ fn streams_belong_to_the_routes_of_the_2026_split() {
     for name in ["btcusdt@aggTrade", "btcusdt@markPrice@1s", "btcusdt@kline_1m", "x@forceOrder"] {
         assert_eq!(route_of(name), Route::Market, "{name}");
     }
-    assert_eq!(published_name("btcusdt@depth"), "btcusdt@depth@100ms");
-    assert_eq!(published_name("btcusdt@depth20"), "btcusdt@depth20");
-}
-
-#[test]
-fn rest_answers_are_the_venues_and_errors_carry_its_codes() {
-    let market = market(4);
-    let get = |path: &str| {
-        let answer = wire::public::get(path, &market, START);
-        let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
-        (answer.status, body, answer.weight)
-    };
-    assert_eq!(get("/fapi/v1/time").1["serverTime"].as_i64(), Some(START.to_millis()));
-    assert_eq!(get("/fapi/v1/depth?symbol=BTCUSDT&limit=1000").2, 20);
-    assert_eq!(get("/fapi/v1/depth?limit=5&symbol=ETHUSDT").1["bids"].as_array().unwrap().len(), 5);
-    assert_eq!(get("/fapi/v1/depth?symbol=BTCUSDT&limit=7").1["code"], -4021);
-    assert_eq!(get("/fapi/v1/depth?symbol=NOPE").1["code"], -1121);
-    assert_eq!(get("/fapi/v1/depth?symbol=").1["code"], -1102);
-    assert_eq!(get("/fapi/v1/depth?symbol=%").0, 400);
-    assert_eq!(get("/fapi/v1/openInterest?symbol=BTCUSDT").1["symbol"], "BTCUSDT");
-    assert_eq!(get("/nowhere").0, 404);
-    let info = get("/fapi/v1/exchangeInfo").1;
-    let filters = info["symbols"][0]["filters"].as_array().expect("filters");
-    let filter = |name: &str| filters.iter().find(|f| f["filterType"] == name).expect("a filter");
-    assert_eq!(filter("PRICE_FILTER")["tickSize"], "0.10");
-    assert_eq!(filter("LOT_SIZE")["stepSize"], "0.001");
-    assert_eq!(filter("MIN_NOTIONAL")["notional"], "50");
 }

@@ -62,8 +62,10 @@ impl Exchange {
     /// Opens.
     pub fn new(settings: &ExchangeSettings) -> Self {
         let ExchangeSettings { seed, symbols, rate, opened_at, accounts } = settings;
+        let mut market = SyntheticMarket::with_rate(*seed, symbols, *opened_at, *rate);
+        market.remember(*seed);
         Self {
-            market: SyntheticMarket::with_rate(*seed, symbols, *opened_at, *rate),
+            market,
             accounts: Accounts::new(accounts, symbols, *opened_at),
             keys: ListenKeys::default(),
             streams: Streams::new(symbols),
@@ -83,6 +85,7 @@ impl Exchange {
         let mut exchange = Self::new(&settings);
         let ExchangeSettings { seed, symbols, opened_at, .. } = &settings;
         exchange.market = SyntheticMarket::recorded(*seed, symbols, *opened_at);
+        exchange.market.remember(*seed);
         exchange.replay = Some(replay);
         exchange
     }

@@ -100,3 +100,7 @@ mod private_stream;
 mod desk_answers;
 /// Sessions with orders at a venue agree with its ledger to the last unit.
 mod desk_session;
+/// Compares JSON values by keys, types and forms.
+mod schema;
+/// Public answers and market streams have the members and forms of real ones.
+mod exchange_schema_public;

@@ -22,8 +22,6 @@ use crate::exchange::wire::error::VenueError;
 const CLIENT_ID_CHARS_MAX: usize = 36;
 /// A GTD order must live longer than this.
 const GOOD_TILL_MIN: Nanos = Nanos::from_secs(600);
-/// Highest price of an order, as a multiple of the price at the start (`PRICE_FILTER`).
-const PX_MAX_FACTOR: i64 = 50;
 /// A market buy is margined at the best ask and this much more, as the venue publishes it.
 const MARKET_SLACK: Rate = Rate(50_000);
 
@@ -283,9 +281,9 @@ pub(super) fn check_grid(spec: &SymbolSpec, px: Px) -> Result<(), VenueError> {
         Err(PX_NEGATIVE)
     } else if is_finer(px.0, spec.price_decimals) {
         Err(PRECISION)
-    } else if px < spec.tick_size {
+    } else if px < spec.min_px {
         Err(PX_SMALL)
-    } else if px.0 > spec.start_px.0.saturating_mul(PX_MAX_FACTOR) {
+    } else if px > spec.max_px {
         Err(PX_LARGE)
     } else if !px.is_multiple_of(spec.tick_size) {
         Err(PX_STEP)

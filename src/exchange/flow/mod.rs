@@ -8,12 +8,14 @@
 //! | `trading` | orders take, trades are printed |
 //! | `recording` | recorded market data as acts in order of time |
 //! | `replay` | a recording drives the market |
+//! | `memory` | contracts that remember |
 //! | `client` | what named orders do in that market |
 
 pub mod client;
 pub mod climate;
 pub mod contract;
 pub mod market;
+mod memory;
 pub mod recording;
 pub mod replay;
 pub mod trading;

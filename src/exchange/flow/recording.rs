@@ -273,6 +273,8 @@ fn spec_of(found: &DiscoveredInstrument) -> SymbolSpec {
         touch_qty: facts.lot_size,
         min_qty: facts.min_qty,
         max_qty: facts.max_qty,
+        min_px: facts.tick_size,
+        max_px: Px::whole(10_000_000),
         market_max_qty: facts.max_qty,
         min_notional: facts.min_notional,
         maker_fee: facts.maker_fee,

@@ -10,7 +10,7 @@
 //! | `limits` | weights, order counts, bans |
 //! | `rest` | endpoints, who may use them, what they weigh |
 //! | `private` | signed endpoints |
-//! | `public` | market data endpoints |
+//! | `market_data` | market data endpoints |
 //! | `route` | stream names and which connection route carries them |
 //! | `streams` | subscriptions and derived streams |
 //! | `keys` | keys of user streams |
@@ -24,9 +24,9 @@ pub mod http;
 pub mod keys;
 pub mod limits;
 pub mod number;
+pub mod market_data;
 pub mod params;
 pub mod private;
-pub mod public;
 pub mod rest;
 pub mod route;
 pub mod streams;

@@ -11,9 +11,9 @@ use super::auth::{self, Signed};
 use super::error::VenueError;
 use super::http::{Answer, Request};
 use super::limits::{OrderCount, Refusal};
+use super::market_data;
 use super::params::Params;
 use super::private::{self, Call, Reply, account, algo, batch, history, order as orders, setup};
-use super::public;
 use crate::base::Nanos;
 use crate::exchange::Exchange;
 use std::net::IpAddr;
@@ -159,26 +159,27 @@ pub fn answer(exchange: &mut Exchange, request: &Request, peer: IpAddr, now: Nan
 
 /// Answers what asks nobody who they are: market data, and paths there are not.
 fn open(exchange: &mut Exchange, request: &Request, peer: IpAddr, now: Nanos) -> Answer {
-    let spot = ["/api/v3/ping", "/api/v3/time"].contains(&request.path.as_str());
-    let path =
-        if spot { request.path.replace("/api/v3", "/fapi/v1") } else { request.path.clone() };
-    let known = ["/fapi/", "/futures/data/"].iter().any(|start| path.starts_with(start));
-    if !known {
-        return page_not_found();
+    let path = request.path.as_str();
+    if request.method == "GET" {
+        let params = Params::of(&request.query, "");
+        let has_key = match market_data::needs_key(path) {
+            true => auth::owner_of(&exchange.accounts, &request.api_key).map(|_| ()),
+            false => Ok(()),
+        };
+        let found = market_data::get(&exchange.market, path, &params, now);
+        match found.map(|answered| has_key.and(answered)) {
+            Some(Ok(reply)) => {
+                let weight = reply.weight.unwrap_or(0);
+                return counted(exchange, peer, weight, now, |_| Answer::json(200, reply.body));
+            }
+            Some(Err(error)) => return counted(exchange, peer, 1, now, |_| refusal_of(&error)),
+            None => {}
+        }
     }
-    let taken = ENDPOINTS.iter().any(|endpoint| endpoint.path == path);
-    if taken || request.method != "GET" {
+    if ["/fapi/", "/futures/data/"].iter().any(|start| path.starts_with(start)) {
         return counted(exchange, peer, 1, now, |_| invalid_path(request));
     }
-    let target = format!("{path}?{}", request.query);
-    let public = public::get(&target, &exchange.market, now);
-    let weight = public.weight;
-    counted(exchange, peer, weight, now, |_| {
-        if public.status == 404 {
-            return invalid_path(request);
-        }
-        Answer::json(public.status, public.body)
-    })
+    page_not_found()
 }
 
 /// Answers after counting the weight, or refuses.

@@ -107,18 +107,6 @@ pub fn route_of(stream: &str) -> Route {
     }
 }
 
-/// The name under which the market publishes what `stream` asks for: every speed of the diff stream
-/// is served with the 100 ms one, both speeds of the mark price with the 1 s one.
-pub fn published_name(stream: &str) -> String {
-    match stream.split_once('@') {
-        Some((symbol, "depth" | "depth@0ms" | "depth@250ms" | "depth@500ms")) => {
-            format!("{symbol}@depth@100ms")
-        }
-        Some((symbol, "markPrice")) => format!("{symbol}@markPrice@1s"),
-        _ => stream.to_owned(),
-    }
-}
-
 /// The keys of a query, each with the events that follow it.
 fn listens(query: &str) -> Vec<Listen> {
     let mut all: Vec<Listen> = Vec::new();

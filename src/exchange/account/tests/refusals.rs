@@ -20,7 +20,7 @@ fn an_order_that_breaks_a_rule_gets_the_venues_code_and_leaves_no_trace() {
         (NewOrder { price_match: PriceMatch::Queue(1), ..market_order(Side::Buy, "1") }, -5038),
         (NewOrder { position_side: Some(PositionSide::Long), ..buy("59000", "1") }, -4061),
         (buy("-1", "1"), -4001),
-        (buy("3000000.1", "1"), -4002),
+        (buy("4529764.1", "1"), -4002),
         (buy("59000", "0"), -4003),
         (buy("59000", "0.002"), -4004),
         (buy("59000", "1001"), -4005),

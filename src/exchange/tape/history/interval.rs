@@ -78,7 +78,7 @@ impl Interval {
             Self::Fixed { length, .. } => ts.floor_to(length),
             Self::Week => (ts - FIRST_MONDAY).floor_to(WEEK) + FIRST_MONDAY,
             Self::Month => {
-                let (year, month) = month_of(ts);
+                let (year, month) = year_and_month(ts);
                 first_of(year, month)
             }
         }
@@ -91,7 +91,7 @@ impl Interval {
             Self::Fixed { length, .. } => Nanos(start.0 + count * length.0),
             Self::Week => Nanos(start.0 + count * WEEK.0),
             Self::Month => {
-                let (year, month) = month_of(start);
+                let (year, month) = year_and_month(start);
                 let months = year * 12 + month - 1 + count;
                 first_of(months.div_euclid(12), months.rem_euclid(12) + 1)
             }
@@ -99,8 +99,13 @@ impl Interval {
     }
 }
 
+/// The month of a time, 1 to 12.
+pub fn month_of(ts: Nanos) -> i64 {
+    year_and_month(ts).1
+}
+
 /// Year and month (1 to 12) of a time, by the civil calendar.
-fn month_of(ts: Nanos) -> (i64, i64) {
+fn year_and_month(ts: Nanos) -> (i64, i64) {
     // Days since 0000-03-01, in cycles of 400 years; years begin in March, so that the leap day is
     // the last of its year.
     let days = ts.0.div_euclid(DAY.0) + 719_468;

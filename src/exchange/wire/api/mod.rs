@@ -14,9 +14,9 @@ pub use session::Sessions;
 use super::auth;
 use super::error::VenueError;
 use super::limits::OrderCount;
+use super::market_data;
 use super::params::{Params, missing};
 use super::private::{self, Call, Reply, account, algo, order};
-use super::public;
 use super::streams::ConnId;
 use crate::base::Nanos;
 use crate::exchange::Exchange;
@@ -167,15 +167,17 @@ fn run(
     let handshake = if exchange.sessions.greet(asked.conn) { HANDSHAKE_WEIGHT } else { 0 };
     let market_data = match found {
         Some(Method { run: Run::Public(path), .. }) => {
-            Some(public::get(&target(path, asked.params), &exchange.market, asked.now))
+            market_data::get(&exchange.market, path, asked.params, asked.now)
         }
         _ => None,
     };
-    let own = market_data.as_ref().map_or(found.map_or(1, |m| m.weight), |data| data.weight);
+    let own = match &market_data {
+        Some(answered) => answered.as_ref().map_or(1, |reply| reply.weight.unwrap_or(0)),
+        None => found.map_or(1, |method| method.weight),
+    };
     exchange.limits.call(asked.peer, own + handshake, asked.now).map_err(|r| r.error)?;
-    if let Some(data) = market_data {
-        let body = String::from_utf8_lossy(&data.body).into_owned();
-        return if data.status == 200 { Ok(body) } else { Err(refusal_in(&body, data.status)) };
+    if let Some(answered) = market_data {
+        return answered.map(|reply| reply.body);
     }
     let Some(method) = found else {
         return Err(VenueError::UNKNOWN_METHOD);
@@ -221,33 +223,6 @@ fn authorize(exchange: &Exchange, asked: &Asked<'_>) -> Result<usize, VenueError
     auth::check_time(params, asked.now)?;
     auth::verify(credential, asked.signed.as_bytes(), signature)?;
     Ok(account)
-}
-
-/// A REST target with the request's parameters as its query.
-fn target(path: &str, params: &Params) -> String {
-    let mut target = format!("{path}?");
-    for (name, value) in params.iter() {
-        for (text, end) in [(name, '='), (value, '&')] {
-            for byte in text.bytes() {
-                if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
-                    target.push(char::from(byte));
-                } else {
-                    let _ = write!(target, "%{byte:02X}");
-                }
-            }
-            target.push(end);
-        }
-    }
-    target.pop();
-    target
-}
-
-/// A refusal that a REST body tells.
-fn refusal_in(body: &str, status: u16) -> VenueError {
-    let value: Value = serde_json::from_str(body).unwrap_or(Value::Null);
-    let code = value["code"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(-1000);
-    let text = value["msg"].as_str().unwrap_or_default().to_owned();
-    VenueError::with(code, text).under(status)
 }
 
 /// The counts that answers tell: of orders in answers to orders, of weight always.

@@ -12,15 +12,18 @@
 
 pub mod control;
 mod diff;
+mod kline;
 mod made;
+#[cfg(test)]
+mod made_tests;
 #[cfg(test)]
 mod tests;
 mod text;
 pub mod topic;
 
 use super::route::{Listen, Route, Target, is_listen_key, is_stream_name};
-use crate::base::Nanos;
 use crate::base::units::parse_fixed;
+use crate::base::{Nanos, Symbol};
 use crate::exchange::flow::market::{MarketFrame, SyntheticMarket};
 use crate::exchange::spec::SymbolSpec;
 use crate::exchange::tape::frames::Stream;
@@ -102,7 +105,7 @@ pub struct Streams {
 /// What is kept of a contract, listened to or not.
 #[derive(Debug)]
 struct Facts {
-    spec: SymbolSpec,
+    symbol: Symbol,
     /// Moving average of the mark price; 0 before the first.
     average: i64,
 }
@@ -141,8 +144,12 @@ enum State {
     Diff(DiffChain),
     /// Last update id sent.
     Partial(i64),
+    /// When the candle begins that was looked at last.
+    Candle(Nanos),
     /// By contract.
     Forced(Vec<Largest>),
+    /// Facts and states last known, by contract.
+    Specs(Vec<(SymbolSpec, &'static str)>),
 }
 
 impl State {
@@ -150,6 +157,10 @@ impl State {
         match topic {
             Topic::Diff(..) => Self::Diff(DiffChain::default()),
             Topic::Partial { .. } => Self::Partial(0),
+            Topic::Kline(..) | Topic::Continuous(..) | Topic::Seconds(_) => {
+                Self::Candle(Nanos::ZERO)
+            }
+            Topic::Facts => Self::Specs(Vec::new()),
             Topic::Forced(_) | Topic::AllForced => {
                 Self::Forced((0..contracts).map(|_| Largest::default()).collect())
             }
@@ -190,7 +201,7 @@ impl Streams {
     pub fn new(specs: &[SymbolSpec]) -> Self {
         Self {
             symbols: specs.iter().map(SymbolSpec::lower).collect(),
-            facts: specs.iter().map(|spec| Facts { spec: *spec, average: 0 }).collect(),
+            facts: specs.iter().map(|spec| Facts { symbol: spec.symbol, average: 0 }).collect(),
             feeds: specs.iter().map(|_| Default::default()).collect(),
             ..Self::default()
         }
@@ -242,6 +253,10 @@ impl Streams {
     /// A frame of the market for everyone who wants it.
     pub fn publish(&mut self, frame: &MarketFrame<'_>, out: &mut Vec<Delivery>) {
         let (index, kind) = (frame.contract, frame.kind);
+        let unwanted = self.feeds.get(index).is_none_or(|feeds| feeds[kind as usize].is_empty());
+        if unwanted && kind != Stream::MarkPrice {
+            return;
+        }
         let Ok(data) = std::str::from_utf8(frame.data) else { return };
         if kind == Stream::MarkPrice {
             self.average(index, data);
@@ -256,7 +271,7 @@ impl Streams {
                 (State::Forced(largest), _) => largest[index].offer(data),
                 (_, Topic::SlowMark(_)) if frame.ts.floor_to(SLOW_MARK) != frame.ts => {}
                 _ => {
-                    let pair = facts.spec.symbol.as_str();
+                    let pair = facts.symbol.as_str();
                     let make = || text::extended(kind, data, pair, facts.average);
                     board.send(frame.ts, full.get_or_insert_with(make), out);
                 }

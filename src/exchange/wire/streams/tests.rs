@@ -68,12 +68,10 @@ impl NaiveBook {
 fn control_messages_are_answered_as_documented() {
     let mut exchange = exchange(1);
     open(&mut exchange, 1, "/market/stream");
+    let both = ["btcusdt@aggTrade", "btcusdt@depth"];
     let rows = [
         // The documentation's own examples.
-        (
-            json!({"method": "SUBSCRIBE", "params": ["btcusdt@aggTrade", "btcusdt@depth"], "id": 1}),
-            json!({"result": null, "id": 1}),
-        ),
+        (json!({"method": "SUBSCRIBE", "params": both, "id": 1}), json!({"result": null, "id": 1})),
         (
             json!({"method": "UNSUBSCRIBE", "params": ["btcusdt@depth"], "id": 312}),
             json!({"result": null, "id": 312}),

@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn other_names_are_silent() {
-        let names = "BTCUSDT@trade,xrpusdt@trade,btcusdt@depth7,btcusdt@depth@200ms,btcusdt@kline_1s,\
+        let names = "BTCUSDT@trade,xrpusdt@trade,btcusdt@depth7,btcusdt@depth@200ms,\
+                     btcusdt@kline_1s,\
                      btcusdt@continuousKline_1m,defiusdt@compositeIndex,!assetIndex@arr,\
                      tradingSession,btcusdt,1,";
         for name in names.split(',') {

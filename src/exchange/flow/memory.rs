@@ -1,0 +1,47 @@
+//! Contracts that remember: on for an exchange, off for a market by itself.
+
+use super::contract::Contract;
+use super::market::SyntheticMarket;
+use crate::base::Nanos;
+use crate::exchange::tape::candle::Candle;
+use crate::exchange::tape::history::{History, Opening};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// First of the random streams that the contracts' pasts are drawn from.
+const FIRST_STREAM: u64 = 1_000;
+
+impl SyntheticMarket {
+    /// From here on the contracts remember what happens, and what went before: a past drawn from
+    /// `seed`, or none where a recording drives the market.
+    pub fn remember(&mut self, seed: u64) {
+        let now = self.now;
+        for (stream, contract) in (FIRST_STREAM..).zip(&mut self.contracts) {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(stream);
+            contract.remember(now, rng);
+        }
+    }
+}
+
+impl Contract {
+    fn remember(&mut self, now: Nanos, rng: ChaCha8Rng) {
+        let (trade_id, agg_id) = (self.trade_id, self.agg_id);
+        let opening = Opening { now, trade_id, agg_id, open_interest: self.open_interest };
+        let is_priced = self.spec.start_px.is_positive() && !self.replayed;
+        let history = match is_priced {
+            true => History::backfill(&self.spec, &opening, rng),
+            false => History::unknown(&self.spec, now),
+        };
+        // The forming candle goes on from what is remembered of its minute.
+        let begun = now.floor_to(crate::exchange::tape::candle::CANDLE);
+        self.candle = Candle::at(now);
+        for trade in history.trades().iter().filter(|trade| trade.ts >= begun) {
+            self.candle.add(&self.spec, trade.id, trade.print);
+        }
+        if let Some(last) = history.trades().back() {
+            self.last_tick = last.print.tick;
+        }
+        self.history = Some(Box::new(history));
+    }
+}
