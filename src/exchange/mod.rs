@@ -26,6 +26,7 @@
 //! | `server` | [`ExchangeServer`]: starts, paces and stops it on sockets |
 
 pub mod account;
+pub mod fault;
 pub mod flow;
 pub mod matching;
 pub mod server;
@@ -35,7 +36,7 @@ pub mod venue;
 pub mod wire;
 
 pub use flow::market::{MarketFrame, SyntheticMarket};
-pub use server::{ClockMode, ExchangeError, ExchangeServer, ServerSettings};
+pub use server::{ClockMode, ExchangeError, ExchangeServer, Limits, ServerSettings};
 pub use spec::SymbolSpec;
 pub use venue::{Exchange, ExchangeSettings};
 

@@ -54,6 +54,10 @@ pub struct SymbolSpec {
     pub tick_size: Px,
     /// Quantity step.
     pub lot_size: Qty,
+    /// Prices of orders are multiples of this many steps; 1 unless the venue coarsened its grid.
+    pub tick_times: i64,
+    /// Quantities of orders likewise.
+    pub lot_times: i64,
     /// Decimals of a price in frames (the venue's `pricePrecision`, may exceed the tick's).
     pub price_decimals: u32,
     /// Decimals of a quantity in frames.
@@ -161,6 +165,16 @@ impl SymbolSpec {
         }
     }
 
+    /// The price step of orders.
+    pub const fn order_tick(&self) -> Px {
+        Px(self.tick_size.0 * self.tick_times)
+    }
+
+    /// The quantity step of orders.
+    pub const fn order_lot(&self) -> Qty {
+        Qty(self.lot_size.0 * self.lot_times)
+    }
+
     /// The first funding settlement after `now`.
     pub fn next_funding(&self, now: Nanos) -> Nanos {
         now.floor_to(self.funding_every) + self.funding_every
@@ -176,6 +190,8 @@ impl SymbolSpec {
             symbol: Symbol::new(symbol.as_bytes()).expect("a built-in symbol is valid"),
             tick_size: Px::parse(tick).expect("a built-in tick is a decimal"),
             lot_size: Qty::parse(lot).expect("a built-in lot is a decimal"),
+            tick_times: 1,
+            lot_times: 1,
             price_decimals: price_dec,
             qty_decimals: qty_dec,
             start_px: Px::ZERO,

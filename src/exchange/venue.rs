@@ -53,6 +53,8 @@ pub struct Exchange {
     pub sessions: api::Sessions,
     /// What the protocol tells later and accounts do not keep.
     pub records: Records,
+    /// How far the clock that callers see is ahead of the exchange's own.
+    pub skew: Nanos,
     replay: Option<Replay>,
     outbox: Vec<Delivery>,
     now: Nanos,
@@ -72,6 +74,7 @@ impl Exchange {
             limits: Limits::default(),
             sessions: api::Sessions::default(),
             records: Records::default(),
+            skew: Nanos::ZERO,
             replay: None,
             outbox: Vec::new(),
             now: *opened_at,
@@ -185,6 +188,11 @@ impl Exchange {
     /// What is to be sent since the last call, in order.
     pub fn take_deliveries(&mut self) -> Vec<Delivery> {
         std::mem::take(&mut self.outbox)
+    }
+
+    /// Puts deliveries back that were taken and are to be sent with the next ones.
+    pub fn put_back(&mut self, deliveries: Vec<Delivery>) {
+        self.outbox.extend(deliveries);
     }
 
     /// Hands on what the market did until nothing follows from it: frames to streams, fills to

@@ -2,6 +2,16 @@
 
 // The simulated exchange over real sockets: routes, subscriptions, snapshots, slow clients.
 mod exchange_server;
+/// An exchange on a stepped clock and raw clients of it.
+mod exchange_sim;
+/// Every fault of the network and of streams is seen on the wire.
+mod exchange_faults_wire;
+/// Every fault of requests, orders and the market is seen by a client and by the ledger.
+mod exchange_faults_api;
+/// Hostile bytes on sockets: bounded, refused, nobody else's trouble.
+mod exchange_sockets;
+/// Same seed and same requests, same bytes on every connection.
+mod exchange_bytes;
 // The synthetic market's frames have the form of recorded ones.
 mod exchange_format;
 /// An exchange without sockets and a client that signs as real ones do.

@@ -268,7 +268,7 @@ pub(super) fn check_qty(spec: &SymbolSpec, kind: OrderKind, qty: Qty) -> Result<
         Err(QTY_SMALL)
     } else if qty > max {
         Err(QTY_LARGE)
-    } else if !qty.is_multiple_of(spec.lot_size) {
+    } else if !qty.is_multiple_of(spec.order_lot()) {
         Err(QTY_STEP)
     } else {
         Ok(())
@@ -285,7 +285,7 @@ pub(super) fn check_grid(spec: &SymbolSpec, px: Px) -> Result<(), VenueError> {
         Err(PX_SMALL)
     } else if px > spec.max_px {
         Err(PX_LARGE)
-    } else if !px.is_multiple_of(spec.tick_size) {
+    } else if !px.is_multiple_of(spec.order_tick()) {
         Err(PX_STEP)
     } else {
         Ok(())

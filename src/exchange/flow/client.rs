@@ -105,6 +105,12 @@ impl SyntheticMarket {
         self.as_client(now, index, |contract, at| contract.forced(at, print));
     }
 
+    /// Fills a client's resting order out of turn: the crowd takes all of it, whatever stands
+    /// before it. What happened is told by [`SyntheticMarket::take_fills`].
+    pub fn client_fill(&mut self, now: Nanos, index: usize, order: Resting) {
+        self.as_client(now, index, |contract, at| contract.take_this(at, order));
+    }
+
     /// What the crowd did to clients' resting orders since the last call: `(contract, fill)`.
     pub fn take_fills(&mut self) -> Vec<(usize, Fill)> {
         let mut all = Vec::new();
@@ -114,7 +120,7 @@ impl SyntheticMarket {
         all
     }
 
-    fn as_client<T>(
+    pub(super) fn as_client<T>(
         &mut self,
         now: Nanos,
         index: usize,

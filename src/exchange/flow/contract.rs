@@ -28,7 +28,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::Exp1;
 
 /// Levels kept on a side: refilled below the first, cut above the second.
-const LEVELS: std::ops::Range<usize> = 1_100..1_500;
+pub(super) const LEVELS: std::ops::Range<usize> = 1_100..1_500;
 /// How far the value may leave the mid before quotes follow, as a fraction of the price.
 const REACH: f64 = 0.15e-4;
 /// Excitation lost per grid step (five a second).
@@ -60,6 +60,12 @@ pub struct Contract {
     pub replayed: bool,
     /// Trading is halted: nobody's orders are matched, the crowd's included.
     pub halted: bool,
+    /// It is being settled: `SETTLING` instead of `TRADING`.
+    pub settling: bool,
+    /// How far the mark price is pushed away from the index, as a fraction; 0 as a rule.
+    pub mark_skew: f64,
+    /// What is added to the funding rate; 0 as a rule.
+    pub funding_skew: f64,
     pub(super) index: usize,
     pub(super) names: [String; Stream::ALL.len()],
     pub(super) rng: ChaCha8Rng,
@@ -112,6 +118,9 @@ impl Contract {
             history: None,
             replayed: false,
             halted: false,
+            settling: false,
+            mark_skew: 0.0,
+            funding_skew: 0.0,
             heat: 0.4,
             touch_lots: (spec.touch_qty.0 / spec.lot_size.0) as f64,
             first_id: 0,
@@ -293,10 +302,10 @@ impl Contract {
         self.funding += 2e-7 * nudge + 0.001 * (1e-4 + self.premium - self.funding);
         let index = self.latent.value * self.spec.tick_size.0 as f64;
         self.mark = Mark {
-            mark: (index * (1.0 + 0.5 * self.premium)) as i64,
+            mark: (index * (1.0 + 0.5 * self.premium + self.mark_skew)) as i64,
             settle: (index * (1.0 - 0.1 * self.premium)) as i64,
             index: (index * (1.0 - 0.5 * self.premium)) as i64,
-            rate: (self.funding * 1e8) as i64,
+            rate: ((self.funding + self.funding_skew) * 1e8) as i64,
             next: self.spec.next_funding(now),
         };
     }
@@ -429,7 +438,7 @@ impl Contract {
     }
 
     /// Keeps both far ends within [`LEVELS`].
-    fn tend(&mut self, at: &mut Moment<'_>) {
+    pub(super) fn tend(&mut self, at: &mut Moment<'_>) {
         for side in [Side::Buy, Side::Sell] {
             while self.book.len(side) > LEVELS.end {
                 let Some(tick) = self.book.farthest_crowd(side) else { break };
@@ -465,13 +474,13 @@ impl Contract {
     }
 
     /// An exponential quantity in lots, at least 1.
-    fn draw(&mut self, mean: f64) -> i64 {
+    pub(super) fn draw(&mut self, mean: f64) -> i64 {
         let size: f64 = self.rng.sample(Exp1);
         ((size * mean) as i64).max(1)
     }
 }
 
 /// Usual lots `away` ticks behind the best price.
-fn far_lots(touch_lots: f64, away: i64) -> f64 {
+pub(super) fn far_lots(touch_lots: f64, away: i64) -> f64 {
     touch_lots * (0.03 + 0.12 / (1.0 + away as f64 / 10.0))
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `climate` | regimes, correlated shocks and pressure that drive all contracts |
 //! | `contract` | one contract: latent value, clustered order flow, identities |
+//! | `gap` | the price jumps |
 //! | `market` | [`market::SyntheticMarket`]: all contracts in event time |
 //! | `trading` | orders take, trades are printed |
 //! | `recording` | recorded market data as acts in order of time |
@@ -14,6 +15,7 @@
 pub mod client;
 pub mod climate;
 pub mod contract;
+mod gap;
 pub mod market;
 mod memory;
 pub mod recording;

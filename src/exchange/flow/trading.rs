@@ -1,5 +1,6 @@
 //! Orders take, trades are printed: the crowd's and clients' alike.
 
+use super::client::Resting;
 use super::contract::{Contract, Moment};
 use crate::base::{Nanos, Side};
 use crate::exchange::matching::{Hit, Owner, SelfTrade, Taker};
@@ -70,6 +71,20 @@ impl Contract {
         }
         self.hits = hits;
         (left, fills)
+    }
+
+    /// The crowd takes a client's resting order out of turn, whatever stands before it.
+    pub fn take_this(&mut self, at: &mut Moment<'_>, order: Resting) {
+        self.stamp(at);
+        let Resting { owner, order, side, tick, .. } = order;
+        let Some(lots) = self.book.cut(side, tick, order, 0).filter(|lots| *lots > 0) else {
+            return;
+        };
+        let print = Print { tick, lots, taker: side.opposite() };
+        self.trade(at, print, false);
+        self.aggregate(at, self.trade_id, print);
+        let hit = Hit::Trade { maker: owner, order, tick, lots };
+        self.fills.push(Fill { hit, trade_id: self.trade_id, taker: print.taker, ts: at.now });
     }
 
     /// Lots change hands at one price: one trade, or up to three where only the crowd trades.

@@ -6,12 +6,15 @@ use super::http1::Incoming;
 use super::page;
 use super::reactor::{Reactor, SimGuard, Step};
 use crate::base::Nanos;
+use crate::exchange::fault::target::Target;
+use crate::exchange::fault::{Change, Fault, world};
 use crate::exchange::wire::http::Answer;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
 
 /// Longest step of a stepped clock: a day.
 const STEP_MS_MAX: i64 = 86_400_000;
+const FILTER_KEYS: [&str; 4] = ["symbol", "tick_times", "step_times", "notional_times"];
 
 type Said = Result<Value, String>;
 
@@ -43,9 +46,16 @@ impl Reactor {
                 }
                 Err(text) => Err(text),
             },
-            ("POST", "/sim/halt") => self.halt(&asked, true),
-            ("POST", "/sim/resume") => self.halt(&asked, false),
-            ("POST", "/sim/shock") => self.shock(&asked),
+            ("GET", "/sim/faults") => Ok(self.faults.to_json()),
+            ("POST", "/sim/faults") => self.add_fault(&asked),
+            ("DELETE", "/sim/faults") => self.remove_fault(&asked),
+            ("POST", "/sim/halt") => self.once("halt", &asked, &["symbol"], true),
+            ("POST", "/sim/resume") => self.once("halt", &asked, &["symbol"], false),
+            ("POST", "/sim/settle") => self.once("settle", &asked, &["symbol"], true),
+            ("POST", "/sim/shock") => self.once("price_spike", &asked, &["symbol", "bps"], true),
+            ("POST", "/sim/filters") => self.once("filter_change", &asked, &FILTER_KEYS, true),
+            ("POST", "/sim/expire_listen_key") => self.once("expire_listen_key", &asked, &[], true),
+            ("POST", "/sim/disconnect") => self.disconnect(&asked),
             _ => {
                 let text = format!("{} {} is no admin endpoint", request.method, request.path);
                 return Some(refusal(404, &text));
@@ -67,10 +77,11 @@ impl Reactor {
         json!({
             "time": self.now.to_millis(),
             "clock": if matches!(self.clock, Clock::Stepped) { "stepped" } else { "real" },
-            "clients": self.shared.clients.load(Ordering::Relaxed),
+            "clients": self.open,
             "streams": self.by_conn.len(),
             "frames": self.shared.frames.load(Ordering::Relaxed),
             "cut_off": self.shared.cut_off.load(Ordering::Relaxed),
+            "faults": self.faults.to_json(),
             "symbols": contracts.collect::<Vec<_>>(),
         })
     }
@@ -79,32 +90,70 @@ impl Reactor {
         if !matches!(self.clock, Clock::Stepped) {
             return Err("the clock runs by itself: start with --clock stepped".to_owned());
         }
+        if self.step.is_some() {
+            return Err("another step is being taken".to_owned());
+        }
         let ms = asked.int("ms", 1, STEP_MS_MAX)?;
         asked.only(&["ms"])?;
         let serial = self.clients[slot].as_ref().map_or(0, |client| client.serial);
         let until = self.now + Nanos::from_millis(ms);
-        Ok(Step { until, slot, serial, keep_alive, held_up: None })
+        Ok(Step { until, slot, serial, keep_alive, begun: false, held_up: None })
     }
 
-    fn halt(&mut self, asked: &Asked, on: bool) -> Said {
-        asked.only(&["symbol"])?;
-        let contract = self.contract(asked)?;
-        self.exchange.market.at_mut(contract).halted = on;
-        Ok(json!({"halted": on}))
+    /// Adds a fault; one that names no time counts from now on.
+    fn add_fault(&mut self, asked: &Asked) -> Said {
+        let fault = self.fault(&asked.0)?;
+        let id = self.faults.add(fault);
+        self.carry_out();
+        Ok(json!({"id": id}))
     }
 
-    fn shock(&mut self, asked: &Asked) -> Said {
-        asked.only(&["symbol", "bps"])?;
-        let contract = self.contract(asked)?;
-        let bps = asked.int("bps", -9_000, 100_000)?;
-        self.exchange.market.at_mut(contract).shock(bps);
-        Ok(json!({"bps": bps}))
+    /// Takes out the fault of an `id`, or all.
+    fn remove_fault(&mut self, asked: &Asked) -> Said {
+        asked.only(&["id"])?;
+        let id = match asked.0.get("id") {
+            None => None,
+            Some(id) => Some(id.as_u64().ok_or("id: a number is needed")?),
+        };
+        let ended = self.faults.remove(id).ok_or("id: there is no such fault")?;
+        ended.iter().for_each(|change| self.change(change));
+        Ok(json!({}))
     }
 
-    fn contract(&self, asked: &Asked) -> Result<usize, String> {
-        let symbol = asked.text("symbol")?;
-        let found = self.exchange.market.index_of(symbol);
-        found.ok_or_else(|| format!("symbol: {symbol:?} is not traded here"))
+    /// Does at once, or ends, what a fault of this kind does.
+    fn once(&mut self, kind: &str, asked: &Asked, keys: &[&str], begins: bool) -> Said {
+        asked.only(keys)?;
+        let mut table = asked.0.clone();
+        table.insert("kind".to_owned(), json!(kind));
+        let fault = self.fault(&table)?;
+        world::apply(&mut self.exchange, &Change { fault, begins }, self.now)?;
+        Ok(json!({}))
+    }
+
+    /// Cuts connections that fit a target; how many.
+    fn disconnect(&mut self, asked: &Asked) -> Said {
+        asked.only(&["target"])?;
+        let mut problems = Vec::new();
+        let target = Target::parse(asked.0.get("target").unwrap_or(&json!("ws")), &mut problems);
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
+        }
+        let mut cut = 0;
+        for slot in 0..self.clients.len() {
+            let Some(client) = &mut self.clients[slot] else { continue };
+            if client.subject().is_some_and(|subject| target.fits(&subject)) {
+                self.reset(slot);
+                cut += 1;
+            }
+        }
+        Ok(json!({"cut": cut}))
+    }
+
+    fn fault(&self, table: &Map<String, Value>) -> Result<Fault, String> {
+        let age = self.faults.age(self.now);
+        let fault = Fault::parse(table, age).map_err(|problems| problems.join("; "))?;
+        world::check(&self.exchange, &fault)?;
+        Ok(fault)
     }
 }
 
@@ -113,15 +162,6 @@ impl Reactor {
 pub struct Asked(pub Map<String, Value>);
 
 impl Asked {
-    /// A text that must be there.
-    ///
-    /// # Errors
-    /// Names the key.
-    pub fn text(&self, key: &str) -> Result<&str, String> {
-        let text = self.0.get(key).and_then(Value::as_str);
-        text.ok_or_else(|| format!("{key}: a text is needed"))
-    }
-
     /// A whole number that must be there and lie within `min..=max`.
     ///
     /// # Errors

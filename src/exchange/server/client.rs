@@ -25,7 +25,7 @@ use tungstenite::{Error, Message, Utf8Bytes, WebSocket};
 /// Frames read ahead of a connection's parser.
 const READ_AHEAD_BYTES: usize = 4 << 10;
 /// Pings and pongs a trading connection may send within a second.
-const API_CONTROLS_MAX: u32 = 5;
+const API_CONTROLS_MAX: usize = 5;
 /// Thrown away at the end of a connection before it is cut.
 const DRAIN_BYTES_MAX: usize = 8 << 20;
 const SECOND: Nanos = Nanos::from_secs(1);
@@ -43,6 +43,14 @@ pub struct Client {
     pub is_readable: bool,
     /// Something was added to the outlet since the last flush.
     pub is_dirty: bool,
+    /// It is among those to be served.
+    pub is_ready: bool,
+    /// It has not asked for anything yet.
+    pub is_new: bool,
+    /// It asks for admin endpoints: faults leave it alone.
+    pub is_admin: bool,
+    /// A text that waits for the next one to overtake it.
+    pub swapped: Option<Vec<u8>>,
     /// Neither read from nor written to any more, though it stays open.
     pub is_dead: bool,
     /// When the request that is arriving began, or when the last one was answered.
@@ -55,7 +63,7 @@ pub struct Client {
 }
 
 /// Whether a connection is on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// It is not.
     No,
@@ -87,11 +95,8 @@ pub struct Socket {
     pub pinged: Nanos,
     /// When it last answered a ping.
     pub ponged: Nanos,
-    /// Pings are sent.
-    pub pings: bool,
     ping: Vec<u8>,
     protocol: WebSocket<Pipe>,
-    texts: VecDeque<Nanos>,
     controls: VecDeque<Nanos>,
 }
 
@@ -106,6 +111,8 @@ pub enum Input {
     Refused(Refusal),
     /// A message.
     Text(Utf8Bytes),
+    /// A ping or a pong.
+    Control,
 }
 
 /// What a look at the socket brought.
@@ -128,6 +135,10 @@ impl Client {
             outlet: Outlet::default(),
             is_readable: true,
             is_dirty: false,
+            is_ready: false,
+            is_new: true,
+            is_admin: false,
+            swapped: None,
             is_dead: false,
             since: now,
             ending: Ending::No,
@@ -159,10 +170,8 @@ impl Client {
             opened: now,
             pinged: now,
             ponged: now,
-            pings: true,
             ping: Vec::new(),
             protocol: WebSocket::from_raw_socket(pipe, Role::Server, Some(config)),
-            texts: VecDeque::new(),
             controls: VecDeque::new(),
         }));
     }
@@ -218,12 +227,11 @@ impl Client {
                 Input::Nothing
             }
             Talk::Ws(socket) => {
-                let read = socket.read(&mut self.outlet, limits, now);
+                let read = socket.read(&mut self.outlet, now);
                 // A pong waits for nothing else to be sent.
                 self.is_dirty |= !self.outlet.is_empty();
                 match read {
-                    Ok(Some(text)) => Input::Text(text),
-                    Ok(None) => Input::Nothing,
+                    Ok(input) => input,
                     Err(end) => {
                         self.end(end);
                         Input::Nothing
@@ -236,9 +244,11 @@ impl Client {
     /// Ends the connection once what waits is sent; a WebSocket with a close frame, where one is
     /// due.
     pub fn end(&mut self, end: End) {
-        if let End::Close(code, reason) = end {
-            self.outlet.append(|out| frame::put_close(out, code, reason));
-        }
+        self.outlet.append(|out| match &end {
+            End::Close(code, reason) => frame::put_close(out, *code, reason),
+            End::Told(code, reason) => frame::put_close(out, *code, reason.as_str()),
+            End::Silent => {}
+        });
         self.ending = Ending::AfterFlush;
         self.is_dirty = true;
     }
@@ -266,22 +276,19 @@ impl Client {
 }
 
 /// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// With a close frame.
     Close(u16, &'static str),
+    /// With a close frame whose reason somebody else gave.
+    Told(u16, Utf8Bytes),
     /// Without a word more.
     Silent,
 }
 
 impl Socket {
     /// Reads up to the next text. Answers pings and closes into the outlet.
-    fn read(
-        &mut self,
-        outlet: &mut Outlet,
-        limits: &Limits,
-        now: Nanos,
-    ) -> Result<Option<Utf8Bytes>, End> {
+    fn read(&mut self, outlet: &mut Outlet, now: Nanos) -> Result<Input, End> {
         loop {
             let read = self.protocol.read();
             // Sends what reading gave rise to: a pong, the answer to a close.
@@ -290,49 +297,35 @@ impl Socket {
             if !output.is_empty() {
                 outlet.append(|out| out.extend_from_slice(&output));
             }
-            let (is_text, message) = match read {
-                Ok(Message::Text(text)) => (true, Some(text)),
-                Ok(Message::Binary(_)) => (true, None),
-                Ok(Message::Pong(payload)) => {
-                    if payload.as_ref() == self.ping.as_slice() {
-                        self.ponged = now;
-                    }
-                    (false, None)
+            match read {
+                Ok(Message::Text(text)) => return Ok(Input::Text(text)),
+                Ok(Message::Binary(_)) => return Ok(Input::Text(Utf8Bytes::default())),
+                Ok(Message::Pong(payload)) if payload.as_ref() == self.ping.as_slice() => {
+                    self.ponged = now;
                 }
-                Ok(_) => (false, None),
-                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-                    return Err(End::Close(1_009, "Payload too large"));
+                Ok(_) => {}
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Input::Nothing);
                 }
-                Err(Error::Utf8(_)) => return Err(End::Close(1_007, "Invalid UTF-8")),
-                Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
-                    return Err(End::Silent);
-                }
-                Err(Error::Protocol(_)) => return Err(End::Close(1_002, "Protocol error")),
-                Err(_) => return Err(End::Silent),
-            };
-            if !self.may(is_text, limits, now) {
-                return Err(End::Close(1_008, "Too many requests"));
+                Err(error) => return Err(end_of(&error)),
             }
-            if message.is_some() {
-                return Ok(message);
+            if self.route != Route::Api {
+                return Ok(Input::Control);
+            }
+            if !self.may(now) {
+                return Err(End::Close(1_008, "Too many requests"));
             }
         }
     }
 
-    /// Counts a message; false when it is one too many within a second.
-    fn may(&mut self, is_text: bool, limits: &Limits, now: Nanos) -> bool {
-        let (times, max) = match (self.route, is_text) {
-            // What orders may come is counted as orders.
-            (Route::Api, true) => return true,
-            (Route::Api, false) => (&mut self.controls, API_CONTROLS_MAX),
-            _ => (&mut self.texts, limits.messages_per_second_max),
-        };
+    /// Counts a ping or a pong; false when it is one too many within a second.
+    fn may(&mut self, now: Nanos) -> bool {
+        let times = &mut self.controls;
         while times.front().is_some_and(|first| now - *first >= SECOND) {
             times.pop_front();
         }
         times.push_back(now);
-        times.len() <= max as usize
+        times.len() <= API_CONTROLS_MAX
     }
 
     /// A ping's payload, the time as the venue sends it.
@@ -340,5 +333,18 @@ impl Socket {
         self.pinged = now;
         self.ping = now.to_millis().to_string().into_bytes();
         &self.ping
+    }
+}
+
+/// How a connection ends on which what came in cannot be read.
+fn end_of(error: &Error) -> End {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            End::Close(1_009, "Payload too large")
+        }
+        Error::Utf8(_) => End::Close(1_007, "Invalid UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Silent,
+        Error::Protocol(_) => End::Close(1_002, "Protocol error"),
+        _ => End::Silent,
     }
 }

@@ -130,7 +130,6 @@ fn limits(path: &str, table: Table, errors: &mut Vec<SettingsError>) -> Limits {
     let ping_every = time("ping_every_ms", 86_400_000, usual.ping_every);
     let pong_within = time("pong_within_ms", 86_400_000, usual.pong_within);
     let life_max = time("life_ms_max", 864_000_000, usual.life_max);
-    let messages = section.u32_opt("messages_per_second_max", 1..=100_000);
     section.finish();
     Limits {
         connections_max,
@@ -143,7 +142,6 @@ fn limits(path: &str, table: Table, errors: &mut Vec<SettingsError>) -> Limits {
         ping_every,
         pong_within,
         life_max,
-        messages_per_second_max: messages.unwrap_or(usual.messages_per_second_max),
     }
 }
 

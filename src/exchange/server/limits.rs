@@ -26,8 +26,6 @@ pub struct Limits {
     pub pong_within: Nanos,
     /// A WebSocket connection is closed at this age.
     pub life_max: Nanos,
-    /// Messages a stream connection may send within a second; one more closes it.
-    pub messages_per_second_max: u32,
 }
 
 impl Default for Limits {
@@ -44,7 +42,6 @@ impl Default for Limits {
             ping_every: Nanos::from_secs(180),
             pong_within: Nanos::from_secs(600),
             life_max: Nanos::from_secs(86_400),
-            messages_per_second_max: 10,
         }
     }
 }

@@ -12,6 +12,8 @@
 //! |---|---|
 //! | `reactor` | the loop |
 //! | `serve` | requests, upgrades, messages |
+//! | `tend` | deadlines |
+//! | `strike` | faults on the wire |
 //! | `admin` | `/sim` |
 //! | `client` | one connection |
 //! | `http1` | requests out of bytes |
@@ -33,8 +35,11 @@ pub mod outlet;
 pub mod page;
 pub mod reactor;
 mod serve;
+mod strike;
+mod tend;
 
 use super::account::{AccountSettings, Credential};
+use super::fault::{Fault, Faults, world};
 use super::flow::recording::Recording;
 use super::flow::replay::{Pace, Replay};
 use super::spec::SymbolSpec;
@@ -74,6 +79,8 @@ pub struct ServerSettings {
     pub deposit: Money,
     /// How time passes.
     pub clock: ClockMode,
+    /// What is to go wrong.
+    pub faults: Vec<Fault>,
     /// Bounds of connections.
     pub limits: Limits,
     /// What callers may ask for in a minute.
@@ -107,6 +114,7 @@ impl Default for ServerSettings {
             accounts: Vec::new(),
             deposit: Money::whole(10_000),
             clock: ClockMode::Real,
+            faults: Vec::new(),
             limits: Limits::default(),
             request_limits: LimitSettings::default(),
             replay: None,
@@ -162,6 +170,9 @@ pub enum ExchangeError {
     /// What is to be replayed cannot be read.
     #[error("replay: {0}")]
     Replay(#[from] CaptureError),
+    /// A fault cannot be carried out here.
+    #[error("fault[{0}].{1}")]
+    Fault(usize, String),
     /// There is nothing to serve.
     #[error("symbols: at least one contract is needed")]
     NoSymbols,
@@ -221,6 +232,11 @@ impl ExchangeServer {
         };
         exchange.limits.settings = settings.request_limits;
         let (mut reactor, waker, addrs) = Reactor::new(addrs, exchange, clock, settings.limits)?;
+        reactor.faults = Faults::new(settings.seed, opened_at);
+        for (i, fault) in settings.faults.into_iter().enumerate() {
+            world::check(&reactor.exchange, &fault).map_err(|why| ExchangeError::Fault(i, why))?;
+            reactor.faults.add(fault);
+        }
         reactor.sim_guard = match (remote, settings.sim_token) {
             (None, _) => SimGuard::Open,
             (Some(_), Some(token)) => SimGuard::Token(token),

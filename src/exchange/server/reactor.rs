@@ -8,17 +8,18 @@
 //! no more. A client that sends without reading is not read from; one that does not read what it
 //! subscribed to is cut off.
 
-use super::client::{Client, End, Ending, Filled, Input, Talk};
+use super::client::{Client, End, Ending, Filled, Input};
 use super::clock::Clock;
 use super::frame;
 use super::limits::Limits;
 use super::{ExchangeError, Shared};
 use crate::base::Nanos;
+use crate::exchange::fault::Faults;
 use crate::exchange::venue::Exchange;
 use crate::exchange::wire::streams::{ConnId, Delivery};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,8 +38,6 @@ const READ_BYTES: usize = 64 << 10;
 /// Above this a client's requests wait until it has read its answers.
 const UNREAD_BYTES_MAX: usize = 1 << 20;
 const TEND_EVERY: Nanos = Nanos::from_millis(100);
-/// A closed connection's last bytes are read over for this long.
-const DRAIN_MAX: Nanos = Nanos::from_secs(2);
 /// How long a step waits for clients that do not read.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -53,6 +52,12 @@ pub struct Reactor {
     pub limits: Limits,
     /// Guards `/sim` where others than this host can reach it.
     pub sim_guard: SimGuard,
+    /// What is to go wrong.
+    pub faults: Faults,
+    /// Texts held back up to a time: slot, number of the connection, bytes.
+    pub held: BTreeMap<(Nanos, u64), (usize, u64, Vec<u8>)>,
+    /// Texts held back so far.
+    pub seq: u64,
     /// A step that is being taken.
     pub step: Option<Step>,
     /// The exchange's time.
@@ -68,11 +73,12 @@ pub struct Reactor {
     poll: Poll,
     listeners: [TcpListener; LISTENERS],
     serials: u64,
-    open: usize,
-    /// Slots with something to read or parse.
-    ready: BTreeSet<usize>,
+    /// Connections that are open.
+    pub open: usize,
+    /// Slots with something to read or parse, in the order it came.
+    ready: Vec<usize>,
     /// Slots with something to send.
-    dirty: BTreeSet<usize>,
+    pub dirty: BTreeSet<usize>,
     /// Slots with something to send at a later time.
     timed: BTreeSet<usize>,
     accept_again: bool,
@@ -102,6 +108,8 @@ pub struct Step {
     pub serial: u64,
     /// The connection stays open behind the answer.
     pub keep_alive: bool,
+    /// Time has begun to pass.
+    pub begun: bool,
     /// Since when clients that do not read hold it up.
     pub held_up: Option<Instant>,
 }
@@ -137,6 +145,9 @@ impl Reactor {
             exchange,
             clock,
             limits,
+            faults: Faults::new(0, now),
+            held: BTreeMap::new(),
+            seq: 0,
             sim_guard: SimGuard::Open,
             step: None,
             now,
@@ -148,7 +159,7 @@ impl Reactor {
             listeners: [first, second],
             serials: 0,
             open: 0,
-            ready: BTreeSet::new(),
+            ready: Vec::new(),
             dirty: BTreeSet::new(),
             timed: BTreeSet::new(),
             accept_again: false,
@@ -184,25 +195,39 @@ impl Reactor {
         if std::mem::take(&mut self.accept_again) {
             (0..LISTENERS).for_each(|i| self.accept(i));
         }
-        if self.step.is_some() {
-            self.go_on_stepping();
+        if let Some(step) = &mut self.step {
+            // What was sent before the step was asked for comes before it.
+            if std::mem::replace(&mut step.begun, true) {
+                self.go_on_stepping();
+            } else {
+                self.serve_ready();
+            }
         } else {
             if let Some(now) = self.clock.now() {
                 self.pass(now.min(self.now + SLICE));
             }
-            for slot in std::mem::take(&mut self.ready) {
-                self.serve(slot);
-                if self.step.is_some() {
-                    // What others sent comes after the step.
-                    self.ready.extend(self.clients.iter().enumerate().filter_map(|(i, client)| {
-                        client.as_ref().is_some_and(|client| client.is_readable).then_some(i)
-                    }));
-                    break;
-                }
-            }
+            self.serve_ready();
         }
         self.flush();
         self.show();
+    }
+
+    /// Serves those who sent something, in the order they did.
+    fn serve_ready(&mut self) {
+        for slot in std::mem::take(&mut self.ready) {
+            if let Some(Some(client)) = self.clients.get_mut(slot) {
+                client.is_ready = false;
+                self.serve(slot);
+            }
+        }
+    }
+
+    /// Notes that a client is to be served.
+    fn enlist(&mut self, slot: usize) {
+        let Some(Some(client)) = self.clients.get_mut(slot) else { return };
+        if !std::mem::replace(&mut client.is_ready, true) {
+            self.ready.push(slot);
+        }
     }
 
     /// How long to wait for sockets; `None` waits for them alone.
@@ -220,7 +245,8 @@ impl Reactor {
         let timed = self.timed.iter().filter_map(|slot| self.clients.get(*slot)?.as_ref());
         let timed = timed.filter_map(|client| client.outlet.next_due()).min();
         let due = self.exchange.next_due().min(self.tended + TEND_EVERY);
-        let due = timed.map_or(due, |other| due.min(other));
+        let due = timed.map_or(due, |other| due.min(other)).min(self.faults.next_due());
+        let due = self.held.keys().next().map_or(due, |(other, _)| due.min(*other));
         let nanos = u64::try_from((due - now).0).unwrap_or(0);
         // A millisecond is the grain of pacing: what is due within it goes together.
         let wait = if self.now + SLICE < now { 0 } else { nanos.max(1_000_000) };
@@ -230,10 +256,10 @@ impl Reactor {
     fn note(&mut self, slot: usize, readable: bool) {
         let Some(Some(client)) = self.clients.get_mut(slot) else { return };
         client.is_readable |= readable;
-        self.ready.insert(slot);
         if !client.outlet.is_empty() {
             self.dirty.insert(slot);
         }
+        self.enlist(slot);
     }
 
     fn accept(&mut self, index: usize) {
@@ -270,16 +296,24 @@ impl Reactor {
         self.serials += 1;
         self.open += 1;
         self.clients[slot] = Some(Client::new(stream, peer.ip(), self.serials, self.now));
-        self.ready.insert(slot);
+        self.enlist(slot);
     }
 
     /// Lets time pass up to `to`.
     pub fn pass(&mut self, to: Nanos) {
-        if to > self.now {
-            self.exchange.advance(to);
-            self.now = to;
-            self.deliver();
+        loop {
+            let due = self.faults.next_due().min(to);
+            if due > self.now {
+                self.exchange.advance(due);
+                self.now = due;
+                self.deliver();
+            }
+            if self.faults.next_due() > self.now {
+                break;
+            }
+            self.carry_out();
         }
+        self.release();
         if self.now - self.tended >= TEND_EVERY {
             self.tended = self.now.floor_to(TEND_EVERY);
             self.tend();
@@ -310,6 +344,7 @@ impl Reactor {
             self.step = None;
             self.flush();
             self.answer_step(step);
+            self.enlist(step.slot);
         }
     }
 
@@ -332,12 +367,10 @@ impl Reactor {
             match input {
                 Input::Request(incoming) => self.request(slot, *incoming),
                 Input::Text(text) => self.text(slot, &text),
+                Input::Control => self.control(slot),
                 Input::Refused(why) => self.refuse(slot, why),
                 Input::Nothing if !client.is_readable => return,
-                Input::Nothing if reads == READS_MAX => {
-                    self.ready.insert(slot);
-                    return;
-                }
+                Input::Nothing if reads == READS_MAX => return self.enlist(slot),
                 Input::Nothing => {
                     reads += 1;
                     if client.fill(&mut self.buffer) == Filled::Gone {
@@ -346,8 +379,8 @@ impl Reactor {
                     }
                 }
             }
-            if self.step.is_some() {
-                self.ready.insert(slot);
+            if self.step.is_some_and(|step| step.slot == slot) {
+                // What it sent behind the step waits for its answer.
                 return;
             }
         }
@@ -360,9 +393,17 @@ impl Reactor {
         }
     }
 
-    fn send(&mut self, delivery: &Delivery) {
+    /// Sends one text.
+    pub fn send(&mut self, delivery: &Delivery) {
         let Some(&slot) = self.by_conn.get(&delivery.conn) else { return };
         let Some(client) = &mut self.clients[slot] else { return };
+        if delivery.closes {
+            client.end(End::Told(1_008, delivery.text.clone()));
+            return self.touch(slot);
+        }
+        if !self.faults.is_empty() || client.swapped.is_some() {
+            return self.send_struck(slot, delivery);
+        }
         let text = delivery.text.as_bytes();
         client.outlet.append(|out| frame::put(out, frame::TEXT, text));
         self.shared.frames.fetch_add(1, Ordering::Relaxed);
@@ -397,55 +438,8 @@ impl Reactor {
             }
             let may_go_on = client.outlet.backlog() <= UNREAD_BYTES_MAX;
             if client.is_readable && may_go_on {
-                self.ready.insert(slot);
+                self.enlist(slot);
             }
-        }
-    }
-
-    /// Looks after deadlines.
-    fn tend(&mut self) {
-        let (now, limits) = (self.now, self.limits);
-        for slot in 0..self.clients.len() {
-            let Some(client) = &mut self.clients[slot] else { continue };
-            if matches!(client.ending, Ending::Draining(_)) {
-                if now - client.since >= DRAIN_MAX {
-                    self.drop_client(slot);
-                }
-                continue;
-            }
-            let Talk::Ws(socket) = &mut client.talk else {
-                self.tend_http(slot);
-                continue;
-            };
-            if client.ending != Ending::No || client.is_dead {
-                continue;
-            }
-            if now - socket.opened >= limits.life_max {
-                client.end(End::Close(1_001, "Connection lifetime exceeded"));
-            } else if now - socket.ponged >= limits.pong_within {
-                client.end(End::Close(1_008, "Pong timeout"));
-            } else if socket.pings && now - socket.pinged >= limits.ping_every {
-                let payload = socket.ping(now);
-                client.outlet.append(|out| frame::put(out, frame::PING, payload));
-            } else {
-                continue;
-            }
-            client.since = now;
-            self.dirty.insert(slot);
-        }
-    }
-
-    fn tend_http(&mut self, slot: usize) {
-        let Some(client) = &mut self.clients[slot] else { return };
-        let Talk::Http(parser) = &client.talk else { return };
-        let age = self.now - client.since;
-        if client.is_dead || !client.outlet.is_empty() {
-            return;
-        }
-        if !parser.is_idle() && age >= self.limits.request_time_max {
-            self.time_out(slot);
-        } else if parser.is_idle() && age >= self.limits.idle_max {
-            self.drop_client(slot);
         }
     }
 

@@ -1,11 +1,13 @@
 //! What the server does with a request, a message, and what is neither.
 
-use super::client::{End, Ending};
+use super::client::Ending;
 use super::http1::{Incoming, Refusal, Upgrade};
 use super::page::{self, Manner};
 use super::reactor::{Reactor, Step};
+use crate::exchange::fault::on_socket;
+use crate::exchange::fault::request::{Asked, Fate, api, rest};
 use crate::exchange::wire::http::Answer;
-use crate::exchange::wire::route::Target;
+use crate::exchange::wire::route::{Route, Target};
 use crate::exchange::wire::streams::ConnId;
 use tungstenite::handshake::derive_accept_key;
 
@@ -20,16 +22,37 @@ impl Reactor {
         let peer = client.peer;
         let manner = Manner { head_only: incoming.head_only, keep_alive: incoming.keep_alive };
         let request = &incoming.request;
-        if let Some(upgrade) = &incoming.upgrade {
-            self.upgrade(slot, &incoming, upgrade);
-        } else if request.path == "/sim" || request.path.starts_with("/sim/") {
+        if request.path == "/sim" || request.path.starts_with("/sim/") {
+            client.is_admin = true;
             if let Some(answer) = self.sim(slot, &incoming) {
                 self.answer(slot, &answer, manner);
             }
-        } else if request.method == "OPTIONS" {
+            return;
+        }
+        if let Some(upgrade) = &incoming.upgrade {
+            return self.upgrade(slot, &incoming, upgrade);
+        }
+        if self.faults.is_empty() {
+            client.is_new = false;
+        }
+        let asked = (!self.faults.is_empty()).then(|| Asked::rest(request));
+        if let Some(asked) = &asked
+            && self.strikes_connect(slot, &asked.subject())
+        {
+            return;
+        }
+        if request.method == "OPTIONS" {
             self.answer(slot, &page::options(), manner);
         } else if !METHODS.contains(&request.method.as_str()) {
             self.answer(slot, &page::firewall(), manner);
+        } else if let Some(asked) = asked {
+            let fate = rest(&mut self.exchange, &mut self.faults, request, peer, self.now);
+            self.deliver();
+            match fate {
+                Fate::Answer(answer) => self.answer_struck(slot, &answer, manner, &asked.subject()),
+                Fate::Silence => self.die(slot),
+                Fate::Cut => self.reset(slot),
+            }
         } else {
             let answer = self.exchange.http(request, peer, self.now);
             self.answer(slot, &answer, manner);
@@ -43,8 +66,31 @@ impl Reactor {
         let peer = client.peer;
         let Some(socket) = client.socket() else { return };
         let (conn, route) = (socket.conn, socket.route);
-        self.exchange.message(conn, route, text, peer, self.now);
+        if route == Route::Api && !self.faults.is_empty() {
+            let (exchange, faults) = (&mut self.exchange, &mut self.faults);
+            let (deliveries, fate) = api(exchange, faults, conn, text, peer, self.now);
+            deliveries.iter().for_each(|delivery| self.send(delivery));
+            if fate == Fate::Cut {
+                self.reset(slot);
+            }
+        } else {
+            self.exchange.message(conn, route, text, peer, self.now);
+        }
         self.deliver();
+    }
+
+    /// Takes note of a ping or a pong on a connection of streams.
+    pub fn control(&mut self, slot: usize) {
+        let Some(Some(client)) = self.clients.get_mut(slot) else { return };
+        let Some(socket) = client.socket() else { return };
+        self.exchange.ping(socket.conn, self.now);
+        self.deliver();
+    }
+
+    fn die(&mut self, slot: usize) {
+        if let Some(Some(client)) = self.clients.get_mut(slot) {
+            client.die();
+        }
     }
 
     /// Sends an answer.
@@ -64,8 +110,9 @@ impl Reactor {
 
     /// Answers the request that asked for a step, if it still waits.
     pub fn answer_step(&mut self, step: Step) {
-        let Some(Some(client)) = self.clients.get(step.slot) else { return };
+        let Some(Some(client)) = self.clients.get_mut(step.slot) else { return };
         if client.serial == step.serial {
+            client.since = self.now;
             let body = format!("{{\"time\":{}}}", step.until.to_millis());
             let manner = Manner { head_only: false, keep_alive: step.keep_alive };
             self.answer(step.slot, &Answer::json(200, body), manner);
@@ -101,8 +148,14 @@ impl Reactor {
         let Some(target) = Target::parse(&path) else {
             return self.answer(slot, &page::gateway(404), manner);
         };
+        let conn = ConnId(self.conns + 1);
+        if !self.faults.is_empty() {
+            let subject = on_socket(target.route, conn.0, "", "");
+            if self.strikes_connect(slot, &subject) {
+                return;
+            }
+        }
         self.conns += 1;
-        let conn = ConnId(self.conns);
         let (now, limits) = (self.now, self.limits);
         let Some(Some(client)) = self.clients.get_mut(slot) else { return };
         let accept = derive_accept_key(upgrade.key.as_bytes());
@@ -119,20 +172,5 @@ impl Reactor {
         self.exchange.open(conn, &target, now);
         self.touch(slot);
         self.deliver();
-    }
-
-    /// Closes WebSocket connections that `which` picks, without a word.
-    pub fn cut(&mut self, which: impl Fn(usize, ConnId) -> bool) -> usize {
-        let mut cut = 0;
-        for slot in 0..self.clients.len() {
-            let Some(client) = &mut self.clients[slot] else { continue };
-            let Some(socket) = client.socket() else { continue };
-            if which(slot, socket.conn) {
-                client.end(End::Silent);
-                cut += 1;
-                self.touch(slot);
-            }
-        }
-        cut
     }
 }

@@ -51,6 +51,11 @@ impl ListenKeys {
         self.keys.iter().find(|key| key.account == account).map(|key| key.text.as_str())
     }
 
+    /// Ends the life of every key at `now`; [`ListenKeys::expire`] gives them out.
+    pub fn run_out(&mut self, now: Nanos) {
+        self.keys.iter_mut().for_each(|key| key.until = key.until.min(now));
+    }
+
     /// When the next key ends by itself.
     pub fn next_due(&self) -> Nanos {
         self.keys.iter().map(|key| key.until).min().unwrap_or(Nanos(i64::MAX))

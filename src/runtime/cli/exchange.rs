@@ -1,6 +1,7 @@
 //! `exchange`: the simulated exchange on sockets of its own.
 
 use super::{Failure, output};
+use crate::exchange::fault::{self, Fault};
 use crate::exchange::flow::replay::Pace;
 use crate::exchange::server::ReplaySettings;
 use crate::exchange::server::config::{self, FileSettings};
@@ -75,7 +76,10 @@ pub fn exchange(arguments: &ExchangeArguments) -> Result<(), Failure> {
         Some(text) => Some(output::duration(text).map_err(Failure::Usage)?),
         None => None,
     };
-    let settings = settings(arguments)?;
+    let mut settings = settings(arguments)?;
+    if !settings.faults.is_empty() {
+        settings.server.faults = script(&settings.faults)?;
+    }
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
@@ -102,6 +106,13 @@ pub fn exchange(arguments: &ExchangeArguments) -> Result<(), Failure> {
     }
     server.stop();
     Ok(())
+}
+
+/// Reads a fault script.
+fn script(path: &str) -> Result<Vec<Fault>, Failure> {
+    let text = std::fs::read_to_string(path).with_context(|| path.to_owned());
+    let parsed = fault::script::parse(&text.map_err(Failure::Usage)?);
+    Ok(parsed.map_err(|problems| ConfigError { file: path.to_owned(), problems })?)
 }
 
 fn settings(arguments: &ExchangeArguments) -> Result<FileSettings, Failure> {

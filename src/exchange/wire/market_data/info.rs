@@ -97,12 +97,12 @@ fn filters(json: &mut Json<'_>, spec: &SymbolSpec) {
     json.raw("[{\"filterType\":\"PRICE_FILTER\",\"maxPrice\":");
     trimmed(json, spec.max_px.0, px);
     json.raw(",\"minPrice\":").fixed(spec.min_px.0, px);
-    json.raw(",\"tickSize\":").fixed(spec.tick_size.0, px).raw("},");
+    json.raw(",\"tickSize\":").fixed(spec.order_tick().0, px).raw("},");
     for (name, max) in [("LOT_SIZE", spec.max_qty), ("MARKET_LOT_SIZE", spec.market_max_qty)] {
         json.raw("{\"filterType\":\"").raw(name).raw("\",\"maxQty\":");
         trimmed(json, max.0, qty);
         json.raw(",\"minQty\":").fixed(spec.min_qty.0, qty);
-        json.raw(",\"stepSize\":").fixed(spec.lot_size.0, qty).raw("},");
+        json.raw(",\"stepSize\":").fixed(spec.order_lot().0, qty).raw("},");
     }
     json.raw("{\"filterType\":\"MAX_NUM_ORDERS\",\"limit\":").int(spec.orders_max.into());
     json.raw("},{\"filterType\":\"MIN_NOTIONAL\",\"notional\":");
@@ -121,7 +121,11 @@ fn trimmed(json: &mut Json<'_>, units: i64, decimals: u32) {
 
 /// The state of a contract in the venue's words.
 pub fn status(contract: &Contract) -> &'static str {
-    if contract.halted { "PENDING_TRADING" } else { "TRADING" }
+    match (contract.settling, contract.halted) {
+        (true, _) => "SETTLING",
+        (false, true) => "PENDING_TRADING",
+        (false, false) => "TRADING",
+    }
 }
 
 fn coin(spec: &SymbolSpec) -> &str {
