@@ -1,5 +1,5 @@
 use super::flow::market::SNAPSHOT_LEVELS;
-use super::wire::route::{Route, Target, route_of};
+use super::wire::route::{Route, Target};
 use super::*;
 use crate::base::{Nanos, Px};
 use serde_json::Value;
@@ -321,14 +321,4 @@ fn stream_paths_are_read_as_the_venue_reads_them() {
     assert!(target("/ws").streams.is_empty());
     assert_eq!(Target::parse("/fapi/v1/time"), None);
     assert_eq!(Target::parse("/wsx"), None);
-}
-
-#[test]
-fn streams_belong_to_the_routes_of_the_2026_split() {
-    for name in ["btcusdt@bookTicker", "!bookTicker", "btcusdt@depth@100ms", "btcusdt@trade"] {
-        assert_eq!(route_of(name), Route::Public, "{name}");
-    }
-    for name in ["btcusdt@aggTrade", "btcusdt@markPrice@1s", "btcusdt@kline_1m", "x@forceOrder"] {
-        assert_eq!(route_of(name), Route::Market, "{name}");
-    }
 }

@@ -4,8 +4,9 @@ use crate::schema::{Trust, data_dir, differences, sample};
 use peregrine::base::Nanos;
 use peregrine::exchange::wire::market_data;
 use peregrine::exchange::wire::params::Params;
-use peregrine::exchange::wire::route::{Route, Target, route_of};
+use peregrine::exchange::wire::route::{Route, Target};
 use peregrine::exchange::wire::streams::ConnId;
+use peregrine::exchange::wire::streams::topic::Topic;
 use peregrine::exchange::{Exchange, ExchangeSettings, SymbolSpec};
 use serde_json::Value;
 use std::path::Path;
@@ -254,7 +255,8 @@ fn stream_file(dir: &Path, name: &str) -> std::path::PathBuf {
 /// The first message of every stream of [`STREAMS`], by its place there.
 fn first_messages(exchange: &mut Exchange) -> Vec<Option<Value>> {
     for (conn, (_, name)) in (0..).zip(STREAMS) {
-        let route = if route_of(name) == Route::Public { "public" } else { "market" };
+        let topic = Topic::parse(name, &["btcusdt".to_owned()]).expect("a stream");
+        let route = if topic.is_carried_by(Route::Public) { "public" } else { "market" };
         let target = Target::parse(&format!("/{route}/ws/{name}")).expect("a stream path");
         let now = exchange.now();
         exchange.open(ConnId(conn), &target, now);

@@ -9,9 +9,9 @@ use crate::base::{Money, Nanos, Px, Qty, Rate};
 use crate::exchange::flow::market::SyntheticMarket;
 
 impl Accounts {
-    /// Settles funding of a contract at the mark price and rate last published.
+    /// Settles funding of a contract at the mark price last published and the rate before it.
     pub(super) fn settle_funding(&mut self, market: &SyntheticMarket, contract: usize, now: Nanos) {
-        let rate = Rate(market.mark(contract).rate);
+        let rate = market.settled_rate(contract, now);
         let mark = market.mark_px(contract);
         for account in 0..self.list.len() {
             let isolated = self.list[account].slots[contract].isolated;

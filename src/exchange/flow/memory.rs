@@ -2,7 +2,7 @@
 
 use super::contract::Contract;
 use super::market::SyntheticMarket;
-use crate::base::Nanos;
+use crate::base::{Nanos, Rate};
 use crate::exchange::tape::candle::Candle;
 use crate::exchange::tape::history::{History, Opening};
 use rand::SeedableRng;
@@ -21,6 +21,17 @@ impl SyntheticMarket {
             rng.set_stream(stream);
             contract.remember(now, rng);
         }
+    }
+}
+
+impl SyntheticMarket {
+    /// Rate of the funding settlement at `ts`: the one that stood before it where the contract
+    /// remembers it, else the one last published.
+    pub fn settled_rate(&self, index: usize, ts: Nanos) -> Rate {
+        let contract = self.at(index);
+        let last = contract.history.as_ref().and_then(|history| history.fundings().back());
+        let settled = last.filter(|funding| funding.ts == ts).map(|funding| funding.rate);
+        Rate(settled.unwrap_or(contract.mark().rate))
     }
 }
 

@@ -96,17 +96,6 @@ pub fn is_listen_key(name: &str) -> bool {
     name.len() >= KEY_LENGTH_MIN && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The route that carries a stream.
-pub fn route_of(stream: &str) -> Route {
-    let kind = stream.split_once('@').map_or(stream, |(_, kind)| kind).trim_start_matches('!');
-    let book = kind == "bookTicker" || kind == "trade";
-    if book || kind.starts_with("depth") || kind.starts_with("rpiDepth") {
-        Route::Public
-    } else {
-        Route::Market
-    }
-}
-
 /// The keys of a query, each with the events that follow it.
 fn listens(query: &str) -> Vec<Listen> {
     let mut all: Vec<Listen> = Vec::new();

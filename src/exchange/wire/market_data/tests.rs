@@ -246,3 +246,27 @@ fn delivery_prices_are_of_the_last_fridays_of_quarters() {
     assert!(times.windows(2).all(|pair| pair[0] > pair[1]));
     assert!(all[0]["deliveryPrice"].is_number());
 }
+
+#[test]
+fn what_is_settled_is_the_rate_shown_before_and_listed_after() {
+    let due = SymbolSpec::btcusdt().next_funding(START);
+    let mut exchange = Exchange::new(&ExchangeSettings {
+        seed: 12,
+        symbols: SymbolSpec::default_pair().to_vec(),
+        rate: 300.0,
+        opened_at: due - Nanos::from_secs(5),
+        accounts: Vec::new(),
+    });
+    exchange.advance(due - Nanos(1));
+    let before = body(&exchange, "/fapi/v1/premiumIndex?symbol=BTCUSDT");
+    assert_eq!(before["nextFundingTime"].as_i64(), Some(due.to_millis()));
+    exchange.advance(due);
+    let after = body(&exchange, "/fapi/v1/premiumIndex?symbol=BTCUSDT");
+    let listed = body(&exchange, "/fapi/v1/fundingRate?symbol=BTCUSDT&limit=1");
+    assert_eq!(listed[0]["fundingTime"].as_i64(), Some(due.to_millis()));
+    assert_eq!(listed[0]["fundingRate"], before["lastFundingRate"]);
+    assert_eq!(listed[0]["markPrice"], after["markPrice"]);
+    let settled = exchange.market.settled_rate(0, due);
+    assert_eq!(units(&before["lastFundingRate"]), i128::from(settled.0));
+    assert_ne!(before["lastFundingRate"], after["lastFundingRate"], "a rate that never moves");
+}
