@@ -11,7 +11,6 @@ use peregrine::exchange::{Exchange, ExchangeSettings, SymbolSpec};
 use serde_json::Value;
 use sha2::Sha256;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
 
 pub const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// 2026-11-22 19:13:00 UTC, the beginning of a minute.
@@ -20,13 +19,6 @@ pub const OPENED: Nanos = Nanos::from_secs(1_795_374_780);
 pub const SOCKET: ConnId = ConnId(77);
 const ED25519_SEED: [u8; 32] = [7; 32];
 
-/// The shared recordings; `None` where they are not.
-pub fn data_dir() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let dir = std::env::var_os("PEREGRINE_DATA").map_or(beside, PathBuf::from);
-    dir.is_dir().then_some(dir)
-}
-
 /// The key of the recorded clients, which signs with HMAC.
 pub fn hmac_key() -> String {
     "K".repeat(64)
@@ -34,7 +26,7 @@ pub fn hmac_key() -> String {
 
 /// A key of the same account that signs with Ed25519.
 pub fn ed25519_key() -> String {
-    "E".repeat(64)
+    "Q".repeat(64)
 }
 
 fn ed25519() -> Ed25519KeyPair {

@@ -1,8 +1,9 @@
 //! Security, limits, orders and the trading WebSocket API, request by request.
 
 use crate::exchange_desk::{
-    Desk, OPENED, PEER, data_dir, ed25519_key, ed25519_sign, header, hmac, hmac_key, json, request,
+    Desk, OPENED, PEER, ed25519_key, ed25519_sign, header, hmac, hmac_key, json, request,
 };
+use crate::schema::data_dir;
 use peregrine::base::Nanos;
 use peregrine::exchange::wire::http::Request;
 use serde_json::{Value, json as object};
