@@ -51,8 +51,13 @@ fn each(
 pub fn cancel(call: &mut Call<'_>) -> Reply {
     let contract = call.contract()?;
     let mut names = Vec::new();
-    for (param, by_number) in [("orderIdList", true), ("origClientOrderIdList", false)] {
-        let Some(text) = call.params.text(param).filter(|text| !text.is_empty()) else { continue };
+    // Clients write the names in lower case, and the venue takes them.
+    for (param, lower, by_number) in [
+        ("orderIdList", "orderidlist", true),
+        ("origClientOrderIdList", "origclientorderidlist", false),
+    ] {
+        let text = call.params.text(param).or_else(|| call.params.text(lower));
+        let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
         for item in list(text, param)? {
             let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
             names.push(if by_number {

@@ -2,6 +2,7 @@
 
 use super::form::{position_side_of, word};
 use super::{Call, MarginRecord, Records, Reply, done, limit_of, period_of};
+use crate::base::units::SCALE;
 use crate::base::{Money, Nanos};
 use crate::exchange::account::order::PositionSide;
 use crate::exchange::wire::error::VenueError;
@@ -174,13 +175,18 @@ pub fn margin_history(call: &mut Call<'_>) -> Reply {
     Ok(Value::Array(newest))
 }
 
-/// `GET /fapi/v1/leverageBracket`: a list, or with `symbol` that contract's entry.
+/// `GET /fapi/v1/leverageBracket`: a list, or with `symbol` that contract's entry. The venue writes
+/// `cum` as a decimal number in the one and as a whole number in the other.
 ///
 /// # Errors
 /// −1121 for a contract that is not listed.
 pub fn brackets(call: &mut Call<'_>) -> Reply {
-    let entry = |index: usize| {
+    let entry = |index: usize, alone: bool| {
         let spec = call.spec(index);
+        let cum = |units: i64| match alone && units % SCALE == 0 {
+            true => json!(units / SCALE),
+            false => float(units),
+        };
         let rows = spec.brackets.iter().enumerate().map(|(i, bracket)| {
             json!({
                 "bracket": i + 1,
@@ -188,13 +194,13 @@ pub fn brackets(call: &mut Call<'_>) -> Reply {
                 "notionalCap": bracket.cap,
                 "notionalFloor": bracket.floor,
                 "maintMarginRatio": float(bracket.maint_rate.0),
-                "cum": float(bracket.cum.0),
+                "cum": cum(bracket.cum.0),
             })
         });
         json!({"symbol": spec.symbol.as_str(), "brackets": rows.collect::<Vec<_>>()})
     };
     match call.contract_if_sent()? {
-        Some(contract) => Ok(entry(contract)),
-        None => Ok((0..call.exchange.market.len()).map(entry).collect()),
+        Some(contract) => Ok(entry(contract, true)),
+        None => Ok((0..call.exchange.market.len()).map(|index| entry(index, false)).collect()),
     }
 }
