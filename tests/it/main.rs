@@ -114,3 +114,5 @@ mod desk_session;
 mod schema;
 /// Public answers and market streams have the members and forms of real ones.
 mod exchange_schema_public;
+/// Public clients from their registries trade on the simulated exchange.
+mod exchange_clients;
