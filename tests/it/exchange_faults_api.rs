@@ -381,7 +381,7 @@ fn the_trading_api_fails_in_the_same_ways_in_its_own_words() {
     let mut sim2 = Sim::start(&format!("[[fault]]\nkind = 'close_after_accept'\n{target}"));
     let mut wire = sim2.wire("/ws-fapi/v1");
     wire.send(&json!({"id": 9, "method": "order.place", "params": {}}).to_string());
-    assert!(!wire.to_end().2, "cut without an answer");
+    assert!(!wire.until_end().2, "cut without an answer");
     assert_eq!((sim.hits(), sim2.hits()), (1, 1));
 }
 
@@ -441,7 +441,7 @@ fn admin_endpoints_do_at_once_what_faults_do_by_time() {
     assert_eq!(user.json()["e"], "listenKeyExpired");
     let cut = sim.sim("POST", "/sim/disconnect", &json!({"target": {"route": "public"}}));
     assert_eq!(cut, json!({"cut": 1}));
-    assert!(!ticker.to_end().2);
+    assert!(!ticker.until_end().2);
     assert_eq!(sim.sim("GET", "/sim/state", &Value::Null)["streams"], 1);
     let mut other: Http = sim.http();
     assert_eq!(other.request("GET", "/sim/state", &[], "").unwrap().status, 200);

@@ -91,13 +91,13 @@ fn a_reset_is_a_reset_and_a_close_has_its_code() {
     let mut sim = Sim::start("[[fault]]\nkind = 'reset'\ntarget = { connection = 1 }\nat = 100");
     let (mut first, mut second) = (sim.wire(TICKER), sim.wire(TICKER));
     sim.step(200);
-    assert!(!first.to_end().2, "no orderly end");
+    assert!(!first.until_end().2, "no orderly end");
     assert!(!second.drain().is_empty(), "others stay");
     for (code, told) in [(1_006, None), (1_012, Some([0x03, 0xF4])), (1_013, Some([0x03, 0xF5]))] {
         let mut sim = Sim::start(&format!("[[fault]]\nkind = 'close'\ncode = {code}\nat = 100"));
         let mut wire = sim.wire(TICKER);
         sim.step(200);
-        let (frames, rest, in_order) = wire.to_end();
+        let (frames, rest, in_order) = wire.until_end();
         let close = frames.iter().find(|frame| frame.opcode() == CLOSE);
         assert_eq!(close.map(|frame| frame.payload.clone()), told.map(|code| code.to_vec()));
         assert!(in_order && rest.is_empty(), "{code}");
@@ -109,7 +109,7 @@ fn a_connection_that_closes_in_the_middle_of_a_frame_leaves_half_of_it() {
     let mut sim = Sim::start("[[fault]]\nkind = 'close_mid_frame'\nfrom = 500\ncount = 1");
     let mut wire = sim.wire(TICKER);
     sim.step(2_000);
-    let (frames, rest, in_order) = wire.to_end();
+    let (frames, rest, in_order) = wire.until_end();
     assert!(in_order && frames.iter().all(|frame| frame.opcode() == TEXT));
     // A length of 126 to 65535 stands in two bytes of its own.
     assert_eq!(rest[1], 126);
@@ -296,7 +296,7 @@ fn pings_stay_away_while_they_are_told_to_and_a_deaf_client_is_dropped() {
     sim.step(1_000);
     assert_eq!(count(&mut spared), 1, "pings are back");
     sim.step(2_000);
-    let (frames, _, in_order) = pinged.to_end();
+    let (frames, _, in_order) = pinged.until_end();
     let close = frames.iter().find(|frame| frame.opcode() == CLOSE).expect("a close frame");
     assert_eq!(&close.payload[..2], [0x03, 0xF0], "1008");
     assert!(in_order && close.payload.ends_with(b"Pong timeout"));
@@ -308,7 +308,7 @@ fn an_outage_ends_every_connection_and_refuses_new_ones_until_it_is_over() {
     let mut wire = sim.wire(TICKER);
     sim.rest_order("stays").unwrap();
     sim.step(1_500);
-    assert!(!wire.to_end().2);
+    assert!(!wire.until_end().2);
     assert!(sim.http().request("GET", "/fapi/v1/ping", &[], "").is_err());
     assert!(Wire::connect(&sim.server.ws_url(), TICKER).is_err());
     sim.step(500);
@@ -367,6 +367,20 @@ fn a_fill_arrives_before_the_answer_when_the_answer_is_held_up() {
     assert!(http.is_silent());
     sim.step(300);
     assert_eq!(http.answer().unwrap().json()["clientOrderId"], "held");
+}
+
+#[test]
+fn the_guide_explains_every_kind_and_every_number() {
+    let guide = include_str!("../../docs/EXCHANGE.md");
+    for row in ROWS {
+        let name = format!("`{}`", row.name);
+        let line = guide.lines().find(|l| l.starts_with('|') && l.contains(&name));
+        let line = line.unwrap_or_else(|| panic!("{} is not explained", row.name));
+        for key in row.numbers.iter().map(|number| number.key).chain(row.texts.iter().copied()) {
+            let halting = ["halt", "settle"].contains(&row.name) || key == "symbol";
+            assert!(halting || line.contains(&format!("`{key}`")), "{}.{key}", row.name);
+        }
+    }
 }
 
 /// A kind nobody has seen strike is a promise nobody has kept.

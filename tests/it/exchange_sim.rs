@@ -356,7 +356,7 @@ impl Wire {
     }
 
     /// Everything up to the end of the connection; whether it ended in order.
-    pub fn to_end(&mut self) -> (Vec<Frame>, Vec<u8>, bool) {
+    pub fn until_end(&mut self) -> (Vec<Frame>, Vec<u8>, bool) {
         let mut frames = Vec::new();
         let in_order = loop {
             match self.frame() {

@@ -192,7 +192,7 @@ fn unsound_frames_end_their_connection_with_the_standards_code() {
     ] {
         let mut wire = sim.wire("/public/ws");
         std::io::Write::write_all(&mut wire.stream, &bytes).unwrap();
-        let (frames, _, in_order) = wire.to_end();
+        let (frames, _, in_order) = wire.until_end();
         let close = frames.iter().find(|frame| frame.opcode() == CLOSE);
         let close = close.unwrap_or_else(|| panic!("{code}: {bytes:?} {frames:?}"));
         assert_eq!(close.payload[..2], u16::to_be_bytes(code), "{bytes:?}");
@@ -200,7 +200,7 @@ fn unsound_frames_end_their_connection_with_the_standards_code() {
     }
     let mut wire = sim.wire("/public/ws");
     std::io::Write::write_all(&mut wire.stream, &client_frame(0x88, &[0x03, 0xE8])).unwrap();
-    let (frames, _, in_order) = wire.to_end();
+    let (frames, _, in_order) = wire.until_end();
     assert!(in_order && frames[0].opcode() == CLOSE, "an orderly close is answered");
 }
 
@@ -214,7 +214,7 @@ fn too_many_messages_end_the_connection_and_ten_a_second_do_not() {
         sim.step(1_100);
     }
     (0..11).for_each(|id| wire.send(&request(id).to_string()));
-    let (frames, _, in_order) = wire.to_end();
+    let (frames, _, in_order) = wire.until_end();
     let close = frames.last().expect("a close frame");
     assert_eq!((close.opcode(), &close.payload[..2]), (CLOSE, &[0x03, 0xF0][..]), "1008");
     assert!(in_order);
@@ -231,7 +231,7 @@ fn connections_end_at_their_age() {
     sim.step(29_900);
     assert!(wire.drain().is_empty());
     sim.step(200);
-    let (frames, _, in_order) = wire.to_end();
+    let (frames, _, in_order) = wire.until_end();
     assert!(in_order && frames[0].payload[..2] == [0x03, 0xE9], "1001");
 }
 

@@ -10,6 +10,8 @@ mod exchange_faults_wire;
 mod exchange_faults_api;
 /// Hostile bytes on sockets: bounded, refused, nobody else's trouble.
 mod exchange_sockets;
+/// `peregrine exchange` as a program.
+mod exchange_cli;
 /// Same seed and same requests, same bytes on every connection.
 mod exchange_bytes;
 // The synthetic market's frames have the form of recorded ones.

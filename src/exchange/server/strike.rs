@@ -146,17 +146,14 @@ impl Reactor {
         if !is_first {
             return false;
         }
-        for strike in self.faults.strikes(Point::Connect, subject, self.now) {
-            if strike.kind == Kind::HangConnect {
-                if let Some(Some(client)) = self.clients.get_mut(slot) {
-                    client.die();
-                }
-            } else {
-                self.reset(slot);
-            }
-            return true;
+        let strikes = self.faults.strikes(Point::Connect, subject, self.now);
+        let Some(strike) = strikes.first() else { return false };
+        if strike.kind != Kind::HangConnect {
+            self.reset(slot);
+        } else if let Some(Some(client)) = self.clients.get_mut(slot) {
+            client.die();
         }
-        false
+        true
     }
 
     /// Carries out what begins or ends by now.
