@@ -185,7 +185,7 @@ async function refusals(run) {
   await run.refused(-1121, run.place({ ...buy, symbol: 'NOPEUSDT' }));
   for (const [changes, code] of [
     [{ api_secret: 'wrong' }, -1022],
-    [{ api_key: 'K'.repeat(64) }, -2015],
+    [{ api_key: 'N'.repeat(64) }, -2015],
     [{ api_key: 'no key' }, -2014],
   ]) {
     await run.refused(code, run.client(changes).getAllOpenOrders({ symbol: SYMBOL }));
@@ -229,6 +229,8 @@ async function bySocket(run) {
   const { algoId } = await asked(api.submitNewFuturesAlgoOrder(placed));
   run.counts.orders += 1;
   await asked(api.cancelFuturesAlgoOrder({ algoId, timestamp: Date.now() }));
+  // With a key pair the client logs on and signs no request after that.
+  run.same('logged on', run.loggedOn, run.keys.api_secret.includes('PRIVATE KEY'));
   run.step('queries over the trading WebSocket');
   const book = await asked(api.getFuturesOrderBook({ symbol: SYMBOL }));
   run.check(units(book.bids[0][0]) < units(book.asks[0][0]), 'the book is crossed');

@@ -52,6 +52,8 @@ export class Run {
     this.sockets = new WebsocketClient(settings, quiet);
     const silent = { attachEventListeners: false, muteLatencyWarning: true };
     this.api = new WebsocketAPIClient({ ...settings, ...silent }, quiet);
+    this.loggedOn = false;
+    this.api.getWSClient().on('authenticated', () => (this.loggedOn = true));
     this.orders = new Map();
     this.algos = new Map();
     this.trades = new Map();

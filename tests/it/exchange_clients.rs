@@ -86,7 +86,8 @@ impl Registry {
                 vec![venv, install]
             }
             Self::Npm => {
-                let quiet = ["install", "--prefix", ".", "--no-audit", "--no-fund", "--silent"];
+                let quiet =
+                    ["install", "--prefix", ".", "--no-audit", "--no-fund", "--no-progress"];
                 let mut install = command(Path::new("npm"), &quiet);
                 install.args(packages);
                 vec![install]
@@ -126,8 +127,13 @@ impl Client {
         Ok(dir)
     }
 
-    /// Drives an exchange of its own, and checks what the script says at its end.
+    /// Drives an exchange of its own with the account that it opens by itself.
     fn drive(&self) {
+        self.drive_at(|| RunningExchange::start(&[]));
+    }
+
+    /// Drives an exchange, and checks what the script says at its end.
+    fn drive_at(&self, start: impl FnOnce() -> RunningExchange) {
         let dir = match self.environment() {
             Ok(dir) => dir,
             Err(why) => {
@@ -135,7 +141,7 @@ impl Client {
                 return;
             }
         };
-        let exchange = RunningExchange::start();
+        let exchange = start();
         let script = root().join("tests/clients").join(self.script);
         let mut command = match self.registry {
             Registry::PyPi => Command::new(dir.join("bin/python")),
@@ -168,7 +174,7 @@ fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let said = lossy(&output.stderr);
-    Err(format!("{}: {}", output.status, said.lines().last().unwrap_or_default()))
+    Err(format!("{}: {}", output.status, said.trim().replace('\n', "; ")))
 }
 
 /// `peregrine exchange` on free ports; ends with the test.
@@ -180,11 +186,12 @@ struct RunningExchange {
 }
 
 impl RunningExchange {
-    fn start() -> Self {
+    fn start(arguments: &[&str]) -> Self {
         let free = ["--rest", "127.0.0.1:0", "--ws", "127.0.0.1:0", "--seed", "7"];
         let mut child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
             .arg("exchange")
             .args(free)
+            .args(arguments)
             .current_dir(root())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -217,6 +224,32 @@ fn python_binance_trades_every_kind_of_order_and_its_books_agree_with_the_ledger
 #[test]
 fn the_venues_own_sdk_finds_every_answer_and_event_as_its_models_declare_it() {
     OFFICIAL_SDK.drive();
+}
+
+/// Secret key of the first example of RFC 8032, section 7.1, in the form of RFC 8410, and its
+/// public key.
+const EXAMPLE_SECRET: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+const EXAMPLE_PUBLIC: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+#[test]
+fn a_javascript_client_logs_on_with_a_key_pair_and_signs_no_order_after_that() {
+    let config = fs::read_to_string(root().join("config/exchange.toml")).unwrap();
+    let api_key = "K".repeat(64);
+    let key = format!("api_key = \"{api_key}\"\ned25519 = \"{EXAMPLE_PUBLIC}\"\n");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("exchange.toml");
+    fs::write(&file, format!("{config}\n[[account]]\n{key}")).unwrap();
+    NPM_BINANCE.drive_at(|| {
+        let mut exchange = RunningExchange::start(&["--config", file.to_str().unwrap()]);
+        let mut start: serde_json::Value = serde_json::from_str(&exchange.start_line).unwrap();
+        assert_eq!(start["api_key"], api_key);
+        // The exchange knows the public key alone.
+        start["api_secret"] = EXAMPLE_SECRET.into();
+        exchange.start_line = start.to_string();
+        exchange
+    });
 }
 
 #[test]
