@@ -139,6 +139,71 @@ impl SymbolSpec {
         }
     }
 
+    /// BNBUSDT from 700.
+    pub fn bnbusdt() -> Self {
+        let spec = Self::with_steps("BNBUSDT", "0.010", "0.01", 3, 2);
+        Self {
+            onboarded: Nanos::from_millis(1_581_321_600_000),
+            coin_sort: "Layer-1",
+            circulating: Qty::whole(139_000_000),
+            min_notional: Money::whole(5),
+            ..spec.priced("700", "6.600", "100000").sized("60", "100000", "2000")
+        }
+    }
+
+    /// XRPUSDT from 2.2.
+    pub fn xrpusdt() -> Self {
+        let spec = Self::with_steps("XRPUSDT", "0.0001", "0.1", 4, 1);
+        Self {
+            onboarded: Nanos::from_millis(1_578_298_800_000),
+            coin_sort: "Payment",
+            circulating: Qty::whole(59_500_000_000),
+            min_notional: Money::whole(5),
+            ..spec.priced("2.2", "0.0143", "100000").sized("20000", "10000000", "2000000")
+        }
+    }
+
+    /// DOGEUSDT from 0.2.
+    pub fn dogeusdt() -> Self {
+        let spec = Self::with_steps("DOGEUSDT", "0.000010", "1", 6, 0);
+        Self {
+            onboarded: Nanos::from_millis(1_594_371_600_000),
+            coin_sort: "Meme",
+            circulating: Qty::whole(15_000_000_000),
+            min_notional: Money::whole(5),
+            multiplier_up: Rate(110_000_000),
+            multiplier_down: Rate(90_000_000),
+            ..spec.priced("0.2", "0.002440", "30").sized("150000", "300000000", "30000000")
+        }
+    }
+
+    /// LINKUSDT from 15.
+    pub fn linkusdt() -> Self {
+        let spec = Self::with_steps("LINKUSDT", "0.001", "0.01", 3, 2);
+        Self {
+            onboarded: Nanos::from_millis(1_579_248_000_000),
+            coin_sort: "Infrastructure",
+            circulating: Qty::whole(680_000_000),
+            min_notional: Money::whole(20),
+            multiplier_up: Rate(110_000_000),
+            multiplier_down: Rate(90_000_000),
+            ..spec.priced("15", "0.001", "100000").sized("1500", "200000", "50000")
+        }
+    }
+
+    /// Every contract with a synthetic market, largest first.
+    pub fn all() -> [Self; 7] {
+        [
+            Self::btcusdt(),
+            Self::ethusdt(),
+            Self::solusdt(),
+            Self::bnbusdt(),
+            Self::xrpusdt(),
+            Self::dogeusdt(),
+            Self::linkusdt(),
+        ]
+    }
+
     /// The contracts of the demonstration: BTCUSDT and ETHUSDT.
     pub fn default_pair() -> [Self; 2] {
         [Self::btcusdt(), Self::ethusdt()]
@@ -146,9 +211,7 @@ impl SymbolSpec {
 
     /// A known contract by its symbol; `None` for one without a synthetic twin.
     pub fn by_symbol(symbol: &str) -> Option<Self> {
-        [Self::btcusdt(), Self::ethusdt(), Self::solusdt()]
-            .into_iter()
-            .find(|spec| spec.symbol.as_str() == symbol)
+        Self::all().into_iter().find(|spec| spec.symbol.as_str() == symbol)
     }
 
     /// The same facts as trading settings, with the venue's usual fees (maker 2, taker 5 bps).

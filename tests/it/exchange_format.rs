@@ -1,6 +1,6 @@
 //! The synthetic market's frames have the form of recorded ones, byte for byte but the numbers.
 
-use peregrine::base::Nanos;
+use peregrine::base::{Nanos, Px};
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -132,4 +132,79 @@ fn forced_orders_and_open_interest_have_the_documented_fields() {
     assert!(market.open_interest("BTCUSDT", &mut body));
     let ours: Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!(keys(&ours), keys(&read("market-data--rest-api--Open-Interest.json")));
+}
+
+/// A filter of a contract as exchangeInfo lists it.
+fn filter<'v>(entry: &'v Value, kind: &str) -> &'v Value {
+    let filters = entry["filters"].as_array().expect("filters");
+    filters.iter().find(|filter| filter["filterType"] == kind).expect("the filter is listed")
+}
+
+#[test]
+fn the_simulated_contracts_have_the_steps_and_bounds_of_the_venues() {
+    let Some(dir) = data_dir() else {
+        println!("recorded data is absent: nothing was compared");
+        return;
+    };
+    let path = dir.join("rest-2026-07/fapi-v1-exchangeInfo.json.gz");
+    let file = std::fs::File::open(path).expect("the recorded answer");
+    let real: Value =
+        serde_json::from_reader(flate2::read::GzDecoder::new(file)).expect("a JSON answer");
+    let entries = real["symbols"].as_array().expect("symbols");
+    for spec in SymbolSpec::all() {
+        let symbol = spec.symbol.as_str();
+        let entry = entries.iter().find(|entry| entry["symbol"] == symbol).expect("it is listed");
+        let decimal = |kind: &str, key: &str| {
+            let text = filter(entry, kind)[key].as_str().expect("a decimal in quotes");
+            Px::parse(text).expect("a decimal").0
+        };
+        let listed = [
+            decimal("PRICE_FILTER", "tickSize"),
+            decimal("PRICE_FILTER", "minPrice"),
+            decimal("PRICE_FILTER", "maxPrice"),
+            decimal("LOT_SIZE", "stepSize"),
+            decimal("LOT_SIZE", "minQty"),
+            decimal("LOT_SIZE", "maxQty"),
+            decimal("MARKET_LOT_SIZE", "maxQty"),
+            decimal("MIN_NOTIONAL", "notional"),
+            decimal("PERCENT_PRICE", "multiplierUp"),
+            decimal("PERCENT_PRICE", "multiplierDown"),
+        ];
+        let ours = [
+            spec.tick_size.0,
+            spec.min_px.0,
+            spec.max_px.0,
+            spec.lot_size.0,
+            spec.min_qty.0,
+            spec.max_qty.0,
+            spec.market_max_qty.0,
+            spec.min_notional.0,
+            spec.multiplier_up.0,
+            spec.multiplier_down.0,
+        ];
+        assert_eq!(ours, listed, "{symbol}");
+        assert_eq!(entry["onboardDate"], spec.onboarded.to_millis(), "{symbol}");
+    }
+}
+
+#[test]
+fn every_simulated_contract_keeps_a_tight_book_of_two_sides() {
+    let start = Nanos::from_secs(1_750_000_000);
+    let specs = SymbolSpec::all();
+    let mut market = SyntheticMarket::new(11, &specs, start);
+    let mut wide = vec![0_u32; specs.len()];
+    let mut looked = 0;
+    for second in 1..=120 {
+        while market.peek() < start + Nanos::from_secs(second) {
+            let _ = market.step();
+        }
+        looked += 1;
+        for (index, spec) in specs.iter().enumerate() {
+            let top = market.book(index).top();
+            assert!(top.bid.1 > 0 && top.ask.1 > 0 && top.bid.0 < top.ask.0, "{}", spec.symbol);
+            // A makers' answer to a wide spread takes about a millisecond.
+            wide[index] += u32::from(top.ask.0 - top.bid.0 > 1);
+        }
+    }
+    assert!(wide.iter().all(|&count| count * 4 < looked), "{wide:?} of {looked}");
 }
