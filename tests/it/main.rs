@@ -27,6 +27,7 @@ mod exchange_hostile;
 /// Private answers and user events have the keys, types and formats of the venue's own.
 mod exchange_schema_private;
 /// What the exchange words otherwise than a sample, and why.
+mod exchange_replay;
 mod exchange_schema_differences;
 /// User events as the exchange words them, one for each of the venue's samples.
 mod exchange_schema_events;
