@@ -14,6 +14,11 @@ pub enum Outcome {
     Unknown(Reason),
 }
 
+/// The texts of a 503 by which the venue says that nothing was done, to the last mark: a gateway
+/// in between has words of its own, and does not know.
+const FAILED_TEXTS: [&[u8]; 2] =
+    [b"Service Unavailable.", b"Internal error; unable to process your request."];
+
 /// Classifies an answer by HTTP status (`None`: no answer came), the venue's code (`None`: no JSON
 /// body with one) and its message.
 ///
@@ -25,10 +30,11 @@ pub fn classify(status: Option<u16>, code: Option<i32>, message: &[u8]) -> Outco
     let rejected = Outcome::Rejected(Reason::VenueRejected);
     match (status, code) {
         (200, None | Some(200)) => Outcome::Accepted,
+        // Codes by which the venue says that it does not know come before any text.
+        (503, Some(-1006 | -1007 | -4116)) => unknown,
         (503, Some(-1008)) => rejected,
         (503, _) => {
-            let failed = message.starts_with(b"Service Unavailable")
-                || message.starts_with(b"Internal error");
+            let failed = FAILED_TEXTS.iter().any(|text| message.starts_with(text));
             if failed { rejected } else { unknown }
         }
         // An id that is taken means that an earlier send of ours lives.

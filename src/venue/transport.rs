@@ -28,6 +28,14 @@ impl Transport {
         Ok(Self::Tls(Box::new(StreamOwned::new(session, socket))))
     }
 
+    /// True until both sides have agreed on the keys of TLS.
+    pub fn is_handshaking(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.conn.is_handshaking(),
+        }
+    }
+
     /// The socket, for readiness registration.
     pub fn socket_mut(&mut self) -> &mut TcpStream {
         match self {

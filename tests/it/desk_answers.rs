@@ -228,6 +228,12 @@ fn every_class_of_answer_to_an_order_has_its_meaning() {
         (408, r#"{"code":-1007,"msg":"Timeout waiting for response…"}"#, unknown, -1007),
         (400, r#"{"code":-1006,"msg":"An unexpected response…"}"#, unknown, -1006),
         (400, r#"{"code":-4116,"msg":"ClientOrderId is duplicated."}"#, unknown, -4116),
+        // What a gateway says for itself, and what it says although the venue does not know.
+        (503, "Service Unavailable", unknown, 0),
+        (503, "<html><h1>503 Service Unavailable.</h1></html>", unknown, 0),
+        (503, r#"{"code":0,"msg":"Service Una"#, unknown, 0),
+        (503, r#"{"code":-1001,"msg":"Internal error of a gateway"}"#, unknown, -1001),
+        (503, r#"{"code":-1007,"msg":"Service Unavailable."}"#, unknown, -1007),
         (502, "<html>bad gateway</html>", unknown, 0),
         (504, "", unknown, 0),
         (200, "<html>welcome</html>", unknown, 0),
@@ -279,6 +285,42 @@ fn a_lost_answer_says_nothing_once_the_stream_has_spoken() {
     let fill = OrderReport { cum_qty: 1_000_000, last_qty: 1_000_000, trade_id: 7, ..told };
     bench.desk.hear(&Event::new(Kind::OrderFilled, InstrumentId(0), &fill));
     assert_eq!(bench.desk.unsettled(), 0);
+}
+
+#[test]
+fn a_refusal_does_not_release_an_order_that_the_stream_has_told_of() {
+    let mut bench = Bench::start();
+    let asked = order(1, Kind::OrderApproved);
+    bench.ask(&asked);
+    let (_, reply_to) = bench.request();
+    let told = OrderReport { client_id: id_of(&asked).0, qty: 1_000_000, ..OrderReport::default() };
+    bench.desk.hear(&Event::new(Kind::OrderAccepted, InstrumentId(0), &told));
+    reply_to.send(answer(503, "Service Unavailable.")).unwrap();
+    assert_eq!(bench.rest(1), [], "it lives, whatever the answer says");
+}
+
+#[test]
+fn an_order_that_the_venue_has_shrunk_is_over_when_that_much_is_filled() {
+    let mut bench = Bench::start();
+    let asked = order(1, Kind::OrderApproved);
+    bench.exchange(&asked, answer(200, &taken(&asked, "NEW", "0")));
+    let told = OrderReport { client_id: id_of(&asked).0, qty: 400_000, ..OrderReport::default() };
+    bench.desk.hear(&Event::new(Kind::OrderAccepted, InstrumentId(0), &told));
+    let fill = OrderReport { cum_qty: 400_000, last_qty: 400_000, trade_id: 7, ..told };
+    bench.desk.hear(&Event::new(Kind::OrderFilled, InstrumentId(0), &fill));
+    assert_eq!(bench.desk.unsettled(), 0);
+}
+
+#[test]
+fn a_cancel_that_does_not_say_how_much_was_filled_is_unknown() {
+    let mut bench = Bench::start();
+    for (counter, executed) in (0..).zip(["", "1e-3", "nothing"]) {
+        let asked = order(counter, Kind::OrderApproved);
+        bench.exchange(&asked, answer(200, &taken(&asked, "NEW", "0")));
+        let cancel = order(counter, Kind::CancelApproved);
+        let report = bench.exchange(&cancel, answer(200, &taken(&cancel, "CANCELED", executed)));
+        assert_eq!(report.kind(), Some(Kind::OrderUnknown), "{executed:?}");
+    }
 }
 
 #[test]

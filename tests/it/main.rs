@@ -111,6 +111,8 @@ mod pipeline_kill;
 mod private_stream;
 /// Every class of answer to an order becomes the event it deserves.
 mod desk_answers;
+/// Connections that end, speak unasked or come and go do the desk's orders no harm.
+mod desk_connections;
 /// Sessions with orders at a venue agree with its ledger to the last unit.
 mod desk_session;
 /// Compares JSON values by keys, types and forms.

@@ -101,7 +101,12 @@ impl Flight {
         let kind = match self.kind {
             RequestKind::Order => Kind::OrderAccepted,
             // Anything but a cancelled order is the stream's to tell.
-            RequestKind::Cancel if body.status == "CANCELED" && !body.executed_qty.is_empty() => {
+            RequestKind::Cancel if body.status == "CANCELED" => {
+                // How much was filled says how much is still to come: without it the order would
+                // be let go with its fills unheard.
+                if parse_fixed(body.executed_qty.as_bytes()).is_err() {
+                    return Some(self.unknown(Reason::RequestTimeout, 0));
+                }
                 Kind::OrderCancelled
             }
             RequestKind::Cancel => return None,

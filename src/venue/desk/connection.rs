@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 const DIAL_MAX: Duration = Duration::from_secs(3);
 /// Longest time for an answer; far beyond what the venue needs to accept or refuse.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// A connection that was open for so long is dialled again without the waits of those before it:
+/// the venue ends idle ones in its own time, and that is no failure.
+const STEADY: Duration = Duration::from_secs(5);
 /// Longest answer with its head: those to orders are below 2 KB.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest request: a query of 512 bytes, a host name and a key.
@@ -48,7 +51,7 @@ pub(super) enum Ended<'a> {
 enum State {
     Waiting { until: Instant },
     Dialing { socket: TcpStream, since: Instant },
-    Open { transport: Transport },
+    Open { transport: Transport, since: Instant },
 }
 
 /// See the head of this file.
@@ -95,9 +98,26 @@ impl Connection {
         }
     }
 
-    /// True when a request can be written at once.
+    /// True while open and without a request.
     pub const fn is_free(&self) -> bool {
         matches!(self.state, State::Open { .. }) && self.asked.is_none()
+    }
+
+    /// True when a request can be written at once. Looks first: a request on a connection that the
+    /// venue has closed would be lost, and what lies there unread would be taken for its answer.
+    pub fn is_ready(&mut self, now: Instant) -> bool {
+        if self.asked.is_some() {
+            return false;
+        }
+        let State::Open { transport, .. } = &mut self.state else { return false };
+        match look(transport) {
+            // A request on a connection that is not yet safe would be lost with it.
+            Ok(()) => !transport.is_handshaking(),
+            Err(error) => {
+                self.lose(&error, now);
+                false
+            }
+        }
     }
 
     /// Why the connection was last lost or refused.
@@ -105,15 +125,15 @@ impl Connection {
         self.last_error.as_deref()
     }
 
-    /// Writes a request made of these pieces; only while [`Connection::is_free`]. What the socket
-    /// does not take at once goes with the next polls.
+    /// Writes a request made of these pieces; only right after [`Connection::is_ready`]. What the
+    /// socket does not take at once goes with the next polls.
     pub fn ask(&mut self, pieces: [&[u8]; 3], now: Instant) {
         debug_assert!(self.is_free());
         self.request.clear();
         pieces.iter().for_each(|piece| self.request.extend_from_slice(piece));
         (self.written, self.filled) = (0, 0);
         self.asked = Some(now);
-        if let State::Open { transport } = &mut self.state
+        if let State::Open { transport, .. } = &mut self.state
             && let Err(error) = write(transport, &self.request, &mut self.written)
         {
             // The next poll finds the connection broken and ends the request.
@@ -123,26 +143,16 @@ impl Connection {
 
     /// Does what can be done without blocking; tells how the request under way ended, if it did.
     pub fn poll(&mut self, now: Instant, registry: &Registry) -> Option<Ended<'_>> {
-        let state = std::mem::replace(&mut self.state, State::Waiting { until: now });
-        let step = match state {
-            State::Waiting { until } if now < until => Ok((State::Waiting { until }, None)),
-            State::Waiting { .. } => self.dial(now, registry).map(|state| (state, None)),
-            State::Dialing { socket, since } => {
-                self.connected(socket, since, now).map(|state| (state, None))
-            }
-            State::Open { transport } => self.exchange(transport, now),
+        let step = match &mut self.state {
+            State::Waiting { until } if now < *until => Ok(None),
+            State::Waiting { .. } => self.dial(now, registry).map(|()| None),
+            State::Dialing { .. } => self.connected(now).map(|()| None),
+            State::Open { .. } => self.exchange(now),
         };
-        let (state, framed) = match step {
-            Ok(step) => step,
-            Err(error) => {
-                self.last_error = Some(format!("{}: {error}", self.endpoint.host));
-                let open = self.asked.take().is_some();
-                self.state = State::Waiting { until: now + self.backoff.next_wait() };
-                return open.then_some(Ended::Lost);
-            }
+        let framed: Framed = match step {
+            Ok(framed) => framed?,
+            Err(error) => return self.lose(&error, now).then_some(Ended::Lost),
         };
-        self.state = state;
-        let framed: Framed = framed?;
         self.asked = None;
         self.filled = 0;
         self.backoff.reset();
@@ -152,53 +162,67 @@ impl Connection {
         Some(Ended::Answered { status: framed.status, body: &self.answer[framed.body] })
     }
 
-    fn dial(&mut self, now: Instant, registry: &Registry) -> io::Result<State> {
+    /// Leaves the connection; true when a request was under way.
+    fn lose(&mut self, error: &io::Error, now: Instant) -> bool {
+        self.last_error = Some(format!("{}: {error}", self.endpoint.host));
+        if let State::Open { since, .. } = self.state
+            && now.saturating_duration_since(since) >= STEADY
+        {
+            self.backoff.reset();
+        }
+        self.state = State::Waiting { until: now + self.backoff.next_wait() };
+        self.asked.take().is_some()
+    }
+
+    fn dial(&mut self, now: Instant, registry: &Registry) -> io::Result<()> {
         let address = self.addresses[self.attempts % self.addresses.len()];
         self.attempts += 1;
         let mut socket = TcpStream::connect(address)?;
         registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(State::Dialing { socket, since: now })
+        self.state = State::Dialing { socket, since: now };
+        Ok(())
     }
 
-    fn connected(&mut self, socket: TcpStream, since: Instant, now: Instant) -> io::Result<State> {
+    fn connected(&mut self, now: Instant) -> io::Result<()> {
+        let State::Dialing { socket, since } = &self.state else { return Ok(()) };
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }
         match socket.peer_addr() {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                if now.saturating_duration_since(since) > DIAL_MAX {
-                    return Err(io::Error::other("connecting took too long"));
-                }
-                return Ok(State::Dialing { socket, since });
+                let late = now.saturating_duration_since(*since) > DIAL_MAX;
+                let error = || io::Error::other("connecting took too long");
+                return if late { Err(error()) } else { Ok(()) };
             }
             Err(error) => return Err(error),
         }
         socket.set_nodelay(true)?;
+        let waiting = State::Waiting { until: now };
+        let State::Dialing { socket, .. } = std::mem::replace(&mut self.state, waiting) else {
+            return Ok(());
+        };
         let transport = if self.endpoint.secure {
             Transport::tls(socket, &self.endpoint.host, &self.tls)?
         } else {
             Transport::Plain(socket)
         };
-        Ok(State::Open { transport })
+        self.state = State::Open { transport, since: now };
+        Ok(())
     }
 
     /// Writes what is left, reads what is there, and looks whether the answer is whole.
-    fn exchange(
-        &mut self,
-        mut transport: Transport,
-        now: Instant,
-    ) -> io::Result<(State, Option<Framed>)> {
+    fn exchange(&mut self, now: Instant) -> io::Result<Option<Framed>> {
+        let State::Open { transport, since } = &mut self.state else { return Ok(None) };
         let Some(asked) = self.asked else {
-            let mut byte = [0];
-            return match transport.read(&mut byte) {
-                Err(error) if is_not_yet(&error) => Ok((State::Open { transport }, None)),
-                Ok(0) => Err(io::Error::other("closed while idle")),
-                Ok(_) => Err(io::Error::other("an answer to nothing")),
-                Err(error) => Err(error),
-            };
+            look(transport)?;
+            let late = now.saturating_duration_since(*since) > DIAL_MAX;
+            if transport.is_handshaking() && late {
+                return Err(io::Error::other("the handshake took too long"));
+            }
+            return Ok(None);
         };
-        write(&mut transport, &self.request, &mut self.written)?;
+        write(transport, &self.request, &mut self.written)?;
         let mut closed = false;
         while self.filled < self.answer.len() {
             match transport.read(&mut self.answer[self.filled..]) {
@@ -212,7 +236,11 @@ impl Connection {
             }
         }
         match parse(&mut self.answer[..self.filled], closed) {
-            Parsed::Whole(framed) => Ok((State::Open { transport }, Some(framed))),
+            Parsed::Whole(_) if self.written < self.request.len() => {
+                // The rest would be read as the beginning of the next request.
+                Err(io::Error::other("an answer before the request was whole"))
+            }
+            Parsed::Whole(framed) => Ok(Some(framed)),
             Parsed::Broken(what) => Err(io::Error::other(what)),
             Parsed::More if closed => Err(io::Error::other("closed before the answer was whole")),
             Parsed::More if self.filled == self.answer.len() => {
@@ -221,8 +249,18 @@ impl Connection {
             Parsed::More if now.saturating_duration_since(asked) > ANSWER_MAX => {
                 Err(io::Error::other("no answer in time"))
             }
-            Parsed::More => Ok((State::Open { transport }, None)),
+            Parsed::More => Ok(None),
         }
+    }
+}
+
+/// Looks at a connection that carries no request: nothing may lie there.
+fn look(transport: &mut Transport) -> io::Result<()> {
+    match transport.read(&mut [0]) {
+        Err(error) if is_not_yet(&error) => Ok(()),
+        Ok(0) => Err(io::Error::other("closed while idle")),
+        Ok(_) => Err(io::Error::other("an answer to nothing")),
+        Err(error) => Err(error),
     }
 }
 

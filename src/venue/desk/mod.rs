@@ -117,9 +117,18 @@ impl OrderDesk {
         self.closed = Reason::None;
     }
 
-    /// Lets no further order leave, for `reason`; cancels still do.
+    /// Lets no further order leave, for `reason`, those that wait for a connection included;
+    /// cancels still do.
     pub fn close(&mut self, reason: Reason) {
         self.closed = reason;
+        let waiting = self.waiting.len();
+        for _ in 0..waiting {
+            let Some(next) = self.waiting.pop_front() else { return };
+            match next.flight.kind {
+                RequestKind::Order => self.report(next.flight.refused(reason, 0)),
+                RequestKind::Cancel => self.waiting.push_back(next),
+            }
+        }
     }
 
     /// Sends an approved order or cancel by its signed text. `sent` comes back with the answer.
@@ -198,11 +207,13 @@ impl OrderDesk {
         self.flights.iter().flatten().count() + self.waiting.len() + self.open.len()
     }
 
-    /// Whether an event adds to what the account's stream has told already: an outcome is not
-    /// unknown once the stream has spoken, and an end is told once.
+    /// Whether an event adds to what the account's stream has told already: an order that the
+    /// stream has spoken of is neither unknown nor refused, and an end is told once.
     fn adds(&self, flight: &Flight, event: &Event) -> bool {
         match (event.kind(), flight.kind) {
-            (Some(Kind::OrderUnknown), RequestKind::Order) => !self.open.is_known(flight.id()),
+            (Some(Kind::OrderUnknown | Kind::OrderRejected), RequestKind::Order) => {
+                !self.open.is_known(flight.id())
+            }
             (Some(Kind::OrderUnknown | Kind::OrderCancelled), RequestKind::Cancel) => {
                 !self.open.is_over(flight.id())
             }
@@ -222,7 +233,8 @@ impl OrderDesk {
             if self.flights.iter().flatten().any(|flight| flight.id() == id) {
                 return;
             }
-            let Some(i) = self.connections.iter().position(Connection::is_free) else { return };
+            let free = self.connections.iter_mut().position(|connection| connection.is_ready(now));
+            let Some(i) = free else { return };
             self.waiting.pop_front();
             let start: &[u8] = match first.flight.kind {
                 RequestKind::Order => b"POST /fapi/v1/order?",

@@ -47,7 +47,11 @@ impl OpenOrders {
         let order = &mut self.orders[at];
         order.reported = order.reported.max(report.cum_qty);
         match event.kind() {
-            Some(Kind::OrderAccepted) => order.heard = true,
+            Some(Kind::OrderAccepted) => {
+                order.heard = true;
+                // The venue may shrink a reduce-only order; its word counts.
+                order.qty = if report.qty > 0 { report.qty } else { order.qty };
+            }
             Some(Kind::OrderFilled) => {
                 order.heard = true;
                 // The total, not the sum: the same fill may come again.

@@ -1,0 +1,174 @@
+//! Connections that end, speak unasked or come and go: an order is neither lost with one nor
+//! answered by what was meant for another, and none leaves after the desk was closed.
+
+use mio::Poll;
+use peregrine::base::event::{Event, Kind, Order, OrderReport};
+use peregrine::base::hop::Stamp;
+use peregrine::base::{ClientOrderId, InstrumentId, Reason};
+use peregrine::execution::RequestText;
+use peregrine::venue::account::Credentials;
+use peregrine::venue::desk::OrderDesk;
+use peregrine::venue::transport::tls_config;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Polls of the desk before a test gives up.
+const POLLS_MAX: u32 = 200_000;
+/// As many as the desk keeps open.
+const CONNECTIONS: usize = 4;
+
+struct Bench {
+    desk: OrderDesk,
+    poll: Poll,
+    listener: TcpListener,
+    /// The desk's time.
+    now: Instant,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let credentials = Credentials::new("key".to_owned(), "secret".to_owned()).unwrap();
+        let mut desk = OrderDesk::new(&url, &credentials, &tls_config().unwrap(), 1).unwrap();
+        desk.open();
+        listener.set_nonblocking(true).unwrap();
+        Self { desk, poll: Poll::new().unwrap(), listener, now: Instant::now() }
+    }
+
+    fn turn(&mut self) {
+        self.desk.poll(self.now, self.poll.registry(), &mut |_| {});
+    }
+
+    fn accept(&mut self) -> TcpStream {
+        for _ in 0..POLLS_MAX {
+            self.turn();
+            if let Ok((socket, _)) = self.listener.accept() {
+                socket.set_nonblocking(true).unwrap();
+                return socket;
+            }
+        }
+        panic!("the desk does not come");
+    }
+
+    /// All connections, open on either side.
+    fn sockets(&mut self) -> Vec<TcpStream> {
+        let sockets = (0..CONNECTIONS).map(|_| self.accept()).collect();
+        for _ in 0..100 {
+            self.turn();
+        }
+        sockets
+    }
+
+    /// The next request on one of the sockets, and on which.
+    fn request(&mut self, sockets: &mut [TcpStream]) -> Option<usize> {
+        for _ in 0..1_000 {
+            self.turn();
+            let mut bytes = [0; 4_096];
+            let came = |socket: &mut TcpStream| socket.read(&mut bytes).is_ok_and(|len| len > 0);
+            if let Some(at) = sockets.iter_mut().position(came) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    fn ask(&mut self, order: &Event) {
+        let text = RequestText::new(b"signature=00ff");
+        self.desk.submit(order, &text, self.now, Stamp(0));
+    }
+
+    fn report(&mut self) -> Event {
+        for _ in 0..POLLS_MAX {
+            self.turn();
+            if let Some(report) = self.desk.next_report() {
+                return report;
+            }
+        }
+        panic!("no report came");
+    }
+}
+
+fn order(counter: u32, kind: Kind) -> Event {
+    let client_id = ClientOrderId::pack(1, 1, 1, counter).0;
+    let body = Order { client_id, qty: 1_000_000, ..Order::default() };
+    Event::new(kind, InstrumentId(0), &body)
+}
+
+fn http(status: u16, body: &str) -> String {
+    format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn accepted(counter: u32) -> String {
+    let id = ClientOrderId::pack(1, 1, 1, counter);
+    http(200, &format!("{{\"clientOrderId\":\"{id}\",\"orderId\":7,\"status\":\"NEW\"}}"))
+}
+
+#[test]
+fn what_lies_unread_on_a_connection_or_ended_it_does_not_answer_the_next_order() {
+    let refusal = http(400, r#"{"code":-2019,"msg":"Margin is insufficient."}"#);
+    for stale in [Some(refusal.as_str()), Some("}"), None] {
+        let mut bench = Bench::start();
+        let mut sockets = bench.sockets();
+        match stale {
+            Some(bytes) => {
+                sockets.iter_mut().for_each(|socket| socket.write_all(bytes.as_bytes()).unwrap());
+            }
+            None => sockets.clear(),
+        }
+        bench.ask(&order(1, Kind::OrderApproved));
+        // The desk comes back and sends it once, over a fresh connection. Its waits pass.
+        bench.now += Duration::from_millis(200);
+        let mut fresh = bench.sockets();
+        assert_eq!(bench.request(&mut sockets), None, "{stale:?}");
+        let at = bench.request(&mut fresh).expect("the order leaves");
+        fresh[at].write_all(accepted(1).as_bytes()).unwrap();
+        let report = bench.report();
+        assert_eq!(report.kind(), Some(Kind::OrderAccepted), "{stale:?}");
+        assert_eq!(bench.desk.next_report(), None);
+        assert_eq!(bench.request(&mut fresh), None, "once");
+    }
+}
+
+#[test]
+fn a_venue_that_ends_idle_connections_in_its_own_time_does_not_keep_the_desk_away() {
+    let mut bench = Bench::start();
+    for _ in 0..12 {
+        let sockets = bench.sockets();
+        bench.now += Duration::from_secs(60);
+        drop(sockets);
+        for _ in 0..100 {
+            bench.turn();
+        }
+        // The first wait after a loss is at most 100 ms.
+        bench.now += Duration::from_millis(100);
+    }
+    bench.sockets();
+}
+
+#[test]
+fn an_order_that_waits_for_a_connection_does_not_leave_after_the_desk_was_closed() {
+    for reason in [Reason::StreamDown, Reason::Shutdown] {
+        let mut bench = Bench::start();
+        let mut sockets = bench.sockets();
+        for counter in 0..CONNECTIONS as u32 {
+            bench.ask(&order(counter, Kind::OrderApproved));
+        }
+        let busy: Vec<_> = (0..CONNECTIONS).map(|_| bench.request(&mut sockets)).collect();
+        assert!(busy.iter().all(Option::is_some));
+        bench.ask(&order(9, Kind::OrderApproved));
+        bench.ask(&order(0, Kind::CancelApproved));
+        bench.desk.close(reason);
+        let report = bench.report();
+        assert_eq!(report.kind(), Some(Kind::OrderRejected));
+        let told: &OrderReport = report.body();
+        assert_eq!(told.client_id, ClientOrderId::pack(1, 1, 1, 9).0);
+        assert_eq!(told.reason, reason as u16);
+        for (counter, at) in busy.into_iter().flatten().enumerate() {
+            sockets[at].write_all(accepted(counter as u32).as_bytes()).unwrap();
+        }
+        assert!(bench.request(&mut sockets).is_some(), "the cancel leaves");
+        assert_eq!(bench.request(&mut sockets), None, "the order does not");
+    }
+}
