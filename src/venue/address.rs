@@ -20,7 +20,9 @@ impl Endpoint {
     /// # Errors
     /// Names the URL that is none.
     pub fn parse(url: &str, plain: &str, tls: &str) -> io::Result<Self> {
-        let bad = || io::Error::other(format!("{url:?} is no {plain}:// or {tls}:// address"));
+        // A query may hold a key, which no error shows.
+        let shown = url.split('?').next().unwrap_or("");
+        let bad = || io::Error::other(format!("{shown:?} is no {plain}:// or {tls}:// address"));
         let (secure, rest) = match url.split_once("://") {
             Some((scheme, rest)) if scheme == plain => (false, rest),
             Some((scheme, rest)) if scheme == tls => (true, rest),
@@ -31,7 +33,7 @@ impl Endpoint {
             Some((host, port)) => (host, port.parse().map_err(|_| bad())?),
             None => (authority, if secure { 443 } else { 80 }),
         };
-        if host.is_empty() {
+        if host.is_empty() || host.contains(['@', '?', '#', '\\']) {
             return Err(bad());
         }
         Ok(Self { host: host.to_owned(), port, secure })
@@ -50,5 +52,18 @@ impl Endpoint {
             return Err(io::Error::other(format!("{host} has no address")));
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_named_without_its_query() {
+        for url in ["http://127.0.0.1:1/ws?listenKey=secret", "ws://a@b:1/ws?listenKey=secret"] {
+            let error = Endpoint::parse(url, "ws", "wss").unwrap_err().to_string();
+            assert!(error.contains("/ws") && !error.contains("secret"), "{error}");
+        }
     }
 }

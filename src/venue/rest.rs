@@ -167,7 +167,11 @@ impl RestClient {
         query: &str,
         key: Option<&str>,
     ) -> Result<Vec<u8>, String> {
-        let named = |what: String| format!("{method} {path}: {what}");
+        // A transport's error may quote the address it could not use, query and all.
+        let named = |what: String| match query {
+            "" => format!("{method} {path}: {what}"),
+            _ => format!("{method} {path}: {}", what.replace(query, "…")),
+        };
         let mark = if query.is_empty() { "" } else { "?" };
         let url = format!("{}{path}{mark}{query}", self.base_url);
         let mut request = ureq::http::Request::builder().method(method).uri(url);
@@ -234,6 +238,17 @@ pub(super) fn percent_encoded(symbol: &Symbol) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signed_query_stands_in_no_error() {
+        for base in ["", "http://", "nothing://127.0.0.1:1", "http://127.0.0.1:1"] {
+            let query = "timestamp=1&signature=00ff";
+            let asked = RestClient::new(base).ask("GET", "/fapi/v3/account", query, Some("key"));
+            let error = asked.unwrap_err();
+            assert!(error.contains("/fapi/v3/account"), "{error}");
+            assert!(!error.contains("00ff") && !error.contains("key"), "{error}");
+        }
+    }
 
     #[test]
     fn a_symbol_outside_ascii_is_percent_encoded_as_utf8() {

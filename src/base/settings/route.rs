@@ -37,7 +37,8 @@ impl VenueSettings {
 /// name could be resolved to anything, and what stands before an `@` is no host at all.
 fn is_loopback(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or("");
+    // Whoever connects ends the host at the first slash and nowhere else.
+    let authority = rest.split('/').next().unwrap_or("");
     let is_port = |text: &str| text.parse::<u16>().is_ok();
     if let Some(bracketed) = authority.strip_prefix('[') {
         let Some((inner, port)) = bracketed.split_once(']') else { return false };
@@ -69,6 +70,14 @@ mod tests {
             "http://127.0.0.1.example.com",
             "http://localhost:80",
             "http://10.0.0.1:80",
+            "http://127.0.0.1?.example.com",
+            "http://127.0.0.1#.example.com",
+            "http://127.0.0.1\\.example.com",
+            "http://[::1]?.example.com",
+            "http://0.0.0.0:80",
+            "http://[::]:80",
+            "http://[::ffff:127.0.0.1]:80",
+            "http://127.1:80",
             "127.0.0.1:80",
             "",
         ] {
