@@ -159,14 +159,32 @@ impl Feed {
         out.clear();
         if frame.len() > FRAME_BYTES_MAX {
             let fail = Fail::new(Reason::FrameTooLong, "");
-            return self.refuse(frame, (fail, FRAME_BYTES_MAX), ts_recv, out);
+            return self.refuse_private(frame, (fail, FRAME_BYTES_MAX), ts_recv, out);
         }
         match private::decode(frame, &self.symbols, &mut self.private) {
             Ok(Some(event)) => {
                 out.push(Event { ts_recv: ts_recv.0, ..event });
             }
             Ok(None) => {}
-            Err(fail) => self.refuse(frame, (fail, 0), ts_recv, out),
+            Err(fail) => self.refuse_private(frame, (fail, 0), ts_recv, out),
+        }
+    }
+
+    /// Refuses a frame of the account's own stream. Its bytes may hold the stream's key, so none is
+    /// recorded.
+    #[cold]
+    fn refuse_private(
+        &mut self,
+        frame: &[u8],
+        refusal: (Fail, usize),
+        ts_recv: Nanos,
+        out: &mut EventBatch,
+    ) {
+        self.private.unreadable += 1;
+        self.refuse(frame, refusal, ts_recv, out);
+        for event in out.as_mut_slice() {
+            let body = Malformed { head: [0; 72], ..*event.body() };
+            event.body = Event::new(Kind::Malformed, event.instrument(), &body).body;
         }
     }
 

@@ -41,6 +41,8 @@ pub struct PrivateStats {
     pub balance_changes: u64,
     /// Warnings that the margin runs out.
     pub margin_calls: u64,
+    /// Frames that could not be read: what they told is not known.
+    pub unreadable: u64,
     /// Times the stream's key expired.
     pub keys_expired: u64,
 }
@@ -60,26 +62,37 @@ struct OrderFrame<'a> {
     o: OrderUpdate<'a>,
 }
 
+/// Text that is borrowed from the frame, also inside of an option, where serde would copy it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Keys as the venue writes them.
 #[derive(Deserialize)]
 struct OrderUpdate<'a> {
     #[serde(borrow)]
     s: Cow<'a, str>,
+    #[serde(borrow)]
     c: Cow<'a, str>,
-    #[serde(rename = "S")]
+    #[serde(rename = "S", borrow)]
     side: Cow<'a, str>,
+    #[serde(borrow)]
     q: Cow<'a, str>,
+    #[serde(borrow)]
     p: Cow<'a, str>,
+    #[serde(borrow)]
     x: Cow<'a, str>,
     i: u64,
+    #[serde(borrow)]
     l: Cow<'a, str>,
+    #[serde(borrow)]
     z: Cow<'a, str>,
-    #[serde(rename = "L")]
+    #[serde(rename = "L", borrow)]
     last_px: Cow<'a, str>,
-    #[serde(rename = "N", default)]
-    fee_asset: Option<Cow<'a, str>>,
-    #[serde(default)]
-    n: Option<Cow<'a, str>>,
+    #[serde(rename = "N", borrow, default)]
+    fee_asset: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    n: Option<Text<'a>>,
     #[serde(rename = "T")]
     ts: i64,
     #[serde(default)]
@@ -215,8 +228,8 @@ fn order(
 /// The venue's own number, never one computed from a rate.
 fn fee(update: &OrderUpdate<'_>, stats: &mut PrivateStats) -> Result<i64, Fail> {
     let Some(text) = &update.n else { return Ok(0) };
-    let fee = number(text, "n")?;
-    if update.fee_asset.as_deref().is_none_or(|asset| asset == QUOTE) {
+    let fee = number(&text.0, "n")?;
+    if update.fee_asset.as_ref().is_none_or(|asset| asset.0 == QUOTE) {
         return Ok(fee);
     }
     stats.fees_in_other_asset += u64::from(fee != 0);

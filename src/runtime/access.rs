@@ -7,6 +7,7 @@ use super::rig::VenueAccess;
 use crate::base::settings::Settings;
 use crate::venue::account::{AccountClient, Credentials, Holdings};
 use anyhow::{Context, Result, bail};
+use std::time::{Duration, Instant};
 use toml::Value;
 
 /// The variable with the account's key.
@@ -86,10 +87,18 @@ fn startable(account: &AccountClient) -> Result<Holdings, String> {
     Ok(holdings)
 }
 
+/// Time after which no further symbol is tried: a venue that does not answer takes 10 s for each.
+const CANCELS_MAX: Duration = Duration::from_secs(30);
+
 /// Cancels what a session that ended early may have left open; what fails is logged.
 pub fn cancel_everything(settings: &Settings, credentials: Credentials) {
     let account = AccountClient::new(&settings.venue.rest_url, credentials, wall_now);
+    let began = Instant::now();
     for symbol in &settings.instruments.symbols {
+        if began.elapsed() > CANCELS_MAX {
+            tracing::error!(%symbol, "open orders were not cancelled, from this symbol on");
+            return;
+        }
         if let Err(error) = account.cancel_all(symbol) {
             tracing::error!(%symbol, error, "open orders were not cancelled");
         }

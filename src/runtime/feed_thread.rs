@@ -269,7 +269,7 @@ impl FeedThread {
                 }
                 (job, body) => {
                     if let Some(private) = &mut self.private {
-                        private.on_answer(RestAnswer { job, body }, now, &self.rest);
+                        private.on_answer(RestAnswer { job, body }, now);
                     }
                 }
             }

@@ -5,8 +5,10 @@
 //!  key (at start) ─► connection ─► up: orders may leave, the first time "reconciled"
 //!                       │  every 20 min: the key's life is extended
 //!                       ▼
-//!  key expired, or its life not extended ─► a new key ─► the connection moves to it
+//!  key expired, or its life not extended ─► no order leaves, trading is paused
+//!                                        ─► a new key ─► the connection moves to it
 //!  connection lost ─► no order leaves, and trading is paused: what was missed is not known
+//!  a frame that cannot be read ─► trading is paused
 //! ```
 
 use super::clock::wall_now;
@@ -29,7 +31,8 @@ const RETRY: Duration = Duration::from_secs(2);
 const WIND_DOWN_MAX: Duration = Duration::from_secs(10);
 /// Time between two rounds of cancels.
 const ROUND: Duration = Duration::from_millis(100);
-/// Longest wait for reports on orders that the venue does not have open.
+/// Longest wait for reports on orders that the venue does not have open; longer than the venue may
+/// take to accept a request of ours.
 const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// Time in which reports may still come after the venue has told that nothing is open.
 const LINGER: Duration = Duration::from_millis(300);
@@ -43,8 +46,13 @@ pub struct PrivateLink {
     keep_at: Instant,
     /// A new key has been asked for.
     key_asked: bool,
+    /// When a new key is to be asked for, if one is needed.
+    key_at: Option<Instant>,
+    /// The venue told that it does not have our key any more.
+    key_gone: bool,
     keep_asked: bool,
     keys_expired: u64,
+    unreadable: u64,
     /// It was up once, so that a loss may have hidden something.
     was_up: bool,
     is_up: bool,
@@ -58,8 +66,15 @@ pub struct PrivateLink {
 struct Closing {
     symbols: Vec<Symbol>,
     deadline: Instant,
+    began: Instant,
     /// When the next round of cancels and the look at the open orders is due.
     round_at: Instant,
+    /// The look under way counts: nothing that we sent could open an order behind it.
+    look_counts: bool,
+    /// Nothing was open, but a look that counts is still to come.
+    look_again: bool,
+    /// The time was up first.
+    gave_up: bool,
     /// Answers of this round still to come.
     cancels: usize,
     asked_open: bool,
@@ -85,8 +100,11 @@ impl PrivateLink {
             base_url: base_url.to_owned(),
             keep_at: Instant::now() + KEEP_EVERY,
             key_asked: false,
+            key_at: None,
+            key_gone: false,
             keep_asked: false,
             keys_expired: 0,
+            unreadable: 0,
             was_up: false,
             is_up: false,
             error: None,
@@ -127,9 +145,14 @@ impl PrivateLink {
             self.error = self.stream.last_error().map(str::to_owned);
             tracing::warn!(error = self.error.as_deref(), "the account's stream is not up");
         }
-        self.keep_key(now, inlet, rest);
+        self.keep_key(now, inlet, rest)?;
         if polled.frames > 0 {
             self.warn(inlet.feed.feed_mut().private_stats());
+            let unreadable = inlet.feed.feed_mut().private_stats().unreadable;
+            if unreadable > std::mem::replace(&mut self.unreadable, unreadable) {
+                tracing::error!("a frame of the account's stream was not read: trading is paused");
+                pause(inlet, b"the account's stream was not read")?;
+            }
         }
         Ok(polled.frames)
     }
@@ -137,12 +160,16 @@ impl PrivateLink {
     fn on_up(&mut self, inlet: &mut Inlet) -> Result<(), Halt> {
         if let Some(desk) = inlet.venue.desk_mut()
             && self.closing.is_none()
+            && self.key_at.is_none()
+            && !self.key_asked
         {
             desk.open();
         }
         let now = wall_now();
         inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, true, now, with))?;
         if std::mem::replace(&mut self.was_up, true) {
+            // The key may have died meanwhile: a dead one is taken, but nothing comes by it.
+            self.keep_at = Instant::now();
             return Ok(());
         }
         // The start found no order and no position, and from here on every change is told.
@@ -161,16 +188,27 @@ impl PrivateLink {
         inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, false, now, with))
     }
 
-    fn keep_key(&mut self, now: Instant, inlet: &mut Inlet, rest: &RestDesk) {
+    fn keep_key(&mut self, now: Instant, inlet: &mut Inlet, rest: &RestDesk) -> Result<(), Halt> {
         let expired = inlet.feed.feed_mut().private_stats().keys_expired;
-        if expired > self.keys_expired && !self.key_asked {
+        let has_expired = expired > std::mem::replace(&mut self.keys_expired, expired);
+        if std::mem::take(&mut self.key_gone) || has_expired {
+            // The connection stays, but nothing more will come over it.
+            tracing::error!("the key of the account's stream expired: no order leaves");
+            if let Some(desk) = inlet.venue.desk_mut() {
+                desk.close(Reason::StreamDown);
+            }
+            pause(inlet, b"the account's stream expired")?;
+            self.key_at = Some(now);
+        }
+        if self.key_at.is_some_and(|at| now >= at) && !self.key_asked {
             self.key_asked = rest.ask(RestJob::ListenKey);
-            self.keys_expired = if self.key_asked { expired } else { self.keys_expired };
+            self.key_at = self.key_at.filter(|_| !self.key_asked);
         }
         if now >= self.keep_at && !self.keep_asked && !self.key_asked {
             self.keep_asked = rest.ask(RestJob::KeepListenKey);
             self.keep_at = now + KEEP_EVERY;
         }
+        Ok(())
     }
 
     fn warn(&mut self, stats: &PrivateStats) {
@@ -201,7 +239,7 @@ impl PrivateLink {
     }
 
     /// Takes the answers that concern the account.
-    pub fn on_answer(&mut self, answer: RestAnswer, now: Instant, rest: &RestDesk) {
+    pub fn on_answer(&mut self, answer: RestAnswer, now: Instant) {
         match (answer.job, answer.body) {
             (RestJob::ListenKey, Ok(key)) => {
                 self.key_asked = false;
@@ -212,14 +250,14 @@ impl PrivateLink {
             (RestJob::ListenKey, Err(error)) => {
                 tracing::error!(error, "no key for the account's stream");
                 self.key_asked = false;
-                self.keys_expired = self.keys_expired.saturating_sub(1);
+                self.key_at = Some(now + RETRY);
             }
             (RestJob::KeepListenKey, Ok(_)) => self.keep_asked = false,
             (RestJob::KeepListenKey, Err(error)) => {
                 self.keep_asked = false;
                 tracing::warn!(error, "the life of the account's stream was not extended");
                 if error.contains("-1125") {
-                    self.key_asked = rest.ask(RestJob::ListenKey);
+                    self.key_gone = true;
                 } else {
                     self.keep_at = now + RETRY;
                 }
@@ -251,7 +289,11 @@ impl PrivateLink {
         self.closing = Some(Closing {
             symbols: symbols.to_vec(),
             deadline: now + WIND_DOWN_MAX,
+            began: now,
             round_at: now,
+            look_counts: false,
+            look_again: false,
+            gave_up: false,
             cancels: 0,
             asked_open: true,
             empty_at: None,
@@ -270,9 +312,15 @@ impl PrivateLink {
         if now >= closing.deadline {
             let open = closing.empty_at.is_none();
             tracing::warn!(unsettled, open, "the venue did not settle everything in time");
+            closing.gave_up = true;
             return true;
         }
         closing.is_done(now, unsettled, rest)
+    }
+
+    /// True after an end at which the venue told that nothing is open any more.
+    pub fn has_settled(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| !closing.gave_up)
     }
 
     /// The venue's own account of the session, if it was asked for and came.
@@ -289,7 +337,13 @@ impl Closing {
                 tracing::warn!(%symbol, error, "open orders were not cancelled");
                 self.cancels = self.cancels.saturating_sub(1);
             }
-            (RestJob::OpenOrders, Ok(names)) if names.is_empty() => self.empty_at = Some(now),
+            (RestJob::OpenOrders, Ok(names)) if names.is_empty() && self.look_counts => {
+                self.empty_at = Some(now);
+            }
+            (RestJob::OpenOrders, Ok(names)) if names.is_empty() => {
+                self.look_again = true;
+                self.round_at = self.began + SETTLE_MAX;
+            }
             (RestJob::OpenOrders, Ok(names)) => {
                 let names = String::from_utf8_lossy(&names).replace('\n', " ");
                 tracing::warn!(names, "orders are still open");
@@ -313,16 +367,20 @@ impl Closing {
 
     /// Cancelled, seen to be empty, every report heard, the venue's account taken, and what it
     /// counts has had the time to come. A request that was under way may open an order after the
-    /// cancels: then they are sent again.
+    /// cancels, and even after the look: both are done again when everything has been heard of, or
+    /// when the venue cannot take it any more.
     fn is_done(&mut self, now: Instant, unsettled: usize, rest: &RestDesk) -> bool {
         let Some(empty_at) = self.empty_at else {
-            if now >= self.round_at {
+            if now >= self.round_at || self.look_again && unsettled == 0 {
+                self.look_again = false;
                 let cancel = |&&symbol: &&Symbol| rest.ask(RestJob::CancelAll { symbol });
                 self.cancels = self.symbols.iter().filter(cancel).count();
                 self.asked_open = false;
                 self.round_at = now + WIND_DOWN_MAX;
             }
             if self.cancels == 0 && !self.asked_open {
+                let waited = now.saturating_duration_since(self.began);
+                self.look_counts = unsettled == 0 || waited >= SETTLE_MAX;
                 self.asked_open = rest.ask(RestJob::OpenOrders);
             }
             return false;
@@ -346,4 +404,59 @@ fn pause(inlet: &mut Inlet, why: &[u8]) -> Result<(), Halt> {
     command.reason[..why.len()].copy_from_slice(why);
     let now = wall_now();
     inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, now, with))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closing(began: Instant) -> Closing {
+        Closing {
+            symbols: vec![Symbol::new(b"BTCUSDT").unwrap()],
+            deadline: began + WIND_DOWN_MAX,
+            began,
+            round_at: began,
+            look_counts: false,
+            look_again: false,
+            gave_up: false,
+            cancels: 0,
+            asked_open: true,
+            empty_at: None,
+            page: None,
+            page_asked: false,
+            page_at: None,
+            statement: None,
+        }
+    }
+
+    /// One round of cancels, and a look that finds nothing open.
+    fn round(closing: &mut Closing, now: Instant, unsettled: usize, rest: &RestDesk) {
+        assert!(!closing.is_done(now, unsettled, rest));
+        assert_eq!(closing.cancels, 1, "the cancels are sent");
+        let symbol = closing.symbols[0];
+        closing.on_answer(RestJob::CancelAll { symbol }, Ok(Vec::new()), now);
+        assert!(!closing.is_done(now, unsettled, rest));
+        assert!(closing.asked_open);
+        closing.on_answer(RestJob::OpenOrders, Ok(Vec::new()), now);
+    }
+
+    #[test]
+    fn an_order_that_was_under_way_at_the_end_is_cancelled_by_a_second_round() {
+        let rest = RestDesk::start("http://127.0.0.1:9", None).unwrap();
+        let began = Instant::now();
+        // Its outcome comes to be known, or the venue cannot take it any more.
+        for (later, unsettled) in [(Duration::from_millis(5), 0), (SETTLE_MAX, 1)] {
+            let mut end = closing(began);
+            round(&mut end, began, 1, &rest);
+            assert!(end.empty_at.is_none(), "it may be opened behind the look");
+            assert!(!end.is_done(began, 1, &rest));
+            assert_eq!(end.cancels, 0, "not before anything has changed");
+            round(&mut end, began + later, unsettled, &rest);
+            assert_eq!(end.empty_at, Some(began + later));
+            assert!(end.is_done(began + later + SETTLE_MAX, unsettled, &rest));
+        }
+        let mut end = closing(began);
+        round(&mut end, began, 0, &rest);
+        assert_eq!(end.empty_at, Some(began), "with nothing under way one round is enough");
+    }
 }

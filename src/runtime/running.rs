@@ -44,6 +44,8 @@ pub struct Ended {
     pub counters: Arc<Counters>,
     /// The journal, to be closed with the recorders.
     pub journal: Journal,
+    /// The venue told that no order of the session is open any more; true on paper.
+    pub settled: bool,
     /// The venue's own account of the session, where it was asked for and told.
     pub statement: Option<Vec<u8>>,
 }
@@ -120,6 +122,7 @@ impl Running {
             feed_stats,
             counters: self.counters,
             journal: self.journal,
+            settled: private.as_ref().is_none_or(PrivateLink::has_settled),
             statement: private.and_then(PrivateLink::into_statement),
         })
     }

@@ -99,10 +99,13 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     order.stop.store(true, Ordering::Relaxed);
     let elapsed = started.elapsed();
     let starting = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
-    let ended = running.join(starting)?;
-    if let (Some(credentials), Some(_)) = (&credentials, &ended.halt) {
+    let ended = running.join(starting);
+    // Also when a thread panicked, or the venue did not answer in time while it was asked to.
+    let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
+    if let (Some(credentials), false) = (&credentials, in_order) {
         access::cancel_everything(&parts.settings, credentials.clone());
     }
+    let ended = ended?;
     let latency = watcher.finish();
     publish_feed_counters(&ended.counters, &ended.feed_stats);
     let dir = ended.journal.dir().to_path_buf();

@@ -4,15 +4,16 @@
 //! hold the journal against.
 
 use crate::pipeline_support::{EAGER, assert_replays, config_text, root};
-use peregrine::base::event::{Event, Kind};
+use peregrine::base::event::{Command, Event, Kind, StreamStatus, flags};
 use peregrine::base::units::{SCALE, parse_fixed};
 use peregrine::base::{Money, Px, Qty};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::Signer;
 use peregrine::journal::LaneReader;
 use peregrine::runtime::config;
+use peregrine::runtime::private::CONNECTION;
 use peregrine::runtime::session::{self, SessionOrder, SessionOutcome};
-use peregrine::runtime::statement::LEDGER_PATH;
+use peregrine::runtime::statement::{self, LEDGER_PATH};
 use peregrine::venue::account::Credentials;
 use peregrine::venue::rest::RestClient;
 use serde_json::{Value, json};
@@ -124,6 +125,8 @@ struct Venue {
     thread: Option<JoinHandle<()>>,
     /// Answers to be lost: every so many orders.
     books: Arc<Mutex<Books>>,
+    /// To whoever is connected to the account's stream.
+    frames: Sender<Value>,
 }
 
 impl Venue {
@@ -136,13 +139,14 @@ impl Venue {
         std::thread::spawn(move || tell(&sockets, &frames_out));
         let market = RestClient::new(&exchange.rest_url());
         let books = Arc::new(Mutex::new(Books::default()));
+        let told = frames.clone();
         let (server, kept) = (Arc::clone(&http), Arc::clone(&books));
         let thread = std::thread::spawn(move || {
             for request in server.incoming_requests() {
-                serve(request, &market, &mut kept.lock().unwrap(), &frames, error);
+                serve(request, &market, &mut kept.lock().unwrap(), &told, error);
             }
         });
-        Self { exchange, http, private_url, thread: Some(thread), books }
+        Self { exchange, http, private_url, thread: Some(thread), books, frames }
     }
 
     fn rest_url(&self) -> String {
@@ -273,14 +277,21 @@ impl Session {
 
     /// Lets it trade until lane 0 holds so many fills, then ends it.
     fn trade(self, fills: usize) -> (SessionOutcome, TempDir) {
+        self.wait(|told| count(told, Kind::OrderFilled) >= fills);
+        self.end()
+    }
+
+    /// Looks at lane 0 until it holds what is waited for.
+    fn wait(&self, mut is_there: impl FnMut(&[Event]) -> bool) {
         for _ in 0..LOOKS_MAX {
-            let told = read(&self.journal(), 0);
-            let count = told.iter().filter(|e| e.kind() == Some(Kind::OrderFilled)).count();
-            if count >= fills || self.thread.is_finished() {
-                break;
+            if is_there(&read(&self.journal(), 0)) || self.thread.is_finished() {
+                return;
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
+    }
+
+    fn end(self) -> (SessionOutcome, TempDir) {
         self.stop.store(true, Ordering::Relaxed);
         (self.thread.join().unwrap().unwrap(), self.state)
     }
@@ -289,6 +300,10 @@ impl Session {
 fn read(dir: &Path, lane: usize) -> Vec<Event> {
     let Ok(reader) = LaneReader::open(dir, lane) else { return Vec::new() };
     reader.map_while(Result::ok).map(|(_, event)| event).collect()
+}
+
+fn count(events: &[Event], kind: Kind) -> usize {
+    events.iter().filter(|e| e.kind() == Some(kind)).count()
 }
 
 #[test]
@@ -341,4 +356,95 @@ fn one_unit_of_difference_is_found_and_named() {
     let named = |what: &str| outcome.differences.iter().any(|line| line.starts_with(what));
     assert!(named("fees: ") && named("cash flow: "), "{:?}", outcome.differences);
     assert_eq!(outcome.differences.len(), 2, "{:?}", outcome.differences);
+}
+
+/// Every quantity of the venue's ledger, changed alone, and what is then said to differ.
+const CHANGES: [(&str, &str); 12] = [
+    ("/balanced", "balanced: "),
+    ("/accounts/0/deposit", "wallet of its own sum: "),
+    ("/accounts/0/wallet", "cash flow: "),
+    ("/accounts/0/realized", "wallet of its own sum: "),
+    ("/accounts/0/fees", "fees: "),
+    ("/accounts/0/funding", "funding: "),
+    ("/accounts/0/positions/0/qty", "position: "),
+    ("/accounts/0/positions/0/cost", "cash flow: "),
+    ("/accounts/0/positions/0/symbol", "position: "),
+    ("/accounts/0/orders/0/filled", "filled: "),
+    ("/accounts/0/orders/0/fee", "fees: "),
+    ("/accounts/0/orders/0/client_id", "filled: "),
+];
+
+#[test]
+fn every_quantity_of_the_ledgers_is_compared() {
+    let venue = Venue::start(0);
+    let (outcome, state) = Session::start(&venue).trade(5);
+    assert_eq!(outcome.differences, Vec::<String>::new());
+    let dir = state.path().join("journal/0000001-paper");
+    let mut told = venue.books.lock().unwrap().statement(0);
+    let open = |held: &Value| held["qty"] != 0;
+    let positions = told["accounts"][0]["positions"].as_array_mut().unwrap();
+    positions.sort_by_key(|held| !open(held));
+    let differences =
+        |told: &Value| statement::differences(&dir, told.to_string().as_bytes(), KEY).unwrap();
+    assert_eq!(differences(&told), Vec::<String>::new());
+    let flat = !open(&told["accounts"][0]["positions"][0]);
+    for (pointer, named) in CHANGES {
+        if flat && pointer.ends_with("symbol") {
+            continue;
+        }
+        let mut changed = told.clone();
+        let value = changed.pointer_mut(pointer).unwrap();
+        *value = match &*value {
+            Value::Bool(_) => json!(false),
+            Value::String(text) => json!(format!("{text}0")),
+            number => json!(number.as_i64().unwrap() + 1),
+        };
+        let found = differences(&changed);
+        assert!(found.iter().any(|line| line.contains(named)), "{pointer}: {found:?}");
+    }
+    told["accounts"][0]["orders"].as_array_mut().unwrap().pop();
+    let found = differences(&told);
+    assert!(found.iter().any(|line| line.contains("filled: 0 at the venue")), "{found:?}");
+}
+
+fn is_pause(event: &Event) -> bool {
+    event.kind() == Some(Kind::Command) && event.body::<Command>().verb == 1
+}
+
+/// The first place of an event in a lane.
+fn place(events: &[Event], is_it: impl Fn(&Event) -> bool) -> Option<usize> {
+    events.iter().position(is_it)
+}
+
+fn is_account_stream(event: &Event, up: bool) -> bool {
+    event.kind() == Some(Kind::StreamStatus)
+        && event.body::<StreamStatus>().connection == CONNECTION
+        && event.has(flags::ON) == up
+}
+
+#[test]
+fn when_the_key_of_the_accounts_stream_expires_trading_pauses_and_the_stream_moves() {
+    let venue = Venue::start(0);
+    let session = Session::start(&venue);
+    session.wait(|told| count(told, Kind::OrderFilled) >= 2);
+    venue.frames.send(json!({"e": "listenKeyExpired", "E": 1, "listenKey": "x"})).unwrap();
+    session.wait(|told| told.iter().any(|event| is_account_stream(event, false)));
+    let told = read(&session.journal(), 0);
+    let paused = place(&told, is_pause).unwrap();
+    let left = place(&told, |event| is_account_stream(event, false)).unwrap();
+    assert!(paused < left, "it does not wait for the new key");
+    assert_eq!(session.end().0.halt, None);
+}
+
+#[test]
+fn a_frame_of_the_accounts_stream_that_cannot_be_read_pauses_trading() {
+    let venue = Venue::start(0);
+    let session = Session::start(&venue);
+    session.wait(|told| count(told, Kind::OrderFilled) >= 2);
+    venue.frames.send(json!({"e": "ORDER_TRADE_UPDATE", "o": {"x": "TRADE"}})).unwrap();
+    session.wait(|told| told.iter().any(is_pause));
+    let told = read(&session.journal(), 0);
+    assert!(told.iter().any(is_pause));
+    assert_eq!(count(&told, Kind::Malformed), 1);
+    assert_eq!(session.end().0.halt, None);
 }

@@ -1,6 +1,7 @@
 //! Frames of the account's own stream, as the venue documents them and as others recorded them,
 //! become reports on our orders and funding, to the last digit.
 
+use crate::allocations::count;
 use crate::pipeline_support::data_dir;
 use peregrine::base::event::{Event, FundingPayment, Kind, OrderReport, flags};
 use peregrine::base::settings::InstrumentSettings;
@@ -201,6 +202,27 @@ fn other_kinds_are_counted_and_broken_frames_are_malformed() {
         let body: &peregrine::base::event::Malformed = events[0].body();
         assert_eq!(body.reason, reason as u16, "{frame}");
     }
+}
+
+#[test]
+fn a_frame_that_cannot_be_read_is_counted_and_its_bytes_are_not_recorded() {
+    let mut feed = feed();
+    let frame = r#"{"stream":"the-listen-key","data":{"e":"ORDER_TRADE_UPDATE"}}"#;
+    let events = decode(&mut feed, frame.as_bytes());
+    assert_eq!(events.len(), 1);
+    let body: &peregrine::base::event::Malformed = events[0].body();
+    assert_eq!(body.head, [0; 72]);
+    assert_eq!((body.frame_bytes as usize, body.frame_hash != 0), (frame.len(), true));
+    assert_eq!(feed.private_stats().unreadable, 1);
+}
+
+#[test]
+fn a_report_on_an_order_is_read_without_an_allocation() {
+    let mut feed = feed();
+    let frame = update(json!({})).to_string();
+    let mut batch = EventBatch::new();
+    let allocations = count(|| feed.on_private(frame.as_bytes(), Nanos(1), &mut batch));
+    assert_eq!((batch.len(), allocations), (1, 0));
 }
 
 #[test]
