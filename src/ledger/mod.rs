@@ -202,9 +202,7 @@ impl Ledger {
             Some(Kind::OrderFilled) => self.book_fill(event, report),
             Some(Kind::FundingPayment) => self.book_funding(event),
             Some(Kind::OrderAccepted) => self.update(report, |order| {
-                if matches!(order.stage, Stage::InFlight | Stage::Unknown) {
-                    order.stage = Stage::Working;
-                }
+                order.found();
                 // The venue may shrink a reduce-only order; its word counts.
                 if report.qty > 0 {
                     order.qty = Qty(report.qty);
@@ -216,9 +214,11 @@ impl Ledger {
                 }
             }),
             Some(Kind::CancelRejected) => self.update(report, |order| {
-                order.cancel_pending = false;
-                // "No such order" may mean filled: that is not known until a report says so.
-                if report.reason == Reason::UnknownOrder as u16 && order.stage != Stage::Settling {
+                // "No such order" may mean filled: that is not known until a report says so. The
+                // same answer would come to every further cancel, so none is sent until then.
+                let absent = report.reason == Reason::UnknownOrder as u16;
+                order.cancel_pending &= absent;
+                if absent && order.stage != Stage::Settling {
                     order.stage = Stage::Unknown;
                 }
             }),
@@ -403,9 +403,7 @@ impl Ledger {
         let order = known.and_then(|index| self.orders.at_mut(index))?;
         order.filled = Qty(order.filled.0.saturating_add(report.last_qty));
         order.reported = Qty(order.reported.0.max(report.cum_qty).max(order.filled.0));
-        if matches!(order.stage, Stage::InFlight | Stage::Unknown) {
-            order.stage = Stage::Working;
-        }
+        order.found();
         let overfilled = order.filled > order.qty;
         if order.leaves() == Qty::ZERO {
             self.orders.remove(known?);

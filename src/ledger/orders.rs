@@ -51,6 +51,15 @@ pub struct OpenOrder {
 }
 
 impl OpenOrder {
+    /// The venue has told that it lives. One that was not known can be cancelled anew.
+    pub(super) fn found(&mut self) {
+        match self.stage {
+            Stage::InFlight => self.stage = Stage::Working,
+            Stage::Unknown => (self.stage, self.cancel_pending) = (Stage::Working, false),
+            Stage::Working | Stage::Settling => {}
+        }
+    }
+
     /// What may still be filled, worst case.
     pub fn leaves(&self) -> Qty {
         let end = if self.stage == Stage::Settling { self.reported } else { self.qty };

@@ -373,3 +373,23 @@ fn no_report_however_absurd_stops_the_ledger() {
         }
     }
 }
+
+#[test]
+fn an_order_that_the_venue_does_not_know_is_not_cancelled_over_and_over() {
+    let mut ledger = Ledger::new(1, Money::ZERO);
+    ledger.on_order_sent(&order(1, BTC, Side::Buy, 10, 100)).unwrap();
+    let mut cancel = order(1, BTC, Side::Buy, 10, 100);
+    cancel.kind = Kind::CancelApproved as u8;
+    ledger.on_order_sent(&cancel).unwrap();
+    let missed = report_with(Kind::CancelRejected, 1, |body| {
+        body.reason = Reason::UnknownOrder as u16;
+    });
+    ledger.on_report(&missed);
+    assert_eq!(ledger.entry_to_cancel(), None, "the answer would be the same");
+    assert_eq!(leaves(&ledger), (10, 0), "it may be filled");
+    ledger.on_report(&report(Kind::OrderAccepted, 1));
+    assert!(ledger.entry_to_cancel().is_some(), "it lives after all");
+    ledger.on_order_sent(&cancel).unwrap();
+    ledger.on_report(&report(Kind::CancelRejected, 1));
+    assert!(ledger.entry_to_cancel().is_some(), "any other refusal lets it be tried again");
+}
