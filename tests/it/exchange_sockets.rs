@@ -276,6 +276,22 @@ fn requests_without_end_from_a_client_that_does_not_read_stall_nobody() {
     assert_eq!(sim.server.cut_off(), 0);
 }
 
+#[test]
+fn a_client_that_asks_a_lot_at_once_and_then_reads_gets_every_answer() {
+    let mut generous = settings();
+    generous.request_limits.weight_minute = u32::MAX;
+    let sim = Sim::with(generous);
+    let mut http = sim.http();
+    let request = "GET /fapi/v1/depth?symbol=BTCUSDT&limit=1000 HTTP/1.1\r\nHost: x\r\n\r\n";
+    // All of it is read at once; the answers are many times what waits for a client at most.
+    http.send(request.repeat(400).as_bytes());
+    for i in 0..400 {
+        let answer = http.answer().unwrap_or_else(|error| panic!("answer {i}: {error}"));
+        assert!(answer.status == 200 && answer.body.len() > 20_000);
+    }
+    assert_eq!(sim.server.cut_off(), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
 
