@@ -55,6 +55,9 @@ pub struct Exchange {
     pub records: Records,
     /// How far the clock that callers see is ahead of the exchange's own.
     pub skew: Nanos,
+    /// How far what has happened is behind the clock, on a machine that cannot keep up. Requests
+    /// are judged by the clock; zero where time passes by steps.
+    pub lag: Nanos,
     replay: Option<Replay>,
     outbox: Vec<Delivery>,
     now: Nanos,
@@ -75,6 +78,7 @@ impl Exchange {
             sessions: api::Sessions::default(),
             records: Records::default(),
             skew: Nanos::ZERO,
+            lag: Nanos::ZERO,
             replay: None,
             outbox: Vec::new(),
             now: *opened_at,
@@ -101,6 +105,11 @@ impl Exchange {
     /// Event time of the last input.
     pub const fn now(&self) -> Nanos {
         self.now
+    }
+
+    /// What the exchange's clock shows at event time `now`.
+    pub fn clock(&self, now: Nanos) -> Nanos {
+        now + self.lag + self.skew
     }
 
     /// When something next happens by itself.

@@ -452,3 +452,17 @@ fn market_data_and_user_streams_are_on_the_socket_too() {
     assert_eq!(ask(&mut desk, &stream("ping"))["error"]["code"], -1125);
     assert!(desk.exchange.limits.used(PEER, desk.now) > 0);
 }
+
+#[test]
+fn a_machine_that_cannot_keep_up_judges_requests_by_the_clock_not_by_what_has_happened() {
+    let mut desk = Desk::open();
+    desk.exchange.lag = peregrine::base::Nanos::from_secs(8);
+    let sent = desk.now.to_millis() + 8_000;
+    let text = format!("timestamp={sent}");
+    let query = format!("{text}&signature={}", hmac(&text));
+    let answer = desk.send(&request("GET", "/fapi/v3/balance", &query, ""));
+    assert_eq!(answer.status, 200, "{}", json(&answer));
+    let time = desk.send(&request("GET", "/fapi/v1/time", "", ""));
+    assert_eq!(json(&time)["serverTime"], sent);
+    assert_eq!(desk.code("GET", "/fapi/v3/balance", ""), -1021, "sent eight seconds ago");
+}

@@ -205,6 +205,7 @@ impl Reactor {
         } else {
             if let Some(now) = self.clock.now() {
                 self.pass(now.min(self.now + SLICE));
+                self.exchange.lag = now - self.now;
             }
             self.serve_ready();
         }

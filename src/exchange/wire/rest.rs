@@ -167,8 +167,8 @@ fn open(exchange: &mut Exchange, request: &Request, peer: IpAddr, now: Nanos) ->
             false => Ok(()),
         };
         // Only what tells the time shows how far the clock is off.
-        let skew = if path.ends_with("/time") { exchange.skew } else { Nanos::ZERO };
-        let found = market_data::get(&exchange.market, path, &params, now + skew);
+        let shown = if path.ends_with("/time") { exchange.clock(now) } else { now };
+        let found = market_data::get(&exchange.market, path, &params, shown);
         match found.map(|answered| has_key.and(answered)) {
             Some(Ok(reply)) => {
                 let weight = reply.weight.unwrap_or(0);
@@ -247,7 +247,7 @@ fn authorize(
     if endpoint.security == Security::Signed {
         params.need("timestamp")?;
         let signed = Signed::find(request.query.as_bytes(), &request.body)?;
-        auth::check_time(params, now + exchange.skew)?;
+        auth::check_time(params, exchange.clock(now))?;
         signed.verify(credential)?;
     }
     Ok(account)

@@ -216,11 +216,11 @@ fn authorize(exchange: &Exchange, asked: &Asked<'_>) -> Result<usize, VenueError
     let (account, credential) = auth::owner_of(&exchange.accounts, key)?;
     params.need("timestamp")?;
     if bare {
-        auth::check_time(params, asked.now + exchange.skew)?;
+        auth::check_time(params, exchange.clock(asked.now))?;
         return Ok(account);
     }
     let signature = params.need("signature")?.as_bytes();
-    auth::check_time(params, asked.now + exchange.skew)?;
+    auth::check_time(params, exchange.clock(asked.now))?;
     auth::verify(credential, asked.signed.as_bytes(), signature)?;
     Ok(account)
 }

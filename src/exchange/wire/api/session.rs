@@ -80,7 +80,7 @@ pub(super) fn logon(exchange: &mut Exchange, asked: &Asked<'_>) -> Reply {
     }
     params.need("timestamp")?;
     let signature = params.need("signature")?.as_bytes();
-    auth::check_time(params, asked.now + exchange.skew)?;
+    auth::check_time(params, exchange.clock(asked.now))?;
     auth::verify(credential, asked.signed.as_bytes(), signature)?;
     let session = exchange.sessions.sessions.entry(asked.conn).or_default();
     session.logon = Some((key.to_owned(), asked.now));
