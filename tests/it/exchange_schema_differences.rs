@@ -73,11 +73,6 @@ pub const DIFFERENCES: &[(&[&str], &[&str], &str)] = &[
         "told only to accounts whose brackets were adjusted",
     ),
     (
-        &["account--rest-api--Notional-and-Leverage-Brackets--2"],
-        &[".brackets[].cum: {Fraction} instead of {Whole}"],
-        "the page's other example writes 0.0",
-    ),
-    (
         &["trade--rest-api--Modify-Isolated-Position-Margin"],
         &[".amount: {Fraction} instead of {Whole}"],
         "an amount of money has a fraction, which this example's happens not to show",
