@@ -6,7 +6,7 @@
 use crate::pipeline_support::{EAGER, assert_replays, config_text, root};
 use peregrine::base::event::{Command, Event, Kind, StreamStatus, flags};
 use peregrine::base::units::{SCALE, parse_fixed};
-use peregrine::base::{Money, Px, Qty};
+use peregrine::base::{Money, Nanos, Px, Qty};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::Signer;
 use peregrine::journal::LaneReader;
@@ -331,11 +331,18 @@ fn the_journal_equals_the_venues_ledger_to_the_last_unit_though_answers_are_lost
 
 #[test]
 fn a_session_at_the_simulated_exchange_ends_with_equal_ledgers_and_replays() {
-    let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
+    let mut settings = ServerSettings::default();
+    // Funding is part of what has to be equal, and eight hours are too long to wait for it.
+    settings.symbols.iter_mut().for_each(|spec| spec.funding_every = Nanos::from_secs(1));
+    let exchange = ExchangeServer::start(settings).unwrap();
     let ws = exchange.ws_url();
     let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
     let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-    let (outcome, state) = Session::start_at(&urls, Credentials::new(key, secret)).trade(10);
+    let session = Session::start_at(&urls, Credentials::new(key, secret));
+    session.wait(|told| {
+        count(told, Kind::OrderFilled) >= 10 && count(told, Kind::FundingPayment) >= 2
+    });
+    let (outcome, state) = session.end();
     assert_eq!(outcome.halt, None);
     assert_eq!(outcome.differences, Vec::<String>::new());
     assert_eq!(outcome.summary.ledger_equal, Some(true));
@@ -343,6 +350,7 @@ fn a_session_at_the_simulated_exchange_ends_with_equal_ledgers_and_replays() {
     let inputs = read(&dir, 0);
     let of = |kind: Kind| inputs.iter().filter(|e| e.kind() == Some(kind)).count();
     assert!(of(Kind::OrderFilled) >= 10 && of(Kind::OrderAccepted) >= 10);
+    assert!(of(Kind::FundingPayment) >= 2);
     assert_eq!((of(Kind::OrderUnknown), of(Kind::Malformed)), (0, 0));
     assert_replays(&dir);
 }
