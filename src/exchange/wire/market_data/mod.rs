@@ -25,6 +25,10 @@ use crate::exchange::flow::market::SyntheticMarket;
 use crate::exchange::tape::frames::Json;
 use crate::exchange::tape::history::interval::Interval;
 
+/// 2200-01-01. Times asked for count as within 1970 and this, so that a candle before or behind
+/// them is still a time.
+const LATEST: Nanos = Nanos::from_secs(7_258_118_400);
+
 /// A good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -199,7 +203,10 @@ impl<'a> Ask<'a> {
             (Some(start), Some(end)) if start > end => {
                 Err(VenueError::new(-1023, "Start time is greater than end time."))
             }
-            _ => Ok((start, end)),
+            _ => {
+                let known = |ts: Option<Nanos>| ts.map(|ts| ts.clamp(Nanos::ZERO, LATEST));
+                Ok((known(start), known(end)))
+            }
         }
     }
 }

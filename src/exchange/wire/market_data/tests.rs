@@ -270,3 +270,34 @@ fn what_is_settled_is_the_rate_shown_before_and_listed_after() {
     assert_eq!(units(&before["lastFundingRate"]), i128::from(settled.0));
     assert_ne!(before["lastFundingRate"], after["lastFundingRate"], "a rate that never moves");
 }
+
+#[test]
+fn times_at_the_ends_of_the_calendar_are_answered() {
+    let exchange = exchange();
+    let ends = [i64::MIN, -9_223_372_036_854, -9_200_000_000_000, -1, 0, 9_223_372_036_854];
+    let mut targets = Vec::new();
+    for interval in ["1m", "3d", "1w", "1M"] {
+        for path in ["klines", "markPriceKlines", "premiumIndexKlines"] {
+            targets.push(format!("/fapi/v1/{path}?symbol=BTCUSDT&interval={interval}&limit=1500"));
+        }
+    }
+    for path in ["aggTrades", "fundingRate"] {
+        targets.push(format!("/fapi/v1/{path}?symbol=BTCUSDT"));
+    }
+    for path in ["openInterestHist", "globalLongShortAccountRatio", "takerlongshortRatio"] {
+        targets.push(format!("/futures/data/{path}?symbol=BTCUSDT&period=1d&limit=500"));
+    }
+    for target in &targets {
+        for end in ends.into_iter().chain([i64::MAX]) {
+            for name in ["startTime", "endTime"] {
+                // Whatever is answered: a list or a refusal.
+                let answered = ask(&exchange, &format!("{target}&{name}={end}"));
+                let list = answered.map_or_else(
+                    |_| Value::Array(Vec::new()),
+                    |reply| serde_json::from_str(&reply.body).expect("JSON"),
+                );
+                assert!(list.is_array(), "{target} {name} {end}: {list}");
+            }
+        }
+    }
+}
