@@ -3,11 +3,15 @@
 use super::error::VenueError;
 use crate::base::units::{ParseUnitError, parse_fixed};
 use crate::base::{Nanos, Px, Qty};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Decoded parameters in the order sent. Where a name stands in query and body the query's counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     pairs: Vec<(String, String)>,
+    /// Where each name stands among the pairs. A body may hold very many.
+    places: BTreeMap<String, usize>,
 }
 
 impl Params {
@@ -23,8 +27,9 @@ impl Params {
 
     /// Adds a parameter unless one of that name is there.
     pub fn add(&mut self, name: String, value: String) {
-        if self.text(&name).is_none() {
-            self.pairs.push((name, value));
+        if let Entry::Vacant(place) = self.places.entry(name) {
+            self.pairs.push((place.key().clone(), value));
+            place.insert(self.pairs.len() - 1);
         }
     }
 
@@ -35,7 +40,7 @@ impl Params {
 
     /// A parameter as sent; `None` where it was not.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+        self.places.get(name).map(|&place| self.pairs[place].1.as_str())
     }
 
     /// A parameter that must be there and not be empty.
@@ -138,4 +143,20 @@ pub(super) fn decode(text: &str) -> String {
         at += 1;
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_body_of_names_is_read_in_order_and_the_first_of_a_name_counts() {
+        // As many as a body may hold: reading them must not compare each with every other.
+        let names = 200_000;
+        let body: String = (0..names).map(|i| format!("{i:x}&")).collect();
+        let params = Params::of("3=first", &format!("{body}7=late"));
+        assert_eq!(params.iter().count(), names);
+        assert_eq!((params.text("3"), params.text("7")), (Some("first"), Some("")));
+        assert_eq!(params.iter().nth(1), Some(("0", "")));
+    }
 }
