@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 const METHODS: &str =
     "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`";
 
+/// Bytes of a stream's name; every one that is asked for is kept as long as its connection.
+const NAME_BYTES_MAX: usize = 256;
+
 /// What a control message asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -89,7 +92,9 @@ fn names(params: Option<&Vec<Value>>, end: usize) -> Result<Vec<String>, Refusal
     let Some(params) = params else {
         return invalid(&format!("missing field `params` at line 1 column {end}"));
     };
-    let is_name = |name: &&str| !name.is_empty() && !name.contains(char::is_whitespace);
+    let is_name = |name: &&str| {
+        (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains(char::is_whitespace)
+    };
     let name = |value: &Value| value.as_str().filter(is_name).map(str::to_owned);
     params.iter().map(name).collect::<Option<_>>().map_or_else(|| invalid("invalid stream"), Ok)
 }

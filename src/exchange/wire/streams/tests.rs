@@ -361,3 +361,15 @@ fn user_events_reach_the_connections_that_listen_and_want_them() {
         vec![(1, raw.clone()), (2, raw.clone()), (3, raw), (4, combined)]
     );
 }
+
+#[test]
+fn names_longer_than_any_stream_are_not_kept() {
+    let mut exchange = exchange(5);
+    open(&mut exchange, 1, "/private/ws");
+    let long = "x".repeat(100_000);
+    let subscribe = json!({"method": "SUBSCRIBE", "params": [long], "id": 1}).to_string();
+    let refused = ask(&mut exchange, 1, &subscribe);
+    assert_eq!(refused["error"]["code"], 2, "{refused}");
+    let listed = ask(&mut exchange, 1, "{\"method\": \"LIST_SUBSCRIPTIONS\", \"id\": 2}");
+    assert_eq!(listed["result"], json!([]));
+}
