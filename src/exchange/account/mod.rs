@@ -177,6 +177,9 @@ pub struct Accounts {
     notices: Vec<Notice>,
     /// Where a position changed and what rests may have to follow: account, contract, position.
     touched: Vec<(usize, usize, PositionSide)>,
+    /// Resting orders of which the book has served more than their positions allowed: account,
+    /// number.
+    overtaken: Vec<(usize, u64)>,
     last_order: u64,
     last_algo: u64,
 }
@@ -213,6 +216,7 @@ impl Accounts {
             timers: specs.iter().enumerate().map(funding).collect(),
             notices: Vec::new(),
             touched: Vec::new(),
+            overtaken: Vec::new(),
             last_order: LAST_ORDER_ID,
             last_algo: LAST_ALGO_ID,
         }

@@ -76,7 +76,7 @@ impl Accounts {
     ///
     /// A reduce-only order never takes part beyond the position: where one sweep met several orders
     /// of an account and the position is gone before the last of them, the rest of the trade is
-    /// between the taker and the crowd.
+    /// between the taker and the crowd, and the order ends whatever the position becomes.
     fn fill(&mut self, market: &SyntheticMarket, account: usize, id: u64, deal: Deal) {
         let held = &mut self.list[account];
         let Some(order) = held.orders.get_mut(&id) else { return };
@@ -86,6 +86,9 @@ impl Accounts {
         let mut qty = deal.qty;
         if order.reduce_only {
             qty = qty.min(position.closable(order.side));
+            if deal.maker && qty < deal.qty {
+                self.overtaken.push((account, id));
+            }
             self.touched.push((account, order.contract, order.position_side));
             if qty.0 == 0 {
                 return;
@@ -201,6 +204,12 @@ impl Accounts {
     /// many expire, and where a position is gone so are the conditional orders that were to close
     /// it and a debt it left.
     pub(super) fn follow(&mut self, market: &mut SyntheticMarket, now: Nanos) {
+        for (account, id) in std::mem::take(&mut self.overtaken) {
+            if self.list[account].orders.get(&id).is_some_and(|order| order.status.is_open()) {
+                self.lift(market, account, id, now);
+                self.end(account, id, Status::Expired, Expiry::ReduceOnly, now);
+            }
+        }
         while let Some((account, contract, side)) = self.touched.pop() {
             self.trim_reduce_only(market, account, contract, now);
             if self.list[account].slots[contract].position(side).qty.0 == 0 {

@@ -1,5 +1,7 @@
 use super::*;
 use crate::exchange::account::order::Status;
+use crate::exchange::flow::client::{Resting, lots_of, tick_of};
+use crate::exchange::matching::Owner;
 
 #[test]
 fn a_reduce_only_order_is_no_larger_than_the_position() {
@@ -66,4 +68,27 @@ fn one_sweep_over_two_orders_does_not_let_the_reduce_only_one_open_a_position() 
     assert_eq!((reducing.status, reducing.filled), (Status::Expired, qty("0.3")));
     assert_eq!(floor.position(ANN, BTC).news.qty, Qty::ZERO);
     assert_eq!(floor.position(CAT, BTC).news.qty, qty("1.7"));
+}
+
+#[test]
+fn a_reduce_only_order_that_was_overtaken_ends_even_where_the_position_is_back_at_once() {
+    let mut floor = Floor::new();
+    floor.go_long("60000", "1");
+    let plain = floor.must(ANN, &sell("60100", "1"));
+    let reducing = floor.must(ANN, &reduce(sell("60200", "1")));
+    let again = floor.must(ANN, &buy("59000", "1"));
+    // All three are served before the account hears of any of them.
+    for (order, price) in [(&plain, "60100"), (&reducing, "60200"), (&again, "59000")] {
+        let (spec, owner) = (*floor.market.spec(BTC), Owner::account(ANN));
+        let tick = tick_of(&spec, px(price)).unwrap();
+        let (order, side, lots) = (order.id, order.side, lots_of(&spec, qty("1")).unwrap());
+        let resting = Resting { owner, order, side, tick, lots };
+        floor.market.client_fill(floor.now, BTC, resting);
+    }
+    let fills = floor.market.take_fills();
+    floor.accounts.on_fills(&mut floor.market, &fills);
+    assert!(floor.accounts.is_consistent(&floor.market));
+    assert_eq!(floor.position(ANN, BTC).news.qty, qty("1"));
+    let reducing = floor.order(ANN, reducing.id);
+    assert_eq!((reducing.status, reducing.filled), (Status::Expired, Qty::ZERO));
 }
