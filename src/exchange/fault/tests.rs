@@ -117,3 +117,24 @@ fn taking_out_what_lasts_ends_it() {
     assert_eq!(all.remove(None).unwrap().len(), 0);
     assert!(all.is_empty());
 }
+
+#[test]
+fn a_grid_cannot_be_coarsened_until_orders_cannot_be_computed() {
+    use crate::exchange::{Exchange, ExchangeSettings, SymbolSpec};
+    let mut exchange = Exchange::new(&ExchangeSettings {
+        seed: 1,
+        symbols: vec![SymbolSpec::btcusdt()],
+        rate: 100.0,
+        opened_at: Nanos::from_secs(1_750_000_000),
+        accounts: Vec::new(),
+    });
+    let text = "kind = 'filter_change'\nsymbol = 'BTCUSDT'\ntick_times = 1000\n\
+                step_times = 1000\nnotional_times = 1000";
+    let change = Change { fault: fault(text), begins: true };
+    let now = exchange.now();
+    let done: Vec<bool> =
+        (0..9).map(|_| world::apply(&mut exchange, &change, now).is_ok()).collect();
+    assert!(done[0] && !done[8], "{done:?}");
+    let spec = exchange.market.spec(0);
+    assert!(spec.order_tick().is_positive() && spec.order_lot().is_positive());
+}

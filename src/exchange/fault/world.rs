@@ -8,6 +8,9 @@ use crate::exchange::flow::client::{Resting, lots_of, tick_of};
 use crate::exchange::matching::{Owner, SelfTrade};
 use crate::exchange::venue::Exchange;
 
+/// Most of a contract's own steps that one step of its orders may be.
+const COARSEST: i64 = 1_000_000;
+
 /// A fill that comes after its order's cancellation was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LateFill {
@@ -172,8 +175,13 @@ fn filter_change(exchange: &mut Exchange, fault: &Fault) -> Result<(), String> {
         return Err("tick_times: three numbers are needed".to_owned());
     };
     let spec = &mut exchange.market.at_mut(contract).spec;
-    spec.tick_times *= tick;
-    spec.lot_times *= step;
+    let coarser = |own: i64, times: i64| {
+        let product = own.saturating_mul(times);
+        let text = format!("tick_times, step_times: no grid is coarser than {COARSEST} steps");
+        (product <= COARSEST).then_some(product).ok_or(text)
+    };
+    let (ticks, lots) = (coarser(spec.tick_times, tick)?, coarser(spec.lot_times, step)?);
+    (spec.tick_times, spec.lot_times) = (ticks, lots);
     spec.min_notional.0 = spec.min_notional.0.saturating_mul(notional);
     Ok(())
 }
