@@ -322,3 +322,42 @@ fn stream_paths_are_read_as_the_venue_reads_them() {
     assert_eq!(Target::parse("/fapi/v1/time"), None);
     assert_eq!(Target::parse("/wsx"), None);
 }
+
+#[test]
+fn a_side_that_a_client_has_emptied_fills_up_again() {
+    use super::matching::{Owner, SelfTrade, Taker};
+    use crate::base::Side;
+    for side in [Side::Buy, Side::Sell] {
+        let mut market = market(3);
+        let (owner, self_trade) = (Owner::account(0), SelfTrade::ExpireMaker);
+        let taker = Taker { owner, side, limit: None, lots: i64::MAX / 4, self_trade };
+        market.client_take(START, 0, &taker);
+        assert!(market.book(0).is_empty(side.opposite()));
+        while market.peek() < START + Nanos::from_secs(5) {
+            market.step();
+        }
+        let contract = market.at(0);
+        let top = contract.book.top();
+        assert!(contract.book.len(side.opposite()) > 500, "{side:?}: {top:?}");
+        assert!(0 < top.bid.0 && top.bid.0 < top.ask.0, "{top:?}");
+        let px = top.ask.0 as f64 / contract.last_tick() as f64;
+        assert!((0.9..1.1).contains(&px), "{top:?} is far from the market");
+    }
+}
+
+#[test]
+fn no_run_of_price_jumps_leaves_what_prices_can_be() {
+    for bps in [100_000, -9_000] {
+        let mut market = market(4);
+        for jump in 1..=40 {
+            let now = START + Nanos::from_secs(jump);
+            market.gap(now, 0, bps);
+            while market.peek() < now + Nanos::from_millis(1_100) {
+                market.step();
+            }
+            let (top, mark) = (market.book(0).top(), market.mark(0).mark);
+            assert!(0 < top.bid.0 && top.bid.0 < top.ask.0, "{jump}: {top:?}");
+            assert!(0 < mark && mark <= 2 * market.spec(0).max_px.0, "{jump}: {mark}");
+        }
+    }
+}

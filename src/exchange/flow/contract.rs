@@ -207,11 +207,6 @@ impl Contract {
         std::mem::take(&mut self.fills)
     }
 
-    /// Moves the value that quotes follow by `bps` at once; the crowd's orders do the rest.
-    pub fn shock(&mut self, bps: i64) {
-        self.latent.value *= 1.0 + bps as f64 / 1e4;
-    }
-
     /// Gives the opening book its update id, as if it were one change.
     pub fn open(&mut self, ids: &mut i64) {
         *ids += 1;
@@ -444,17 +439,30 @@ impl Contract {
                 let Some(tick) = self.book.farthest_crowd(side) else { break };
                 self.place(at, side, tick, 0);
             }
-            let top = self.book.top();
-            let best = if side == Side::Buy { top.bid.0 } else { top.ask.0 };
+            let best = self.nearest(side);
             while self.book.len(side) < LEVELS.start {
-                let Some(end) = self.book.farthest_crowd(side) else { break };
-                let tick = end - side.sign() * self.rng.random_range(1..3);
+                let tick = match self.book.farthest_crowd(side) {
+                    Some(end) => end - side.sign() * self.rng.random_range(1..3),
+                    None => best,
+                };
                 if tick <= 0 {
                     break;
                 }
                 let lots = self.draw(far_lots(self.touch_lots, (best - tick).abs()));
                 self.place(at, side, tick, lots);
             }
+        }
+    }
+
+    /// Best price of a side, or where the crowd comes back when a client has taken all of it.
+    fn nearest(&self, side: Side) -> i64 {
+        let (value, other) = (self.latent.value as i64, self.book.best(side.opposite()));
+        if self.book.farthest_crowd(side).is_some() {
+            return self.book.best(side).unwrap_or(value);
+        }
+        match side {
+            Side::Buy => other.map_or(value, |ask| value.min(ask - 1)),
+            Side::Sell => other.map_or(value + 1, |bid| (value + 1).max(bid + 1)),
         }
     }
 

@@ -13,8 +13,28 @@ impl SyntheticMarket {
 }
 
 impl Contract {
+    /// Moves the value that quotes follow by `bps` at once, within what prices can be; the crowd's
+    /// orders do the rest.
+    pub fn shock(&mut self, bps: i64) {
+        let highest = (self.spec.max_px.0 / self.spec.tick_size.0).max(LEVELS.end as i64);
+        let value = self.latent.value * (1.0 + bps as f64 / 1e4);
+        self.latent.value = value.clamp(LEVELS.end as f64, highest as f64);
+    }
+
     fn gap(&mut self, at: &mut Moment<'_>, bps: i64) {
+        let top = self.book.top();
+        if self.replayed {
+            // A recording's value is what its book says.
+            if top.bid.1 == 0 || top.ask.1 == 0 {
+                return;
+            }
+            self.latent.value = (top.bid.0 + top.ask.0) as f64 / 2.0;
+        }
         self.shock(bps);
+        if self.halted {
+            // Quotes follow when trading resumes.
+            return;
+        }
         let goal = (self.latent.value as i64).max(LEVELS.end as i64);
         let taker = if bps > 0 { Side::Buy } else { Side::Sell };
         let maker = taker.opposite();

@@ -187,6 +187,10 @@ impl Contract {
 
     /// The crowd's level `own` of `side` trades `lots` with the client at `tick`.
     fn walk_through(&mut self, at: &mut Moment<'_>, side: Side, own: i64, tick: i64, lots: i64) {
+        if self.halted {
+            // Nobody trades: the crowd's level gives way until its next recorded change.
+            return self.place(at, side, own, 0);
+        }
         // The crowd's stale lots at the client's price do not stand between them.
         self.place(at, side.opposite(), tick, 0);
         if lots > 0 {

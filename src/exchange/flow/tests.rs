@@ -95,6 +95,34 @@ fn crossing_levels_of_the_crowd_leave_a_book_that_does_not_cross() {
     assert!(top.bid.0 < top.ask.0, "{top:?}");
 }
 
+#[test]
+fn nobody_is_filled_while_trading_is_halted() {
+    let mut market = desk();
+    rest(&mut market, Side::Sell, 100, 4);
+    market.at_mut(0).halted = true;
+    replay(&mut market, Act::Quote { bid: (100, 3), ask: (101, 10) });
+    replay(&mut market, Act::Trade { taker: Side::Buy, tick: 101, lots: 5 });
+    market.gap(OPEN, 0, 500);
+    assert_eq!(fills(&mut market), []);
+    assert_eq!(market.book(0).top().ask, (100, 4));
+    market.at_mut(0).halted = false;
+    replay(&mut market, Act::Quote { bid: (100, 3), ask: (101, 10) });
+    assert_eq!(fills(&mut market), [(100, 3)]);
+}
+
+#[test]
+fn a_jump_begins_where_the_recording_is() {
+    let mut market = SyntheticMarket::recorded(7, &[SymbolSpec::btcusdt()], OPEN);
+    for (side, tick) in [(Side::Buy, 10_000), (Side::Sell, 10_002)] {
+        replay(&mut market, Act::Level { side, tick, lots: 10 });
+    }
+    rest(&mut market, Side::Buy, 9_900, 4);
+    market.gap(OPEN, 0, 100);
+    let top = market.book(0).top();
+    assert_eq!((top.bid.0, top.ask.0), (10_101, 10_102), "one per cent above 10 001");
+    assert_eq!(fills(&mut market), [], "a bid below is not met by a jump upward");
+}
+
 fn data() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let dir = std::env::var_os("PEREGRINE_DATA").map_or(beside, PathBuf::from);
