@@ -357,7 +357,7 @@ fn no_run_of_price_jumps_leaves_what_prices_can_be() {
             }
             let (top, mark) = (market.book(0).top(), market.mark(0).mark);
             assert!(0 < top.bid.0 && top.bid.0 < top.ask.0, "{jump}: {top:?}");
-            assert!(0 < mark && mark <= 2 * market.spec(0).max_px.0, "{jump}: {mark}");
+            assert!(0 < mark && mark <= 13 * market.spec(0).start_px.0, "{jump}: {mark}");
         }
     }
 }

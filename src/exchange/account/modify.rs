@@ -5,7 +5,7 @@ use super::order::{Order, OrderKind, OrderName, Status, TimeInForce};
 use super::place::{Expiry, would_take};
 use super::position::value;
 use super::refusal::*;
-use super::rules::{Exposure, check_grid, check_percent, check_qty};
+use super::rules::{Exposure, check_grid, check_percent, check_qty, value_of};
 use super::{Accounts, Amendment};
 use crate::base::{Nanos, Qty};
 use crate::exchange::flow::market::SyntheticMarket;
@@ -100,7 +100,7 @@ impl Accounts {
             let fits = self.reducible(account, contract, order.position_side, wanted, order.id)?;
             return Ok(order.filled + fits);
         }
-        if value(qty, px) < spec.min_notional {
+        if value_of(qty, px)? < spec.min_notional {
             let text = format!("Order's notional must be no smaller than {}", spec.min_notional);
             return Err(VenueError::with(-5029, text));
         }

@@ -12,7 +12,7 @@ use super::margin::{initial_margin, max_notional, worst_value};
 use super::order::{NewOrder, OrderKind, PositionSide, PriceMatch, TimeInForce};
 use super::position::value;
 use super::refusal::*;
-use crate::base::units::{DECIMALS, fee};
+use crate::base::units::{DECIMALS, fee, notional};
 use crate::base::{Money, Nanos, Px, Qty, Rate, Side};
 use crate::exchange::flow::market::SyntheticMarket;
 use crate::exchange::spec::SymbolSpec;
@@ -24,6 +24,9 @@ const CLIENT_ID_CHARS_MAX: usize = 36;
 const GOOD_TILL_MIN: Nanos = Nanos::from_secs(600);
 /// A market buy is margined at the best ask and this much more, as the venue publishes it.
 const MARKET_SLACK: Rate = Rate(50_000);
+
+/// Largest value of one order, far beyond every bracket and far below what money can count.
+const VALUE_MAX: Money = Money::whole(10_000_000_000);
 
 /// An order that may enter: everything left open by the request is decided.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +106,7 @@ impl Accounts {
         check_px(market, new, px)?;
         let at = if new.kind == OrderKind::Market { market.mark_px(new.contract) } else { px };
         let least = spec.min_notional;
-        if !reduce_only && value(qty, at) < least {
+        if !reduce_only && value_of(qty, at)? < least {
             let text = format!(
                 "Order's notional must be no smaller than {least} (unless you choose reduce only)"
             );
@@ -194,6 +197,12 @@ impl Accounts {
         let cost = margin + value(qty, loss);
         if cost > self.spare(market, account) { Err(VenueError::MARGIN) } else { Ok(()) }
     }
+}
+
+/// Value of an order that may open a position. Only sell prices have no bound near the mark price,
+/// so only there quantity and price can be more than money can be counted.
+pub(super) fn value_of(qty: Qty, px: Px) -> Result<Money, VenueError> {
+    notional(qty, px).filter(|value| *value <= VALUE_MAX).ok_or(MAX_POSITION)
 }
 
 /// What must be sent and what must not.

@@ -4,6 +4,11 @@
 use super::contract::{Contract, LEVELS, Moment, far_lots};
 use super::market::SyntheticMarket;
 use crate::base::{Nanos, Side};
+use crate::exchange::spec::SymbolSpec;
+
+/// Jumps end at so many times the starting price, and at that part of it: positions keep a value
+/// that money can count.
+const JUMPS_MAX: i64 = 12;
 
 impl SyntheticMarket {
     /// Moves a contract's price by `bps` at once. A recording goes on from its own prices.
@@ -16,9 +21,16 @@ impl Contract {
     /// Moves the value that quotes follow by `bps` at once, within what prices can be; the crowd's
     /// orders do the rest.
     pub fn shock(&mut self, bps: i64) {
-        let highest = (self.spec.max_px.0 / self.spec.tick_size.0).max(LEVELS.end as i64);
+        let SymbolSpec { start_px, tick_size, max_px, .. } = self.spec;
+        let (start, most) = (start_px.0 / tick_size.0, max_px.0 / tick_size.0);
+        let (lowest, highest) = match start {
+            // A recording's start is not known.
+            0 => (0, most),
+            _ => (start / JUMPS_MAX, most.min(start * JUMPS_MAX)),
+        };
+        let lowest = lowest.max(LEVELS.end as i64);
         let value = self.latent.value * (1.0 + bps as f64 / 1e4);
-        self.latent.value = value.clamp(LEVELS.end as f64, highest as f64);
+        self.latent.value = value.clamp(lowest as f64, highest.max(lowest) as f64);
     }
 
     fn gap(&mut self, at: &mut Moment<'_>, bps: i64) {

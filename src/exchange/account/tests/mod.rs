@@ -9,6 +9,7 @@ mod property;
 mod reduce_only;
 mod refusals;
 mod self_trade;
+mod stream;
 
 use super::order::{NewOrder, OrderKind, OrderName, PriceMatch, TimeInForce};
 use super::*;

@@ -1,22 +1,64 @@
 //! Any run of orders of three accounts in a living market, checked against sums over the trades.
 
 use super::*;
-use crate::exchange::account::order::UserTrade;
+use crate::exchange::account::order::{NewAlgo, UserTrade, WorkingType};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
-enum Act {
-    Place { account: usize, buys: bool, kind: u8, away: i64, lots: i64 },
-    Cancel { account: usize, nth: usize },
-    Modify { account: usize, nth: usize, away: i64, lots: i64 },
-    CancelAll { account: usize },
-    Turn { times: usize },
+pub(super) enum Act {
+    Place {
+        account: usize,
+        buys: bool,
+        kind: u8,
+        away: i64,
+        lots: i64,
+    },
+    Cancel {
+        account: usize,
+        nth: usize,
+    },
+    Modify {
+        account: usize,
+        nth: usize,
+        away: i64,
+        lots: i64,
+    },
+    CancelAll {
+        account: usize,
+    },
+    Turn {
+        times: usize,
+    },
     Funding,
-    Mark { percent: i64 },
+    Mark {
+        percent: i64,
+    },
+    /// Kinds from 4 on close the whole position.
+    Algo {
+        account: usize,
+        buys: bool,
+        kind: u8,
+        away: i64,
+        lots: i64,
+    },
+    Leverage {
+        account: usize,
+        leverage: u32,
+    },
+    Margin {
+        account: usize,
+        whole: i64,
+    },
+    Halt {
+        on: bool,
+    },
+    Jump {
+        bps: i64,
+    },
 }
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
+pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
     let place = (0..3_usize, any::<bool>(), 0..7_u8, -30..30_i64, 1..4_000_i64).prop_map(
         |(account, buys, kind, away, lots)| Act::Place { account, buys, kind, away, lots },
     );
@@ -29,12 +71,21 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         4 => (1..200_usize).prop_map(|times| Act::Turn { times }),
         1 => Just(Act::Funding),
         1 => (80..120_i64).prop_map(|percent| Act::Mark { percent }),
+        4 => (0..3_usize, any::<bool>(), 0..7_u8, 1..30_i64, 1..4_000_i64).prop_map(
+            |(account, buys, kind, away, lots)| Act::Algo { account, buys, kind, away, lots },
+        ),
+        1 => (0..3_usize, 1..125_u32)
+            .prop_map(|(account, leverage)| Act::Leverage { account, leverage }),
+        1 => (0..3_usize, -500..500_i64)
+            .prop_map(|(account, whole)| Act::Margin { account, whole }),
+        1 => any::<bool>().prop_map(|on| Act::Halt { on }),
+        1 => (-300..300_i64).prop_map(|bps| Act::Jump { bps }),
     ];
     prop::collection::vec(act, 1..80)
 }
 
 /// A living market with three clients: a rich one, one that is soon liquidated, one in hedge mode.
-fn living() -> Floor {
+pub(super) fn living() -> Floor {
     let specs = SymbolSpec::default_pair();
     let market = SyntheticMarket::new(5, &specs, START);
     let account = |(i, deposit): (usize, i64)| AccountSettings {
@@ -51,7 +102,7 @@ fn living() -> Floor {
 }
 
 impl Floor {
-    fn do_act(&mut self, act: &Act) {
+    pub(super) fn do_act(&mut self, act: &Act) {
         self.now = self.now.max(self.market.now()) + Nanos(1_000);
         let tick = |floor: &Self, away: i64| {
             let (bid, _) = floor.market.book(BTC).top().bid;
@@ -92,6 +143,22 @@ impl Floor {
                 let mark = crate::exchange::tape::frames::Mark { mark: px, ..mark };
                 self.market.at_mut(BTC).set_mark(mark);
             }
+            Act::Algo { account, buys, kind, away, lots } => {
+                let px = tick(self, if buys { away } else { -away });
+                let algo = self.draw_algo(account, buys, kind, px, lots);
+                let _ = self.accounts.place_algo(&mut self.market, account, &algo, self.now);
+            }
+            Act::Leverage { account, leverage } => {
+                let Self { market, accounts, now } = self;
+                let _ = accounts.set_leverage(market, account, BTC, leverage, *now);
+            }
+            Act::Margin { account, whole } => {
+                let Self { market, accounts, now } = self;
+                let (side, amount) = (PositionSide::Both, Money::whole(whole));
+                let _ = accounts.move_margin(market, account, BTC, side, amount, *now);
+            }
+            Act::Halt { on } => self.market.at_mut(BTC).halted = on,
+            Act::Jump { bps } => self.market.gap(self.now, BTC, bps),
         }
         while self.market.pop().is_some() {}
         let fills = self.market.take_fills();
@@ -115,6 +182,27 @@ impl Floor {
             4 => NewOrder { reduce_only: (!hedge).then_some(true), ..base },
             5 => NewOrder { self_trade: SelfTrade::Allow, ..base },
             _ => base,
+        }
+    }
+
+    /// A stop, or from kind 4 on one that closes the whole position.
+    fn draw_algo(&self, account: usize, buys: bool, kind: u8, px: Px, lots: i64) -> NewAlgo {
+        let order = NewOrder {
+            kind: OrderKind::StopMarket,
+            tif: None,
+            px: None,
+            qty: (kind < 4).then_some(Qty(lots * 100_000)),
+            reduce_only: None,
+            ..self.draw(account, buys, 6, px, lots)
+        };
+        NewAlgo {
+            order,
+            trigger_px: px,
+            working: WorkingType::Contract,
+            close_position: kind >= 4,
+            price_protect: false,
+            activate_px: Px::ZERO,
+            callback: crate::base::Rate::ZERO,
         }
     }
 

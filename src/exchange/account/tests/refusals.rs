@@ -126,3 +126,21 @@ fn a_position_may_not_outgrow_its_leverage() {
         assert_eq!(set.unwrap_err().code, code);
     }
 }
+
+#[test]
+fn a_sale_whose_value_no_money_can_count_is_refused() {
+    // XRPUSDT takes 10 000 000 at up to 100 000: a million millions.
+    let specs = [SymbolSpec::xrpusdt()];
+    let mut market = SyntheticMarket::new(1, &specs, START);
+    let settings = AccountSettings { keys: Vec::new(), deposit: usdt("100000"), leverage: 1 };
+    let mut accounts = Accounts::new(&[settings], &specs, START);
+    let new = sell("100000", "10000000");
+    let refusal = accounts.place(&mut market, ANN, &new, START).unwrap_err();
+    assert_eq!(refusal.code, -2027);
+    let order = accounts.place(&mut market, ANN, &sell("3", "10"), START).unwrap();
+    let name = OrderName { id: Some(order.id), client_id: None };
+    let (qty, px) = (qty("10000000"), px("100000"));
+    let change = Amendment { contract: 0, side: None, qty, px };
+    let refusal = accounts.modify(&mut market, ANN, &name, &change, START).unwrap_err();
+    assert_eq!(refusal.code, -2027);
+}
