@@ -23,10 +23,10 @@ impl Contract {
     pub fn shock(&mut self, bps: i64) {
         let SymbolSpec { start_px, tick_size, max_px, .. } = self.spec;
         let (start, most) = (start_px.0 / tick_size.0, max_px.0 / tick_size.0);
-        let (lowest, highest) = match start {
-            // A recording's start is not known.
-            0 => (0, most),
-            _ => (start / JUMPS_MAX, most.min(start * JUMPS_MAX)),
+        let (lowest, highest) = match self.replayed {
+            // Where a recording begins is not known.
+            true => (0, most),
+            false => (start / JUMPS_MAX, most.min(start * JUMPS_MAX)),
         };
         let lowest = lowest.max(LEVELS.end as i64);
         let value = self.latent.value * (1.0 + bps as f64 / 1e4);
