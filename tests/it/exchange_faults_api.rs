@@ -266,6 +266,8 @@ fn a_halted_contract_trades_no_more_and_a_settling_one_says_so() {
     assert_eq!(info(&sim)["status"], "SETTLING");
     assert!(sim.rest_order("mine").unwrap().status != 200);
     sim.sim("POST", "/sim/resume", &json!({"symbol": "BTCUSDT"}));
+    assert_eq!(info(&sim)["status"], "TRADING");
+    assert_eq!(sim.rest_order("mine").unwrap().status, 200);
 }
 
 /// Best bid over REST.

@@ -114,7 +114,10 @@ pub fn apply(exchange: &mut Exchange, change: &Change, now: Nanos) -> Result<(),
         }
         Kind::Halt => {
             let contract = contract_of(exchange, fault)?;
-            exchange.market.at_mut(contract).halted = *begins;
+            let contract = exchange.market.at_mut(contract);
+            contract.halted = *begins;
+            // What trades again is not being settled any more.
+            contract.settling &= *begins;
         }
         Kind::Settle => {
             let contract = contract_of(exchange, fault)?;
