@@ -5,7 +5,7 @@
 #[path = "harness/mod.rs"]
 mod harness;
 
-use harness::{Bench, Race};
+use harness::{Bench, Race, machine};
 use hdrhistogram::Histogram;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::Signer;
@@ -30,7 +30,7 @@ fn main() {
             "client and server share the machine's cores",
         ],
     );
-    let server = ExchangeServer::start(settings(1_500.0)).expect("the exchange starts");
+    let server = across(|| ExchangeServer::start(settings(1_500.0)).expect("the exchange starts"));
     orders_one_by_one(&mut bench, &server);
     orders_pipelined(&mut bench, &server);
     server.stop();
@@ -45,6 +45,15 @@ fn settings(rate: f64) -> ServerSettings {
     settings.request_limits.orders_ten_seconds = u32::MAX;
     settings.request_limits.orders_minute = u32::MAX;
     settings
+}
+
+/// Starts a server's thread on the last core and leaves its clients the first: where the system
+/// moves them about, a wake-up costs three times as much in one run as in another.
+fn across<T>(start: impl FnOnce() -> T) -> T {
+    machine::pin(machine::last_core());
+    let started = start();
+    machine::pin(0);
+    started
 }
 
 /// A client that knows the account, with one connection.
@@ -152,14 +161,16 @@ fn addr_of(url: &str) -> SocketAddr {
 fn echo(ask: usize, answer: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback binds");
     let addr = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        while let Ok((mut stream, _)) = listener.accept() {
-            stream.set_nodelay(true).expect("no delay");
-            let (mut inbound, outbound) = (vec![0; ask], vec![b'x'; answer]);
-            while stream.read_exact(&mut inbound).is_ok() && stream.write_all(&outbound).is_ok() {}
-        }
-    });
+    across(|| std::thread::spawn(move || answer_all(&listener, ask, answer)));
     addr
+}
+
+fn answer_all(listener: &TcpListener, ask: usize, answer: usize) {
+    while let Ok((mut stream, _)) = listener.accept() {
+        stream.set_nodelay(true).expect("no delay");
+        let (mut inbound, outbound) = (vec![0; ask], vec![b'x'; answer]);
+        while stream.read_exact(&mut inbound).is_ok() && stream.write_all(&outbound).is_ok() {}
+    }
 }
 
 fn orders_one_by_one(bench: &mut Bench, server: &ExchangeServer) {
@@ -256,7 +267,7 @@ fn orders_pipelined(bench: &mut Bench, server: &ExchangeServer) {
 /// Messages a second that all readers together get while the market makes more than it can send.
 fn market_messages(bench: &mut Bench) {
     let per_reader = bench.count(300_000, 3_000);
-    let server = ExchangeServer::start(settings(FLOOD)).expect("the exchange starts");
+    let server = across(|| ExchangeServer::start(settings(FLOOD)).expect("the exchange starts"));
     let addr = addr_of(&server.ws_url());
     let streams = "btcusdt@bookTicker/ethusdt@bookTicker/btcusdt@trade/ethusdt@trade/\
                    btcusdt@depth@100ms/ethusdt@depth@100ms";
@@ -273,7 +284,7 @@ fn market_messages(bench: &mut Bench) {
     let share = bytes / READERS;
     let floor = TcpListener::bind("127.0.0.1:0").expect("loopback binds");
     let addr = floor.local_addr().expect("an address");
-    let writer = std::thread::spawn(move || {
+    let write = move || {
         let mut readers: Vec<TcpStream> =
             (0..READERS).filter_map(|_| floor.accept().ok()).map(|(stream, _)| stream).collect();
         let block = vec![b'x'; 32 << 10];
@@ -282,7 +293,8 @@ fn market_messages(bench: &mut Bench) {
             readers.iter_mut().for_each(|stream| stream.write_all(&block).unwrap_or_default());
             sent += block.len();
         }
-    });
+    };
+    let writer = across(|| std::thread::spawn(write));
     let (_, bytes, seconds) = in_parallel(|| {
         let mut stream = connect(addr);
         let mut block = vec![0; 64 << 10];

@@ -50,7 +50,8 @@ pub fn on_any_core<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
-fn last_core() -> usize {
+/// Number of the last core.
+pub fn last_core() -> usize {
     cores().max(1) - 1
 }
 
