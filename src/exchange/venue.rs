@@ -66,8 +66,21 @@ pub struct Exchange {
 impl Exchange {
     /// Opens.
     pub fn new(settings: &ExchangeSettings) -> Self {
-        let ExchangeSettings { seed, symbols, rate, opened_at, accounts } = settings;
-        let mut market = SyntheticMarket::with_rate(*seed, symbols, *opened_at, *rate);
+        let ExchangeSettings { seed, symbols, rate, opened_at, .. } = settings;
+        Self::over(SyntheticMarket::with_rate(*seed, symbols, *opened_at, *rate), settings)
+    }
+
+    /// Opens with the contracts of a recording, which drives the market from then on.
+    pub fn replaying(settings: &ExchangeSettings, replay: Replay) -> Self {
+        let symbols = replay.specs().to_vec();
+        let market = SyntheticMarket::recorded(settings.seed, &symbols, settings.opened_at);
+        let settings = ExchangeSettings { symbols, ..settings.clone() };
+        Self { replay: Some(replay), ..Self::over(market, &settings) }
+    }
+
+    /// Opens over a market of the settings' contracts.
+    fn over(mut market: SyntheticMarket, settings: &ExchangeSettings) -> Self {
+        let ExchangeSettings { seed, symbols, opened_at, accounts, .. } = settings;
         market.remember(*seed);
         Self {
             market,
@@ -83,18 +96,6 @@ impl Exchange {
             outbox: Vec::new(),
             now: *opened_at,
         }
-    }
-
-    /// Opens with the contracts of a recording, which drives the market from then on.
-    pub fn replaying(settings: &ExchangeSettings, replay: Replay) -> Self {
-        let symbols = replay.specs().to_vec();
-        let settings = ExchangeSettings { symbols, ..settings.clone() };
-        let mut exchange = Self::new(&settings);
-        let ExchangeSettings { seed, symbols, opened_at, .. } = &settings;
-        exchange.market = SyntheticMarket::recorded(*seed, symbols, *opened_at);
-        exchange.market.remember(*seed);
-        exchange.replay = Some(replay);
-        exchange
     }
 
     /// The recording under way.

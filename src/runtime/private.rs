@@ -285,23 +285,7 @@ impl PrivateLink {
             desk.close(Reason::Shutdown);
         }
         pause(inlet, b"the session is ending")?;
-        let now = Instant::now();
-        self.closing = Some(Closing {
-            symbols: symbols.to_vec(),
-            deadline: now + WIND_DOWN_MAX,
-            began: now,
-            round_at: now,
-            look_counts: false,
-            look_again: false,
-            gave_up: false,
-            cancels: 0,
-            asked_open: true,
-            empty_at: None,
-            page,
-            page_asked: false,
-            page_at: None,
-            statement: None,
-        });
+        self.closing = Some(Closing::new(symbols, page, Instant::now()));
         Ok(())
     }
 
@@ -330,6 +314,26 @@ impl PrivateLink {
 }
 
 impl Closing {
+    /// Begins at `now`; `page` is the statement to ask for once everything is settled.
+    fn new(symbols: &[Symbol], page: Option<&'static str>, now: Instant) -> Self {
+        Self {
+            symbols: symbols.to_vec(),
+            deadline: now + WIND_DOWN_MAX,
+            began: now,
+            round_at: now,
+            look_counts: false,
+            look_again: false,
+            gave_up: false,
+            cancels: 0,
+            asked_open: true,
+            empty_at: None,
+            page,
+            page_asked: false,
+            page_at: None,
+            statement: None,
+        }
+    }
+
     fn on_answer(&mut self, job: RestJob, body: Result<Vec<u8>, String>, now: Instant) {
         match (job, body) {
             (RestJob::CancelAll { .. }, Ok(_)) => self.cancels = self.cancels.saturating_sub(1),
@@ -411,22 +415,7 @@ mod tests {
     use super::*;
 
     fn closing(began: Instant) -> Closing {
-        Closing {
-            symbols: vec![Symbol::new(b"BTCUSDT").unwrap()],
-            deadline: began + WIND_DOWN_MAX,
-            began,
-            round_at: began,
-            look_counts: false,
-            look_again: false,
-            gave_up: false,
-            cancels: 0,
-            asked_open: true,
-            empty_at: None,
-            page: None,
-            page_asked: false,
-            page_at: None,
-            statement: None,
-        }
+        Closing::new(&[Symbol::new(b"BTCUSDT").unwrap()], None, began)
     }
 
     /// One round of cancels, and a look that finds nothing open.

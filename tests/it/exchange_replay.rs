@@ -1,6 +1,7 @@
 //! Recorded data drives the exchange over real sockets, and clients trade against it.
 
 use crate::exchange_sim::{Sim, settings};
+use crate::pipeline_support::data_dir;
 use peregrine::exchange::ServerSettings;
 use peregrine::exchange::flow::replay::Pace;
 use peregrine::exchange::server::ReplaySettings;
@@ -8,11 +9,9 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 fn recording() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let dir = std::env::var_os("PEREGRINE_DATA").map_or(beside, PathBuf::from);
-    let file = dir.join("hftbacktest/usdm_ethusdt_20240808.gz");
+    let file = data_dir()?.join("hftbacktest/usdm_ethusdt_20240808.gz");
     if !file.is_file() {
-        println!("the recordings are absent: nothing was replayed");
+        println!("the recording is absent: nothing was replayed");
         return None;
     }
     Some(file)

@@ -235,6 +235,43 @@ pub struct NewOrder {
     pub good_till: Nanos,
 }
 
+impl NewOrder {
+    /// The order it becomes, untouched by the market. What was not sent is what the venue takes it
+    /// for: no price, no quantity, good till cancelled, the one position.
+    pub fn order(&self, id: u64, client_id: String, now: Nanos) -> Order {
+        Order {
+            id,
+            client_id,
+            contract: self.contract,
+            side: self.side,
+            position_side: self.position_side.unwrap_or(PositionSide::Both),
+            kind: self.kind,
+            orig_kind: self.kind,
+            tif: self.tif.unwrap_or(TimeInForce::Gtc),
+            px: self.px.unwrap_or(Px::ZERO),
+            qty: self.qty.unwrap_or(Qty::ZERO),
+            filled: Qty::ZERO,
+            quote: Money::ZERO,
+            fee: Money::ZERO,
+            reduce_only: self.reduce_only.unwrap_or(false),
+            close_position: false,
+            self_trade: self.self_trade,
+            price_match: self.price_match,
+            good_till: self.good_till,
+            status: Status::New,
+            expire_reason: 0,
+            created: now,
+            updated: now,
+            amendments: 0,
+            stop_px: Px::ZERO,
+            working: WorkingType::Contract,
+            price_protect: false,
+            activate_px: Px::ZERO,
+            callback: Rate::ZERO,
+        }
+    }
+}
+
 /// A conditional order as asked for, checked for form alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewAlgo {

@@ -7,15 +7,16 @@
 //! ```
 
 use super::notice::{Execution, News};
-use super::order::{NewOrder, Order, OrderKind, Status, TimeInForce, UserTrade, WorkingType};
+use super::order::{NewOrder, Order, OrderKind, Status, TimeInForce, UserTrade};
 use super::position::value;
 use super::rules::{Ticket, bound_of};
 use super::{Accounts, Timer};
-use crate::base::{Money, Nanos, Px, Qty, Rate, Side};
+use crate::base::{Nanos, Px, Qty, Side};
 use crate::exchange::flow::client::{Resting, lots_of};
 use crate::exchange::flow::market::SyntheticMarket;
 use crate::exchange::matching::{Hit, Owner, SelfTrade, Taker};
 use crate::exchange::wire::error::VenueError;
+use crate::exchange::wire::keys::letter_of;
 
 /// Nobody's: whoever counts what it could take counts everyone's orders.
 const NOBODY: Owner = Owner(u32::MAX);
@@ -72,34 +73,13 @@ impl Accounts {
         let id = self.last_order;
         let client_id = new.client_id.clone().unwrap_or_else(|| venue_name(id));
         let order = Order {
-            id,
-            client_id: client_id.clone(),
-            contract: new.contract,
-            side: new.side,
             position_side: ticket.position_side,
-            kind: new.kind,
-            orig_kind: new.kind,
             tif: ticket.tif,
             px: ticket.px,
             qty: ticket.qty,
-            filled: Qty::ZERO,
-            quote: Money::ZERO,
-            fee: Money::ZERO,
             reduce_only: ticket.reduce_only,
-            close_position: false,
-            self_trade: new.self_trade,
-            price_match: new.price_match,
             good_till: ticket.good_till,
-            status: Status::New,
-            expire_reason: 0,
-            created: now,
-            updated: now,
-            amendments: 0,
-            stop_px: Px::ZERO,
-            working: WorkingType::Contract,
-            price_protect: false,
-            activate_px: Px::ZERO,
-            callback: Rate::ZERO,
+            ..new.order(id, client_id.clone(), now)
         };
         let held = &mut self.list[account];
         held.slots[new.contract].names.insert(client_id, id);
@@ -308,14 +288,13 @@ pub(super) fn resting(
 /// The name the venue gives an order that came without: 22 letters and digits that follow from its
 /// number.
 pub(super) fn venue_name(id: u64) -> String {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut state = id;
     let mut letter = || {
         // SplitMix64: neighbouring numbers get unlike names.
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        char::from(LETTERS[((mixed ^ (mixed >> 31)) % 62) as usize])
+        letter_of(mixed ^ (mixed >> 31))
     };
     (0..22).map(|_| letter()).collect()
 }

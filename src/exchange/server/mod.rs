@@ -44,6 +44,7 @@ use super::flow::recording::Recording;
 use super::flow::replay::{Pace, Replay};
 use super::spec::SymbolSpec;
 use super::venue::{Exchange, ExchangeSettings};
+use super::wire::keys::letter_of;
 use super::wire::limits::LimitSettings;
 use crate::base::Money;
 use crate::venue::capture::CaptureError;
@@ -128,12 +129,11 @@ const DEFAULT_LEVERAGE: u32 = 20;
 /// The API key and its secret where no account is given: 64 letters and digits each, fixed by the
 /// seed.
 pub fn default_key(seed: u64) -> (String, String) {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut state = xxhash_rust::xxh3::xxh3_64(format!("account key {seed}").as_bytes());
     let mut text = || -> String {
         let letter = |_| {
             state = xxhash_rust::xxh3::xxh3_64(&state.to_le_bytes());
-            char::from(LETTERS[(state % 62) as usize])
+            letter_of(state)
         };
         (0..64).map(letter).collect()
     };

@@ -69,14 +69,19 @@ impl ListenKeys {
     }
 }
 
+/// The letter or digit that a number stands for in names and keys the venue makes up.
+pub fn letter_of(number: u64) -> char {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    char::from(LETTERS[(number % 62) as usize])
+}
+
 /// 64 letters and digits, another text for every account, number and time.
 fn listen_key(account: usize, number: u64, now: Nanos) -> String {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut state = xxhash_rust::xxh3::xxh3_64(format!("{account}/{number}/{now:?}").as_bytes());
     let letter = |_| {
-        let letter = LETTERS[(state % 62) as usize];
+        let letter = letter_of(state);
         state = xxhash_rust::xxh3::xxh3_64(&state.to_le_bytes());
-        char::from(letter)
+        letter
     };
     (0..64).map(letter).collect()
 }

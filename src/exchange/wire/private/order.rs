@@ -2,11 +2,9 @@
 
 use super::form::{Form, Response, new_order, order_json, side_of};
 use super::{AmendmentRecord, Call, Reply, done, limit_of, name_of, period_of};
-use crate::base::{Money, Nanos, Px, Qty};
+use crate::base::{Nanos, Px, Qty};
 use crate::exchange::account::Amendment;
-use crate::exchange::account::order::{
-    NewOrder, Order, OrderKind, PositionSide, Status, TimeInForce, WorkingType,
-};
+use crate::exchange::account::order::{NewOrder, Order, OrderKind};
 use crate::exchange::wire::error::VenueError;
 use crate::exchange::wire::number::plain;
 use crate::exchange::wire::params::{Params, missing};
@@ -44,41 +42,12 @@ pub(super) fn place_one(call: &mut Call<'_>, params: &Params) -> Reply {
 pub fn test(call: &mut Call<'_>) -> Reply {
     let new = new_order(call, call.params)?;
     call.exchange.accounts.test(&call.exchange.market, call.account, &new, call.now)?;
-    Ok(order_json(call, &imagined(new, call.now), Form::Answer))
+    Ok(order_json(call, &imagined(&new, call.now), Form::Answer))
 }
 
 /// The order that a test would have placed; it has no number.
-fn imagined(new: NewOrder, now: Nanos) -> Order {
-    Order {
-        id: 0,
-        client_id: new.client_id.unwrap_or_else(|| "testOrder".to_owned()),
-        contract: new.contract,
-        side: new.side,
-        position_side: new.position_side.unwrap_or(PositionSide::Both),
-        kind: new.kind,
-        orig_kind: new.kind,
-        tif: new.tif.unwrap_or(TimeInForce::Gtc),
-        px: new.px.unwrap_or(Px::ZERO),
-        qty: new.qty.unwrap_or(Qty::ZERO),
-        filled: Qty::ZERO,
-        quote: Money::ZERO,
-        fee: Money::ZERO,
-        reduce_only: new.reduce_only.unwrap_or(false),
-        close_position: false,
-        self_trade: new.self_trade,
-        price_match: new.price_match,
-        good_till: new.good_till,
-        status: Status::New,
-        expire_reason: 0,
-        created: now,
-        updated: now,
-        amendments: 0,
-        stop_px: Px::ZERO,
-        working: WorkingType::Contract,
-        price_protect: false,
-        activate_px: Px::ZERO,
-        callback: crate::base::Rate::ZERO,
-    }
+fn imagined(new: &NewOrder, now: Nanos) -> Order {
+    new.order(0, new.client_id.clone().unwrap_or_else(|| "testOrder".to_owned()), now)
 }
 
 /// `PUT /fapi/v1/order`.
@@ -313,7 +282,7 @@ fn is_kept(order: &Order, now: Nanos) -> bool {
 mod tests {
     use super::*;
     use crate::base::{Rate, Side};
-    use crate::exchange::account::order::{OrderKind, PriceMatch};
+    use crate::exchange::account::order::{OrderKind, PriceMatch, Status};
     use crate::exchange::matching::SelfTrade;
 
     fn ended(status: Status, filled: Qty) -> Order {
@@ -331,7 +300,7 @@ mod tests {
             price_match: PriceMatch::None,
             good_till: Nanos::ZERO,
         };
-        Order { status, filled, callback: Rate::ZERO, ..imagined(new, Nanos::ZERO) }
+        Order { status, filled, callback: Rate::ZERO, ..imagined(&new, Nanos::ZERO) }
     }
 
     #[test]
