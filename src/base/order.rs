@@ -8,6 +8,9 @@ pub enum OrderType {
     Limit = 1,
     /// At any price; only a flattening order may be one.
     Market = 2,
+    /// Waits at the venue and leaves the whole position at any price once the mark price reaches
+    /// its trigger. Only a protective stop is one.
+    StopMarket = 3,
 }
 
 impl OrderType {
@@ -16,6 +19,7 @@ impl OrderType {
         match number {
             1 => Some(Self::Limit),
             2 => Some(Self::Market),
+            3 => Some(Self::StopMarket),
             _ => None,
         }
     }
@@ -62,6 +66,8 @@ pub enum Purpose {
     ExitTime = 4,
     /// Leaves because an operator or a breaker wants us flat.
     Flatten = 5,
+    /// Rests at the venue as a stop for a position, so that it is left when we cannot leave it.
+    Protect = 6,
 }
 
 impl Purpose {
@@ -73,6 +79,7 @@ impl Purpose {
             3 => Some(Self::ExitStop),
             4 => Some(Self::ExitTime),
             5 => Some(Self::Flatten),
+            6 => Some(Self::Protect),
             _ => None,
         }
     }

@@ -188,6 +188,60 @@ reasons! {
     FillOrKill = 510,
     /// A report that the order's state does not allow.
     ReportOutOfState = 511,
+    /// An order at the venue that is not of this chain of sessions.
+    ForeignOrder = 512,
+    /// The venue's position is not the ledger's.
+    PositionMismatch = 513,
+    /// Over a request limit: nothing but cancels until it ends.
+    RateLimited = 514,
+    /// Banned by address: nothing may be asked until it ends.
+    Banned = 515,
+    /// Key, signature, address or permission was refused.
+    CredentialsRefused = 516,
+    /// Blocked in front of the venue.
+    Blocked = 517,
+    /// The request's time was too far from the venue's.
+    ClockSkew = 518,
+    /// The venue sheds load: entries are refused, exits and cancels are not.
+    Overloaded = 519,
+    /// Not enough margin or balance.
+    MarginShort = 520,
+    /// A reduce-only order that has nothing to reduce.
+    ReduceOnlyRefused = 521,
+    /// A stop whose trigger has been passed already.
+    WouldTrigger = 522,
+    /// The price is outside of the venue's own band.
+    VenuePriceBand = 523,
+    /// Price or quantity do not fit the contract's steps any more.
+    FiltersChanged = 524,
+    /// The contract does not trade.
+    NotTrading = 525,
+    /// The venue closed our position: liquidation, deleveraging, settlement.
+    ClosedByVenue = 526,
+    /// The venue warns that margin runs out.
+    MarginCall = 527,
+    /// The venue could not be asked what is true for too long.
+    ReconcileFailed = 528,
+    /// The account's stream is silent, lost or expired: what happens there is not seen.
+    AccountStreamDown = 529,
+    /// The request did not leave.
+    NotSent = 530,
+    /// The venue took the order with another price or quantity.
+    VenueAdjusted = 531,
+    /// Orders cannot be entered: no way to the venue.
+    OrderEntryDown = 532,
+    /// The id is that of an order which lives.
+    DuplicateId = 533,
+    /// Positive evidence: the order never came about.
+    NeverArrived = 534,
+    /// The account is not as the configuration needs it.
+    AccountMode = 535,
+    /// An order's outcome could not be found out in time.
+    OutcomeUnresolved = 536,
+    /// The position's protective stop triggered.
+    StopTriggered = 537,
+    /// A pinned thread does not turn: the venue's own timer may cancel our orders.
+    ThreadStalled = 538,
 
     /// An operator asked for it.
     Operator = 901,
@@ -203,4 +257,10 @@ reasons! {
     RingOverflow = 906,
     /// An invariant did not hold.
     InvariantBroken = 907,
+    /// Left so by an earlier session.
+    Latched = 908,
+    /// Part of an earlier session's journal was lost.
+    JournalLossy = 909,
+    /// Arms itself: paper trading.
+    Unattended = 910,
 }

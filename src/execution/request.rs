@@ -145,7 +145,7 @@ impl Templates {
             for side in ["BUY", "SELL"] {
                 for reduce in [false, true] {
                     let kind = match order_type {
-                        OrderType::Market => "MARKET".to_owned(),
+                        OrderType::Market | OrderType::StopMarket => "MARKET".to_owned(),
                         OrderType::Limit => format!("LIMIT&timeInForce={}", tif_text(tif)),
                     };
                     let head = format!(
@@ -174,6 +174,7 @@ impl Templates {
         let tif = TimeInForce::from_u8(order.time_in_force).ok_or(Reason::InvariantBroken)?;
         let kind = match order_type {
             OrderType::Market => KINDS.len() - 1,
+            OrderType::StopMarket => return Err(Reason::InvariantBroken),
             OrderType::Limit => tif as usize - 1,
         };
         let side = usize::from(event.side() == Side::Sell);

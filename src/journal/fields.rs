@@ -119,10 +119,10 @@ const SIDES: &[&str] = &["buy", "sell"];
 const MODES: &[&str] = &["backtest", "paper", "testnet", "live"];
 const EXECUTORS: &[&str] = &["", "native", "tract"];
 const VERBS: &[&str] = &["", "pause", "graceful kill", "immediate kill", "arm", "clear"];
-const ORDER_TYPES: &[&str] = &["", "limit", "market"];
+const ORDER_TYPES: &[&str] = &["", "limit", "market", "stop market"];
 const TIMES_IN_FORCE: &[&str] = &["", "GTC", "IOC", "FOK", "GTX"];
 const PURPOSES: &[&str] =
-    &["", "entry", "exit by signal", "exit by stop", "exit by time", "flatten"];
+    &["", "entry", "exit by signal", "exit by stop", "exit by time", "flatten", "protect"];
 const REQUESTS: &[&str] = &["", "order", "cancel"];
 
 /// What is done with each field.
@@ -159,6 +159,11 @@ pub fn visit_fields(event: &Event, visit: &mut Visit<'_>) {
             visit("open_orders", Field::Count(found.open_orders));
             visit("positions", Field::Count(found.positions));
         }
+        Kind::PositionCarried => position_carried(event.body(), visit),
+        Kind::OrderCarried => order_carried(event, visit),
+        Kind::SessionCarried => session_carried(event.body(), visit),
+        Kind::VenuePosition => venue_position(event.body(), visit),
+        Kind::VenueStatus => venue_status(event.body(), visit),
         Kind::OrderAccepted
         | Kind::OrderFilled
         | Kind::OrderCancelled
@@ -314,6 +319,63 @@ fn command(body: &body::Command, visit: &mut Visit<'_>) {
     visit("verb", Field::Choice(u64::from(body.verb), VERBS));
     visit("actor", Field::Count(u64::from(body.actor)));
     visit("command_reason", Field::Text(&body.reason));
+}
+
+fn position_carried(body: &body::PositionCarried, visit: &mut Visit<'_>) {
+    visit("qty", Field::Fixed(body.qty));
+    visit("cost", Field::Fixed(body.cost));
+    visit("realised", Field::Fixed(body.realised));
+    visit("fees", Field::Fixed(body.fees));
+    visit("funding", Field::Fixed(body.funding));
+    visit("last_trade_id", Field::Count(body.last_trade_id));
+    visit("ts_opened", Field::Time(body.ts_opened));
+    visit("ts_funding", Field::Time(body.ts_funding));
+    visit("round_trip", Field::Fixed(body.round_trip));
+}
+
+fn order_carried(event: &Event, visit: &mut Visit<'_>) {
+    let body: &body::OrderCarried = event.body();
+    visit("client_id", Field::Order(ClientOrderId(body.client_id)));
+    visit("venue_id", Field::Count(body.venue_id));
+    side(event, visit);
+    visit("px", Field::Fixed(body.px));
+    visit("qty", Field::Fixed(body.qty));
+    visit("filled", Field::Fixed(body.filled));
+    visit("reported", Field::Fixed(body.reported));
+    visit("ts_sent", Field::Time(body.ts_sent));
+    visit("order_type", Field::Choice(u64::from(body.order_type), ORDER_TYPES));
+    visit("time_in_force", Field::Choice(u64::from(body.time_in_force), TIMES_IN_FORCE));
+    visit("purpose", Field::Choice(u64::from(body.purpose), PURPOSES));
+    visit("state", Field::Count(u64::from(body.state)));
+}
+
+fn session_carried(body: &body::SessionCarried, visit: &mut Visit<'_>) {
+    visit("starting_equity", Field::Fixed(body.starting_equity));
+    visit("peak_equity", Field::Fixed(body.peak_equity));
+    visit("day_start_equity", Field::Fixed(body.day_start_equity));
+    visit("day", Field::Whole(body.day));
+    visit("epoch", Field::Count(u64::from(body.epoch)));
+    visit("losses_in_a_row", Field::Count(u64::from(body.losses_in_a_row)));
+    visit("entries_today", Field::Count(u64::from(body.entries_today)));
+    visit("state", Field::Count(u64::from(body.state)));
+    visit("lossy", Field::Count(u64::from(body.lossy)));
+    visit("reason", Field::Reason(body.reason));
+    visit("ts_last", Field::Time(body.ts_last));
+}
+
+fn venue_position(body: &body::VenuePosition, visit: &mut Visit<'_>) {
+    visit("qty", Field::Fixed(body.qty));
+    visit("entry_px", Field::Fixed(body.entry_px));
+    visit("round", Field::Count(body.round));
+}
+
+fn venue_status(body: &body::VenueStatus, visit: &mut Visit<'_>) {
+    visit("reason", Field::Reason(body.reason));
+    visit("venue_code", Field::Whole(i64::from(body.venue_code)));
+    visit("client_id", Field::Order(ClientOrderId(body.client_id)));
+    visit("told", Field::Whole(body.told));
+    visit("held", Field::Whole(body.held));
+    visit("ts_until", Field::Time(body.ts_until));
 }
 
 fn order_report(event: &Event, visit: &mut Visit<'_>) {

@@ -319,6 +319,10 @@ impl Question<'_> {
         let lawful = match self.wanted.order_type {
             OrderType::Market => px == Px::ZERO && self.wanted.purpose == Purpose::Flatten,
             OrderType::Limit => px.is_positive() && tick.is_positive() && px.0 % tick.0 == 0,
+            OrderType::StopMarket => {
+                let protects = self.wanted.purpose == Purpose::Protect;
+                protects && px.is_positive() && tick.is_positive() && px.0 % tick.0 == 0
+            }
         };
         if lawful { Ok(()) } else { Err(trip) }
     }

@@ -319,6 +319,7 @@ impl Gate {
             time_in_force: match wanted.order_type {
                 OrderType::Limit => wanted.time_in_force as u8,
                 OrderType::Market => TimeInForce::Ioc as u8,
+                OrderType::StopMarket => TimeInForce::Gtc as u8,
             },
             purpose: wanted.purpose as u8,
             model_tag: wanted.model_tag,

@@ -214,7 +214,7 @@ impl Parts {
             ..ModelLoaded::default()
         };
         events.push(Event::new(Kind::ModelLoaded, InstrumentId::NONE, &loaded));
-        if self.mode <= 1 {
+        if self.mode == 0 || self.mode == 1 && self.settings.session.unattended {
             events.push(Event::new(Kind::Command, InstrumentId::NONE, &arm_unattended()));
         }
         if self.mode == 0 || self.mode == 1 && self.settings.venue.orders == OrderRoute::Paper {

@@ -20,6 +20,7 @@ pub mod backoff;
 pub mod capture;
 pub mod desk;
 pub mod paper;
+pub mod ports;
 pub mod rest;
 pub mod stream;
 pub mod transport;

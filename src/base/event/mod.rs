@@ -91,6 +91,12 @@ kinds! {
     SessionEnd = 37,
     /// The venue's orders and positions are known and agree with ours ([`Reconciled`]).
     Reconciled = 38,
+    /// A position that an earlier session left ([`PositionCarried`]).
+    PositionCarried = 39,
+    /// An order that an earlier session left open, or of unknown outcome ([`OrderCarried`]).
+    OrderCarried = 40,
+    /// What else an earlier session left; the last record of every opening ([`SessionCarried`]).
+    SessionCarried = 41,
 
     /// The venue accepted an order ([`OrderReport`]).
     OrderAccepted = 48,
@@ -108,6 +114,10 @@ kinds! {
     CancelRejected = 54,
     /// Funding paid or received on our position ([`FundingPayment`]).
     FundingPayment = 55,
+    /// A position as the venue tells it in a reconciliation ([`VenuePosition`]).
+    VenuePosition = 56,
+    /// Something about the venue or our account there that bears on trading ([`VenueStatus`]).
+    VenueStatus = 57,
 
     /// The model's answer ([`Prediction`]).
     Prediction = 64,
@@ -769,6 +779,127 @@ body!(
     }
 );
 body!(
+    /// A position that an earlier session left. The ledger starts from it.
+    PositionCarried {
+        /// Signed position, 1e-8.
+        qty: i64,
+        /// What the position cost, 1e-8, as the ledger keeps it.
+        cost: i64,
+        /// Realised profit, before fees and funding, 1e-8.
+        realised: i64,
+        /// Fees, 1e-8; above zero is paid.
+        fees: i64,
+        /// Funding, 1e-8; above zero is received.
+        funding: i64,
+        /// Number of the newest trade that was booked; 0 for none.
+        last_trade_id: u64,
+        /// Event time of the first fill of the open position; 0 when flat.
+        ts_opened: i64,
+        /// Venue time of the newest funding payment that was booked; 0 for none.
+        ts_funding: i64,
+        /// Profit of the round trip under way, before it is closed, 1e-8.
+        round_trip: i64,
+        /// Zero.
+        reserved: [u64; 3],
+    }
+);
+body!(
+    /// An order that an earlier session left open, or of unknown outcome.
+    OrderCarried {
+        /// Our [`ClientOrderId`].
+        client_id: u64,
+        /// The venue's number; 0 while not known.
+        venue_id: u64,
+        /// Limit or trigger price, 1e-8; 0 for a market order.
+        px: i64,
+        /// Quantity, 1e-8.
+        qty: i64,
+        /// Booked fills, 1e-8.
+        filled: i64,
+        /// Most that the venue said was filled, 1e-8.
+        reported: i64,
+        /// Event time of its approval.
+        ts_sent: i64,
+        /// A [`crate::base::OrderType`] number.
+        order_type: u8,
+        /// A [`crate::base::TimeInForce`] number.
+        time_in_force: u8,
+        /// A [`crate::base::Purpose`] number.
+        purpose: u8,
+        /// State the earlier session knew, as in `execution::OrderState`.
+        state: u8,
+        /// Zero.
+        pad: [u8; 4],
+        /// Zero.
+        reserved: [u64; 4],
+    }
+);
+body!(
+    /// What else an earlier session left; all zero but `starting_equity` where there was none.
+    SessionCarried {
+        /// Equity at the start of the first session of the chain, 1e-8.
+        starting_equity: i64,
+        /// Highest equity seen, 1e-8.
+        peak_equity: i64,
+        /// Equity at the start of the UTC day `day`, 1e-8.
+        day_start_equity: i64,
+        /// UTC day, counted from the epoch.
+        day: i64,
+        /// Order-id epoch of the session that left it; 0 for none.
+        epoch: u32,
+        /// Round trips in a row that ended with a loss.
+        losses_in_a_row: u32,
+        /// Entries on the UTC day `day`.
+        entries_today: u32,
+        /// Trading state it was left in, as in `risk::TradingState`.
+        state: u8,
+        /// 1 where part of its journal was lost.
+        lossy: u8,
+        /// Why the trading state was what it was: a [`crate::base::Reason`] number.
+        reason: u16,
+        /// Receive time of the newest event of that session.
+        ts_last: i64,
+        /// Zero.
+        reserved: [u64; 5],
+    }
+);
+body!(
+    /// A position as the venue tells it. With the flag `LAST` two reads have told the same and the
+    /// ledger must agree.
+    VenuePosition {
+        /// Signed position, 1e-8.
+        qty: i64,
+        /// Entry price, 1e-8; 0 when flat.
+        entry_px: i64,
+        /// Number of the reconciliation, counted from 1.
+        round: u64,
+        /// Zero.
+        reserved: [u64; 9],
+    }
+);
+body!(
+    /// Something about the venue or our account there that bears on trading. The reason says what;
+    /// risk alone says which trading state follows.
+    VenueStatus {
+        /// A [`crate::base::Reason`] number.
+        reason: u16,
+        /// Zero.
+        pad: u16,
+        /// The venue's code, 0 for none.
+        venue_code: i32,
+        /// The order concerned; 0 for none.
+        client_id: u64,
+        /// What the venue says, in the reason's unit.
+        told: i64,
+        /// What we hold, in the reason's unit.
+        held: i64,
+        /// Time until which it lasts; 0 for not known.
+        ts_until: i64,
+        /// Zero.
+        reserved: [u64; 7],
+    }
+);
+body!(
     /// Our position after a change.
     Position {
         /// Signed position, 1e-8.
@@ -847,7 +978,7 @@ body!(
 pub const ACTOR_UNATTENDED: u32 = u32::MAX - 2;
 
 /// Version of everything in this file; a journal of another version is refused.
-pub const EVENT_VERSION: u32 = 1;
+pub const EVENT_VERSION: u32 = 2;
 
 impl Order {
     /// The id.

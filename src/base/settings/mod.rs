@@ -12,7 +12,7 @@ pub mod section;
 mod tests;
 
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
-pub use route::OrderRoute;
+pub use route::{OrderEntry, OrderRoute};
 
 use super::ids::Symbol;
 use super::units::{Money, Px, Qty, Rate};
@@ -65,6 +65,8 @@ pub struct SessionSettings {
     pub seed: u64,
     /// Milliseconds between timer events.
     pub timer_interval_ms: u32,
+    /// Arm without an operator once everything is reconciled; paper trading alone.
+    pub unattended: bool,
 }
 
 /// Where market data and orders go.
@@ -74,6 +76,10 @@ pub struct VenueSettings {
     pub orders: OrderRoute,
     /// REST base URL, without a path.
     pub rest_url: String,
+    /// WebSocket URL of the trading API (`/ws-fapi/v1`); used with order entry by WebSocket.
+    pub api_url: String,
+    /// How orders are entered.
+    pub order_entry: OrderEntry,
     /// WebSocket base URL for book streams (`/public`).
     pub public_url: String,
     /// WebSocket base URL for trade, mark price and other streams (`/market`).
@@ -90,6 +96,13 @@ pub struct VenueSettings {
     pub open_interest_every_s: u32,
     /// Longest silence of a connection before it is replaced, in milliseconds.
     pub silence_ms_max: u32,
+    /// Age at which a connection is replaced by a new one that delivers already, in seconds.
+    pub connection_age_s_max: u32,
+    /// Seconds between two reconciliations while all is quiet; 0 for none.
+    pub reconcile_every_s: u32,
+    /// Time after which the venue cancels our orders by itself unless told otherwise, in
+    /// milliseconds; 0 for never.
+    pub dead_man_ms: u32,
 }
 
 /// What is traded.
@@ -255,6 +268,9 @@ pub struct PolicySettings {
     pub entry_rest_ms_max: u32,
     /// How far through the touch a taking order may go, in basis points.
     pub take_through_bps: u32,
+    /// Distance of the protective stop at the venue from the entry price, in basis points; 0 for
+    /// none.
+    pub protective_stop_bps: u32,
 }
 
 /// Limits of the order gate. `None` is unset, and unset means deny.

@@ -3,8 +3,8 @@
 use super::section::Section;
 use super::{
     FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings, JournalSettings, Layout,
-    Mode, ModelSettings, OrderRoute, PaperSettings, PolicySettings, QueueModel, RiskSettings,
-    SessionSettings, Settings, SettingsError, TopologySettings, VenueSettings, Wait,
+    Mode, ModelSettings, OrderEntry, OrderRoute, PaperSettings, PolicySettings, QueueModel,
+    RiskSettings, SessionSettings, Settings, SettingsError, TopologySettings, VenueSettings, Wait,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;
@@ -111,7 +111,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
     let mut read = Reader { errors: &mut errors };
     let settings = Settings {
         mode,
-        session: read.session(next()),
+        session: read.session(next(), mode),
         venue: read.venue(next(), mode),
         instruments: read.instruments(next()),
         features: read.features(next()),
@@ -136,13 +136,17 @@ impl Reader<'_> {
         Section::new(&path, table, self.errors)
     }
 
-    fn session(&mut self, part: (String, Table)) -> SessionSettings {
+    fn session(&mut self, part: (String, Table), mode: Mode) -> SessionSettings {
         let mut s = self.section(part);
         let settings = SessionSettings {
             state_dir: s.text("state_dir"),
             seed: s.integer("seed", 0..=i64::MAX).unsigned_abs(),
             timer_interval_ms: s.u32_opt("timer_interval_ms", 1..=60_000).unwrap_or(100),
+            unattended: s.flag("unattended", false),
         };
+        if settings.unattended && mode != Mode::Paper {
+            s.fail("unattended", "only paper trading may arm itself");
+        }
         s.finish();
         settings
     }
@@ -150,9 +154,12 @@ impl Reader<'_> {
     fn venue(&mut self, part: (String, Table), mode: Mode) -> VenueSettings {
         let mut s = self.section(part);
         let routes = [("paper", OrderRoute::Paper), ("venue", OrderRoute::Venue)];
+        let entries = [("rest", OrderEntry::Rest), ("websocket", OrderEntry::WebSocket)];
         let settings = VenueSettings {
             orders: s.choice("orders", &routes, OrderRoute::Paper),
             rest_url: s.text_opt("rest_url").unwrap_or_default(),
+            api_url: s.text_opt("api_url").unwrap_or_default(),
+            order_entry: s.choice("order_entry", &entries, OrderEntry::Rest),
             public_url: s.text_opt("public_url").unwrap_or_default(),
             market_url: s.text_opt("market_url").unwrap_or_default(),
             private_url: s.text_opt("private_url").unwrap_or_default(),
@@ -161,6 +168,9 @@ impl Reader<'_> {
             snapshot_levels: s.u32_opt("snapshot_levels", 5..=1_000).unwrap_or(1_000),
             open_interest_every_s: s.u32_opt("open_interest_every_s", 0..=3_600).unwrap_or(0),
             silence_ms_max: s.u32_opt("silence_ms_max", 100..=600_000).unwrap_or(5_000),
+            connection_age_s_max: s.u32_opt("connection_age_s_max", 1..=86_000).unwrap_or(82_800),
+            reconcile_every_s: s.u32_opt("reconcile_every_s", 0..=3_600).unwrap_or(30),
+            dead_man_ms: s.u32_opt("dead_man_ms", 0..=600_000).unwrap_or(0),
         };
         for key in settings.keys_beyond_loopback(mode) {
             s.fail(
@@ -264,6 +274,7 @@ impl Reader<'_> {
             enter_as_maker: s.flag("enter_as_maker", false),
             entry_rest_ms_max: s.u32_opt("entry_rest_ms_max", 1..=86_400_000).unwrap_or(2_000),
             take_through_bps: s.u32_opt("take_through_bps", 0..=1_000).unwrap_or(5),
+            protective_stop_bps: s.u32_opt("protective_stop_bps", 0..=5_000).unwrap_or(0),
         };
         if settings.exit_edge > settings.enter_edge {
             s.fail("exit_edge", "must not be above enter_edge");

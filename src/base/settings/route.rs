@@ -13,6 +13,16 @@ pub enum OrderRoute {
     Venue,
 }
 
+/// How orders are entered at the venue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderEntry {
+    /// Signed REST requests.
+    #[default]
+    Rest,
+    /// The trading WebSocket API.
+    WebSocket,
+}
+
 impl VenueSettings {
     /// The keys whose address lies beyond this machine although orders go to the venue in paper
     /// mode. An empty address is none yet.
@@ -25,6 +35,7 @@ impl VenueSettings {
             ("public_url", &self.public_url),
             ("market_url", &self.market_url),
             ("private_url", &self.private_url),
+            ("api_url", &self.api_url),
         ]
         .into_iter()
         .filter(|(_, url)| !url.is_empty() && !is_loopback(url))
