@@ -24,6 +24,7 @@ fn settings() -> PolicySettings {
         enter_as_maker: false,
         entry_rest_ms_max: 500,
         take_through_bps: 10,
+        protective_stop_bps: 0,
     }
 }
 

@@ -9,7 +9,7 @@ const LINE_CHARS_MAX: usize = 100;
 /// Files that may be longer, up to the stated length, and why.
 const LONG_FILES: &[(&str, usize, &str)] = &[(
     "src/base/event/mod.rs",
-    860,
+    1_020,
     "one record per kind: a table that is looked up, not read through",
 )];
 

@@ -131,6 +131,7 @@ fn wishes(maker: bool) -> PolicySettings {
         enter_as_maker: maker,
         entry_rest_ms_max: 3_000,
         take_through_bps: 2,
+        protective_stop_bps: 0,
     }
 }
 
