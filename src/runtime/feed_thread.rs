@@ -18,6 +18,7 @@ use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::settings::Wait;
 use crate::base::time::Nanos;
 use crate::engine::{Halt, Probe};
+use crate::venue::ports::StreamPort;
 use crate::venue::rest::{RestAnswer, RestDesk, RestJob};
 use crate::venue::stream::Stream;
 use crossbeam::channel::Receiver;
@@ -185,13 +186,13 @@ impl FeedThread {
     fn read_streams(&mut self, now: Instant) -> Result<usize, Halt> {
         let mut frames = 0;
         if let Some(private) = &mut self.private {
-            frames += private.turn(now, self.poll.registry(), &mut self.inlet, &self.rest)?;
+            frames += private.turn(now, &mut self.inlet, &self.rest)?;
         }
         for (i, stream) in self.streams.iter_mut().enumerate() {
             let connection = i as u64 + 1;
             let mut halt = None;
             let inlet = &mut self.inlet;
-            let polled = stream.poll(now, self.poll.registry(), &mut |frame| {
+            let polled = stream.poll(now, &mut |frame| {
                 if halt.is_some() {
                     return;
                 }

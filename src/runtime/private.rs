@@ -18,9 +18,9 @@ use crate::base::event::{ACTOR_UNATTENDED, Command, Event, Kind, Reconciled};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::engine::Halt;
 use crate::feed::PrivateStats;
+use crate::venue::ports::StreamPort;
 use crate::venue::rest::{RestAnswer, RestDesk, RestJob};
 use crate::venue::stream::Stream;
-use mio::Registry;
 use std::time::{Duration, Instant};
 
 /// How often the key's life is extended: it lives for 60 minutes.
@@ -120,12 +120,11 @@ impl PrivateLink {
     pub fn turn(
         &mut self,
         now: Instant,
-        registry: &Registry,
         inlet: &mut Inlet,
         rest: &RestDesk,
     ) -> Result<usize, Halt> {
         let mut halt = None;
-        let polled = self.stream.poll(now, registry, &mut |frame| {
+        let polled = self.stream.poll(now, &mut |frame| {
             if halt.is_none() {
                 let ts = wall_now();
                 let call = inlet.call(&mut |_| {}, |feed, with| feed.on_private(frame, ts, with));

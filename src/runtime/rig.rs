@@ -29,7 +29,7 @@ use crate::venue::stream::{Stream, StreamAddress};
 use crate::venue::transport::tls_config;
 use anyhow::{Context, Result, bail};
 use crossbeam::channel::Receiver;
-use mio::{Poll, Token};
+use mio::{Poll, Registry, Token};
 use rtrb::{Consumer, RingBuffer};
 use std::path::Path;
 use std::sync::Arc;
@@ -238,14 +238,15 @@ fn feed_thread(
 ) -> Result<FeedThread> {
     let settings = &parts.settings;
     let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
+    let poll = Poll::new()?;
     let (mut private, mut account, mut statement) = (None, None, None);
     if let Some(access) = launch.access {
         let base = &settings.venue.private_url;
         let address = StreamAddress::parse(&stream_url(base, &access.listen_key))?;
         let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ PRIVATE_TOKEN as u64;
         // An account's stream is silent while nothing happens.
-        let token = Token(PRIVATE_TOKEN);
-        let stream = Stream::new(address, tls_config()?, token, Duration::MAX, seed)?;
+        let at = (poll.registry(), Token(PRIVATE_TOKEN));
+        let stream = Stream::new(address, tls_config()?, at, Duration::MAX, seed)?;
         private = Some(PrivateLink::new(stream, base));
         statement = access.statement;
         let client = AccountClient::new(&settings.venue.rest_url, access.credentials, wall_now);
@@ -253,10 +254,10 @@ fn feed_thread(
     }
     Ok(FeedThread {
         inlet,
-        streams: streams(settings, &symbols)?,
+        streams: streams(settings, &symbols, poll.registry())?,
         private,
         statement,
-        poll: Poll::new()?,
+        poll,
         rest: RestDesk::start(&settings.venue.rest_url, account)?,
         symbols,
         commands: launch.commands,
@@ -272,7 +273,11 @@ fn feed_thread(
 }
 
 /// The market connections: book streams on the public route, the rest on the market route.
-fn streams(settings: &Settings, symbols: &[crate::base::Symbol]) -> Result<Vec<Stream>> {
+fn streams(
+    settings: &Settings,
+    symbols: &[crate::base::Symbol],
+    registry: &Registry,
+) -> Result<Vec<Stream>> {
     let venue = &settings.venue;
     let tls = tls_config()?;
     let silence = Duration::from_millis(u64::from(venue.silence_ms_max));
@@ -296,7 +301,8 @@ fn streams(settings: &Settings, symbols: &[crate::base::Symbol]) -> Result<Vec<S
         let url = format!("{}/stream?streams={}", base.trim_end_matches('/'), wanted.join("/"));
         let address = StreamAddress::parse(&url)?;
         let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ i as u64;
-        streams.push(Stream::new(address, Arc::clone(&tls), Token(i), silence, seed)?);
+        let at = (registry, Token(i));
+        streams.push(Stream::new(address, Arc::clone(&tls), at, silence, seed)?);
     }
     if streams.is_empty() {
         bail!("venue: no streams are configured; nothing would ever arrive");

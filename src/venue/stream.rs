@@ -12,6 +12,7 @@
 
 use super::address::Endpoint;
 use super::backoff::Backoff;
+use super::ports::StreamPort;
 use super::transport::Transport;
 use crate::base::limits::FRAME_BYTES_MAX;
 use mio::net::TcpStream;
@@ -77,6 +78,7 @@ pub struct Stream {
     attempts: usize,
     tls: Arc<ClientConfig>,
     token: Token,
+    registry: Registry,
     /// `None` where silence is ordinary.
     silence_max: Option<Duration>,
     backoff: Backoff,
@@ -86,17 +88,19 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Resolves the host (blocking, before threads are pinned); connects at the first poll.
+    /// Resolves the host (blocking, before threads are pinned); connects at the first poll. Its
+    /// sockets are told to `registry` under `token`.
     ///
     /// # Errors
     /// When the host cannot be resolved.
     pub fn new(
         address: StreamAddress,
         tls: Arc<ClientConfig>,
-        token: Token,
+        (registry, token): (&Registry, Token),
         silence_max: Duration,
         seed: u64,
     ) -> io::Result<Self> {
+        let registry = registry.try_clone()?;
         let addresses = address.endpoint.resolve()?;
         let state = State::Waiting { until: Instant::now() };
         let backoff = Backoff::new(seed);
@@ -106,6 +110,7 @@ impl Stream {
             attempts: 0,
             tls,
             token,
+            registry,
             silence_max: Some(silence_max),
             backoff,
             state,
@@ -121,66 +126,16 @@ impl Stream {
         self
     }
 
-    /// Leaves the connection, if there is one, and comes back at another path of the same host:
-    /// addresses are not resolved again. The next poll tells the loss.
-    pub fn move_to(&mut self, url: String) {
-        self.address.url = url;
-        self.moved = true;
-    }
-
-    /// Why the connection was last lost or refused.
-    pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
-    }
-
     /// The address.
     pub fn url(&self) -> &str {
         &self.address.url
     }
 
-    /// Does what can be done without blocking and hands every text payload to `on_frame`.
-    pub fn poll(
-        &mut self,
-        now: Instant,
-        registry: &Registry,
-        on_frame: &mut impl FnMut(&[u8]),
-    ) -> Polled {
-        let mut polled = Polled::default();
-        let state = std::mem::replace(&mut self.state, State::Waiting { until: now });
-        let was_up = matches!(state, State::Open { up: true, .. });
-        let moved = std::mem::take(&mut self.moved);
-        let next = match state {
-            _ if moved => {
-                polled.went_down = was_up;
-                Ok(State::Waiting { until: now })
-            }
-            State::Waiting { until } if now < until => Ok(State::Waiting { until }),
-            State::Waiting { .. } => self.dial(now, registry),
-            State::Dialing { socket, since } => self.shake(socket, since, now),
-            State::Shaking { handshake, since } => self.shaken(handshake.handshake(), since, now),
-            State::Open { socket, last_payload, up } => {
-                self.read(socket, last_payload, up, now, on_frame, &mut polled)
-            }
-        };
-        polled.came_up |= !was_up && matches!(next, Ok(State::Open { up: true, .. }));
-        self.state = next.unwrap_or_else(|error| {
-            // The query of an account's own stream holds its key, which no log may show.
-            let shown = match self.silence_max {
-                Some(_) => self.address.url.as_str(),
-                None => self.address.url.split('?').next().unwrap_or(""),
-            };
-            self.last_error = Some(format!("{shown}: {error}"));
-            polled.went_down = was_up || polled.came_up;
-            State::Waiting { until: now + self.backoff.next_wait() }
-        });
-        polled
-    }
-
-    fn dial(&mut self, now: Instant, registry: &Registry) -> io::Result<State> {
+    fn dial(&mut self, now: Instant) -> io::Result<State> {
         let address = self.addresses[self.attempts % self.addresses.len()];
         self.attempts += 1;
         let mut socket = TcpStream::connect(address)?;
-        registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
+        self.registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(State::Dialing { socket, since: now })
     }
 
@@ -242,7 +197,7 @@ impl Stream {
         mut last_payload: Instant,
         mut up: bool,
         now: Instant,
-        on_frame: &mut impl FnMut(&[u8]),
+        on_frame: &mut dyn FnMut(&[u8]),
         polled: &mut Polled,
     ) -> io::Result<State> {
         while polled.frames < FRAMES_PER_POLL {
@@ -269,6 +224,49 @@ impl Stream {
             return Err(io::Error::other("open but silent"));
         }
         Ok(State::Open { socket, last_payload, up })
+    }
+}
+
+impl StreamPort for Stream {
+    fn poll(&mut self, now: Instant, on_frame: &mut dyn FnMut(&[u8])) -> Polled {
+        let mut polled = Polled::default();
+        let state = std::mem::replace(&mut self.state, State::Waiting { until: now });
+        let was_up = matches!(state, State::Open { up: true, .. });
+        let moved = std::mem::take(&mut self.moved);
+        let next = match state {
+            _ if moved => {
+                polled.went_down = was_up;
+                Ok(State::Waiting { until: now })
+            }
+            State::Waiting { until } if now < until => Ok(State::Waiting { until }),
+            State::Waiting { .. } => self.dial(now),
+            State::Dialing { socket, since } => self.shake(socket, since, now),
+            State::Shaking { handshake, since } => self.shaken(handshake.handshake(), since, now),
+            State::Open { socket, last_payload, up } => {
+                self.read(socket, last_payload, up, now, on_frame, &mut polled)
+            }
+        };
+        polled.came_up |= !was_up && matches!(next, Ok(State::Open { up: true, .. }));
+        self.state = next.unwrap_or_else(|error| {
+            // The query of an account's own stream holds its key, which no log may show.
+            let shown = match self.silence_max {
+                Some(_) => self.address.url.as_str(),
+                None => self.address.url.split('?').next().unwrap_or(""),
+            };
+            self.last_error = Some(format!("{shown}: {error}"));
+            polled.went_down = was_up || polled.came_up;
+            State::Waiting { until: now + self.backoff.next_wait() }
+        });
+        polled
+    }
+
+    fn move_to(&mut self, url: String) {
+        self.address.url = url;
+        self.moved = true;
+    }
+
+    fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
     }
 }
 

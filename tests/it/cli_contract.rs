@@ -101,10 +101,10 @@ fn only_paper_mode_runs() {
     let dir = tempfile::tempdir().unwrap();
     for mode in ["testnet", "live"] {
         let wanted = format!("mode = \"{mode}\"");
-        let path = config_file(dir.path(), &[
-            ("mode = \"paper\"", &wanted),
-            ("unattended = true", "unattended = false"),
-        ]);
+        let path = config_file(
+            dir.path(),
+            &[("mode = \"paper\"", &wanted), ("unattended = true", "unattended = false")],
+        );
         let output = peregrine(&["run", "--config", &path]);
         assert_eq!(output.status.code(), Some(2), "{mode}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("mode"));

@@ -1,6 +1,7 @@
 //! Market connections against servers that close, fall silent, refuse and come back.
 
 use mio::{Events, Poll, Token};
+use peregrine::venue::ports::StreamPort;
 use peregrine::venue::stream::{Stream, StreamAddress};
 use peregrine::venue::transport::tls_config;
 use std::io::{Read, Write};
@@ -108,8 +109,10 @@ struct Client {
 impl Client {
     fn new(url: &str, silence: Duration) -> Self {
         let address = StreamAddress::parse(url).unwrap();
-        let stream = Stream::new(address, tls_config().unwrap(), Token(0), silence, 7).unwrap();
-        Self { stream, poll: Poll::new().unwrap(), seen: Vec::new() }
+        let poll = Poll::new().unwrap();
+        let at = (poll.registry(), Token(0));
+        let stream = Stream::new(address, tls_config().unwrap(), at, silence, 7).unwrap();
+        Self { stream, poll, seen: Vec::new() }
     }
 
     fn turn(&mut self) {
@@ -117,7 +120,7 @@ impl Client {
         self.poll.poll(&mut events, Some(TURN)).unwrap();
         let mut frames = Vec::new();
         let mut on_frame = |frame: &[u8]| frames.push(String::from_utf8_lossy(frame).into_owned());
-        let polled = self.stream.poll(Instant::now(), self.poll.registry(), &mut on_frame);
+        let polled = self.stream.poll(Instant::now(), &mut on_frame);
         assert_eq!(polled.frames, frames.len());
         if polled.came_up {
             self.seen.push(Seen::Up);
