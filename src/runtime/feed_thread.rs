@@ -7,22 +7,16 @@
 //! ```
 
 use super::backtest::publish_feed_counters;
-use super::clock::wall_now;
 use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
 use super::private::PrivateLink;
-use super::wait::idle;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event, Kind};
 use crate::base::ids::{InstrumentId, Symbol};
-use crate::base::settings::Wait;
-use crate::base::time::Nanos;
 use crate::engine::{Halt, Probe};
-use crate::venue::ports::StreamPort;
-use crate::venue::rest::{RestAnswer, RestDesk, RestJob};
-use crate::venue::stream::Stream;
+use crate::venue::ports::{ClockPort, Now, Outside, RestPort, StreamPort};
+use crate::venue::rest::{RestAnswer, RestJob};
 use crossbeam::channel::Receiver;
-use mio::{Events, Poll};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -31,23 +25,21 @@ use std::time::{Duration, Instant};
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(600);
 /// Wait after a snapshot request failed.
 const SNAPSHOT_RETRY: Duration = Duration::from_secs(2);
-/// Turns between two looks at the readiness queue while connections are up.
-const READINESS_TURNS: u64 = 64;
 
 /// Everything the feed thread owns.
-pub struct FeedThread {
+pub struct FeedThread<O: Outside> {
     /// The pipeline's entrance.
     pub inlet: Inlet,
     /// Market connections.
-    pub streams: Vec<Stream>,
+    pub streams: Vec<O::Stream>,
     /// The account's own stream, where orders go to the venue.
-    pub private: Option<PrivateLink>,
+    pub private: Option<PrivateLink<O::Stream>>,
     /// Where the venue tells its own account of the session, to be read at the end.
     pub statement: Option<&'static str>,
-    /// Their readiness queue.
-    pub poll: Poll,
+    /// The clocks.
+    pub clock: O::Clock,
     /// REST requests.
-    pub rest: RestDesk,
+    pub rest: O::Rest,
     /// Symbols in table order, for requests.
     pub symbols: Vec<Symbol>,
     /// Operators' commands.
@@ -58,8 +50,6 @@ pub struct FeedThread {
     pub counters: Arc<Counters>,
     /// Signs of life.
     pub heartbeat: Arc<Heartbeat>,
-    /// What to do without work.
-    pub wait: Wait,
     /// Milliseconds between timers.
     pub timer_ms: u32,
     /// Seconds between open-interest requests, 0 for never.
@@ -78,28 +68,24 @@ pub struct Due {
     open_interest: Instant,
     /// Open-interest requests without an answer yet.
     open_interest_waits: usize,
-    turn: u64,
 }
 
 impl Due {
-    /// Everything is due now.
-    pub fn now() -> Self {
-        let now = Instant::now();
-        Self { timer: now, snapshot: now, open_interest: now, open_interest_waits: 0, turn: 0 }
+    /// Everything is due at `now`.
+    pub const fn at(now: Instant) -> Self {
+        Self { timer: now, snapshot: now, open_interest: now, open_interest_waits: 0 }
     }
 }
 
-impl FeedThread {
+impl<O: Outside> FeedThread<O> {
     /// Runs until stopped or halted; the session's last record is written on the way out.
     pub fn run(mut self, opening: &[Event]) -> (Self, Option<Halt>) {
-        let mut events = Events::with_capacity(64);
         let mut result = self.open(opening);
         while result.is_ok() && !self.stop.load(Ordering::Relaxed) {
-            self.heartbeat.beat();
-            result = self.turn(&mut events);
+            result = self.turn().map(|_| ());
         }
         if result.is_ok() {
-            result = self.wind_down(&mut events);
+            result = self.wind_down();
         }
         if result.is_ok() {
             result = self.close();
@@ -109,45 +95,72 @@ impl FeedThread {
         (self, halt)
     }
 
-    fn open(&mut self, opening: &[Event]) -> Result<(), Halt> {
+    /// Feeds the records that open the session.
+    ///
+    /// # Errors
+    /// [`Halt`] when trading must stop.
+    pub fn open(&mut self, opening: &[Event]) -> Result<(), Halt> {
         for event in opening {
-            let now = wall_now();
+            let now = self.clock.now().wall;
             self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(*event, now, with))?;
         }
         Ok(())
     }
 
     /// Leaves no order at the venue, and hears the last of those that were there.
-    fn wind_down(&mut self, events: &mut Events) -> Result<(), Halt> {
-        if let Some(private) = &mut self.private {
-            private.close(&mut self.inlet, &self.symbols, self.statement)?;
-        }
-        while let Some(private) = &mut self.private
-            && !private.is_closed(Instant::now(), &mut self.inlet, &self.rest)
-        {
-            self.heartbeat.beat();
-            self.turn(events)?;
+    fn wind_down(&mut self) -> Result<(), Halt> {
+        self.begin_end()?;
+        while !self.has_ended() {
+            self.turn()?;
         }
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Halt> {
-        let _ = self.inlet.settle(Some(wall_now()))?;
+    /// Begins the end of the session: from here on nothing but cancels leaves.
+    ///
+    /// # Errors
+    /// [`Halt`] when trading must stop.
+    pub fn begin_end(&mut self) -> Result<(), Halt> {
+        let now = self.clock.now();
+        match &mut self.private {
+            Some(private) => private.close(now, &mut self.inlet, &self.symbols, self.statement),
+            None => Ok(()),
+        }
+    }
+
+    /// True when nothing is left to wait for, or the time is up; turn until then.
+    pub fn has_ended(&mut self) -> bool {
+        let now = self.clock.now().mono;
+        let Some(private) = &mut self.private else { return true };
+        private.is_closed(now, &mut self.inlet, &mut self.rest)
+    }
+
+    /// The session's last record.
+    ///
+    /// # Errors
+    /// [`Halt`] when trading must stop.
+    pub fn close(&mut self) -> Result<(), Halt> {
+        let now = self.clock.now();
+        let _ = self.inlet.settle(Some(now))?;
         let end = Event {
             kind: Kind::SessionEnd as u8,
             instrument: InstrumentId::NONE.0,
             ..Event::EMPTY
         };
-        let now = wall_now();
-        self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(end, now, with))
+        self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(end, now.wall, with))
     }
 
-    fn turn(&mut self, events: &mut Events) -> Result<(), Halt> {
-        let now = Instant::now();
-        let mut worked = self.read_streams(now)?;
-        let wall = wall_now();
-        worked += self.inlet.settle(Some(wall))?;
-        worked += self.inlet.turn_desk(now, self.poll.registry());
+    /// One turn; how much there was to do. A turn without work idles as the clock does.
+    ///
+    /// # Errors
+    /// [`Halt`] when trading must stop.
+    pub fn turn(&mut self) -> Result<usize, Halt> {
+        self.heartbeat.beat();
+        let began = self.clock.now();
+        let mut worked = self.read_streams(began)?;
+        let Now { mono: now, wall } = self.clock.now();
+        worked += self.inlet.settle(Some(Now { mono: now, wall }))?;
+        worked += self.inlet.turn_desk(now);
         if self.inlet.venue.next_due().is_some_and(|due| due <= wall) {
             worked += self.inlet.take_reports(wall)?;
         }
@@ -162,42 +175,28 @@ impl FeedThread {
         while let Ok(command) = self.commands.try_recv() {
             self.inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, wall, with))?;
         }
-        self.due.turn += 1;
         if worked == 0 {
-            self.rest_a_while(events);
+            self.inlet.probe.publish();
+            self.clock.idle();
         }
-        Ok(())
+        Ok(worked)
     }
 
-    /// Idles as the topology says. A readiness queue that is never emptied grows without end, so it
-    /// is looked at now and then even while spinning.
-    fn rest_a_while(&mut self, events: &mut Events) {
-        self.inlet.probe.publish();
-        if self.wait == Wait::Park {
-            let _ = self.poll.poll(events, Some(Duration::from_millis(1)));
-            return;
-        }
-        if self.due.turn.is_multiple_of(READINESS_TURNS) {
-            let _ = self.poll.poll(events, Some(Duration::ZERO));
-        }
-        idle(self.wait);
-    }
-
-    fn read_streams(&mut self, now: Instant) -> Result<usize, Halt> {
+    fn read_streams(&mut self, now: Now) -> Result<usize, Halt> {
         let mut frames = 0;
         if let Some(private) = &mut self.private {
-            frames += private.turn(now, &mut self.inlet, &self.rest)?;
+            frames += private.turn(now, &mut self.clock, &mut self.inlet, &mut self.rest)?;
         }
         for (i, stream) in self.streams.iter_mut().enumerate() {
             let connection = i as u64 + 1;
             let mut halt = None;
-            let inlet = &mut self.inlet;
-            let polled = stream.poll(now, &mut |frame| {
+            let (inlet, clock) = (&mut self.inlet, &mut self.clock);
+            let polled = stream.poll(now.mono, &mut |frame| {
                 if halt.is_some() {
                     return;
                 }
                 let origin = inlet.probe.stamp();
-                let ts = wall_now();
+                let ts = clock.now().wall;
                 let call =
                     inlet.call(&mut |_| {}, |feed, with| feed.on_frame(frame, ts, origin, with));
                 halt = call.err();
@@ -207,7 +206,7 @@ impl FeedThread {
             }
             frames += polled.frames;
             if polled.came_up || polled.went_down {
-                let (up, ts) = (!polled.went_down, wall_now());
+                let (up, ts) = (!polled.went_down, self.clock.now().wall);
                 if let (false, Some(error)) = (up, stream.last_error()) {
                     tracing::warn!(connection, error, "stream lost");
                 }
@@ -246,7 +245,7 @@ impl FeedThread {
         let mut taken = 0;
         while let Some(RestAnswer { job, body }) = self.rest.answer() {
             taken += 1;
-            let ts: Nanos = wall_now();
+            let ts = self.clock.now().wall;
             if matches!(job, RestJob::OpenInterest { .. }) {
                 self.due.open_interest_waits = self.due.open_interest_waits.saturating_sub(1);
             }

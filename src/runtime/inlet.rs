@@ -10,6 +10,7 @@ use crate::engine::{Crossing, FeedStage, Halt, Probe, With};
 use crate::execution::RequestText;
 use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
+use crate::venue::ports::Now;
 use mio::Registry;
 use rtrb::Consumer;
 use std::time::Instant;
@@ -24,6 +25,8 @@ pub enum OrderVenue {
         desk: Box<OrderDesk>,
         /// The signed texts, one before each order or cancel.
         texts: Consumer<RequestText>,
+        /// Where its sockets are registered.
+        registry: Registry,
     },
 }
 
@@ -51,14 +54,15 @@ impl OrderVenue {
     }
 
     /// Takes an order or cancel that leaves at `at`, handed over at `sent`.
-    fn take(&mut self, request: &Event, at: Nanos, sent: Stamp) {
+    fn take(&mut self, request: &Event, at: Nanos, sent: Stamp, now: Option<Instant>) {
         let cancel = request.kind() == Some(Kind::CancelApproved);
         match self {
             Self::Paper(paper) if cancel => paper.cancel(request, at),
             Self::Paper(paper) => paper.submit(request, at),
-            Self::Desk { desk, texts } => {
+            Self::Desk { desk, texts, .. } => {
+                let now = now.expect("where orders go to a venue, time is real");
                 let text = texts.pop().expect("a request's text is on its ring before the request");
-                desk.submit(request, &text, Instant::now(), sent);
+                desk.submit(request, &text, now, sent);
             }
         }
     }
@@ -92,8 +96,8 @@ impl OrderVenue {
 
 impl Inlet {
     /// Turns the order desk, where there is one; the number of requests that ended.
-    pub fn turn_desk(&mut self, now: Instant, registry: &Registry) -> usize {
-        let OrderVenue::Desk { desk, .. } = &mut self.venue else { return 0 };
+    pub fn turn_desk(&mut self, now: Instant) -> usize {
+        let OrderVenue::Desk { desk, registry, .. } = &mut self.venue else { return 0 };
         let probe = &mut self.probe;
         desk.poll(now, registry, &mut |sent| {
             let answered = probe.stamp();
@@ -119,12 +123,13 @@ impl Inlet {
         call(&mut self.feed, &mut With { probe: &mut self.probe, watch: &mut seen })
     }
 
-    /// Takes what execution let go: requests to the venue, findings into the river. `sent_at` is
-    /// the time the requests leave; `None` takes the time of the input that caused each.
+    /// Takes what execution let go: requests to the venue, findings into the river. `now` is the
+    /// time the requests leave; `None` takes the time of the input that caused each.
     ///
     /// # Errors
     /// [`Halt`] when trading must stop.
-    pub fn settle(&mut self, sent_at: Option<Nanos>) -> Result<usize, Halt> {
+    pub fn settle(&mut self, now: Option<Now>) -> Result<usize, Halt> {
+        let (sent_at, mono) = (now.map(|now| now.wall), now.map(|now| now.mono));
         let mut taken = 0;
         while let Ok(Crossing { message, .. }) = self.orders.pop() {
             taken += 1;
@@ -132,7 +137,7 @@ impl Inlet {
             match message.kind() {
                 Some(Kind::OrderApproved | Kind::CancelApproved) => {
                     let sent = self.probe.stamp();
-                    self.venue.take(&message, at, sent);
+                    self.venue.take(&message, at, sent, mono);
                 }
                 _ => self.call(&mut |_| {}, |feed, with| feed.on_event(message, at, with))?,
             }

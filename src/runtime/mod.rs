@@ -11,6 +11,7 @@
 //! | `access` | what a start at the venue needs: credentials, an empty account |
 //! | `statement` | the venue's own account of a session against the journal's |
 //! | `feed_thread`, `stage_thread` | the loops of the pinned threads |
+//! | `outside` | what the feed's thread touches: clocks, sockets, the REST thread |
 //! | `session` | start, run, stop of a live session |
 //! | `rig`, `launch`, `running` | its machine: built, set going, taken apart |
 //! | `watcher` | the observer's loop: snapshots, readiness |
@@ -27,6 +28,7 @@ pub mod heartbeat;
 pub mod access;
 pub mod inlet;
 pub mod launch;
+pub mod outside;
 pub mod private;
 pub mod replay;
 pub mod rig;

@@ -11,16 +11,15 @@
 //!  a frame that cannot be read ─► trading is paused
 //! ```
 
-use super::clock::wall_now;
 use super::inlet::Inlet;
 use crate::base::Reason;
 use crate::base::event::{ACTOR_UNATTENDED, Command, Event, Kind, Reconciled};
 use crate::base::ids::{InstrumentId, Symbol};
+use crate::base::time::Nanos;
 use crate::engine::Halt;
 use crate::feed::PrivateStats;
-use crate::venue::ports::StreamPort;
-use crate::venue::rest::{RestAnswer, RestDesk, RestJob};
-use crate::venue::stream::Stream;
+use crate::venue::ports::{ClockPort, Now, RestPort, StreamPort};
+use crate::venue::rest::{RestAnswer, RestJob};
 use std::time::{Duration, Instant};
 
 /// How often the key's life is extended: it lives for 60 minutes.
@@ -40,8 +39,8 @@ const LINGER: Duration = Duration::from_millis(300);
 pub const CONNECTION: u64 = 100;
 
 /// See the head of this file.
-pub struct PrivateLink {
-    stream: Stream,
+pub struct PrivateLink<S> {
+    stream: S,
     base_url: String,
     keep_at: Instant,
     /// A new key has been asked for.
@@ -92,13 +91,13 @@ pub fn stream_url(base_url: &str, key: &str) -> String {
     format!("{}/ws?listenKey={key}", base_url.trim_end_matches('/'))
 }
 
-impl PrivateLink {
-    /// A link over `stream`, which goes to [`stream_url`] of `base_url` and a fresh key.
-    pub fn new(stream: Stream, base_url: &str) -> Self {
+impl<S: StreamPort> PrivateLink<S> {
+    /// A link over `stream`, a quiet one, which goes to [`stream_url`] of `base_url` and a fresh key.
+    pub fn new(stream: S, base_url: &str, now: Instant) -> Self {
         Self {
-            stream: stream.quiet(),
+            stream,
             base_url: base_url.to_owned(),
-            keep_at: Instant::now() + KEEP_EVERY,
+            keep_at: now + KEEP_EVERY,
             key_asked: false,
             key_at: None,
             key_gone: false,
@@ -119,14 +118,15 @@ impl PrivateLink {
     /// [`Halt`] when trading must stop.
     pub fn turn(
         &mut self,
-        now: Instant,
+        now: Now,
+        clock: &mut impl ClockPort,
         inlet: &mut Inlet,
-        rest: &RestDesk,
+        rest: &mut impl RestPort,
     ) -> Result<usize, Halt> {
         let mut halt = None;
-        let polled = self.stream.poll(now, &mut |frame| {
+        let polled = self.stream.poll(now.mono, &mut |frame| {
             if halt.is_none() {
-                let ts = wall_now();
+                let ts = clock.now().wall;
                 let call = inlet.call(&mut |_| {}, |feed, with| feed.on_private(frame, ts, with));
                 halt = call.err();
             }
@@ -135,9 +135,9 @@ impl PrivateLink {
             return Err(halt);
         }
         if polled.went_down {
-            self.on_loss(inlet)?;
+            self.on_loss(inlet, clock.now())?;
         } else if polled.came_up {
-            self.on_up(inlet)?;
+            self.on_up(inlet, clock.now())?;
         }
         self.is_up = (self.is_up || polled.came_up) && !polled.went_down;
         if !self.is_up && self.stream.last_error() != self.error.as_deref() {
@@ -150,13 +150,13 @@ impl PrivateLink {
             let unreadable = inlet.feed.feed_mut().private_stats().unreadable;
             if unreadable > std::mem::replace(&mut self.unreadable, unreadable) {
                 tracing::error!("a frame of the account's stream was not read: trading is paused");
-                pause(inlet, b"the account's stream was not read")?;
+                pause(inlet, clock.now().wall, b"the account's stream was not read")?;
             }
         }
         Ok(polled.frames)
     }
 
-    fn on_up(&mut self, inlet: &mut Inlet) -> Result<(), Halt> {
+    fn on_up(&mut self, inlet: &mut Inlet, now: Now) -> Result<(), Halt> {
         if let Some(desk) = inlet.venue.desk_mut()
             && self.closing.is_none()
             && self.key_at.is_none()
@@ -164,11 +164,11 @@ impl PrivateLink {
         {
             desk.open();
         }
-        let now = wall_now();
+        let Now { mono, wall: now } = now;
         inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, true, now, with))?;
         if std::mem::replace(&mut self.was_up, true) {
             // The key may have died meanwhile: a dead one is taken, but nothing comes by it.
-            self.keep_at = Instant::now();
+            self.keep_at = mono;
             return Ok(());
         }
         // The start found no order and no position, and from here on every change is told.
@@ -176,18 +176,23 @@ impl PrivateLink {
         inlet.call(&mut |_| {}, |feed, with| feed.on_event(flat, now, with))
     }
 
-    fn on_loss(&mut self, inlet: &mut Inlet) -> Result<(), Halt> {
+    fn on_loss(&mut self, inlet: &mut Inlet, now: Now) -> Result<(), Halt> {
         let error = self.stream.last_error().unwrap_or("its key expired");
         tracing::error!(error, "the account's stream was lost: no order leaves, trading is paused");
         if let Some(desk) = inlet.venue.desk_mut() {
             desk.close(Reason::StreamDown);
         }
-        pause(inlet, b"the account's stream was lost")?;
-        let now = wall_now();
+        let now = now.wall;
+        pause(inlet, now, b"the account's stream was lost")?;
         inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, false, now, with))
     }
 
-    fn keep_key(&mut self, now: Instant, inlet: &mut Inlet, rest: &RestDesk) -> Result<(), Halt> {
+    fn keep_key(
+        &mut self,
+        Now { mono: now, wall }: Now,
+        inlet: &mut Inlet,
+        rest: &mut impl RestPort,
+    ) -> Result<(), Halt> {
         let expired = inlet.feed.feed_mut().private_stats().keys_expired;
         let has_expired = expired > std::mem::replace(&mut self.keys_expired, expired);
         if std::mem::take(&mut self.key_gone) || has_expired {
@@ -196,7 +201,7 @@ impl PrivateLink {
             if let Some(desk) = inlet.venue.desk_mut() {
                 desk.close(Reason::StreamDown);
             }
-            pause(inlet, b"the account's stream expired")?;
+            pause(inlet, wall, b"the account's stream expired")?;
             self.key_at = Some(now);
         }
         if self.key_at.is_some_and(|at| now >= at) && !self.key_asked {
@@ -276,6 +281,7 @@ impl PrivateLink {
     /// [`Halt`] when trading must stop.
     pub fn close(
         &mut self,
+        now: Now,
         inlet: &mut Inlet,
         symbols: &[Symbol],
         page: Option<&'static str>,
@@ -283,13 +289,13 @@ impl PrivateLink {
         if let Some(desk) = inlet.venue.desk_mut() {
             desk.close(Reason::Shutdown);
         }
-        pause(inlet, b"the session is ending")?;
-        self.closing = Some(Closing::new(symbols, page, Instant::now()));
+        pause(inlet, now.wall, b"the session is ending")?;
+        self.closing = Some(Closing::new(symbols, page, now.mono));
         Ok(())
     }
 
     /// Goes on with the end; true when nothing is left to wait for, or the time is up.
-    pub fn is_closed(&mut self, now: Instant, inlet: &mut Inlet, rest: &RestDesk) -> bool {
+    pub fn is_closed(&mut self, now: Instant, inlet: &mut Inlet, rest: &mut impl RestPort) -> bool {
         let unsettled = inlet.venue.desk_mut().map_or(0, |desk| desk.unsettled());
         let Some(closing) = &mut self.closing else { return true };
         if now >= closing.deadline {
@@ -372,7 +378,7 @@ impl Closing {
     /// counts has had the time to come. A request that was under way may open an order after the
     /// cancels, and even after the look: both are done again when everything has been heard of, or
     /// when the venue cannot take it any more.
-    fn is_done(&mut self, now: Instant, unsettled: usize, rest: &RestDesk) -> bool {
+    fn is_done(&mut self, now: Instant, unsettled: usize, rest: &mut impl RestPort) -> bool {
         let Some(empty_at) = self.empty_at else {
             if now >= self.round_at || self.look_again && unsettled == 0 {
                 self.look_again = false;
@@ -402,23 +408,23 @@ impl Closing {
     }
 }
 
-fn pause(inlet: &mut Inlet, why: &[u8]) -> Result<(), Halt> {
+fn pause(inlet: &mut Inlet, now: Nanos, why: &[u8]) -> Result<(), Halt> {
     let mut command = Command { verb: 1, actor: ACTOR_UNATTENDED, ..Command::default() };
     command.reason[..why.len()].copy_from_slice(why);
-    let now = wall_now();
     inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, now, with))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::venue::rest::RestDesk;
 
     fn closing(began: Instant) -> Closing {
         Closing::new(&[Symbol::new(b"BTCUSDT").unwrap()], None, began)
     }
 
     /// One round of cancels, and a look that finds nothing open.
-    fn round(closing: &mut Closing, now: Instant, unsettled: usize, rest: &RestDesk) {
+    fn round(closing: &mut Closing, now: Instant, unsettled: usize, rest: &mut RestDesk) {
         assert!(!closing.is_done(now, unsettled, rest));
         assert_eq!(closing.cancels, 1, "the cancels are sent");
         let symbol = closing.symbols[0];
@@ -430,21 +436,21 @@ mod tests {
 
     #[test]
     fn an_order_that_was_under_way_at_the_end_is_cancelled_by_a_second_round() {
-        let rest = RestDesk::start("http://127.0.0.1:9", None).unwrap();
+        let mut rest = RestDesk::start("http://127.0.0.1:9", None).unwrap();
         let began = Instant::now();
         // Its outcome comes to be known, or the venue cannot take it any more.
         for (later, unsettled) in [(Duration::from_millis(5), 0), (SETTLE_MAX, 1)] {
             let mut end = closing(began);
-            round(&mut end, began, 1, &rest);
+            round(&mut end, began, 1, &mut rest);
             assert!(end.empty_at.is_none(), "it may be opened behind the look");
-            assert!(!end.is_done(began, 1, &rest));
+            assert!(!end.is_done(began, 1, &mut rest));
             assert_eq!(end.cancels, 0, "not before anything has changed");
-            round(&mut end, began + later, unsettled, &rest);
+            round(&mut end, began + later, unsettled, &mut rest);
             assert_eq!(end.empty_at, Some(began + later));
-            assert!(end.is_done(began + later + SETTLE_MAX, unsettled, &rest));
+            assert!(end.is_done(began + later + SETTLE_MAX, unsettled, &mut rest));
         }
         let mut end = closing(began);
-        round(&mut end, began, 0, &rest);
+        round(&mut end, began, 0, &mut rest);
         assert_eq!(end.empty_at, Some(began), "with nothing under way one round is enough");
     }
 }

@@ -7,6 +7,7 @@ use super::feed_thread::{Due, FeedThread};
 use super::heartbeat::Heartbeat;
 use super::inlet::{Inlet, OrderVenue};
 use super::launch::{Launcher, LoadedModel, Stages};
+use super::outside::{RealTime, SystemClock};
 use super::private::{PrivateLink, stream_url};
 use super::running::Running;
 use super::stage_thread;
@@ -24,12 +25,13 @@ use crate::observe::{CycleClock, HopCollector};
 use crate::venue::account::{AccountClient, Credentials};
 use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
+use crate::venue::ports::ClockPort;
 use crate::venue::rest::RestDesk;
 use crate::venue::stream::{Stream, StreamAddress};
 use crate::venue::transport::tls_config;
 use anyhow::{Context, Result, bail};
 use crossbeam::channel::Receiver;
-use mio::{Poll, Registry, Token};
+use mio::{Registry, Token};
 use rtrb::{Consumer, RingBuffer};
 use std::path::Path;
 use std::sync::Arc;
@@ -167,7 +169,9 @@ impl Rig {
         let opening = parts.opening(&model.0);
         let rings = &parts.settings.topology;
         let (orders_in, orders) = RingBuffer::new(rings.execution_feed_events as usize);
-        let (outlet, venue) = order_venue(parts, Outlet::ring(orders_in), launch.access.as_ref())?;
+        let clock = SystemClock::new(topology.threads[0].wait)?;
+        let outlet = Outlet::ring(orders_in);
+        let (outlet, venue) = order_venue(parts, outlet, launch.access.as_ref(), &clock)?;
         let recorders = self.stages.take().context("the stages were built twice")?;
         let mut probes = self.probes.drain(..);
         let feed_probe = probes.next().context("a topology without threads")?;
@@ -189,7 +193,7 @@ impl Rig {
         let inlet = Inlet { feed, venue, orders, lost_books, probe: feed_probe };
         let heartbeat = Arc::clone(&self.heartbeats[0].2);
         let counters = Arc::clone(&self.counters);
-        let thread = feed_thread(parts, launch, inlet, counters, heartbeat)?;
+        let thread = feed_thread(parts, launch, inlet, clock, (counters, heartbeat))?;
         let (plan, required) = (topology.threads[0].clone(), rings.pin_required);
         let feed = std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
             if stage_thread::pin(&plan, required).is_err() {
@@ -215,6 +219,7 @@ fn order_venue(
     parts: &Parts,
     outlet: Outlet,
     access: Option<&VenueAccess>,
+    clock: &SystemClock,
 ) -> Result<(Outlet, OrderVenue)> {
     let settings = &parts.settings;
     let Some(access) = access else {
@@ -226,49 +231,50 @@ fn order_venue(
     let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
     let (url, tls) = (&settings.venue.rest_url, tls_config()?);
     let desk = OrderDesk::new(url, &access.credentials, &tls, seed)?;
-    Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk: Box::new(desk), texts }))
+    let (desk, registry) = (Box::new(desk), clock.registry()?);
+    Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk, texts, registry }))
 }
 
 fn feed_thread(
     parts: &Parts,
     launch: Launch<'_>,
     inlet: Inlet,
-    counters: Arc<Counters>,
-    heartbeat: Arc<Heartbeat>,
-) -> Result<FeedThread> {
+    mut clock: SystemClock,
+    (counters, heartbeat): (Arc<Counters>, Arc<Heartbeat>),
+) -> Result<FeedThread<RealTime>> {
+    let now = clock.now().mono;
     let settings = &parts.settings;
     let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
-    let poll = Poll::new()?;
+    let registry = clock.registry()?;
     let (mut private, mut account, mut statement) = (None, None, None);
     if let Some(access) = launch.access {
         let base = &settings.venue.private_url;
         let address = StreamAddress::parse(&stream_url(base, &access.listen_key))?;
         let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ PRIVATE_TOKEN as u64;
         // An account's stream is silent while nothing happens.
-        let at = (poll.registry(), Token(PRIVATE_TOKEN));
-        let stream = Stream::new(address, tls_config()?, at, Duration::MAX, seed)?;
-        private = Some(PrivateLink::new(stream, base));
+        let at = (&registry, Token(PRIVATE_TOKEN));
+        let stream = Stream::new(address, tls_config()?, at, Duration::MAX, seed)?.quiet();
+        private = Some(PrivateLink::new(stream, base, now));
         statement = access.statement;
         let client = AccountClient::new(&settings.venue.rest_url, access.credentials, wall_now);
         account = Some(client);
     }
     Ok(FeedThread {
         inlet,
-        streams: streams(settings, &symbols, poll.registry())?,
+        streams: streams(settings, &symbols, &registry)?,
         private,
         statement,
-        poll,
+        clock,
         rest: RestDesk::start(&settings.venue.rest_url, account)?,
         symbols,
         commands: launch.commands,
         stop: Arc::clone(launch.stop),
         counters,
         heartbeat,
-        wait: launch.topology.threads[0].wait,
         timer_ms: settings.session.timer_interval_ms,
         open_interest_every_s: settings.venue.open_interest_every_s,
         snapshot_levels: settings.venue.snapshot_levels,
-        due: Due::now(),
+        due: Due::at(now),
     })
 }
 

@@ -4,6 +4,7 @@
 use super::feed_thread::FeedThread;
 use super::heartbeat::Heartbeat;
 use super::launch::Stages;
+use super::outside::RealTime;
 use super::private::PrivateLink;
 use crate::base::counters::Counters;
 use crate::base::units::Money;
@@ -17,7 +18,7 @@ use std::thread::JoinHandle;
 /// A session in flight.
 pub struct Running {
     /// The feed's thread.
-    pub feed: JoinHandle<(FeedThread, Option<Halt>)>,
+    pub feed: JoinHandle<(FeedThread<RealTime>, Option<Halt>)>,
     /// The threads behind it.
     pub stages: Stages,
     /// Signs of life by name and core.

@@ -21,6 +21,8 @@ pub struct Now {
 pub trait ClockPort {
     /// This instant.
     fn now(&mut self) -> Now;
+    /// Passes the time of a thread that has no work.
+    fn idle(&mut self);
 }
 
 /// A connection that delivers text payloads and comes back by itself after a loss.
@@ -91,8 +93,6 @@ pub trait Outside {
     type Clock: ClockPort;
     /// Market connections and the account's own stream.
     type Stream: StreamPort;
-    /// Order entry.
-    type Entry: EntryPort;
     /// The rest.
     type Rest: RestPort;
 }

@@ -6,6 +6,7 @@
 //! this thread wait, never the pinned one.
 
 use super::account::AccountClient;
+use super::ports::RestPort;
 use crate::base::ids::{InstrumentId, Symbol};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::Arc;
@@ -97,23 +98,23 @@ impl RestDesk {
         Ok(Self { jobs, answers, stop })
     }
 
-    /// Hands a job over; false when too many wait (ask again later).
-    pub fn ask(&self, job: RestJob) -> bool {
+    /// Asks the thread to stop after the request it is in, and does not wait for it: a request
+    /// that hangs must not hold up the end of a session.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl RestPort for RestDesk {
+    fn ask(&mut self, job: RestJob) -> bool {
         match self.jobs.try_send(job) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         }
     }
 
-    /// The next answer, if one is there.
-    pub fn answer(&self) -> Option<RestAnswer> {
+    fn answer(&mut self) -> Option<RestAnswer> {
         self.answers.try_recv().ok()
-    }
-
-    /// Asks the thread to stop after the request it is in, and does not wait for it: a request
-    /// that hangs must not hold up the end of a session.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
