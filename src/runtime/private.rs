@@ -92,7 +92,7 @@ pub fn stream_url(base_url: &str, key: &str) -> String {
 }
 
 impl<S: StreamPort> PrivateLink<S> {
-    /// A link over `stream`, a quiet one, which goes to [`stream_url`] of `base_url` and a fresh key.
+    /// A link over `stream`, a quiet one, to [`stream_url`] of `base_url` and a fresh key.
     pub fn new(stream: S, base_url: &str, now: Instant) -> Self {
         Self {
             stream,
