@@ -8,10 +8,9 @@ use crate::base::ids::InstrumentId;
 use crate::base::time::Nanos;
 use crate::engine::{Crossing, FeedStage, Halt, Probe, With};
 use crate::execution::RequestText;
-use crate::venue::desk::OrderDesk;
+use crate::venue::desk::{HttpEntry, OrderDesk};
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::Now;
-use mio::Registry;
 use rtrb::Consumer;
 use std::time::Instant;
 
@@ -22,11 +21,9 @@ pub enum OrderVenue {
     /// Sent to the venue.
     Desk {
         /// Its connections.
-        desk: Box<OrderDesk>,
+        desk: Box<OrderDesk<HttpEntry>>,
         /// The signed texts, one before each order or cancel.
         texts: Consumer<RequestText>,
-        /// Where its sockets are registered.
-        registry: Registry,
     },
 }
 
@@ -86,7 +83,7 @@ impl OrderVenue {
     }
 
     /// The desk, where orders are sent to the venue.
-    pub fn desk_mut(&mut self) -> Option<&mut OrderDesk> {
+    pub fn desk_mut(&mut self) -> Option<&mut OrderDesk<HttpEntry>> {
         match self {
             Self::Paper(_) => None,
             Self::Desk { desk, .. } => Some(desk),
@@ -97,9 +94,9 @@ impl OrderVenue {
 impl Inlet {
     /// Turns the order desk, where there is one; the number of requests that ended.
     pub fn turn_desk(&mut self, now: Instant) -> usize {
-        let OrderVenue::Desk { desk, registry, .. } = &mut self.venue else { return 0 };
+        let OrderVenue::Desk { desk, .. } = &mut self.venue else { return 0 };
         let probe = &mut self.probe;
-        desk.poll(now, registry, &mut |sent| {
+        desk.poll(now, &mut |sent| {
             let answered = probe.stamp();
             probe.record(Hop::Wire, sent, answered);
         })

@@ -23,7 +23,7 @@ use crate::journal::Recorder;
 use crate::model::ExecutorKind;
 use crate::observe::{CycleClock, HopCollector};
 use crate::venue::account::{AccountClient, Credentials};
-use crate::venue::desk::OrderDesk;
+use crate::venue::desk::{HttpEntry, OrderDesk};
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::ClockPort;
 use crate::venue::rest::RestDesk;
@@ -230,9 +230,9 @@ fn order_venue(
     let (texts_in, texts) = RingBuffer::new(settings.topology.execution_feed_events as usize);
     let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
     let (url, tls) = (&settings.venue.rest_url, tls_config()?);
-    let desk = OrderDesk::new(url, &access.credentials, &tls, seed)?;
-    let (desk, registry) = (Box::new(desk), clock.registry()?);
-    Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk, texts, registry }))
+    let entry = HttpEntry::new(url, &access.credentials, &tls, clock.registry()?, seed)?;
+    let desk = Box::new(OrderDesk::new(entry));
+    Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk, texts }))
 }
 
 fn feed_thread(

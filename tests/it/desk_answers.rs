@@ -7,7 +7,7 @@ use peregrine::base::hop::Stamp;
 use peregrine::base::{ClientOrderId, InstrumentId, Reason};
 use peregrine::execution::RequestText;
 use peregrine::venue::account::Credentials;
-use peregrine::venue::desk::OrderDesk;
+use peregrine::venue::desk::{HttpEntry, OrderDesk};
 use peregrine::venue::transport::tls_config;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -73,7 +73,7 @@ fn answer(status: u16, body: &str) -> Reply {
 }
 
 struct Bench {
-    desk: OrderDesk,
+    desk: OrderDesk<HttpEntry>,
     poll: Poll,
     venue: Venue,
 }
@@ -83,15 +83,18 @@ impl Bench {
         let venue = Venue::start();
         let credentials = Credentials::new(KEY.to_owned(), "secret".to_owned()).unwrap();
         let tls = tls_config().unwrap();
-        let mut desk = OrderDesk::new(&venue.url, &credentials, &tls, 1).unwrap();
+        let poll = Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let entry = HttpEntry::new(&venue.url, &credentials, &tls, registry, 1).unwrap();
+        let mut desk = OrderDesk::new(entry);
         desk.open();
-        Self { desk, poll: Poll::new().unwrap(), venue }
+        Self { desk, poll, venue }
     }
 
     fn turn(&mut self) {
         let mut events = Events::with_capacity(64);
         self.poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
-        self.desk.poll(Instant::now(), self.poll.registry(), &mut |_| {});
+        self.desk.poll(Instant::now(), &mut |_| {});
     }
 
     /// The next request at the venue.

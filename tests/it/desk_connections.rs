@@ -7,7 +7,7 @@ use peregrine::base::hop::Stamp;
 use peregrine::base::{ClientOrderId, InstrumentId, Reason};
 use peregrine::execution::RequestText;
 use peregrine::venue::account::Credentials;
-use peregrine::venue::desk::OrderDesk;
+use peregrine::venue::desk::{HttpEntry, OrderDesk};
 use peregrine::venue::transport::tls_config;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,8 +19,7 @@ const POLLS_MAX: u32 = 200_000;
 const CONNECTIONS: usize = 4;
 
 struct Bench {
-    desk: OrderDesk,
-    poll: Poll,
+    desk: OrderDesk<HttpEntry>,
     listener: TcpListener,
     /// The desk's time.
     now: Instant,
@@ -31,14 +30,17 @@ impl Bench {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let credentials = Credentials::new("key".to_owned(), "secret".to_owned()).unwrap();
-        let mut desk = OrderDesk::new(&url, &credentials, &tls_config().unwrap(), 1).unwrap();
+        let tls = tls_config().unwrap();
+        let registry = Poll::new().unwrap().registry().try_clone().unwrap();
+        let entry = HttpEntry::new(&url, &credentials, &tls, registry, 1).unwrap();
+        let mut desk = OrderDesk::new(entry);
         desk.open();
         listener.set_nonblocking(true).unwrap();
-        Self { desk, poll: Poll::new().unwrap(), listener, now: Instant::now() }
+        Self { desk, listener, now: Instant::now() }
     }
 
     fn turn(&mut self) {
-        self.desk.poll(self.now, self.poll.registry(), &mut |_| {});
+        self.desk.poll(self.now, &mut |_| {});
     }
 
     fn accept(&mut self) -> TcpStream {

@@ -13,6 +13,7 @@
 use super::framing::{Framed, Parsed, parse};
 use crate::venue::address::Endpoint;
 use crate::venue::backoff::Backoff;
+use crate::venue::ports::Ended;
 use crate::venue::transport::Transport;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -21,6 +22,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// Longest time for connecting.
 const DIAL_MAX: Duration = Duration::from_secs(3);
@@ -33,20 +35,6 @@ const STEADY: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest request: a query of 512 bytes, a host name and a key.
 const REQUEST_BYTES_MAX: usize = 4 * 1024;
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended<'a> {
-    /// With an answer.
-    Answered {
-        /// HTTP status.
-        status: u16,
-        /// Its body.
-        body: &'a [u8],
-    },
-    /// Without one: closed, broken, unreadable or too late.
-    Lost,
-}
 
 enum State {
     Waiting { until: Instant },
@@ -65,7 +53,7 @@ pub(super) struct Connection {
     state: State,
     /// When the request under way was handed over.
     asked: Option<Instant>,
-    request: Vec<u8>,
+    request: Zeroizing<Vec<u8>>,
     written: usize,
     answer: Box<[u8]>,
     filled: usize,
@@ -90,7 +78,7 @@ impl Connection {
             backoff: Backoff::new(seed),
             state: State::Waiting { until: Instant::now() },
             asked: None,
-            request: Vec::with_capacity(REQUEST_BYTES_MAX),
+            request: Zeroizing::new(Vec::with_capacity(REQUEST_BYTES_MAX)),
             written: 0,
             answer: vec![0; ANSWER_BYTES_MAX].into_boxed_slice(),
             filled: 0,
@@ -130,6 +118,8 @@ impl Connection {
     pub fn ask(&mut self, pieces: [&[u8]; 3], now: Instant) {
         debug_assert!(self.is_free());
         self.request.clear();
+        // Growing would leave a copy of the key behind.
+        debug_assert!(pieces.iter().map(|p| p.len()).sum::<usize>() <= REQUEST_BYTES_MAX);
         pieces.iter().for_each(|piece| self.request.extend_from_slice(piece));
         (self.written, self.filled) = (0, 0);
         self.asked = Some(now);
@@ -159,7 +149,8 @@ impl Connection {
         if framed.closes {
             self.state = State::Waiting { until: now };
         }
-        Some(Ended::Answered { status: framed.status, body: &self.answer[framed.body] })
+        let Framed { status, limits, body, .. } = framed;
+        Some(Ended::Answered { status, limits, body: &self.answer[body] })
     }
 
     /// Leaves the connection; true when a request was under way.

@@ -1,6 +1,7 @@
 //! Where an HTTP/1.1 answer begins and ends. Anything but a well-formed answer is broken, and a
 //! broken answer leaves the request's outcome open.
 
+use crate::venue::ports::AnswerLimits;
 use httparse::{EMPTY_HEADER, Response, Status};
 use std::ops::Range;
 
@@ -16,6 +17,8 @@ pub(super) struct Framed {
     pub body: Range<usize>,
     /// The venue closes the connection behind it.
     pub closes: bool,
+    /// What its head says of the limits.
+    pub limits: AnswerLimits,
 }
 
 /// What the bytes read so far are.
@@ -39,6 +42,7 @@ enum Length {
 
 /// Looks at the bytes read so far; `closed` when no more will come. Chunks are moved together.
 pub(super) fn parse(bytes: &mut [u8], closed: bool) -> Parsed {
+    let mut limits = AnswerLimits::default();
     let (start, status, length, closes) = {
         let mut headers = [EMPTY_HEADER; HEADERS_MAX];
         let mut response = Response::new(&mut headers);
@@ -70,6 +74,8 @@ pub(super) fn parse(bytes: &mut [u8], closed: bool) -> Parsed {
                 closes |= value.eq_ignore_ascii_case(b"close");
             } else if header.name.eq_ignore_ascii_case("content-encoding") {
                 return Parsed::Broken("content-encoding");
+            } else {
+                note_limit(&mut limits, header.name, value);
             }
         }
         (start, status, length, closes)
@@ -81,24 +87,38 @@ pub(super) fn parse(bytes: &mut [u8], closed: bool) -> Parsed {
     let available = bytes.len() - start;
     match length {
         _ if matches!(status, 204 | 304) && available == 0 => {
-            Parsed::Whole(Framed { status, body: start..start, closes })
+            Parsed::Whole(Framed { status, body: start..start, closes, limits })
         }
         Length::Known(size) if available < size => Parsed::More,
         Length::Known(size) if available > size => Parsed::Broken("more than one answer"),
-        Length::Known(size) => Parsed::Whole(Framed { status, body: start..start + size, closes }),
+        Length::Known(size) => {
+            Parsed::Whole(Framed { status, body: start..start + size, closes, limits })
+        }
         Length::ToTheEnd if closed => {
-            Parsed::Whole(Framed { status, body: start..bytes.len(), closes: true })
+            Parsed::Whole(Framed { status, body: start..bytes.len(), closes: true, limits })
         }
         Length::ToTheEnd => Parsed::More,
         Length::Chunked => match unchunk(&bytes[start..]) {
             Some(Ok(chunks)) => {
                 let end = join(bytes, start, &chunks);
-                Parsed::Whole(Framed { status, body: start..end, closes })
+                Parsed::Whole(Framed { status, body: start..end, closes, limits })
             }
             Some(Err(what)) => Parsed::Broken(what),
             None => Parsed::More,
         },
     }
+}
+
+/// Takes a line of the head that tells of limits; a number that is none tells nothing.
+fn note_limit(limits: &mut AnswerLimits, name: &str, value: &[u8]) {
+    let told = match name {
+        _ if name.eq_ignore_ascii_case("x-mbx-used-weight-1m") => &mut limits.used_weight,
+        _ if name.eq_ignore_ascii_case("x-mbx-order-count-10s") => &mut limits.orders_10s,
+        _ if name.eq_ignore_ascii_case("x-mbx-order-count-1m") => &mut limits.orders_1m,
+        _ if name.eq_ignore_ascii_case("retry-after") => &mut limits.retry_after_s,
+        _ => return,
+    };
+    *told = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
 }
 
 /// Chunks in an answer.
@@ -176,6 +196,29 @@ mod tests {
         let open = "HTTP/1.1 502 Bad\r\n\r\n<html>";
         assert_eq!(read(open, false), Err(Parsed::More));
         assert_eq!(read(open, true), Ok((502, "<html>".to_owned(), true)));
+    }
+
+    #[test]
+    fn the_head_tells_of_limits_in_either_case() {
+        let told = |head: &str| {
+            let text = format!("HTTP/1.1 429 Slow\r\n{head}\r\nContent-Length: 0\r\n\r\n");
+            match parse(&mut text.into_bytes(), false) {
+                Parsed::Whole(framed) => framed.limits,
+                other => panic!("{other:?}"),
+            }
+        };
+        let all = AnswerLimits {
+            used_weight: Some(2_399),
+            orders_10s: Some(7),
+            orders_1m: Some(12),
+            retry_after_s: Some(9),
+        };
+        let upper = "X-MBX-USED-WEIGHT-1M: 2399\r\nX-MBX-ORDER-COUNT-10S: 7\r\n\
+                     X-MBX-ORDER-COUNT-1M: 12\r\nRetry-After: 9";
+        assert_eq!(told(upper), all);
+        assert_eq!(told(&upper.to_lowercase()), all);
+        let senseless = "Retry-After: soon\r\nx-mbx-used-weight-1m: -4";
+        assert_eq!(told(senseless), AnswerLimits::default());
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! Order entry: sends the bytes that execution signed to the venue, and makes events of its
-//! answers. Polled, never blocks.
+//! answers. Polled, never blocks; sans-IO over an [`EntryPort`].
 //!
 //! ```text
-//!  order + text ──► waiting ──► a free connection ──► POST or DELETE /fapi/v1/order?<text>
-//!                                    │ answer           │ connection lost, no answer in time
-//!                                    ▼                  ▼
-//!                  accepted, rejected, cancelled     unknown ──► reports ──► the feed
+//!  order + text ──► waiting ──► the entry port ──► POST or DELETE /fapi/v1/order?<text>
+//!                                    │ answer          │ connection lost, no answer in time
+//!                                    ▼                 ▼
+//!                  accepted, rejected, cancelled    unknown ──► reports ──► the feed
 //! ```
-//! A fixed pool of connections carries one request each. An order and its cancel never travel at
-//! the same time: the cancel could arrive first. A request that never left is refused for certain;
-//! one of which any byte left and no answer came is unknown, never refused.
+//! An order and its cancel never travel at the same time: the cancel could arrive first. A request
+//! that never left is refused for certain; one of which any byte left and no answer came is
+//! unknown, never refused.
 //!
 //! Fills are not taken from answers: the account's stream tells each with its fee and trade id.
 //!
 //! | file | holds |
 //! |---|---|
+//! | `http` | the entry port over REST |
 //! | `connection` | one HTTP connection |
 //! | `framing` | where an answer begins and ends |
 //! | `answer` | an answer as an event |
@@ -23,37 +24,27 @@
 mod answer;
 mod connection;
 mod framing;
+mod http;
 mod open;
 
-use super::account::Credentials;
-use super::address::Endpoint;
+pub use http::HttpEntry;
+
+use super::ports::{Ended, EntryPort};
 use crate::base::hop::Stamp;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Event, Kind, Reason};
 use crate::execution::{RequestKind, RequestText};
 use answer::Flight;
-use connection::{Connection, Ended};
-use mio::{Registry, Token};
 use open::OpenOrders;
-use rustls::ClientConfig;
 use std::collections::VecDeque;
-use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
-/// Connections kept open: as many requests can be under way.
-const CONNECTIONS: usize = 4;
-/// Requests waiting for a connection.
+/// Requests waiting to leave, and requests under way.
 const WAITING_MAX: usize = 2 * OPEN_ORDERS_MAX;
-/// Longest wait for a connection: the venue refuses a request older than its receive window.
+/// Longest wait for a way: the venue refuses a request older than its receive window.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Room for reports: one for each request.
-const REPORTS_MAX: usize = 2 * WAITING_MAX;
-/// Polls between two looks at an idle connection, which has nothing to tell but its end.
-const IDLE_POLLS: u32 = 16;
-/// Tokens of the connections begin here; those of the streams lie below.
-const TOKEN_FIRST: usize = 64;
+const REPORTS_MAX: usize = 3 * WAITING_MAX;
 
 #[derive(Clone, Copy)]
 struct Waiting {
@@ -63,53 +54,31 @@ struct Waiting {
 }
 
 /// See the head of this file.
-pub struct OrderDesk {
-    connections: [Connection; CONNECTIONS],
-    /// What each connection carries.
-    flights: [Option<Flight>; CONNECTIONS],
+pub struct OrderDesk<E> {
+    entry: E,
+    /// What is under way, by ticket.
+    flights: Vec<(u64, Flight)>,
     waiting: VecDeque<Waiting>,
     open: OpenOrders,
     reports: VecDeque<Event>,
-    /// The end of every request's head, with the key in it.
-    head_end: Zeroizing<Vec<u8>>,
     /// Why no order may leave; [`Reason::None`] where they may.
     closed: Reason,
-    polls: u32,
+    /// Given to the newest request.
+    ticket: u64,
 }
 
-impl OrderDesk {
-    /// For the venue at `base_url` (no path). Resolves its name, which blocks; connects at the
-    /// first poll. No order leaves before [`OrderDesk::open`].
-    ///
-    /// # Errors
-    /// When the URL is none or its host has no address.
-    pub fn new(
-        base_url: &str,
-        credentials: &Credentials,
-        tls: &Arc<ClientConfig>,
-        seed: u64,
-    ) -> io::Result<Self> {
-        let endpoint = Endpoint::parse(base_url, "http", "https")?;
-        let addresses = endpoint.resolve()?;
-        let (host, port, key) = (&endpoint.host, endpoint.port, credentials.key());
-        let head_end = format!(
-            " HTTP/1.1\r\nHost: {host}:{port}\r\nX-MBX-APIKEY: {key}\r\nContent-Length: 0\r\n\r\n"
-        );
-        let connections = std::array::from_fn(|i| {
-            let token = Token(TOKEN_FIRST + i);
-            let (endpoint, addresses) = (endpoint.clone(), addresses.clone());
-            Connection::new(endpoint, addresses, Arc::clone(tls), token, seed ^ i as u64)
-        });
-        Ok(Self {
-            connections,
-            flights: [None; CONNECTIONS],
+impl<E: EntryPort> OrderDesk<E> {
+    /// Over a way to the venue. No order leaves before [`OrderDesk::open`].
+    pub fn new(entry: E) -> Self {
+        Self {
+            entry,
+            flights: Vec::with_capacity(WAITING_MAX),
             waiting: VecDeque::with_capacity(WAITING_MAX),
             open: OpenOrders::new(),
             reports: VecDeque::with_capacity(REPORTS_MAX),
-            head_end: Zeroizing::new(head_end.into_bytes()),
             closed: Reason::StreamDown,
-            polls: 0,
-        })
+            ticket: 0,
+        }
     }
 
     /// Lets orders leave: the account's stream is up.
@@ -150,39 +119,37 @@ impl OrderDesk {
 
     /// Does what can be done without blocking; the number of requests that ended. Each answer tells
     /// `on_answer` when its request was handed over.
-    pub fn poll(
-        &mut self,
-        now: Instant,
-        registry: &Registry,
-        on_answer: &mut dyn FnMut(Stamp),
-    ) -> usize {
-        let mut ended = 0;
-        self.polls = self.polls.wrapping_add(1);
-        let idle_too = self.polls.is_multiple_of(IDLE_POLLS);
-        for i in 0..CONNECTIONS {
-            if self.connections[i].is_free() && !idle_too {
-                continue;
-            }
-            let Some(end) = self.connections[i].poll(now, registry) else { continue };
-            let Some(flight) = self.flights[i].take() else { continue };
-            ended += 1;
+    pub fn poll(&mut self, now: Instant, on_answer: &mut dyn FnMut(Stamp)) -> usize {
+        let Self { entry, flights, open, reports, .. } = self;
+        let ended = entry.poll(now, &mut |ticket, end| {
+            let at = flights.iter().position(|(of, _)| *of == ticket);
+            let Some((_, flight)) = at.map(|at| flights.swap_remove(at)) else {
+                debug_assert!(false, "ticket {ticket} ended twice");
+                return;
+            };
             let event = match end {
-                Ended::Answered { status, body } => {
+                Ended::Answered { status, body, .. } => {
                     on_answer(flight.sent);
                     flight.answered(status, body)
                 }
                 Ended::Lost => {
-                    let error = self.connections[i].last_error().unwrap_or("no answer");
-                    tracing::warn!(error, order = %flight.id(), "the answer to a request was lost");
+                    tracing::warn!(order = %flight.id(), "the answer to a request was lost");
                     Some(flight.lost())
                 }
+                Ended::NotSent => Some(flight.refused(Reason::NotSent, 0)),
             };
-            if let Some(event) = event.filter(|event| self.adds(&flight, event)) {
-                self.report(event);
+            if let Some(event) = event.filter(|event| adds(open, &flight, event)) {
+                debug_assert!(reports.len() < REPORTS_MAX, "one report for each request");
+                reports.push_back(event);
             }
-        }
+        });
         self.send_waiting(now);
         ended
+    }
+
+    /// The way to the venue.
+    pub const fn entry(&self) -> &E {
+        &self.entry
     }
 
     /// The next report; the feed numbers it and stamps its receipt.
@@ -204,49 +171,56 @@ impl OrderDesk {
 
     /// Requests under way or waiting, and orders that may still change.
     pub fn unsettled(&self) -> usize {
-        self.flights.iter().flatten().count() + self.waiting.len() + self.open.len()
+        self.flights.len() + self.waiting.len() + self.open.len()
     }
 
-    /// Whether an event adds to what the account's stream has told already: an order that the
-    /// stream has spoken of is neither unknown nor refused, and an end is told once.
-    fn adds(&self, flight: &Flight, event: &Event) -> bool {
-        match (event.kind(), flight.kind) {
-            (Some(Kind::OrderUnknown | Kind::OrderRejected), RequestKind::Order) => {
-                !self.open.is_known(flight.id())
-            }
-            (Some(Kind::OrderUnknown | Kind::OrderCancelled), RequestKind::Cancel) => {
-                !self.open.is_over(flight.id())
-            }
-            _ => true,
-        }
-    }
-
-    /// Gives waiting requests to free connections, in order; refuses those that waited too long.
+    /// Sends what waits, in order, but lets nobody wait behind a cancel whose order is under way;
+    /// refuses what waited too long.
     fn send_waiting(&mut self, now: Instant) {
         while let Some(first) = self.waiting.front().copied() {
-            if now.saturating_duration_since(first.since) > WAIT_MAX {
-                self.waiting.pop_front();
-                self.report(first.flight.refused(Reason::StreamDown, 0));
-                continue;
+            if now.saturating_duration_since(first.since) <= WAIT_MAX {
+                break;
             }
-            let id = first.flight.id();
-            if self.flights.iter().flatten().any(|flight| flight.id() == id) {
+            self.waiting.pop_front();
+            self.report(first.flight.refused(Reason::NotSent, 0));
+        }
+        while let Some(at) = self.first_free() {
+            if self.flights.len() == WAITING_MAX || !self.entry.is_ready(now) {
                 return;
             }
-            let free = self.connections.iter_mut().position(|connection| connection.is_ready(now));
-            let Some(i) = free else { return };
-            self.waiting.pop_front();
-            let start: &[u8] = match first.flight.kind {
-                RequestKind::Order => b"POST /fapi/v1/order?",
-                RequestKind::Cancel => b"DELETE /fapi/v1/order?",
-            };
-            self.connections[i].ask([start, first.text.as_bytes(), &self.head_end], now);
-            self.flights[i] = Some(first.flight);
+            let Some(next) = self.waiting.remove(at) else { return };
+            self.ticket += 1;
+            self.entry.send(self.ticket, next.flight.kind, &next.text, now);
+            self.flights.push((self.ticket, next.flight));
         }
+    }
+
+    /// The first waiting request of an order of which no other is under way or waits before it.
+    fn first_free(&self) -> Option<usize> {
+        (0..self.waiting.len()).find(|&at| {
+            let id = self.waiting[at].flight.id();
+            let travels = self.flights.iter().any(|(_, flight)| flight.id() == id);
+            let behind = self.waiting.iter().take(at).any(|other| other.flight.id() == id);
+            !travels && !behind
+        })
     }
 
     fn report(&mut self, event: Event) {
         debug_assert!(self.reports.len() < REPORTS_MAX, "one report for each request");
         self.reports.push_back(event);
+    }
+}
+
+/// Whether an event adds to what the account's stream has told already: an order that the stream
+/// has spoken of is neither unknown nor refused, and an end is told once.
+fn adds(open: &OpenOrders, flight: &Flight, event: &Event) -> bool {
+    match (event.kind(), flight.kind) {
+        (Some(Kind::OrderUnknown | Kind::OrderRejected), RequestKind::Order) => {
+            !open.is_known(flight.id())
+        }
+        (Some(Kind::OrderUnknown | Kind::OrderCancelled), RequestKind::Cancel) => {
+            !open.is_over(flight.id())
+        }
+        _ => true,
     }
 }
