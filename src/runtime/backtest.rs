@@ -28,6 +28,7 @@ use crate::observe::{CycleClock, HopCollector, Summary};
 use crate::venue::audit::MarketAudit;
 use crate::venue::capture::{Capture, CaptureRecord, DiscoveredInstrument, Payload};
 use crate::venue::paper::PaperVenue;
+use crate::venue::ports::NoEntry;
 use anyhow::{Context, Result, bail};
 use rtrb::RingBuffer;
 use serde_json::Value;
@@ -185,7 +186,7 @@ fn run_synthetic(bench: &mut Bench, parts: &Parts, seed: u64, length: Nanos) -> 
 
 /// The pipeline with its paper venue and its timers.
 struct Bench {
-    inlet: Inlet,
+    inlet: Inlet<NoEntry>,
     clock: CycleClock,
     collector: HopCollector,
     counters: Arc<Counters>,

@@ -29,7 +29,7 @@ const SNAPSHOT_RETRY: Duration = Duration::from_secs(2);
 /// Everything the feed thread owns.
 pub struct FeedThread<O: Outside> {
     /// The pipeline's entrance.
-    pub inlet: Inlet,
+    pub inlet: Inlet<O::Entry>,
     /// Market connections.
     pub streams: Vec<O::Stream>,
     /// The account's own stream, where orders go to the venue.

@@ -8,31 +8,31 @@ use crate::base::ids::InstrumentId;
 use crate::base::time::Nanos;
 use crate::engine::{Crossing, FeedStage, Halt, Probe, With};
 use crate::execution::RequestText;
-use crate::venue::desk::{HttpEntry, OrderDesk};
+use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
-use crate::venue::ports::Now;
+use crate::venue::ports::{EntryPort, Now};
 use rtrb::Consumer;
 use std::time::Instant;
 
 /// Where orders go. What comes back from either enters the river through the feed.
-pub enum OrderVenue {
+pub enum OrderVenue<E> {
     /// Filled on paper against the market as it is seen: paper trading and backtests.
     Paper(Box<PaperVenue>),
     /// Sent to the venue.
     Desk {
         /// Its connections.
-        desk: Box<OrderDesk<HttpEntry>>,
+        desk: Box<OrderDesk<E>>,
         /// The signed texts, one before each order or cancel.
         texts: Consumer<RequestText>,
     },
 }
 
 /// See the head of this file.
-pub struct Inlet {
+pub struct Inlet<E> {
     /// The first stage.
     pub feed: FeedStage,
     /// Where orders go.
-    pub venue: OrderVenue,
+    pub venue: OrderVenue<E>,
     /// What execution let go.
     pub orders: Consumer<Crossing<Event>>,
     /// Books that inference asks to have synchronised anew.
@@ -41,7 +41,7 @@ pub struct Inlet {
     pub probe: CycleProbe,
 }
 
-impl OrderVenue {
+impl<E: EntryPort> OrderVenue<E> {
     /// Takes in a numbered input.
     fn hear(&mut self, event: &Event) {
         match self {
@@ -83,7 +83,7 @@ impl OrderVenue {
     }
 
     /// The desk, where orders are sent to the venue.
-    pub fn desk_mut(&mut self) -> Option<&mut OrderDesk<HttpEntry>> {
+    pub fn desk_mut(&mut self) -> Option<&mut OrderDesk<E>> {
         match self {
             Self::Paper(_) => None,
             Self::Desk { desk, .. } => Some(desk),
@@ -91,7 +91,7 @@ impl OrderVenue {
     }
 }
 
-impl Inlet {
+impl<E: EntryPort> Inlet<E> {
     /// Turns the order desk, where there is one; the number of requests that ended.
     pub fn turn_desk(&mut self, now: Instant) -> usize {
         let OrderVenue::Desk { desk, .. } = &mut self.venue else { return 0 };

@@ -18,7 +18,7 @@ use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::time::Nanos;
 use crate::engine::Halt;
 use crate::feed::PrivateStats;
-use crate::venue::ports::{ClockPort, Now, RestPort, StreamPort};
+use crate::venue::ports::{ClockPort, EntryPort, Now, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob};
 use std::time::{Duration, Instant};
 
@@ -120,7 +120,7 @@ impl<S: StreamPort> PrivateLink<S> {
         &mut self,
         now: Now,
         clock: &mut impl ClockPort,
-        inlet: &mut Inlet,
+        inlet: &mut Inlet<impl EntryPort>,
         rest: &mut impl RestPort,
     ) -> Result<usize, Halt> {
         let mut halt = None;
@@ -156,7 +156,7 @@ impl<S: StreamPort> PrivateLink<S> {
         Ok(polled.frames)
     }
 
-    fn on_up(&mut self, inlet: &mut Inlet, now: Now) -> Result<(), Halt> {
+    fn on_up(&mut self, inlet: &mut Inlet<impl EntryPort>, now: Now) -> Result<(), Halt> {
         if let Some(desk) = inlet.venue.desk_mut()
             && self.closing.is_none()
             && self.key_at.is_none()
@@ -176,7 +176,7 @@ impl<S: StreamPort> PrivateLink<S> {
         inlet.call(&mut |_| {}, |feed, with| feed.on_event(flat, now, with))
     }
 
-    fn on_loss(&mut self, inlet: &mut Inlet, now: Now) -> Result<(), Halt> {
+    fn on_loss(&mut self, inlet: &mut Inlet<impl EntryPort>, now: Now) -> Result<(), Halt> {
         let error = self.stream.last_error().unwrap_or("its key expired");
         tracing::error!(error, "the account's stream was lost: no order leaves, trading is paused");
         if let Some(desk) = inlet.venue.desk_mut() {
@@ -190,7 +190,7 @@ impl<S: StreamPort> PrivateLink<S> {
     fn keep_key(
         &mut self,
         Now { mono: now, wall }: Now,
-        inlet: &mut Inlet,
+        inlet: &mut Inlet<impl EntryPort>,
         rest: &mut impl RestPort,
     ) -> Result<(), Halt> {
         let expired = inlet.feed.feed_mut().private_stats().keys_expired;
@@ -282,7 +282,7 @@ impl<S: StreamPort> PrivateLink<S> {
     pub fn close(
         &mut self,
         now: Now,
-        inlet: &mut Inlet,
+        inlet: &mut Inlet<impl EntryPort>,
         symbols: &[Symbol],
         page: Option<&'static str>,
     ) -> Result<(), Halt> {
@@ -295,7 +295,12 @@ impl<S: StreamPort> PrivateLink<S> {
     }
 
     /// Goes on with the end; true when nothing is left to wait for, or the time is up.
-    pub fn is_closed(&mut self, now: Instant, inlet: &mut Inlet, rest: &mut impl RestPort) -> bool {
+    pub fn is_closed(
+        &mut self,
+        now: Instant,
+        inlet: &mut Inlet<impl EntryPort>,
+        rest: &mut impl RestPort,
+    ) -> bool {
         let unsettled = inlet.venue.desk_mut().map_or(0, |desk| desk.unsettled());
         let Some(closing) = &mut self.closing else { return true };
         if now >= closing.deadline {
@@ -408,7 +413,7 @@ impl Closing {
     }
 }
 
-fn pause(inlet: &mut Inlet, now: Nanos, why: &[u8]) -> Result<(), Halt> {
+fn pause(inlet: &mut Inlet<impl EntryPort>, now: Nanos, why: &[u8]) -> Result<(), Halt> {
     let mut command = Command { verb: 1, actor: ACTOR_UNATTENDED, ..Command::default() };
     command.reason[..why.len()].copy_from_slice(why);
     inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, now, with))

@@ -220,7 +220,7 @@ fn order_venue(
     outlet: Outlet,
     access: Option<&VenueAccess>,
     clock: &SystemClock,
-) -> Result<(Outlet, OrderVenue)> {
+) -> Result<(Outlet, OrderVenue<HttpEntry>)> {
     let settings = &parts.settings;
     let Some(access) = access else {
         let deposit = settings.risk.starting_equity.unwrap_or(Money::ZERO);
@@ -238,7 +238,7 @@ fn order_venue(
 fn feed_thread(
     parts: &Parts,
     launch: Launch<'_>,
-    inlet: Inlet,
+    inlet: Inlet<HttpEntry>,
     mut clock: SystemClock,
     (counters, heartbeat): (Arc<Counters>, Arc<Heartbeat>),
 ) -> Result<FeedThread<RealTime>> {

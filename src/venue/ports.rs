@@ -79,6 +79,28 @@ pub trait EntryPort {
     fn last_error(&self) -> Option<&str>;
 }
 
+/// No way to any venue: where orders are filled on paper.
+#[derive(Clone, Copy, Debug)]
+pub enum NoEntry {}
+
+impl EntryPort for NoEntry {
+    fn is_ready(&mut self, _: Instant) -> bool {
+        match *self {}
+    }
+
+    fn send(&mut self, _: u64, _: RequestKind, _: &RequestText, _: Instant) {
+        match *self {}
+    }
+
+    fn poll(&mut self, _: Instant, _: &mut dyn FnMut(u64, Ended<'_>)) -> usize {
+        match *self {}
+    }
+
+    fn last_error(&self) -> Option<&str> {
+        match *self {}
+    }
+}
+
 /// Everything else that is asked of the venue, answered later and in any order.
 pub trait RestPort {
     /// Hands a job over; false when too many wait (ask again later).
@@ -93,6 +115,8 @@ pub trait Outside {
     type Clock: ClockPort;
     /// Market connections and the account's own stream.
     type Stream: StreamPort;
+    /// Order entry.
+    type Entry: EntryPort;
     /// The rest.
     type Rest: RestPort;
 }
