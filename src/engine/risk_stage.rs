@@ -119,7 +119,16 @@ impl RiskStage {
                 } else {
                     self.check(event, event.instrument());
                 }
+                self.protect(event, event.instrument());
             }
+            Some(
+                Kind::OrderAccepted
+                | Kind::OrderFilled
+                | Kind::OrderCancelled
+                | Kind::OrderRejected
+                | Kind::OrderExpired
+                | Kind::OrderUnknown,
+            ) => self.protect(event, event.instrument()),
             Some(Kind::Timer) => {
                 self.check_all(event);
                 self.flatten(event);
@@ -137,6 +146,12 @@ impl RiskStage {
         self.admit(event, &intent);
     }
 
+    /// The position's stop at the venue.
+    fn protect(&mut self, event: &Event, instrument: InstrumentId) {
+        let intent = self.policy.protect(instrument, event.now(), &self.ledger);
+        self.admit(event, &intent);
+    }
+
     /// As many instruments as the outbox has room for; the next timer goes on from there.
     fn check_all(&mut self, event: &Event) {
         for _ in 0..self.instruments {
@@ -145,6 +160,7 @@ impl RiskStage {
             }
             let id = u16::try_from(self.timer_cursor).unwrap_or(u16::MAX);
             self.check(event, InstrumentId(id));
+            self.protect(event, InstrumentId(id));
             self.timer_cursor = (self.timer_cursor + 1) % self.instruments;
         }
     }

@@ -9,6 +9,7 @@
 mod fills;
 mod orders;
 mod position;
+mod stops;
 #[cfg(test)]
 mod tests;
 
@@ -198,6 +199,7 @@ impl Ledger {
     pub fn on_report(&mut self, event: &Event) -> LedgerChange {
         self.on_time(event.now());
         let report: &OrderReport = event.body();
+        self.note_stop(event, report);
         match event.kind() {
             Some(Kind::OrderFilled) => self.book_fill(event, report),
             Some(Kind::FundingPayment) => self.book_funding(event),
@@ -252,7 +254,7 @@ impl Ledger {
         self.live(instrument, true)
     }
 
-    /// A live order of the instrument that leaves the position.
+    /// A live order of the instrument that leaves the position; a protective stop is none.
     pub fn live_exit(&self, instrument: InstrumentId) -> Option<&OpenOrder> {
         self.live(instrument, false)
     }
@@ -340,7 +342,8 @@ impl Ledger {
         // Most instruments have no order most of the time: the count spares the search.
         self.position(instrument).filter(|position| position.open_orders > 0)?;
         let mut orders = self.orders.as_slice().iter();
-        orders.find(|o| o.instrument == instrument && o.purpose.is_entry() == entry)
+        orders
+            .find(|o| o.instrument == instrument && !o.protects() && o.purpose.is_entry() == entry)
     }
 
     fn order_mut(&mut self, id: ClientOrderId) -> Option<&mut OpenOrder> {
@@ -404,7 +407,8 @@ impl Ledger {
         order.filled = Qty(order.filled.0.saturating_add(report.last_qty));
         order.reported = Qty(order.reported.0.max(report.cum_qty).max(order.filled.0));
         order.found();
-        let overfilled = order.filled > order.qty;
+        // A stop closes what is there when it triggers, whatever it was when it was placed.
+        let overfilled = order.filled > order.qty && !order.protects();
         if order.leaves() == Qty::ZERO {
             self.orders.remove(known?);
         }
@@ -437,8 +441,12 @@ impl Ledger {
         let Some(position) = self.positions.get_mut(instrument.index()) else { return };
         self.unknown_orders -= u32::from(position.unknown_orders);
         (position.buy_leaves, position.sell_leaves) = (Qty::ZERO, Qty::ZERO);
-        (position.open_orders, position.unknown_orders) = (0, 0);
+        (position.open_orders, position.unknown_orders, position.stops) = (0, 0, 0);
         for order in self.orders.as_slice().iter().filter(|o| o.instrument == instrument) {
+            if order.protects() {
+                position.stops += 1;
+                continue;
+            }
             let sum = match order.side {
                 Side::Buy => &mut position.buy_leaves,
                 Side::Sell => &mut position.sell_leaves,

@@ -51,6 +51,12 @@ pub struct OpenOrder {
 }
 
 impl OpenOrder {
+    /// A protective stop: it closes what is there when it triggers, so it adds no exposure, and
+    /// neither entries nor exits have to wait for it.
+    pub fn protects(&self) -> bool {
+        self.purpose == Purpose::Protect
+    }
+
     /// The venue has told that it lives. One that was not known can be cancelled anew.
     pub(super) fn found(&mut self) {
         match self.stage {

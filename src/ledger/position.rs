@@ -45,10 +45,16 @@ pub struct Position {
     pub buy_leaves: Qty,
     /// Still to fill of our live sell orders, worst case.
     pub sell_leaves: Qty,
-    /// Live orders.
+    /// Live orders that enter or leave.
     pub open_orders: u16,
     /// Orders of unknown outcome among them.
     pub unknown_orders: u16,
+    /// Live protective stops; not among the counts and sums above.
+    pub stops: u16,
+    /// Protective stops that the venue refused since it last accepted one for this position.
+    pub stop_refusals: u8,
+    /// A stop was refused because the price is beyond it: the position must be left.
+    pub stop_passed: bool,
     /// Worst-case value, see [`Position::worst_qty`].
     pub exposure: Money,
     /// Result since the position was opened, after fees and funding.
@@ -126,6 +132,7 @@ impl Position {
         let closed = ended.then_some(next.trip);
         if ended {
             next.trip = Money::ZERO;
+            (next.stop_refusals, next.stop_passed) = (0, false);
         }
         if next.qty == Qty::ZERO {
             next.opened_at = Nanos::ZERO;

@@ -34,7 +34,9 @@ pub enum Intent {
     Enter(Wanted),
     /// Close the position.
     Exit(Wanted),
-    /// Take a resting entry back.
+    /// Have a stop wait at the venue for the position.
+    Protect(Wanted),
+    /// Take a resting entry or a stop back.
     Cancel {
         /// Whose order.
         instrument: InstrumentId,

@@ -12,10 +12,11 @@
 //!      edge = p(up) − p(down), signed by the side of the order or position
 //! ```
 //! The states are the ledger's: nothing is remembered here that the ledger knows. One instrument
-//! has at most one live entry and, while its outcome is known, at most one live exit. Floats end
-//! here.
+//! has at most one live entry and, while its outcome is known, at most one live exit. Beside them a
+//! position may have its stop at the venue, see `protect`. Floats end here.
 
 mod intent;
+mod protect;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ pub struct Policy {
     settings: PolicySettings,
     instruments: Vec<InstrumentSettings>,
     memory: Vec<Memory>,
+    guards: Vec<protect::Guard>,
 }
 
 /// What the policy alone knows of an instrument.
@@ -56,7 +58,8 @@ impl Policy {
             facts.tick_size = facts.tick_size.max(Px(1));
             facts.lot_size = facts.lot_size.max(Qty(1));
         }
-        Self { settings, memory: vec![fresh; instruments.len()], instruments }
+        let guards = vec![protect::Guard::default(); instruments.len()];
+        Self { settings, memory: vec![fresh; instruments.len()], guards, instruments }
     }
 
     /// What to do on a `Prediction`. The ledger must have taken the event in before.
@@ -182,7 +185,7 @@ impl Policy {
         let waiting = position.open_orders > 0
             && ledger.orders().iter().any(|order| {
                 let exits = order.instrument == instrument && !order.purpose.is_entry();
-                exits && order.stage != Stage::Unknown
+                exits && !order.protects() && order.stage != Stage::Unknown
             });
         let Some(facts) = self.instruments.get(instrument.index()) else { return Intent::None };
         if waiting || !position.has_touch() {

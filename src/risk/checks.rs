@@ -1,8 +1,6 @@
-//! The checks, in the order the gate makes them. Ids `RC-` are those of the control table.
-//!
-//! Entries pass all of them. Exits skip those that could only keep us in a position: they are bound
-//! by RC-14 (never more than the position), a wide collar, and half of the venue's own rate.
+//! How each check of the gate is made.
 
+use super::check::Check;
 use super::limits::Limits;
 use super::state::TradingState;
 use super::throttle::{Duplicates, Throttle};
@@ -19,129 +17,6 @@ pub(super) const EXIT_COLLAR_BPS: i64 = 300;
 pub(super) const EXITS_PER_10S: usize = 100;
 /// Orders of unknown outcome that freeze the whole account.
 pub(super) const UNKNOWN_ORDERS_MAX: u32 = 3;
-
-/// One check of the gate; its number is its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u16)]
-pub enum Check {
-    /// The trading state allows the purpose.
-    TradingState,
-    /// RC-01: every limit is set.
-    LimitSet,
-    /// RC-12: the instrument is on the allow-list.
-    Allowed,
-    /// RC-13: price above zero and a multiple of the tick.
-    TickSize,
-    /// RC-13: quantity above zero and a multiple of the lot.
-    LotSize,
-    /// RC-13: least quantity; exits are exempt.
-    MinQty,
-    /// RC-02: largest quantity.
-    MaxQty,
-    /// RC-14: an exit is no larger than the position and of the other side.
-    ReduceOnly,
-    /// RC-04: a valid touch and mark price to compare with.
-    Reference,
-    /// RC-13: least value; exits are exempt.
-    MinNotional,
-    /// RC-03: largest value.
-    OrderNotional,
-    /// RC-04: not far from the mark price.
-    CollarMark,
-    /// RC-04: not far from the touch.
-    CollarTouch,
-    /// RC-05: worst-case position.
-    Position,
-    /// RC-06: worst-case value over all instruments.
-    GrossExposure,
-    /// RC-06: that value over equity.
-    Leverage,
-    /// RC-07: margin and the day's loss within the session's capital.
-    Capital,
-    /// RC-08: not the same order again.
-    Duplicate,
-    /// RC-09: message rate.
-    Rate,
-    /// RC-10: entries today.
-    EntriesPerDay,
-    /// RC-11: would not meet our own resting order.
-    SelfTrade,
-    /// Live orders.
-    OpenOrders,
-    /// RC-15: age of the market data.
-    MarketAge,
-    /// RC-17: age of the decision.
-    DecisionAge,
-    /// RC-22: the day's loss.
-    DailyLoss,
-    /// RC-23: fall from the peak.
-    Drawdown,
-    /// RC-24: losses in a row.
-    ConsecutiveLosses,
-    /// RC-27: no order of unknown outcome.
-    UnknownOrders,
-}
-
-impl Check {
-    /// Every check, in the order it is made.
-    pub const ALL: [Check; 28] = [
-        Check::TradingState,
-        Check::LimitSet,
-        Check::Allowed,
-        Check::TickSize,
-        Check::LotSize,
-        Check::MinQty,
-        Check::MaxQty,
-        Check::ReduceOnly,
-        Check::Reference,
-        Check::MinNotional,
-        Check::OrderNotional,
-        Check::CollarMark,
-        Check::CollarTouch,
-        Check::Position,
-        Check::GrossExposure,
-        Check::Leverage,
-        Check::Capital,
-        Check::Duplicate,
-        Check::Rate,
-        Check::EntriesPerDay,
-        Check::SelfTrade,
-        Check::OpenOrders,
-        Check::MarketAge,
-        Check::DecisionAge,
-        Check::DailyLoss,
-        Check::Drawdown,
-        Check::ConsecutiveLosses,
-        Check::UnknownOrders,
-    ];
-
-    /// True when exits pass it too.
-    pub const fn binds_exits(self) -> bool {
-        matches!(
-            self,
-            Self::TradingState
-                | Self::Allowed
-                | Self::TickSize
-                | Self::LotSize
-                | Self::MaxQty
-                | Self::ReduceOnly
-                | Self::Reference
-                | Self::CollarTouch
-                | Self::Duplicate
-                | Self::Rate
-                | Self::OpenOrders
-        )
-    }
-}
-
-const _: () = {
-    let mut at = 0;
-    while at < Check::ALL.len() {
-        // A check's number is stored in `Denied` records and indexes the counters.
-        assert!(Check::ALL[at] as usize == at);
-        at += 1;
-    }
-};
 
 /// A check that was not passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +37,7 @@ pub(super) struct Question<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) limits: Option<&'a Limits>,
     pub(super) state: TradingState,
+    /// The approvals that the wanted order's rate is judged by.
     pub(super) throttle: &'a Throttle,
     pub(super) duplicates: &'a Duplicates,
     pub(super) entries_today: u32,
@@ -178,7 +54,7 @@ impl Question<'_> {
     pub(super) fn ask(&self, check: Check) -> Result<(), Trip> {
         let wanted = self.wanted;
         let entry = wanted.purpose.is_entry();
-        if !entry && !check.binds_exits() {
+        if !check.binds(wanted.purpose) {
             return Ok(());
         }
         let Some(limits) = self.limits else { return self.ask_without_limits(check) };
@@ -255,7 +131,8 @@ impl Question<'_> {
                 // Exits have the other half of the venue's budget, so that entries cannot starve
                 // them.
                 let most = limits.orders_per_10s;
-                self.rate(if entry { most } else { most.saturating_mul(2) })
+                let alone = entry || wanted.purpose == Purpose::Protect;
+                self.rate(if alone { most } else { most.saturating_mul(2) })
             }
             Check::EntriesPerDay => {
                 let next = i128::from(self.entries_today) + 1;
@@ -414,8 +291,11 @@ impl Question<'_> {
         if self.throttle.reached(most, self.now) { Err(trip) } else { Ok(()) }
     }
 
+    /// Stops are bounded by the table alone, and take no place of the others' bound.
     fn open_orders(&self, most: usize) -> Result<(), Trip> {
-        let next = self.ledger.orders().len() as i128 + 1;
+        let stop = self.wanted.purpose == Purpose::Protect;
+        let held = if stop { self.ledger.orders().len() } else { self.ledger.trading_orders() };
+        let next = held as i128 + 1;
         let most = i64::try_from(most.min(OPEN_ORDERS_MAX)).unwrap_or(i64::MAX);
         at_most(next, most, Reason::MaxOpenOrders)
     }
@@ -426,7 +306,9 @@ impl Question<'_> {
         }
         let wanted = self.wanted;
         let mut ours = self.ledger.orders().iter().filter(|order| {
-            order.instrument == wanted.instrument && order.side == wanted.side.opposite()
+            order.instrument == wanted.instrument
+                && order.side == wanted.side.opposite()
+                && !order.protects()
         });
         let met = ours.find(|order| match wanted.side {
             Side::Buy => order.px <= wanted.px,

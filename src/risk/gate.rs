@@ -1,13 +1,14 @@
 //! The gate: the one place where an intent becomes an approved order.
 
-use super::checks::{self, Check, Question, Trip};
+use super::check::Check;
+use super::checks::{self, Question, Trip};
 use super::limits::{Breakers, Limits};
 use super::state::{Actor, Trading, TradingState};
 use super::throttle::{Duplicates, Throttle};
 use crate::base::event::{Denied, Order, flags, side_flag};
 use crate::base::settings::{InstrumentSettings, Mode, RiskSettings};
 use crate::base::{
-    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Reason, TimeInForce,
+    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Reason, TimeInForce,
 };
 use crate::ledger::Ledger;
 use crate::policy::{Intent, Wanted};
@@ -86,6 +87,8 @@ pub struct Gate {
     session: GateSession,
     trading: Trading,
     throttle: Throttle,
+    /// Approved protective stops: they take nothing of the others' rate.
+    stop_throttle: Throttle,
     duplicates: Duplicates,
     counts: [CheckCount; Check::ALL.len()],
     last_counter: u32,
@@ -122,6 +125,7 @@ impl Gate {
             session,
             trading,
             throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S)),
+            stop_throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S)),
             duplicates: Duplicates::new(),
             counts: [CheckCount::default(); Check::ALL.len()],
             last_counter: 0,
@@ -151,7 +155,7 @@ impl Gate {
     ) -> Option<Verdict> {
         match intent {
             Intent::None => None,
-            Intent::Enter(wanted) | Intent::Exit(wanted) => {
+            Intent::Enter(wanted) | Intent::Exit(wanted) | Intent::Protect(wanted) => {
                 Some(self.admit_order(cause, wanted, ledger))
             }
             Intent::Cancel { instrument, id } => {
@@ -174,6 +178,8 @@ impl Gate {
             body.px = order.px.0;
             body.qty = order.qty.0;
             body.purpose = order.purpose as u8;
+            // A stop is cancelled elsewhere than the other orders.
+            body.order_type = if order.protects() { OrderType::StopMarket as u8 } else { 0 };
             bits = side_flag(order.side);
         }
         let event =
@@ -270,6 +276,7 @@ impl Gate {
             let reason = Reason::InstrumentNotAllowed;
             return Err((Check::Allowed, Trip { reason, value: 0, limit: 0 }));
         };
+        let stop = wanted.purpose == Purpose::Protect;
         let question = Question {
             wanted,
             facts,
@@ -278,7 +285,7 @@ impl Gate {
             ledger,
             limits: self.limits.as_ref(),
             state: self.trading.state(),
-            throttle: &self.throttle,
+            throttle: if stop { &self.stop_throttle } else { &self.throttle },
             duplicates: &self.duplicates,
             entries_today: self.entries_today,
             mark_required: self.session.mode != Mode::Paper,
@@ -333,8 +340,12 @@ impl Gate {
             return deny(cause, wanted, Check::OpenOrders, trip);
         }
         self.last_counter = counter;
-        self.throttle.record(self.now);
-        self.duplicates.record(wanted, self.now);
+        if wanted.purpose == Purpose::Protect {
+            self.stop_throttle.record(self.now);
+        } else {
+            self.throttle.record(self.now);
+            self.duplicates.record(wanted, self.now);
+        }
         self.entries_today += u32::from(wanted.purpose.is_entry());
         Verdict::Approved(Approved(event))
     }

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `state` | the trading state and who may move it where |
 //! | `limits` | the configured limits, complete or not at all |
-//! | `checks` | the checks, in order |
+//! | `check` | the checks, in order, and whom each binds |
+//! | `checks` | how each is made |
 //! | `throttle` | what was approved lately |
 //! | `gate` | intents to approved orders; breakers |
 
+mod check;
 mod checks;
 mod gate;
 mod limits;
@@ -16,6 +18,6 @@ mod state;
 mod tests;
 mod throttle;
 
-pub use checks::Check;
+pub use check::Check;
 pub use gate::{Approved, CheckCount, Gate, GateError, GateSession, Verdict};
 pub use state::{Actor, Trading, TradingState, Verb};

@@ -21,7 +21,8 @@ use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum TradingState {
-    /// What the venue holds is not known: nothing but an operator's flattening.
+    /// What the venue holds is not known: nothing but an operator's flattening, and protective
+    /// stops for what the ledger holds.
     Reconciling = 0,
     /// Everything that passes the gate.
     Active = 1,
@@ -29,7 +30,8 @@ pub enum TradingState {
     Reducing = 2,
     /// Exits only; left by an operator alone.
     Halted = 3,
-    /// Nothing but the flattening procedure; left by an operator's `clear` alone.
+    /// Nothing but the flattening procedure and, until flat, protective stops; left by an
+    /// operator's `clear` alone.
     Killed = 4,
 }
 
@@ -51,7 +53,11 @@ impl TradingState {
         match self {
             Self::Active => true,
             Self::Reducing | Self::Halted => !purpose.is_entry(),
-            Self::Reconciling | Self::Killed => matches!(purpose, Purpose::Flatten),
+            // A stop can only close what is there. Where there is less than we believe, it waits
+            // for nothing; where there is more, it is what protects it.
+            Self::Reconciling | Self::Killed => {
+                matches!(purpose, Purpose::Flatten | Purpose::Protect)
+            }
         }
     }
 }

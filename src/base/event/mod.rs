@@ -733,19 +733,19 @@ body!(
     Order {
         /// Our [`ClientOrderId`].
         client_id: u64,
-        /// Limit price, 1e-8; 0 for a market order.
+        /// Limit or trigger price, 1e-8; 0 for a market order.
         px: i64,
-        /// Quantity, 1e-8.
+        /// Quantity, 1e-8. A protective stop closes what is there when it triggers.
         qty: i64,
-        /// Price the decision was taken at (opposite touch), 1e-8.
+        /// Price the decision was taken at (opposite touch; of a stop the entry), 1e-8.
         reference_px: i64,
         /// Notional at the worst price, 1e-8.
         notional: i64,
-        /// 1 limit, 2 market.
+        /// 1 limit, 2 market, 3 protective stop; in a cancel 3 for that of a stop, else 0.
         order_type: u8,
         /// 1 GTC, 2 IOC, 3 FOK, 4 GTX (post only).
         time_in_force: u8,
-        /// 1 entry, 2 exit by signal, 3 exit by stop, 4 exit by time, 5 flatten.
+        /// A [`crate::base::Purpose`] number.
         purpose: u8,
         /// Zero.
         pad: [u8; 5],
@@ -762,7 +762,7 @@ body!(
         reason: u16,
         /// Position of the check in the gate's list.
         check: u16,
-        /// 1 entry, 2 exit by signal, 3 exit by stop, 4 exit by time, 5 flatten.
+        /// A [`crate::base::Purpose`] number.
         purpose: u8,
         /// Zero.
         pad: [u8; 3],

@@ -2,6 +2,7 @@
 
 mod each_check;
 mod property;
+mod stops;
 mod trading_state;
 
 use super::*;
@@ -107,8 +108,11 @@ impl Desk {
     }
 
     pub(super) fn admit(&mut self, wanted: &Wanted) -> Verdict {
-        let intent =
-            if wanted.purpose.is_entry() { Intent::Enter(*wanted) } else { Intent::Exit(*wanted) };
+        let intent = match wanted.purpose {
+            Purpose::Entry => Intent::Enter(*wanted),
+            Purpose::Protect => Intent::Protect(*wanted),
+            _ => Intent::Exit(*wanted),
+        };
         self.gate.admit(&self.cause(), &intent, &mut self.ledger).unwrap()
     }
 

@@ -1,14 +1,16 @@
+mod stops;
+
 use super::*;
 use crate::base::event::{Order, OrderReport, side_flag};
 use crate::base::{Kind, Money, Rate, Symbol};
 
-const BTC: InstrumentId = InstrumentId(0);
+pub(super) const BTC: InstrumentId = InstrumentId(0);
 
-fn px(text: &str) -> Px {
+pub(super) fn px(text: &str) -> Px {
     Px::parse(text).unwrap()
 }
 
-fn qty(text: &str) -> Qty {
+pub(super) fn qty(text: &str) -> Qty {
     Qty::parse(text).unwrap()
 }
 
@@ -42,14 +44,14 @@ fn facts() -> InstrumentSettings {
 }
 
 /// A policy with its ledger, touch 99.9 to 100.1, range 1.
-struct Desk {
-    policy: Policy,
-    ledger: Ledger,
+pub(super) struct Desk {
+    pub(super) policy: Policy,
+    pub(super) ledger: Ledger,
     trade_id: u64,
 }
 
 impl Desk {
-    fn new(change: impl Fn(&mut PolicySettings)) -> Self {
+    pub(super) fn new(change: impl Fn(&mut PolicySettings)) -> Self {
         let mut settings = settings();
         change(&mut settings);
         let ledger = Ledger::new(1, Money::whole(1_000));
@@ -75,13 +77,13 @@ impl Desk {
         self.policy.decide(&event, &self.ledger)
     }
 
-    fn touch(&mut self, ms: i64, bid: &str, ask: &str) -> Intent {
+    pub(super) fn touch(&mut self, ms: i64, bid: &str, ask: &str) -> Intent {
         let now = Nanos::from_millis(ms);
         self.ledger.on_touch(BTC, px(bid), px(ask), now);
         self.policy.check(BTC, now, &self.ledger)
     }
 
-    fn fill(&mut self, ms: i64, side: Side, quantity: &str, at: &str) {
+    pub(super) fn fill(&mut self, ms: i64, side: Side, quantity: &str, at: &str) {
         self.trade_id += 1;
         let body = OrderReport {
             client_id: 1 << 60,
@@ -95,11 +97,12 @@ impl Desk {
         self.ledger.on_event(&event);
     }
 
-    fn send(&mut self, id: u64, ms: i64, wanted: &Wanted) {
+    pub(super) fn send(&mut self, id: u64, ms: i64, wanted: &Wanted) {
         let body = Order {
             client_id: id,
             px: wanted.px.0,
             qty: wanted.qty.0,
+            order_type: wanted.order_type as u8,
             purpose: wanted.purpose as u8,
             ..Order::default()
         };
@@ -123,7 +126,7 @@ fn entered(intent: Intent) -> Wanted {
 }
 
 #[track_caller]
-fn exited(intent: Intent) -> Wanted {
+pub(super) fn exited(intent: Intent) -> Wanted {
     match intent {
         Intent::Exit(wanted) => wanted,
         other => panic!("no exit: {other:?}"),
