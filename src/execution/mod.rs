@@ -14,9 +14,11 @@
 //! | `request` | signed request text from templates |
 //! | `number` | integers as text |
 //! | `outcome` | an answer's meaning: accepted, rejected or unknown |
+//! | `reconcile` | what is true at the venue, found out by asking |
 
 mod number;
 pub mod outcome;
+pub mod reconcile;
 mod request;
 mod state;
 mod table;

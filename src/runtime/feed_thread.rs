@@ -15,7 +15,7 @@ use crate::base::event::{Command, Event, Kind};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::engine::{Halt, Probe};
 use crate::venue::ports::{ClockPort, Now, Outside, RestPort, StreamPort};
-use crate::venue::rest::{RestAnswer, RestJob};
+use crate::venue::rest::{RestAnswer, RestJob, RestReply};
 use crossbeam::channel::Receiver;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -243,33 +243,33 @@ impl<O: Outside> FeedThread<O> {
 
     fn take_rest_answers(&mut self, now: Instant) -> Result<usize, Halt> {
         let mut taken = 0;
-        while let Some(RestAnswer { job, body }) = self.rest.answer() {
+        while let Some(RestAnswer { job, reply, limits }) = self.rest.answer() {
             taken += 1;
             let ts = self.clock.now().wall;
             if matches!(job, RestJob::OpenInterest { .. }) {
                 self.due.open_interest_waits = self.due.open_interest_waits.saturating_sub(1);
             }
-            match (job, body) {
-                (RestJob::Snapshot { instrument, .. }, Ok(body)) => {
+            match (job, reply) {
+                (RestJob::Snapshot { instrument, .. }, Ok(RestReply::Body(body))) => {
                     self.inlet.call(&mut |_| {}, |feed, with| {
                         feed.on_snapshot(instrument, &body, ts, with)
                     })?;
                 }
                 (RestJob::Snapshot { instrument, .. }, Err(error)) => {
-                    tracing::warn!(error, "no snapshot");
+                    tracing::warn!(%error, "no snapshot");
                     self.due.snapshot = now + SNAPSHOT_RETRY;
                     self.inlet.feed.feed_mut().snapshot_failed(instrument);
                 }
-                (RestJob::OpenInterest { .. }, Ok(body)) => {
+                (RestJob::OpenInterest { .. }, Ok(RestReply::Body(body))) => {
                     self.inlet
                         .call(&mut |_| {}, |feed, with| feed.on_open_interest(&body, ts, with))?;
                 }
                 (RestJob::OpenInterest { .. }, Err(error)) => {
-                    tracing::warn!(error, "no open interest");
+                    tracing::warn!(%error, "no open interest");
                 }
-                (job, body) => {
+                (job, reply) => {
                     if let Some(private) = &mut self.private {
-                        private.on_answer(RestAnswer { job, body }, now);
+                        private.on_answer(RestAnswer { job, reply, limits }, now);
                     }
                 }
             }

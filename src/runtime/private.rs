@@ -17,13 +17,18 @@ use crate::base::event::{ACTOR_UNATTENDED, Command, Event, Kind, Reconciled};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::time::Nanos;
 use crate::engine::Halt;
+use crate::execution::reconcile::{Question, Told};
 use crate::feed::PrivateStats;
 use crate::venue::ports::{ClockPort, EntryPort, Now, RestPort, StreamPort};
-use crate::venue::rest::{RestAnswer, RestJob};
+use crate::venue::rest::{RestAnswer, RestFailure, RestJob, RestReply};
 use std::time::{Duration, Instant};
 
 /// How often the key's life is extended: it lives for 60 minutes.
 const KEEP_EVERY: Duration = Duration::from_secs(20 * 60);
+/// The venue's code for a key of the stream that it does not have.
+const NO_LISTEN_KEY: i32 = -1125;
+/// The look at the end of a session.
+const OPEN_ORDERS: RestJob = RestJob::Ask(Question::OpenOrders { symbol: None });
 /// Wait after a key could not be had.
 const RETRY: Duration = Duration::from_secs(2);
 /// Longest time the end of a session waits for the venue.
@@ -244,31 +249,30 @@ impl<S: StreamPort> PrivateLink<S> {
 
     /// Takes the answers that concern the account.
     pub fn on_answer(&mut self, answer: RestAnswer, now: Instant) {
-        match (answer.job, answer.body) {
-            (RestJob::ListenKey, Ok(key)) => {
+        match (answer.job, answer.reply) {
+            (RestJob::ListenKey, Ok(RestReply::Key(key))) => {
                 self.key_asked = false;
                 self.keep_at = now + KEEP_EVERY;
-                let key = String::from_utf8_lossy(&key).into_owned();
                 self.stream.move_to(stream_url(&self.base_url, &key));
             }
             (RestJob::ListenKey, Err(error)) => {
-                tracing::error!(error, "no key for the account's stream");
+                tracing::error!(%error, "no key for the account's stream");
                 self.key_asked = false;
                 self.key_at = Some(now + RETRY);
             }
             (RestJob::KeepListenKey, Ok(_)) => self.keep_asked = false,
             (RestJob::KeepListenKey, Err(error)) => {
                 self.keep_asked = false;
-                tracing::warn!(error, "the life of the account's stream was not extended");
-                if error.contains("-1125") {
+                tracing::warn!(%error, "the life of the account's stream was not extended");
+                if error.code == Some(NO_LISTEN_KEY) {
                     self.key_gone = true;
                 } else {
                     self.keep_at = now + RETRY;
                 }
             }
-            (job, body) => {
+            (job, reply) => {
                 if let Some(closing) = &mut self.closing {
-                    closing.on_answer(job, body, now);
+                    closing.on_answer(job, reply, now);
                 }
             }
         }
@@ -344,35 +348,37 @@ impl Closing {
         }
     }
 
-    fn on_answer(&mut self, job: RestJob, body: Result<Vec<u8>, String>, now: Instant) {
-        match (job, body) {
+    fn on_answer(&mut self, job: RestJob, reply: Result<RestReply, RestFailure>, now: Instant) {
+        match (job, reply) {
             (RestJob::CancelAll { .. }, Ok(_)) => self.cancels = self.cancels.saturating_sub(1),
             (RestJob::CancelAll { symbol }, Err(error)) => {
-                tracing::warn!(%symbol, error, "open orders were not cancelled");
+                tracing::warn!(%symbol, %error, "open orders were not cancelled");
                 self.cancels = self.cancels.saturating_sub(1);
             }
-            (RestJob::OpenOrders, Ok(names)) if names.is_empty() && self.look_counts => {
+            (OPEN_ORDERS, Ok(RestReply::Told(Told::Orders(open))))
+                if open.is_empty() && self.look_counts =>
+            {
                 self.empty_at = Some(now);
             }
-            (RestJob::OpenOrders, Ok(names)) if names.is_empty() => {
+            (OPEN_ORDERS, Ok(RestReply::Told(Told::Orders(open)))) if open.is_empty() => {
                 self.look_again = true;
                 self.round_at = self.began + SETTLE_MAX;
             }
-            (RestJob::OpenOrders, Ok(names)) => {
-                let names = String::from_utf8_lossy(&names).replace('\n', " ");
-                tracing::warn!(names, "orders are still open");
+            (OPEN_ORDERS, Ok(RestReply::Told(Told::Orders(open)))) => {
+                let names: Vec<_> = open.iter().map(|order| order.name.as_str()).collect();
+                tracing::warn!(names = names.join(" "), "orders are still open");
                 self.round_at = now + ROUND;
             }
-            (RestJob::OpenOrders, Err(error)) => {
-                tracing::warn!(error, "the open orders are not known");
+            (OPEN_ORDERS, Err(error)) => {
+                tracing::warn!(%error, "the open orders are not known");
                 self.round_at = now + ROUND;
             }
-            (RestJob::Page { .. }, Ok(body)) => {
+            (RestJob::Page { .. }, Ok(RestReply::Body(body))) => {
                 self.statement = Some(body);
                 self.page_at = Some(now);
             }
             (RestJob::Page { .. }, Err(error)) => {
-                tracing::warn!(error, "the venue's account of the session is not known");
+                tracing::warn!(%error, "the venue's account of the session is not known");
                 self.page_at = Some(now);
             }
             _ => {}
@@ -395,7 +401,7 @@ impl Closing {
             if self.cancels == 0 && !self.asked_open {
                 let waited = now.saturating_duration_since(self.began);
                 self.look_counts = unsettled == 0 || waited >= SETTLE_MAX;
-                self.asked_open = rest.ask(RestJob::OpenOrders);
+                self.asked_open = rest.ask(OPEN_ORDERS);
             }
             return false;
         };
@@ -433,10 +439,11 @@ mod tests {
         assert!(!closing.is_done(now, unsettled, rest));
         assert_eq!(closing.cancels, 1, "the cancels are sent");
         let symbol = closing.symbols[0];
-        closing.on_answer(RestJob::CancelAll { symbol }, Ok(Vec::new()), now);
+        closing.on_answer(RestJob::CancelAll { symbol }, Ok(RestReply::Done), now);
         assert!(!closing.is_done(now, unsettled, rest));
         assert!(closing.asked_open);
-        closing.on_answer(RestJob::OpenOrders, Ok(Vec::new()), now);
+        let none = RestReply::Told(Told::Orders(Vec::new()));
+        closing.on_answer(OPEN_ORDERS, Ok(none), now);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The account behind signed requests: its credentials, and what cold threads ask of it.
 
-use super::rest::{RestClient, percent_encoded};
-use crate::base::units::parse_fixed;
+use super::job::{Access, RestFailure, RestJob, RestReply, RestRequest};
+use super::ports::AnswerLimits;
+use super::rest::RestClient;
 use crate::base::{Money, Nanos, Symbol};
 use crate::execution::Signer;
-use serde::Deserialize;
+use crate::execution::reconcile::{Question, Told};
 use zeroize::Zeroizing;
 
 /// Key and secret of an account. Wiped when dropped, never shown.
@@ -49,7 +50,7 @@ pub struct Holdings {
 }
 
 /// How long the venue may take to accept a request of ours, in milliseconds.
-const RECV_WINDOW_MS: u32 = 5_000;
+pub const RECV_WINDOW_MS: u32 = 5_000;
 
 /// Asks for one account, blocking; for start, end and side threads.
 #[derive(Debug)]
@@ -60,25 +61,19 @@ pub struct AccountClient {
     clock: fn() -> Nanos,
 }
 
-#[derive(Deserialize)]
-struct Account {
-    assets: Vec<Asset>,
-    #[serde(default)]
-    positions: Vec<Held>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Asset {
-    asset: String,
-    wallet_balance: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Held {
-    symbol: String,
-    position_amt: String,
+/// The whole query of a request that leaves at `now`: its parameters, and time and signature where
+/// it has to show them.
+pub fn whole_query(request: &RestRequest, signer: &Signer, now: Nanos) -> String {
+    if request.access != Access::Signed {
+        return request.query.clone();
+    }
+    let mark = if request.query.is_empty() { "" } else { "&" };
+    let time = now.to_millis();
+    let mut query = format!("{}{mark}recvWindow={RECV_WINDOW_MS}&timestamp={time}", request.query);
+    let signature = signer.sign(query.as_bytes());
+    query.push_str("&signature=");
+    query.extend(signature.map(char::from));
+    query
 }
 
 impl AccountClient {
@@ -88,27 +83,50 @@ impl AccountClient {
         Self { rest: RestClient::new(base_url), credentials, signer, clock }
     }
 
+    /// Carries a job and reads its answer.
+    pub fn answer(&self, job: &RestJob) -> (Result<RestReply, RestFailure>, AnswerLimits) {
+        let request = job.request();
+        let query = whole_query(&request, &self.signer, (self.clock)());
+        let key = (request.access != Access::Public).then(|| self.credentials.key());
+        match self.rest.carry(request.method, request.path, &query, key) {
+            Ok((status, body, limits)) => (job.read(status, body), limits),
+            Err(failure) => (Err(failure), AnswerLimits::default()),
+        }
+    }
+
+    /// What a job's answer says.
+    ///
+    /// # Errors
+    /// [`RestFailure`] when it was not answered by what it asked for.
+    pub fn run(&self, job: RestJob) -> Result<RestReply, RestFailure> {
+        self.answer(&job).0
+    }
+
+    /// What the venue says to a question.
+    ///
+    /// # Errors
+    /// In words: the request and what came of it.
+    pub fn told(&self, question: Question) -> Result<Told, String> {
+        match self.run(RestJob::Ask(question)) {
+            Ok(RestReply::Told(told)) => Ok(told),
+            Ok(_) => Err(format!("{question:?} was answered by something else")),
+            Err(failure) => Err(failure.message),
+        }
+    }
+
     /// Wallet and positions.
     ///
     /// # Errors
     /// In words: the request and what came of it.
     pub fn holdings(&self) -> Result<Holdings, String> {
-        let path = "/fapi/v3/account";
-        let body = self.signed("GET", path, "")?;
-        let bad = |what: &str| format!("GET {path}: {what}");
-        let account: Account =
-            serde_json::from_slice(&body).map_err(|error| bad(&error.to_string()))?;
-        let quote = account.assets.iter().find(|asset| asset.asset == "USDT");
-        let wallet = quote.map_or("0", |asset| asset.wallet_balance.as_str());
-        let wallet = parse_fixed(wallet.as_bytes()).map_err(|_| bad("walletBalance"))?;
-        let mut positions = Vec::new();
-        for held in account.positions {
-            let amount = parse_fixed(held.position_amt.as_bytes());
-            if amount.map_err(|_| bad("positionAmt"))? != 0 {
-                positions.push(held.symbol);
-            }
+        let mut holdings = Holdings::default();
+        if let Told::Wallet(wallet) = self.told(Question::Wallet)? {
+            holdings.wallet = wallet;
         }
-        Ok(Holdings { wallet: Money(wallet), positions })
+        if let Told::Positions(held) = self.told(Question::Positions)? {
+            holdings.positions = held.iter().map(|held| held.symbol.to_string()).collect();
+        }
+        Ok(holdings)
     }
 
     /// Client ids of the orders open on all symbols.
@@ -116,15 +134,10 @@ impl AccountClient {
     /// # Errors
     /// In words.
     pub fn open_orders(&self) -> Result<Vec<String>, String> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Open {
-            client_order_id: String,
+        match self.told(Question::OpenOrders { symbol: None })? {
+            Told::Orders(orders) => Ok(orders.into_iter().map(|order| order.name).collect()),
+            _ => Err("the open orders were answered by something else".to_owned()),
         }
-        let body = self.signed("GET", "/fapi/v1/openOrders", "")?;
-        let open: Vec<Open> = serde_json::from_slice(&body)
-            .map_err(|error| format!("GET /fapi/v1/openOrders: {error}"))?;
-        Ok(open.into_iter().map(|order| order.client_order_id).collect())
     }
 
     /// True in hedge mode, where an order names the position it belongs to.
@@ -132,25 +145,22 @@ impl AccountClient {
     /// # Errors
     /// In words.
     pub fn hedged(&self) -> Result<bool, String> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Mode {
-            dual_side_position: bool,
+        match self.run(RestJob::PositionMode) {
+            Ok(RestReply::Hedged(hedged)) => Ok(hedged),
+            Ok(_) => Err("the position mode was answered by something else".to_owned()),
+            Err(failure) => Err(failure.message),
         }
-        let path = "/fapi/v1/positionSide/dual";
-        let body = self.signed("GET", path, "")?;
-        let mode: Mode =
-            serde_json::from_slice(&body).map_err(|error| format!("GET {path}: {error}"))?;
-        Ok(mode.dual_side_position)
     }
 
-    /// Cancels every open order of a symbol.
+    /// Cancels every open order of a symbol, conditional ones included.
     ///
     /// # Errors
     /// In words.
     pub fn cancel_all(&self, symbol: &Symbol) -> Result<(), String> {
-        let query = format!("symbol={}&", percent_encoded(symbol));
-        self.signed("DELETE", "/fapi/v1/allOpenOrders", &query).map(|_| ())
+        let plain = self.run(RestJob::CancelAll { symbol: *symbol });
+        // The one must not keep the other from being tried.
+        let algo = self.run(RestJob::CancelAllAlgo { symbol: *symbol });
+        plain.and(algo).map(|_| ()).map_err(|failure| failure.message)
     }
 
     /// The key of the account's stream: a new one, or the living one with its life extended.
@@ -158,39 +168,10 @@ impl AccountClient {
     /// # Errors
     /// In words.
     pub fn listen_key(&self) -> Result<String, String> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Key {
-            listen_key: String,
+        match self.run(RestJob::ListenKey) {
+            Ok(RestReply::Key(key)) => Ok(key),
+            Ok(_) => Err("the stream's key was answered by something else".to_owned()),
+            Err(failure) => Err(failure.message),
         }
-        let path = "/fapi/v1/listenKey";
-        let body = self.rest.ask("POST", path, "", Some(self.credentials.key()))?;
-        // The error of a parser may quote what it read.
-        let key: Key =
-            serde_json::from_slice(&body).map_err(|_| format!("POST {path}: no listenKey"))?;
-        let plain = key.listen_key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if key.listen_key.is_empty() || !plain {
-            return Err(format!("POST {path}: a listenKey that is none"));
-        }
-        Ok(key.listen_key)
-    }
-
-    /// Extends the life of the stream's key.
-    ///
-    /// # Errors
-    /// In words; a key that is gone is one of them.
-    pub fn keep_listen_key(&self) -> Result<(), String> {
-        let key = Some(self.credentials.key());
-        self.rest.ask("PUT", "/fapi/v1/listenKey", "", key).map(|_| ())
-    }
-
-    /// The body of a signed request; `parameters` end in `&` where there are any.
-    fn signed(&self, method: &str, path: &str, parameters: &str) -> Result<Vec<u8>, String> {
-        let time = (self.clock)().to_millis();
-        let mut query = format!("{parameters}recvWindow={RECV_WINDOW_MS}&timestamp={time}");
-        let signature = self.signer.sign(query.as_bytes());
-        query.push_str("&signature=");
-        query.extend(signature.map(char::from));
-        self.rest.ask(method, path, &query, Some(self.credentials.key()))
     }
 }

@@ -6,7 +6,9 @@
 //! | `transport` | a TCP or TLS byte stream that never blocks |
 //! | `stream` | one WebSocket connection, polled |
 //! | `address` | hosts and ports out of URLs |
-//! | `rest` | REST requests on a side thread: snapshots, open interest, contract facts |
+//! | `job` | what is asked over REST, as requests, and what its answers say |
+//! | `answers` | the bodies of those answers |
+//! | `rest` | REST requests on a side thread |
 //! | `account` | signed requests of cold threads: wallet, open orders, the stream's key |
 //! | `desk` | orders to the venue over signed requests, its answers as events |
 //! | `capture` | recorded market data, merged by receive time |
@@ -15,10 +17,12 @@
 
 pub mod account;
 pub mod address;
+mod answers;
 pub mod audit;
 pub mod backoff;
 pub mod capture;
 pub mod desk;
+pub mod job;
 pub mod paper;
 pub mod ports;
 pub mod rest;

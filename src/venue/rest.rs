@@ -1,13 +1,15 @@
 //! REST requests on a side thread, so that no pinned thread waits for one.
 //!
-//! Snapshots and open interest need no account; the rest is asked through [`AccountClient`].
+//! What is asked and how answers are read is said in [`super::job`]; jobs that need an account are
+//! asked through [`AccountClient`].
 //!
 //! Jobs come in over a bounded channel, answers go back over another; a full answer channel makes
 //! this thread wait, never the pinned one.
 
 use super::account::AccountClient;
-use super::ports::RestPort;
-use crate::base::ids::{InstrumentId, Symbol};
+use super::job::{Access, RestRequest};
+pub use super::job::{RestFailure, RestJob, RestReply};
+use super::ports::{AnswerLimits, RestPort};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,50 +22,15 @@ const JOBS_MAX: usize = 1_024;
 /// Largest body accepted: a full snapshot is about 80 KB, exchangeInfo about 2 MB.
 const BODY_BYTES_MAX: u64 = 16 << 20;
 
-/// What to ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestJob {
-    /// The depth snapshot of an instrument.
-    Snapshot {
-        /// Whose.
-        instrument: InstrumentId,
-        /// Its symbol.
-        symbol: Symbol,
-        /// Levels a side.
-        levels: u32,
-    },
-    /// The open interest of an instrument.
-    OpenInterest {
-        /// Whose.
-        instrument: InstrumentId,
-        /// Its symbol.
-        symbol: Symbol,
-    },
-    /// A key for the account's stream; the body is the key.
-    ListenKey,
-    /// A longer life for that key; the body is empty.
-    KeepListenKey,
-    /// The end of every open order of a symbol; the body is empty.
-    CancelAll {
-        /// Whose.
-        symbol: Symbol,
-    },
-    /// The open orders; the body names them by client id, one a line.
-    OpenOrders,
-    /// A page of the venue.
-    Page {
-        /// Its path.
-        path: &'static str,
-    },
-}
-
 /// An answer; a failed one carries why.
 #[derive(Debug)]
 pub struct RestAnswer {
     /// What was asked.
     pub job: RestJob,
-    /// The body of a 200, else the reason in words.
-    pub body: Result<Vec<u8>, String>,
+    /// What the answer says.
+    pub reply: Result<RestReply, RestFailure>,
+    /// What its head says of limits.
+    pub limits: AnswerLimits,
 }
 
 /// The pinned side of the REST thread.
@@ -89,8 +56,8 @@ impl RestDesk {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let body = client.answer(&job, account.as_ref());
-                if answers_out.send(RestAnswer { job, body }).is_err() {
+                let (reply, limits) = client.answer(&job, account.as_ref());
+                if answers_out.send(RestAnswer { job, reply, limits }).is_err() {
                     return;
                 }
             }
@@ -152,26 +119,32 @@ impl RestClient {
     /// # Errors
     /// In words: the path, and the status with the start of its body or the transport's error.
     pub fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.ask("GET", path, "", None)
+        let (status, body, _) =
+            self.carry("GET", path, "", None).map_err(|failure| failure.message)?;
+        if status == 200 {
+            return Ok(body);
+        }
+        let head = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+        Err(format!("GET {path}: status {status}: {head}"))
     }
 
-    /// The body of a 200 to a request without a body, with the account's key in its header where
-    /// one is given. The query is told in no error: it may be signed.
+    /// Status, body and limits of a request without a body, with the account's key in its header
+    /// where one is given. The query is told in no error: it may be signed.
     ///
     /// # Errors
-    /// In words: method and path, and the status with the start of its body or the transport's
-    /// error.
-    pub fn ask(
+    /// [`RestFailure`] when no answer came.
+    pub fn carry(
         &self,
         method: &str,
         path: &str,
         query: &str,
         key: Option<&str>,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<(u16, Vec<u8>, AnswerLimits), RestFailure> {
         // A transport's error may quote the address it could not use, query and all.
-        let named = |what: String| match query {
-            "" => format!("{method} {path}: {what}"),
-            _ => format!("{method} {path}: {}", what.replace(query, "…")),
+        let failure = |what: String, sent: bool| {
+            let what = if query.is_empty() { what } else { what.replace(query, "…") };
+            let message = format!("{method} {path}: {what}");
+            RestFailure { status: None, code: None, message, sent }
         };
         let mark = if query.is_empty() { "" } else { "?" };
         let url = format!("{}{path}{mark}{query}", self.base_url);
@@ -185,55 +158,71 @@ impl RestClient {
         } else {
             request.body(()).map(|request| self.agent.run(request))
         };
-        let sent = sent.map_err(|_| named("is no request".to_owned()))?;
-        let mut response = sent.map_err(|e| named(e.to_string()))?;
+        let sent = sent.map_err(|_| failure("is no request".to_owned(), false))?;
+        let mut response = sent.map_err(|e| failure(e.to_string(), may_have_left(&e)))?;
         let status = response.status().as_u16();
+        let limits = limits_of(response.headers());
         let body = response
             .body_mut()
             .with_config()
             .limit(BODY_BYTES_MAX)
             .read_to_vec()
-            .map_err(|e| named(e.to_string()))?;
-        if status == 200 {
-            return Ok(body);
-        }
-        let head = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-        Err(named(format!("status {status}: {head}")))
+            .map_err(|e| failure(e.to_string(), true))?;
+        Ok((status, body, limits))
     }
 
-    fn answer(&self, job: &RestJob, account: Option<&AccountClient>) -> Result<Vec<u8>, String> {
-        let account = || account.ok_or_else(|| format!("{job:?} needs an account"));
-        match job {
-            RestJob::Snapshot { symbol, levels, .. } => {
-                let symbol = percent_encoded(symbol);
-                self.get(&format!("/fapi/v1/depth?symbol={symbol}&limit={levels}"))
+    /// Carries a job that needs no signature.
+    fn plain(
+        &self,
+        job: &RestJob,
+        request: &RestRequest,
+    ) -> (Result<RestReply, RestFailure>, AnswerLimits) {
+        match self.carry(request.method, request.path, &request.query, None) {
+            Ok((status, body, limits)) => (job.read(status, body), limits),
+            Err(failure) => (Err(failure), AnswerLimits::default()),
+        }
+    }
+
+    fn answer(
+        &self,
+        job: &RestJob,
+        account: Option<&AccountClient>,
+    ) -> (Result<RestReply, RestFailure>, AnswerLimits) {
+        let request = job.request();
+        match (request.access, account) {
+            (Access::Public, _) => self.plain(job, &request),
+            (_, Some(account)) => account.answer(job),
+            (_, None) => {
+                let message = format!("{job:?} needs an account");
+                let failure = RestFailure { status: None, code: None, message, sent: false };
+                (Err(failure), AnswerLimits::default())
             }
-            RestJob::OpenInterest { symbol, .. } => {
-                let symbol = percent_encoded(symbol);
-                self.get(&format!("/fapi/v1/openInterest?symbol={symbol}"))
-            }
-            RestJob::ListenKey => account()?.listen_key().map(String::into_bytes),
-            RestJob::KeepListenKey => account()?.keep_listen_key().map(|()| Vec::new()),
-            RestJob::CancelAll { symbol } => account()?.cancel_all(symbol).map(|()| Vec::new()),
-            RestJob::OpenOrders => {
-                account()?.open_orders().map(|open| open.join("\n").into_bytes())
-            }
-            RestJob::Page { path } => self.get(path),
         }
     }
 }
 
-/// Symbols need not be ASCII: UTF-8 bytes outside the unreserved set are percent-encoded.
-pub(super) fn percent_encoded(symbol: &Symbol) -> String {
-    let mut text = String::new();
-    for byte in symbol.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
+/// Whether a byte of a request may have left before its transport failed.
+fn may_have_left(error: &ureq::Error) -> bool {
+    use ureq::Timeout::{Connect, Resolve};
+    match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::BadUri(_)
+        | ureq::Error::Timeout(Connect | Resolve) => false,
+        ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        _ => true,
     }
-    text
+}
+
+/// What the head of an answer says of limits.
+fn limits_of(headers: &ureq::http::HeaderMap) -> AnswerLimits {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+    AnswerLimits {
+        used_weight: number("x-mbx-used-weight-1m"),
+        orders_10s: number("x-mbx-order-count-10s"),
+        orders_1m: number("x-mbx-order-count-1m"),
+        retry_after_s: number("retry-after"),
+    }
 }
 
 #[cfg(test)]
@@ -244,16 +233,17 @@ mod tests {
     fn a_signed_query_stands_in_no_error() {
         for base in ["", "http://", "nothing://127.0.0.1:1", "http://127.0.0.1:1"] {
             let query = "timestamp=1&signature=00ff";
-            let asked = RestClient::new(base).ask("GET", "/fapi/v3/account", query, Some("key"));
-            let error = asked.unwrap_err();
+            let carried =
+                RestClient::new(base).carry("GET", "/fapi/v3/account", query, Some("key"));
+            let error = carried.unwrap_err().message;
             assert!(error.contains("/fapi/v3/account"), "{error}");
             assert!(!error.contains("00ff") && !error.contains("key"), "{error}");
         }
     }
 
     #[test]
-    fn a_symbol_outside_ascii_is_percent_encoded_as_utf8() {
-        let symbol = Symbol::new("币安USDT".as_bytes()).unwrap();
-        assert_eq!(percent_encoded(&symbol), "%E5%B8%81%E5%AE%89USDT");
+    fn a_refused_connection_is_known_to_have_carried_nothing() {
+        let carried = RestClient::new("http://127.0.0.1:1").carry("GET", "/", "", None);
+        assert!(!carried.unwrap_err().sent);
     }
 }

@@ -93,6 +93,15 @@ impl Books {
         }})
     }
 
+    fn positions(&self) -> Value {
+        let held = self.held.iter().filter(|(_, (qty, _))| *qty != 0);
+        let row = |(symbol, (qty, px)): (&String, &(i64, i64))| {
+            let (qty, px) = (Qty(*qty).to_string(), Px(*px).to_string());
+            json!({"symbol": symbol, "positionAmt": qty, "entryPrice": px})
+        };
+        held.map(row).collect()
+    }
+
     /// Its ledger, with `error` units too many in the fees.
     fn statement(&self, error: i64) -> Value {
         let positions: Vec<Value> = self
@@ -215,6 +224,7 @@ fn serve(
             json!({"assets": [{"asset": "USDT", "walletBalance": wallet}], "positions": []})
                 .to_string()
         }
+        (Method::Get, "/fapi/v3/positionRisk") => books.positions().to_string(),
         (Method::Get, "/fapi/v1/openOrders") => "[]".to_owned(),
         (Method::Get, "/fapi/v1/positionSide/dual") => r#"{"dualSidePosition":false}"#.to_owned(),
         (Method::Post | Method::Put, "/fapi/v1/listenKey") => {

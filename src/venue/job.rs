@@ -1,0 +1,330 @@
+//! Questions to the venue's REST side as pure functions: a job to a request, and an answer's bytes
+//! to what they say. Whoever carries the bytes in between, a side thread with a socket or a
+//! simulated network, the same code asks and reads.
+//!
+//! ```text
+//!  RestJob ──request()──► RestRequest ──signed, carried──► status, body ──read()──► RestReply
+//! ```
+
+use super::answers;
+use crate::base::ids::{InstrumentId, Symbol};
+use crate::base::settings::InstrumentSettings;
+use crate::base::{ClientOrderId, Nanos};
+use crate::execution::reconcile::{PAGE_ROWS, Question, Told};
+
+/// What to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestJob {
+    /// The depth snapshot of an instrument; answered by its body.
+    Snapshot {
+        /// Whose.
+        instrument: InstrumentId,
+        /// Its symbol.
+        symbol: Symbol,
+        /// Levels a side.
+        levels: u32,
+    },
+    /// The open interest of an instrument; answered by its body.
+    OpenInterest {
+        /// Whose.
+        instrument: InstrumentId,
+        /// Its symbol.
+        symbol: Symbol,
+    },
+    /// A key for the account's stream.
+    ListenKey,
+    /// A longer life for that key.
+    KeepListenKey,
+    /// The end of every open order of a symbol but conditional ones.
+    CancelAll {
+        /// Whose.
+        symbol: Symbol,
+    },
+    /// The end of every conditional order of a symbol.
+    CancelAllAlgo {
+        /// Whose.
+        symbol: Symbol,
+    },
+    /// The end of one conditional order.
+    CancelAlgo {
+        /// Which.
+        id: ClientOrderId,
+    },
+    /// Something that reconciliation wants to know.
+    Ask(Question),
+    /// True in hedge mode.
+    PositionMode,
+    /// Contracts, their steps and whether they trade.
+    Contracts,
+    /// The venue's clock.
+    ServerTime,
+    /// The venue is to cancel every open order of a symbol unless told otherwise within a time.
+    Countdown {
+        /// Whose.
+        symbol: Symbol,
+        /// Milliseconds; 0 stops the timer.
+        after_ms: u32,
+    },
+    /// A page of the venue; answered by its body.
+    Page {
+        /// Its path.
+        path: &'static str,
+    },
+}
+
+/// How much a request has to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Public,
+    /// The account's key.
+    Key,
+    /// The key, a time and a signature.
+    Signed,
+}
+
+/// A request before it is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestRequest {
+    /// `GET`, `POST`, `PUT`, `DELETE`.
+    pub method: &'static str,
+    /// Path without a query.
+    pub path: &'static str,
+    /// Parameters without time and signature; empty for none.
+    pub query: String,
+    /// What it has to show.
+    pub access: Access,
+    /// What it costs of the venue's request weight.
+    pub weight: u32,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RestReply {
+    /// The body, to be read elsewhere.
+    Body(Vec<u8>),
+    /// The key of the account's stream.
+    Key(String),
+    /// It was done.
+    Done,
+    /// To a [`RestJob::Ask`].
+    Told(Told),
+    /// True in hedge mode.
+    Hedged(bool),
+    /// Contracts that have usable steps.
+    Contracts(Vec<ContractNow>),
+    /// The venue's time.
+    Time(Nanos),
+}
+
+/// A contract as the venue lists it at the moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ContractNow {
+    /// Its steps and bounds; fees are not told there.
+    pub facts: InstrumentSettings,
+    /// Orders are taken.
+    pub is_trading: bool,
+    /// When it is delivered; far off for a perpetual one.
+    pub delivery: Nanos,
+}
+
+/// A question that was not answered by what it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestFailure {
+    /// HTTP status; `None` where no answer came.
+    pub status: Option<u16>,
+    /// The venue's code; `None` for none.
+    pub code: Option<i32>,
+    /// Method, path and what was wrong, in words. Never a query: it may be signed.
+    pub message: String,
+    /// Whether anything of the request may have left.
+    pub sent: bool,
+}
+
+impl std::fmt::Display for RestFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl RestRequest {
+    fn new(method: &'static str, path: &'static str, access: Access, weight: u32) -> Self {
+        Self { method, path, query: String::new(), access, weight }
+    }
+
+    /// The same with one parameter more.
+    fn with(mut self, name: &str, value: &str) -> Self {
+        if !self.query.is_empty() {
+            self.query.push('&');
+        }
+        self.query.push_str(name);
+        self.query.push('=');
+        self.query.push_str(value);
+        self
+    }
+
+    fn with_symbol(self, symbol: &Symbol) -> Self {
+        self.with("symbol", &percent_encoded(symbol))
+    }
+
+    fn with_symbol_if(self, symbol: Option<&Symbol>) -> Self {
+        match symbol {
+            Some(symbol) => self.with_symbol(symbol),
+            None => self,
+        }
+    }
+}
+
+impl RestJob {
+    /// What is asked of the venue.
+    pub fn request(&self) -> RestRequest {
+        use Access::{Key, Public, Signed};
+        let new = RestRequest::new;
+        match self {
+            Self::Snapshot { symbol, levels, .. } => new("GET", "/fapi/v1/depth", Public, 20)
+                .with_symbol(symbol)
+                .with("limit", &levels.to_string()),
+            Self::OpenInterest { symbol, .. } => {
+                new("GET", "/fapi/v1/openInterest", Public, 1).with_symbol(symbol)
+            }
+            Self::ListenKey => new("POST", "/fapi/v1/listenKey", Key, 1),
+            Self::KeepListenKey => new("PUT", "/fapi/v1/listenKey", Key, 1),
+            Self::CancelAll { symbol } => {
+                new("DELETE", "/fapi/v1/allOpenOrders", Signed, 1).with_symbol(symbol)
+            }
+            Self::CancelAllAlgo { symbol } => {
+                new("DELETE", "/fapi/v1/algoOpenOrders", Signed, 1).with_symbol(symbol)
+            }
+            Self::CancelAlgo { id } => {
+                new("DELETE", "/fapi/v1/algoOrder", Signed, 1).with("clientAlgoId", &id.to_string())
+            }
+            Self::Ask(question) => ask(question),
+            Self::PositionMode => new("GET", "/fapi/v1/positionSide/dual", Signed, 30),
+            Self::Contracts => new("GET", "/fapi/v1/exchangeInfo", Public, 1),
+            Self::ServerTime => new("GET", "/fapi/v1/time", Public, 1),
+            Self::Countdown { symbol, after_ms } => {
+                new("POST", "/fapi/v1/countdownCancelAll", Signed, 10)
+                    .with_symbol(symbol)
+                    .with("countdownTime", &after_ms.to_string())
+            }
+            Self::Page { path } => new("GET", path, Public, 1),
+        }
+    }
+
+    /// What an answer says.
+    ///
+    /// # Errors
+    /// [`RestFailure`] for a status other than 200, and for a body that does not say what was
+    /// asked.
+    pub fn read(&self, status: u16, body: Vec<u8>) -> Result<RestReply, RestFailure> {
+        let code = answers::code_of(&body);
+        if let Self::Ask(Question::Order { .. } | Question::AlgoOrder { .. }) = self
+            && code == Some(answers::NO_SUCH_ORDER)
+        {
+            return Ok(RestReply::Told(Told::Order(None)));
+        }
+        let failure = |what: &str| {
+            let RestRequest { method, path, .. } = self.request();
+            let message = format!("{method} {path}: {what}");
+            RestFailure { status: Some(status), code, message, sent: true }
+        };
+        if status != 200 {
+            let head = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+            return Err(failure(&format!("status {status}: {head}")));
+        }
+        let read = match self {
+            Self::Snapshot { .. } | Self::OpenInterest { .. } | Self::Page { .. } => {
+                return Ok(RestReply::Body(body));
+            }
+            // What they answer tells nothing new.
+            Self::KeepListenKey
+            | Self::CancelAll { .. }
+            | Self::CancelAllAlgo { .. }
+            | Self::CancelAlgo { .. }
+            | Self::Countdown { .. } => return Ok(RestReply::Done),
+            Self::ListenKey => answers::key(&body).map(RestReply::Key),
+            Self::Ask(question) => answers::told(question, &body).map(RestReply::Told),
+            Self::PositionMode => answers::hedged(&body).map(RestReply::Hedged),
+            Self::Contracts => answers::contracts(&body).map(RestReply::Contracts),
+            Self::ServerTime => answers::time(&body).map(RestReply::Time),
+        };
+        read.map_err(|what| failure(&what))
+    }
+}
+
+fn ask(question: &Question) -> RestRequest {
+    let new = |path, weight| RestRequest::new("GET", path, Access::Signed, weight);
+    let all_or_one = |symbol: &Option<Symbol>| if symbol.is_some() { 1 } else { 40 };
+    let rows = PAGE_ROWS.to_string();
+    match question {
+        Question::OpenOrders { symbol } => {
+            new("/fapi/v1/openOrders", all_or_one(symbol)).with_symbol_if(symbol.as_ref())
+        }
+        Question::OpenAlgoOrders { symbol } => {
+            new("/fapi/v1/openAlgoOrders", all_or_one(symbol)).with_symbol_if(symbol.as_ref())
+        }
+        Question::Positions => new("/fapi/v3/positionRisk", 5),
+        Question::Wallet => new("/fapi/v3/account", 5),
+        Question::Trades { symbol, from, .. } => {
+            let request = new("/fapi/v1/userTrades", 5).with_symbol(symbol).with("limit", &rows);
+            match from {
+                Some(from) => request.with("fromId", &from.to_string()),
+                None => request,
+            }
+        }
+        Question::TradesSince { symbol, since, .. } => new("/fapi/v1/userTrades", 5)
+            .with_symbol(symbol)
+            .with("limit", &rows)
+            .with("startTime", &since.to_millis().max(0).to_string()),
+        Question::Funding { since } => new("/fapi/v1/income", 30)
+            .with("incomeType", "FUNDING_FEE")
+            .with("startTime", &since.to_millis().max(0).to_string())
+            .with("limit", &rows),
+        Question::Order { symbol, id } => {
+            new("/fapi/v1/order", 1).with_symbol(symbol).with("origClientOrderId", &id.to_string())
+        }
+        Question::AlgoOrder { id } => {
+            new("/fapi/v1/algoOrder", 1).with("clientAlgoId", &id.to_string())
+        }
+    }
+}
+
+/// Symbols need not be ASCII: UTF-8 bytes outside the unreserved set are percent-encoded.
+pub fn percent_encoded(symbol: &Symbol) -> String {
+    let mut text = String::new();
+    for byte in symbol.as_str().bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_outside_ascii_is_percent_encoded_as_utf8() {
+        let symbol = Symbol::new("币安USDT".as_bytes()).unwrap();
+        assert_eq!(percent_encoded(&symbol), "%E5%B8%81%E5%AE%89USDT");
+    }
+
+    #[test]
+    fn an_order_that_the_venue_does_not_know_is_an_answer_and_any_other_refusal_is_a_failure() {
+        let symbol = Symbol::new(b"BTCUSDT").unwrap();
+        let job = RestJob::Ask(Question::Order { symbol, id: ClientOrderId(1) });
+        let request = job.request();
+        assert_eq!(request.query, "symbol=BTCUSDT&origClientOrderId=pg1-0000000000000001");
+        let absent = br#"{"code":-2013,"msg":"Order does not exist."}"#.to_vec();
+        assert_eq!(job.read(400, absent), Ok(RestReply::Told(Told::Order(None))));
+        let busy = br#"{"code":-1003,"msg":"Too many requests."}"#.to_vec();
+        let failure = job.read(429, busy).unwrap_err();
+        assert_eq!((failure.status, failure.code, failure.sent), (Some(429), Some(-1003), true));
+        assert!(job.read(200, b"<html>".to_vec()).is_err(), "a page is no order");
+        let empty = RestJob::Ask(Question::Positions).read(200, Vec::new());
+        assert!(empty.is_err(), "an empty body is not a flat account");
+    }
+}
