@@ -87,6 +87,10 @@ reasons! {
     SyncBufferFull = 209,
     /// The book was made valid by a snapshot and its bridging change.
     BookSynced = 210,
+    /// The connection is open, but this stream is silent while others talk.
+    StreamSilent = 211,
+    /// Trades are missing and could not be had later.
+    TradeGap = 212,
 
     /// A feature has not seen enough history.
     FeatureWarmUp = 301,

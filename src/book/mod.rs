@@ -20,7 +20,7 @@ mod side;
 #[cfg(test)]
 mod tests;
 
-use crate::base::event::{DepthHead, DepthLevels, Event, Gap, Level, flags};
+use crate::base::event::{DepthHead, DepthLevels, Event, Gap, Level, StreamStatus, carries, flags};
 use crate::base::limits::BATCH_LEVELS_MAX;
 use crate::base::{Kind, Reason, Side};
 pub use side::Levels;
@@ -97,11 +97,15 @@ impl Book {
         match event.kind() {
             Some(Kind::DepthLevels) => self.on_levels(event),
             Some(Kind::DepthHead) => self.on_head(event),
-            Some(Kind::Gap) => {
-                let reason = Reason::from_u16(event.body::<Gap>().reason);
-                self.invalidate(reason.unwrap_or(Reason::BookGap))
-            }
-            Some(Kind::StreamStatus) if !event.has(flags::ON) => {
+            Some(Kind::Gap) => match Reason::from_u16(event.body::<Gap>().reason) {
+                // Missing trades say nothing of the book.
+                Some(Reason::TradeGap) => BookUpdate::None,
+                reason => self.invalidate(reason.unwrap_or(Reason::BookGap)),
+            },
+            Some(Kind::StreamStatus)
+                if !event.has(flags::ON)
+                    && event.body::<StreamStatus>().has_carried(carries::DEPTH) =>
+            {
                 self.invalidate(Reason::StreamDown)
             }
             _ => BookUpdate::None,

@@ -199,6 +199,23 @@ impl FeedStage {
         })
     }
 
+    /// One stream of an open connection fell silent while others talk, or talks again.
+    ///
+    /// # Errors
+    /// [`Halt`] when trading must stop.
+    pub fn on_stream_silent<P: Probe>(
+        &mut self,
+        stream: (u64, u16),
+        instrument: InstrumentId,
+        is_silent: bool,
+        ts_recv: Nanos,
+        with: &mut With<'_, P>,
+    ) -> Result<(), Halt> {
+        self.take(ts_recv, with, |feed, ts, out| {
+            feed.on_stream_silent(stream, instrument, is_silent, ts, out);
+        })
+    }
+
     /// Time passed.
     ///
     /// # Errors

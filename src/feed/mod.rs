@@ -38,7 +38,7 @@ pub use private::PrivateStats;
 pub use stats::{FeedStats, InstrumentStats};
 pub use symbols::SymbolTable;
 
-use crate::base::event::{DepthHead, Event, Gap, Malformed, StreamStatus, flags};
+use crate::base::event::{DepthHead, Event, Gap, Malformed, StreamStatus, carries, flags};
 use crate::base::limits::{FRAME_BYTES_MAX, INSTRUMENTS_MAX};
 use crate::base::settings::InstrumentSettings;
 use crate::base::{InstrumentId, Kind, Nanos, Reason};
@@ -58,6 +58,8 @@ pub struct Feed {
     wanted: VecDeque<InstrumentId>,
     releasing: VecDeque<InstrumentId>,
     released_at: Nanos,
+    /// What each connection carries, where it has been told.
+    carried: Vec<(u64, u16)>,
     stats: FeedStats,
     private: PrivateStats,
 }
@@ -67,6 +69,9 @@ pub struct Feed {
 const POOL_EVENTS_PER_INSTRUMENT: usize = 32_768;
 /// Events that may wait in all: 32 MiB.
 const POOL_EVENTS_MAX: usize = 262_144;
+
+/// Connections whose load can be told.
+pub const CONNECTIONS_MAX: usize = 8;
 
 impl Feed {
     /// A feed for these instruments, numbered in the order given; at most [`INSTRUMENTS_MAX`], the
@@ -83,6 +88,7 @@ impl Feed {
             wanted: VecDeque::with_capacity(count),
             releasing: VecDeque::with_capacity(count),
             released_at: Nanos::ZERO,
+            carried: Vec::with_capacity(CONNECTIONS_MAX),
             stats: FeedStats::new(),
             private: PrivateStats::default(),
         }
@@ -193,26 +199,61 @@ impl Feed {
         &self.private
     }
 
-    /// A connection that carries depth came up.
+    /// Tells what a connection brings, as a sum of [`carries`] bits. One that nothing is told of
+    /// counts as bringing everything. At most [`CONNECTIONS_MAX`] are remembered.
+    pub fn carry(&mut self, connection: u64, carries: u16) {
+        if self.carried.len() < CONNECTIONS_MAX {
+            self.carried.push((connection, carries));
+        }
+    }
+
+    fn status(&self, connection: u64, reason: Reason) -> StreamStatus {
+        let told = self.carried.iter().find(|(known, _)| *known == connection);
+        let carries = told.map_or(0, |(_, carries)| *carries);
+        StreamStatus { connection, reason: reason as u16, carries, ..StreamStatus::default() }
+    }
+
+    /// A connection came up.
     pub fn on_stream_up(&mut self, connection: u64, ts_recv: Nanos, out: &mut EventBatch) {
         out.clear();
-        let body = StreamStatus { connection, ..StreamStatus::default() };
+        let body = self.status(connection, Reason::None);
         let event = Event::new(Kind::StreamStatus, InstrumentId::NONE, &body);
         out.push(Event { flags: flags::ON, ts_recv: ts_recv.0, ..event });
     }
 
-    /// A connection that carries depth went down: every book is invalid until it is synchronised
+    /// A connection went down. If it carried depth, every book is invalid until it is synchronised
     /// again. Not to be called for a connection whose successor already delivers.
     pub fn on_stream_down(&mut self, connection: u64, ts_recv: Nanos, out: &mut EventBatch) {
         out.clear();
-        for sync in &mut self.syncs {
-            sync.reset(&mut self.pool);
+        let body = self.status(connection, Reason::StreamDown);
+        if body.has_carried(carries::DEPTH) {
+            for sync in &mut self.syncs {
+                sync.reset(&mut self.pool);
+            }
+            self.releasing.clear();
         }
-        self.releasing.clear();
-        let reason = Reason::StreamDown as u16;
-        let body = StreamStatus { connection, reason, ..StreamStatus::default() };
         let event = Event::new(Kind::StreamStatus, InstrumentId::NONE, &body);
         out.push(Event { ts_recv: ts_recv.0, ..event });
+    }
+
+    /// One stream of an open connection fell silent while others talk, or talks again. A book whose
+    /// changes stay away cannot be trusted and starts over.
+    pub fn on_stream_silent(
+        &mut self,
+        (connection, carries): (u64, u16),
+        instrument: InstrumentId,
+        is_silent: bool,
+        ts_recv: Nanos,
+        out: &mut EventBatch,
+    ) {
+        out.clear();
+        if is_silent && carries & carries::DEPTH != 0 {
+            self.resync(instrument, Reason::StreamSilent, ts_recv, out);
+        }
+        let body = StreamStatus { carries, ..self.status(connection, Reason::StreamSilent) };
+        let event = Event::new(Kind::StreamStatus, instrument, &body);
+        let on = if is_silent { 0 } else { flags::ON };
+        out.push(Event { flags: on, ts_recv: ts_recv.0, ..event });
     }
 
     /// Declares a book untrustworthy, for instance crossed: emits one gap with `reason` and starts

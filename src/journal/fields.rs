@@ -285,6 +285,7 @@ fn malformed(body: &body::Malformed, visit: &mut Visit<'_>) {
 fn stream_status(body: &body::StreamStatus, visit: &mut Visit<'_>) {
     visit("connection", Field::Count(body.connection));
     visit("reason", Field::Reason(body.reason));
+    visit("carries", Field::Count(u64::from(body.carries)));
 }
 
 fn session_start(body: &body::SessionStart, visit: &mut Visit<'_>) {

@@ -10,6 +10,7 @@ mod fills;
 mod orders;
 mod position;
 mod stops;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -112,11 +113,7 @@ impl Ledger {
                 self.on_touch(event.instrument(), Px(bid), Px(ask), event.now());
             }
             Some(Kind::StreamStatus) if !event.has(flags::ON) => {
-                // What the market does while a connection is down is not known: no price is.
-                for place in 0..self.positions.len() {
-                    let id = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
-                    self.on_touch(id, Px::ZERO, Px::ZERO, event.now());
-                }
+                self.on_stream_lost(event);
             }
             Some(Kind::MarkPrice) => {
                 let body: &MarkPrice = event.body();

@@ -31,6 +31,9 @@ pub trait StreamPort {
     fn poll(&mut self, now: Instant, on_frame: &mut dyn FnMut(&[u8])) -> Polled;
     /// Leaves the connection, if there is one, and comes back at another path of the same host.
     fn move_to(&mut self, url: String);
+    /// A closed one leaves its connection and stays away, until it is opened again; a new one is
+    /// open. The next poll tells the loss.
+    fn set_open(&mut self, open: bool);
     /// Why the connection was last lost or refused.
     fn last_error(&self) -> Option<&str>;
 }

@@ -84,6 +84,7 @@ pub struct Stream {
     backoff: Backoff,
     state: State,
     moved: bool,
+    open: bool,
     last_error: Option<String>,
 }
 
@@ -115,6 +116,7 @@ impl Stream {
             backoff,
             state,
             moved: false,
+            open: true,
             last_error: None,
         })
     }
@@ -234,7 +236,7 @@ impl StreamPort for Stream {
         let was_up = matches!(state, State::Open { up: true, .. });
         let moved = std::mem::take(&mut self.moved);
         let next = match state {
-            _ if moved => {
+            _ if moved || !self.open => {
                 polled.went_down = was_up;
                 Ok(State::Waiting { until: now })
             }
@@ -263,6 +265,10 @@ impl StreamPort for Stream {
     fn move_to(&mut self, url: String) {
         self.address.url = url;
         self.moved = true;
+    }
+
+    fn set_open(&mut self, open: bool) {
+        self.open = open;
     }
 
     fn last_error(&self) -> Option<&str> {

@@ -31,6 +31,8 @@ mod exchange_replay;
 mod exchange_schema_differences;
 /// User events as the exchange words them, one for each of the venue's samples.
 mod exchange_schema_events;
+/// Faults of streams: silence, holes, repetition, and whom they concern.
+mod fault_feed;
 mod book_differential; // the fast book does what a naive one does
 mod feed_recordings; // recorded markets are reproduced to the last digit
 /// Counts heap allocations for tests of paths that must not allocate.

@@ -519,15 +519,31 @@ body!(
         head: [u8; 72],
     }
 );
+/// What a connection or stream brings, as bits of [`StreamStatus`].
+pub mod carries {
+    /// Changes of the book.
+    pub const DEPTH: u16 = 1;
+    /// Best bid and offer.
+    pub const TOUCH: u16 = 2;
+    /// Trades, forced ones too.
+    pub const TRADES: u16 = 4;
+    /// Mark prices.
+    pub const MARK: u16 = 8;
+    /// What happens to the account.
+    pub const ACCOUNT: u16 = 16;
+}
+
 body!(
-    /// A stream came up (`ON`) or went down.
+    /// A connection came up (`ON`) or went down; with an instrument, one stream of it.
     StreamStatus {
         /// Ordinal of the connection in this session, from 1.
         connection: u64,
         /// A [`crate::base::Reason`] number.
         reason: u16,
+        /// Sum of [`carries`] bits; zero means everything.
+        carries: u16,
         /// Zero.
-        pad: [u16; 3],
+        pad: [u16; 2],
         /// Zero.
         reserved: [u64; 10],
     }
@@ -979,6 +995,13 @@ pub const ACTOR_UNATTENDED: u32 = u32::MAX - 2;
 
 /// Version of everything in this file; a journal of another version is refused.
 pub const EVENT_VERSION: u32 = 2;
+
+impl StreamStatus {
+    /// True when the connection or stream brings any of `what` ([`carries`] bits).
+    pub const fn has_carried(&self, what: u16) -> bool {
+        self.carries == 0 || self.carries & what != 0
+    }
+}
 
 impl Order {
     /// The id.

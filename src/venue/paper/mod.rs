@@ -24,7 +24,8 @@ pub use market::Touch;
 pub use queue::QueuePosition;
 
 use crate::base::event::{
-    BookTicker, Funding, FundingPayment, MarkPrice, Order, OrderReport, flags,
+    BookTicker, Funding, FundingPayment, MarkPrice, Order, OrderReport, StreamStatus, carries,
+    flags,
 };
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::settings::{InstrumentSettings, PaperSettings};
@@ -127,7 +128,10 @@ impl PaperVenue {
         self.advance(event.now());
         let instrument = event.instrument();
         let Some(market) = self.markets.get_mut(instrument.index()) else {
-            if event.kind() == Some(Kind::StreamStatus) && !event.has(flags::ON) {
+            if event.kind() == Some(Kind::StreamStatus)
+                && !event.has(flags::ON)
+                && event.body::<StreamStatus>().has_carried(carries::TOUCH)
+            {
                 // Nothing is filled at a price that may be long gone.
                 self.markets.iter_mut().for_each(|market| market.touch = Touch::default());
             }
