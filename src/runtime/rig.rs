@@ -27,11 +27,11 @@ use crate::venue::desk::{HttpEntry, OrderDesk};
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::ClockPort;
 use crate::venue::rest::RestDesk;
-use crate::venue::stream::{Stream, StreamAddress};
+use crate::venue::stream::{Dialer, Stream, StreamAddress};
 use crate::venue::transport::tls_config;
 use anyhow::{Context, Result, bail};
 use crossbeam::channel::Receiver;
-use mio::{Registry, Token};
+use mio::Token;
 use rtrb::{Consumer, RingBuffer};
 use std::path::Path;
 use std::sync::Arc;
@@ -245,15 +245,15 @@ fn feed_thread(
     let now = clock.now().mono;
     let settings = &parts.settings;
     let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
-    let registry = clock.registry()?;
+    let dialer = Dialer::new(tls_config()?, clock.registry()?)?;
     let (mut private, mut account, mut statement) = (None, None, None);
     if let Some(access) = launch.access {
         let base = &settings.venue.private_url;
         let address = StreamAddress::parse(&stream_url(base, &access.listen_key))?;
         let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ PRIVATE_TOKEN as u64;
         // An account's stream is silent while nothing happens.
-        let at = (&registry, Token(PRIVATE_TOKEN));
-        let stream = Stream::new(address, tls_config()?, at, Duration::MAX, seed)?.quiet();
+        let token = Token(PRIVATE_TOKEN);
+        let stream = Stream::new(address, &dialer, token, Duration::MAX, seed)?.quiet();
         private = Some(PrivateLink::new(stream, base, now));
         statement = access.statement;
         let client = AccountClient::new(&settings.venue.rest_url, access.credentials, wall_now);
@@ -261,7 +261,7 @@ fn feed_thread(
     }
     Ok(FeedThread {
         inlet,
-        streams: streams(settings, &symbols, &registry)?,
+        streams: streams(settings, &symbols, &dialer)?,
         private,
         statement,
         clock,
@@ -282,10 +282,9 @@ fn feed_thread(
 fn streams(
     settings: &Settings,
     symbols: &[crate::base::Symbol],
-    registry: &Registry,
+    dialer: &Dialer,
 ) -> Result<Vec<Stream>> {
     let venue = &settings.venue;
-    let tls = tls_config()?;
     let silence = Duration::from_millis(u64::from(venue.silence_ms_max));
     let routes =
         [(&venue.public_url, &venue.public_streams), (&venue.market_url, &venue.market_streams)];
@@ -307,8 +306,7 @@ fn streams(
         let url = format!("{}/stream?streams={}", base.trim_end_matches('/'), wanted.join("/"));
         let address = StreamAddress::parse(&url)?;
         let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ i as u64;
-        let at = (registry, Token(i));
-        streams.push(Stream::new(address, Arc::clone(&tls), at, silence, seed)?);
+        streams.push(Stream::new(address, dialer, Token(i), silence, seed)?);
     }
     if streams.is_empty() {
         bail!("venue: no streams are configured; nothing would ever arrive");

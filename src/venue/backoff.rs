@@ -31,7 +31,14 @@ impl Backoff {
         Duration::from_nanos(self.random.random_range(0..=nanos))
     }
 
-    /// Data came: the next failure starts from the shortest bound.
+    /// The wait after a failure that time will hardly heal, such as a certificate: long from the
+    /// start, so that nobody is stormed.
+    pub fn next_wait_long(&mut self) -> Duration {
+        self.bound = WAIT_MAX;
+        WAIT_MAX / 2 + self.next_wait() / 2
+    }
+
+    /// The connection was steady: the next failure starts from the shortest bound.
     pub fn reset(&mut self) {
         self.bound = WAIT_FIRST;
     }
@@ -51,6 +58,15 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next_wait() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn what_time_hardly_heals_is_tried_twice_a_minute_at_most_four_times() {
+        let mut backoff = Backoff::new(1);
+        for _ in 0..100 {
+            let wait = backoff.next_wait_long();
+            assert!(wait >= Duration::from_secs(15) && wait <= Duration::from_secs(30));
+        }
     }
 
     #[test]

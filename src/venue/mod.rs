@@ -5,6 +5,9 @@
 //! | `backoff` | waits between attempts: exponential with full jitter |
 //! | `transport` | a TCP or TLS byte stream that never blocks |
 //! | `stream` | one WebSocket connection, polled |
+//! | `socket` | an open WebSocket: limits, answers to pings, when it counts as broken |
+//! | `pulse` | signs of life: pings, pongs, how many may leave |
+//! | `resolver` | host names on a side thread, addresses tried in turn |
 //! | `address` | hosts and ports out of URLs |
 //! | `job` | what is asked over REST, as requests, and what its answers say |
 //! | `answers` | the bodies of those answers |
@@ -25,6 +28,9 @@ pub mod desk;
 pub mod job;
 pub mod paper;
 pub mod ports;
+pub mod pulse;
+pub mod resolver;
 pub mod rest;
+mod socket;
 pub mod stream;
 pub mod transport;

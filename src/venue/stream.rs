@@ -13,27 +13,25 @@
 use super::address::Endpoint;
 use super::backoff::Backoff;
 use super::ports::StreamPort;
-use super::transport::Transport;
-use crate::base::limits::FRAME_BYTES_MAX;
+use super::resolver::{Addresses, Resolver};
+use super::socket::{self, Gated, Socket};
+use super::transport::{Transport, guard, is_refused_by_tls};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConfig;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tungstenite::WebSocket;
 use tungstenite::client::client_with_config;
-use tungstenite::handshake::client::ClientHandshake;
+use tungstenite::handshake::client::{ClientHandshake, Response};
 use tungstenite::handshake::{HandshakeError, MidHandshake};
-use tungstenite::protocol::WebSocketConfig;
-use tungstenite::{Message, WebSocket};
 
 /// Longest time for connecting and for the handshake, each.
 const DIAL_MAX: Duration = Duration::from_secs(3);
-/// Frames read in one poll, so that one busy connection cannot starve another.
-const FRAMES_PER_POLL: usize = 64;
-/// Read buffer: the library zero-fills it before every read, so it is kept small.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+/// A connection that was open for so long is dialled again without the waits of those before it. A
+/// venue that takes everybody and cuts them at once is not stormed.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// Where a stream comes from.
 #[derive(Clone, Debug)]
@@ -64,18 +62,51 @@ pub struct Polled {
     pub went_down: bool,
 }
 
+type Shaken = Result<(WebSocket<Gated>, Response), HandshakeError<ClientHandshake<Gated>>>;
+
 enum State {
-    Waiting { until: Instant },
-    Dialing { socket: TcpStream, since: Instant },
-    Shaking { handshake: Box<MidHandshake<ClientHandshake<Transport>>>, since: Instant },
-    Open { socket: Box<WebSocket<Transport>>, last_payload: Instant, up: bool },
+    /// `None`: no longer.
+    Waiting {
+        until: Option<Instant>,
+    },
+    Dialing {
+        socket: TcpStream,
+        since: Instant,
+    },
+    Shaking {
+        handshake: Box<MidHandshake<ClientHandshake<Gated>>>,
+        since: Instant,
+    },
+    Open {
+        socket: Box<Socket>,
+    },
+}
+
+/// What the connections of a session share.
+#[derive(Debug)]
+pub struct Dialer {
+    /// Settings of TLS.
+    pub tls: Arc<ClientConfig>,
+    /// Where sockets are registered.
+    pub registry: Registry,
+    /// Finds hosts.
+    pub resolver: Resolver,
+}
+
+impl Dialer {
+    /// With the system's resolver.
+    ///
+    /// # Errors
+    /// When its thread cannot be started.
+    pub fn new(tls: Arc<ClientConfig>, registry: Registry) -> io::Result<Self> {
+        Ok(Self { tls, registry, resolver: Resolver::start()? })
+    }
 }
 
 /// One connection; see the head of this file.
 pub struct Stream {
     address: StreamAddress,
-    addresses: Vec<SocketAddr>,
-    attempts: usize,
+    addresses: Addresses,
     tls: Arc<ClientConfig>,
     token: Token,
     registry: Registry,
@@ -89,32 +120,28 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Resolves the host (blocking, before threads are pinned); connects at the first poll. Its
-    /// sockets are told to `registry` under `token`.
+    /// Asks for the host (waits for the answer, before threads are pinned); connects at the first
+    /// poll. Its sockets are registered under `token`.
     ///
     /// # Errors
-    /// When the host cannot be resolved.
+    /// When the system has no descriptor left.
     pub fn new(
         address: StreamAddress,
-        tls: Arc<ClientConfig>,
-        (registry, token): (&Registry, Token),
+        dialer: &Dialer,
+        token: Token,
         silence_max: Duration,
         seed: u64,
     ) -> io::Result<Self> {
-        let registry = registry.try_clone()?;
-        let addresses = address.endpoint.resolve()?;
-        let state = State::Waiting { until: Instant::now() };
-        let backoff = Backoff::new(seed);
+        let addresses = Addresses::new(address.endpoint.clone(), dialer.resolver.clone())?;
         Ok(Self {
             address,
             addresses,
-            attempts: 0,
-            tls,
+            tls: Arc::clone(&dialer.tls),
             token,
-            registry,
+            registry: dialer.registry.try_clone()?,
             silence_max: Some(silence_max),
-            backoff,
-            state,
+            backoff: Backoff::new(seed),
+            state: State::Waiting { until: None },
             moved: false,
             open: true,
             last_error: None,
@@ -134,8 +161,9 @@ impl Stream {
     }
 
     fn dial(&mut self, now: Instant) -> io::Result<State> {
-        let address = self.addresses[self.attempts % self.addresses.len()];
-        self.attempts += 1;
+        let Some(address) = self.addresses.next(now) else {
+            return Err(io::Error::other("no address is known"));
+        };
         let mut socket = TcpStream::connect(address)?;
         self.registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(State::Dialing { socket, since: now })
@@ -153,112 +181,90 @@ impl Stream {
             }
             Err(error) => return Err(error),
         }
-        socket.set_nodelay(true)?;
+        guard(&socket)?;
         let transport = if self.address.endpoint.secure {
             Transport::tls(socket, &self.address.endpoint.host, &self.tls)?
         } else {
             Transport::Plain(socket)
         };
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_message_size(Some(FRAME_BYTES_MAX))
-            .max_frame_size(Some(FRAME_BYTES_MAX));
-        let result = client_with_config(self.address.url.as_str(), transport, Some(config));
+        let gated = Gated::new(transport);
+        let url = self.address.url.as_str();
+        let result = client_with_config(url, gated, Some(socket::config()));
         self.shaken(result, now, now)
     }
 
-    fn shaken(
-        &mut self,
-        result: Result<
-            (WebSocket<Transport>, tungstenite::handshake::client::Response),
-            HandshakeError<ClientHandshake<Transport>>,
-        >,
-        since: Instant,
-        now: Instant,
-    ) -> io::Result<State> {
+    fn shaken(&self, result: Shaken, since: Instant, now: Instant) -> io::Result<State> {
         match result {
             Ok((socket, _)) => {
-                let up = self.silence_max.is_none();
-                if up {
-                    self.backoff.reset();
-                }
-                Ok(State::Open { socket: Box::new(socket), last_payload: now, up })
+                let socket = Box::new(Socket::new(socket, self.silence_max, now));
+                Ok(State::Open { socket })
             }
             Err(HandshakeError::Interrupted(handshake)) => {
                 within(since, now, "handshake")?;
                 Ok(State::Shaking { handshake: Box::new(handshake), since })
             }
-            Err(HandshakeError::Failure(error)) => Err(io::Error::other(error.to_string())),
+            Err(HandshakeError::Failure(error)) => Err(socket::as_io(error)),
         }
     }
 
-    fn read(
-        &mut self,
-        mut socket: Box<WebSocket<Transport>>,
-        mut last_payload: Instant,
-        mut up: bool,
-        now: Instant,
-        on_frame: &mut dyn FnMut(&[u8]),
-        polled: &mut Polled,
-    ) -> io::Result<State> {
-        while polled.frames < FRAMES_PER_POLL {
-            match socket.read() {
-                Ok(Message::Text(text)) => {
-                    polled.frames += 1;
-                    last_payload = now;
-                    if !up {
-                        up = true;
-                        polled.came_up = true;
-                        self.backoff.reset();
-                    }
-                    on_frame(text.as_bytes());
-                }
-                Ok(Message::Ping(_)) => flush(&mut socket)?,
-                Ok(Message::Close(_)) => return Err(io::Error::other("closed by the venue")),
-                Ok(_) => {}
-                Err(tungstenite::Error::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(io::Error::other(error.to_string())),
-            }
+    fn is_up(&self, state: &State) -> bool {
+        matches!(state, State::Open { socket } if socket.has_spoken || self.silence_max.is_none())
+    }
+
+    /// Says why, and how long nothing is tried.
+    fn lose(&mut self, error: &io::Error, was_open: bool, now: Instant) -> State {
+        if !was_open {
+            self.addresses.failed();
         }
-        let silence = now.saturating_duration_since(last_payload);
-        if self.silence_max.is_some_and(|most| silence > most) {
-            return Err(io::Error::other("open but silent"));
-        }
-        Ok(State::Open { socket, last_payload, up })
+        // The query of an account's own stream holds its key, which no log may show.
+        let shown = match self.silence_max {
+            Some(_) => self.address.url.as_str(),
+            None => self.address.url.split('?').next().unwrap_or(""),
+        };
+        let name = self.addresses.error().map(|e| format!(" ({e})")).unwrap_or_default();
+        self.last_error = Some(format!("{shown}: {error}{name}"));
+        let wait = if is_refused_by_tls(error) {
+            self.backoff.next_wait_long()
+        } else {
+            self.backoff.next_wait()
+        };
+        State::Waiting { until: Some(now + wait) }
     }
 }
 
 impl StreamPort for Stream {
     fn poll(&mut self, now: Instant, on_frame: &mut dyn FnMut(&[u8])) -> Polled {
         let mut polled = Polled::default();
-        let state = std::mem::replace(&mut self.state, State::Waiting { until: now });
-        let was_up = matches!(state, State::Open { up: true, .. });
+        let state = std::mem::replace(&mut self.state, State::Waiting { until: None });
+        let was_up = self.is_up(&state);
+        let was_open = matches!(state, State::Open { .. });
         let moved = std::mem::take(&mut self.moved);
         let next = match state {
-            _ if moved || !self.open => {
-                polled.went_down = was_up;
-                Ok(State::Waiting { until: now })
+            _ if moved || !self.open => Ok(State::Waiting { until: None }),
+            State::Waiting { until } if until.is_some_and(|until| now < until) => {
+                Ok(State::Waiting { until })
             }
-            State::Waiting { until } if now < until => Ok(State::Waiting { until }),
             State::Waiting { .. } => self.dial(now),
             State::Dialing { socket, since } => self.shake(socket, since, now),
             State::Shaking { handshake, since } => self.shaken(handshake.handshake(), since, now),
-            State::Open { socket, last_payload, up } => {
-                self.read(socket, last_payload, up, now, on_frame, &mut polled)
+            State::Open { mut socket } => {
+                let mut frames = 0;
+                let turned = socket.turn(now, &mut |frame| {
+                    frames += 1;
+                    on_frame(frame);
+                });
+                polled.frames = frames;
+                polled.came_up = !was_up && socket.has_spoken;
+                if socket.age(now) >= STEADY {
+                    self.backoff.reset();
+                }
+                turned.map(|_| State::Open { socket })
             }
         };
-        polled.came_up |= !was_up && matches!(next, Ok(State::Open { up: true, .. }));
-        self.state = next.unwrap_or_else(|error| {
-            // The query of an account's own stream holds its key, which no log may show.
-            let shown = match self.silence_max {
-                Some(_) => self.address.url.as_str(),
-                None => self.address.url.split('?').next().unwrap_or(""),
-            };
-            self.last_error = Some(format!("{shown}: {error}"));
-            polled.went_down = was_up || polled.came_up;
-            State::Waiting { until: now + self.backoff.next_wait() }
-        });
+        self.state = next.unwrap_or_else(|error| self.lose(&error, was_open, now));
+        let is_up = self.is_up(&self.state);
+        polled.came_up |= !was_up && is_up;
+        polled.went_down = (was_up || polled.came_up) && !is_up;
         polled
     }
 
@@ -273,15 +279,6 @@ impl StreamPort for Stream {
 
     fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
-    }
-}
-
-/// The library queues the pong on reading the ping; without a flush it waits for the next write.
-fn flush(socket: &mut WebSocket<Transport>) -> io::Result<()> {
-    match socket.flush() {
-        Ok(()) => Ok(()),
-        Err(tungstenite::Error::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(io::Error::other(error.to_string())),
     }
 }
 

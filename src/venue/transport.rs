@@ -5,6 +5,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The bytes beneath a WebSocket.
 #[derive(Debug)]
@@ -68,6 +69,28 @@ impl Write for Transport {
             Self::Tls(stream) => stream.flush(),
         }
     }
+}
+
+/// Bounds how long the kernel believes in a peer that is gone: unsent bytes for five seconds, and
+/// three questions a second apart after five seconds of silence. Its own defaults are hours.
+///
+/// # Errors
+/// When the kernel refuses an option.
+pub fn guard(socket: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    socket.set_nodelay(true)?;
+    sockopt::set_tcp_user_timeout(socket, 5_000)?;
+    sockopt::set_tcp_keepidle(socket, Duration::from_secs(5))?;
+    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(1))?;
+    sockopt::set_tcp_keepcnt(socket, 3)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    Ok(())
+}
+
+/// True for what TLS itself refuses: a certificate that is expired, of another host or of nobody
+/// we trust, an alert, a protocol that is too old. Trying again at once would not help.
+pub fn is_refused_by_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// TLS settings: the bundled roots, TLS 1.2 or 1.3, one named provider.

@@ -31,6 +31,12 @@ mod exchange_replay;
 mod exchange_schema_differences;
 /// User events as the exchange words them, one for each of the venue's samples.
 mod exchange_schema_events;
+/// Faults of the network, made by peers with raw bytes.
+mod fault_network;
+/// Frames that no venue should send, and pings.
+mod fault_frames;
+/// TLS that must not be trusted.
+mod fault_tls;
 /// Faults of streams: silence, holes, repetition, and whom they concern.
 mod fault_feed;
 mod book_differential; // the fast book does what a naive one does

@@ -2,7 +2,7 @@
 
 use mio::{Events, Poll, Token};
 use peregrine::venue::ports::StreamPort;
-use peregrine::venue::stream::{Stream, StreamAddress};
+use peregrine::venue::stream::{Dialer, Stream, StreamAddress};
 use peregrine::venue::transport::tls_config;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -104,15 +104,19 @@ struct Client {
     stream: Stream,
     poll: Poll,
     seen: Vec<Seen>,
+    /// Time that passes in each turn besides its own.
+    step: Duration,
+    ahead: Duration,
 }
 
 impl Client {
     fn new(url: &str, silence: Duration) -> Self {
         let address = StreamAddress::parse(url).unwrap();
         let poll = Poll::new().unwrap();
-        let at = (poll.registry(), Token(0));
-        let stream = Stream::new(address, tls_config().unwrap(), at, silence, 7).unwrap();
-        Self { stream, poll, seen: Vec::new() }
+        let registry = poll.registry().try_clone().unwrap();
+        let dialer = Dialer::new(tls_config().unwrap(), registry).unwrap();
+        let stream = Stream::new(address, &dialer, Token(0), silence, 7).unwrap();
+        Self { stream, poll, seen: Vec::new(), step: Duration::ZERO, ahead: Duration::ZERO }
     }
 
     fn turn(&mut self) {
@@ -120,7 +124,8 @@ impl Client {
         self.poll.poll(&mut events, Some(TURN)).unwrap();
         let mut frames = Vec::new();
         let mut on_frame = |frame: &[u8]| frames.push(String::from_utf8_lossy(frame).into_owned());
-        let polled = self.stream.poll(Instant::now(), &mut on_frame);
+        self.ahead += self.step;
+        let polled = self.stream.poll(Instant::now() + self.ahead, &mut on_frame);
         assert_eq!(polled.frames, frames.len());
         if polled.came_up {
             self.seen.push(Seen::Up);
@@ -197,7 +202,8 @@ fn an_open_connection_that_falls_silent_is_replaced() {
 #[test]
 fn a_connection_that_never_sends_is_neither_up_nor_down_and_is_replaced() {
     let server = Server::start(vec![Part::SendAndHold(0), Part::SendAndHold(1)]);
-    let mut client = Client::new(&server.url(), Duration::from_millis(200));
+    let mut client = Client::new(&server.url(), PATIENT);
+    client.step = Duration::from_millis(25);
     client.until("the second connection", |seen| seen.contains(&frame(1, 0)));
     assert_eq!(client.seen, [Seen::Up, frame(1, 0)]);
     drop(client);
