@@ -296,6 +296,7 @@ fn session_start(body: &body::SessionStart, visit: &mut Visit<'_>) {
     visit("mode", Field::Choice(u64::from(body.mode), MODES));
     visit("event_version", Field::Count(u64::from(body.event_version)));
     visit("instrument_count", Field::Count(u64::from(body.instrument_count)));
+    visit("account", Field::Hash(body.account));
 }
 
 fn instrument(body: &body::Instrument, visit: &mut Visit<'_>) {

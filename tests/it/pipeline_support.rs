@@ -97,7 +97,8 @@ pub fn parts(instruments: Vec<InstrumentSettings>, changes: &[(&str, &str, &str)
     let loaded = config::from_text("test", &config_text(&all)).unwrap();
     let files = Registry::open(&root().join("models_saved")).unwrap().champion().unwrap();
     let (settings, text, signer) = (loaded.settings, loaded.text, Signer::paper());
-    Parts { settings, text, instruments, files, epoch: 1, mode: 0, signer }
+    let carried = peregrine::runtime::recover::Carried::default();
+    Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer }
 }
 
 /// One thing that arrives at the entrance.

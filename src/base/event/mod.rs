@@ -565,8 +565,10 @@ body!(
         event_version: u32,
         /// Number of [`Instrument`] events that follow.
         instrument_count: u32,
+        /// Hash of the account's name at the venue; 0 on paper.
+        account: u64,
         /// Zero.
-        reserved: [u64; 4],
+        reserved: [u64; 3],
     }
 );
 body!(
