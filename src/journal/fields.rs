@@ -123,7 +123,7 @@ const ORDER_TYPES: &[&str] = &["", "limit", "market", "stop market"];
 const TIMES_IN_FORCE: &[&str] = &["", "GTC", "IOC", "FOK", "GTX"];
 const PURPOSES: &[&str] =
     &["", "entry", "exit by signal", "exit by stop", "exit by time", "flatten", "protect"];
-const REQUESTS: &[&str] = &["", "order", "cancel"];
+const REQUESTS: &[&str] = &["", "order", "cancel", "stop", "stop_cancel"];
 
 /// What is done with each field.
 pub type Visit<'v> = dyn FnMut(&'static str, Field<'_>) + 'v;

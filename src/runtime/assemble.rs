@@ -110,7 +110,8 @@ impl Parts {
         counters: &Arc<Counters>,
     ) -> ExecutionStage {
         let counters = Arc::clone(counters);
-        ExecutionStage::new(&self.instruments, &self.signer, recorder, outlet, counters)
+        let signer = self.signer.clone().speaking(self.settings.venue.form_of_requests());
+        ExecutionStage::new(&self.instruments, &signer, recorder, outlet, counters)
     }
 
     /// The risk stage.

@@ -964,7 +964,7 @@ body!(
         request_hash: u64,
         /// Length of the unsigned request text in bytes.
         request_bytes: u32,
-        /// 1 order, 2 cancel.
+        /// 1 order, 2 cancel, 3 stop, 4 stop cancel.
         request: u32,
         /// Zero.
         reserved: [u64; 9],
