@@ -19,9 +19,9 @@ pub struct Credentials {
 const KEY_BYTES_MAX: usize = 128;
 
 impl Credentials {
-    /// From their texts; the secret is an HMAC secret, or a private Ed25519 key as PEM or as base64
-    /// of its PKCS#8. `None` for a key that cannot stand in a header or in JSON, an empty secret, or
-    /// a PEM of another kind.
+    /// From their texts. The secret is one of HMAC, or a private Ed25519 key as PEM or as base64 of
+    /// its PKCS#8. `None` for a key that cannot stand in a header or in JSON, an empty secret, or a
+    /// PEM of another kind.
     pub fn new(key: String, secret: String) -> Option<Self> {
         let (key, secret) = (Zeroizing::new(key), Zeroizing::new(secret));
         let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'&');
