@@ -102,10 +102,6 @@ impl RiskStage {
                 let moved = self.gate.on_reconciled(event);
                 self.push(moved);
             }
-            Some(Kind::SessionCarried) => {
-                let moved = self.gate.on_carried(event);
-                self.push(moved);
-            }
             Some(Kind::Prediction) => {
                 let start = probe.stamp();
                 let intent = self.policy.decide(event, &self.ledger);
@@ -239,18 +235,13 @@ impl RiskStage {
             }
             return;
         }
-        if matches!(change, LedgerChange::Fill(_) | LedgerChange::Funding(_))
-            || event.kind() == Some(Kind::PositionCarried)
-        {
+        if matches!(change, LedgerChange::Fill(_) | LedgerChange::Funding(_)) {
             let position = self.ledger.position_event(event, event.instrument());
             self.push(position);
         }
         let tripped = self.gate.break_on(event, &self.ledger);
         self.push(tripped);
-        // What was carried is cancelled when the venue has been asked what there is to cancel.
-        if change != LedgerChange::Carried {
-            self.cancel_entries(event);
-        }
+        self.cancel_entries(event);
     }
 
     fn cancel_entries(&mut self, event: &Event) {

@@ -6,7 +6,6 @@
 //! One ledger, owned by the risk stage. Its only time is the receipt time of the event in hand; its
 //! day is the UTC day of that time. Nothing allocates after [`Ledger::new`].
 
-mod carried;
 mod fills;
 mod orders;
 mod position;
@@ -63,8 +62,6 @@ pub enum LedgerChange {
     Fill(Booked),
     /// Funding was booked.
     Funding(Money),
-    /// Something that an earlier session left was taken over.
-    Carried,
     /// The fill was booked before; nothing changed.
     Duplicate,
     /// Booked as far as it could be, but something is wrong: trading must halt.
@@ -230,7 +227,7 @@ impl Ledger {
                     order.stage = Stage::Settling;
                 })
             }
-            _ => self.on_carried(event),
+            _ => LedgerChange::None,
         }
     }
 

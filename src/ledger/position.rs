@@ -58,7 +58,7 @@ pub struct Position {
     /// Worst-case value, see [`Position::worst_qty`].
     pub exposure: Money,
     /// Result since the position was opened, after fees and funding.
-    pub(super) trip: Money,
+    trip: Money,
 }
 
 /// What a fill did.
