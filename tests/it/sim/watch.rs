@@ -2,13 +2,15 @@
 //! as it is written, every request as it leaves and every order the exchange has; whatever breaks a
 //! promise is kept as a sentence, and a run with sentences has failed.
 //!
-//! | promise | checked |
+//! | promise | checked when |
 //! |---|---|
-//! | T1 at most one venue order for one decision | [`Watch::on_venue`], by client id and by (epoch, seq, instrument, purpose) |
-//! | T2 never more exposure than the limit | [`Watch::on_venue`], after everything the exchange does |
-//! | T5 nothing that adds risk leaves once killed | [`Watch::on_send`] |
-//! | T6 what leaves has an earlier intent | [`Watch::on_send`] |
-//! | T7 entries: fresh data, the right model, ACTIVE | [`Watch::hear`], [`Watch::on_send`] |
+//! | T1 at most one venue order for one decision | the exchange has a new order |
+//! | T2 never more exposure than the limit | the exchange has done anything |
+//! | T5 nothing that adds risk leaves once killed | a request leaves |
+//! | T6 what leaves has an earlier intent | a request leaves |
+//! | T7 entries: fresh data, the right model, ACTIVE | an entry is approved |
+//!
+//! A decision is an input of a session, an instrument and a purpose.
 
 use peregrine::base::event::{Event, Kind, ModelLoaded, Order, SessionStart, StateChange};
 use peregrine::base::{ClientOrderId, InstrumentId, Nanos, Purpose, Side};
