@@ -61,6 +61,7 @@ pub fn parts(instruments: &[InstrumentSettings], trading: Trading) -> Parts {
         files,
         epoch: 1,
         mode: 0,
+        carried: peregrine::runtime::recover::Carried::default(),
         signer: peregrine::execution::Signer::paper(),
     }
 }

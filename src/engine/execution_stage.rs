@@ -9,7 +9,7 @@ use crate::base::event::Kind;
 use crate::base::hop::{Hop, Stamp};
 use crate::base::settings::InstrumentSettings;
 use crate::base::time::Nanos;
-use crate::execution::{Execution, RequestKind, RequestText, Signer};
+use crate::execution::{Execution, RequestText, Signer};
 use crate::journal::Recorder;
 use crate::risk::Approved;
 use rtrb::Producer;
@@ -140,10 +140,8 @@ impl ExecutionStage {
             self.recorder.append(&intent).map_err(|fault| Halt::Journal { lane: 3, fault })?;
         match self.execution.send(approved, &journaled) {
             Ok(outgoing) => {
-                let counter = match outgoing.kind {
-                    RequestKind::Order => Counter::Orders,
-                    RequestKind::Cancel => Counter::Cancels,
-                };
+                let cancel = outgoing.kind.is_cancel();
+                let counter = if cancel { Counter::Cancels } else { Counter::Orders };
                 let (order, sent, state) = (outgoing.order, outgoing.sent, outgoing.state);
                 self.outlet.let_text_go(outgoing.query())?;
                 let done = probe.stamp();

@@ -102,6 +102,10 @@ impl RiskStage {
                 let moved = self.gate.on_reconciled(event);
                 self.push(moved);
             }
+            Some(Kind::SessionCarried) => {
+                let moved = self.gate.on_carried(event);
+                self.push(moved);
+            }
             Some(Kind::Prediction) => {
                 let start = probe.stamp();
                 let intent = self.policy.decide(event, &self.ledger);
@@ -235,13 +239,18 @@ impl RiskStage {
             }
             return;
         }
-        if matches!(change, LedgerChange::Fill(_) | LedgerChange::Funding(_)) {
+        if matches!(change, LedgerChange::Fill(_) | LedgerChange::Funding(_))
+            || event.kind() == Some(Kind::PositionCarried)
+        {
             let position = self.ledger.position_event(event, event.instrument());
             self.push(position);
         }
         let tripped = self.gate.break_on(event, &self.ledger);
         self.push(tripped);
-        self.cancel_entries(event);
+        // What was carried is cancelled when the venue has been asked what there is to cancel.
+        if change != LedgerChange::Carried {
+            self.cancel_entries(event);
+        }
     }
 
     fn cancel_entries(&mut self, event: &Event) {

@@ -25,13 +25,13 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use request::{REQUEST_BYTES_MAX, RequestText, Signer};
+pub use request::{REQUEST_BYTES_MAX, RequestText, Signature, Signer};
 pub use state::{OrderState, Signal, Step, step};
 pub use table::{OrderTable, TrackedOrder};
 
 use crate::base::event::{self, Order, OrderReport, Sent, flags};
 use crate::base::settings::InstrumentSettings;
-use crate::base::{ClientOrderId, Event, Kind, Nanos, Qty, Reason};
+use crate::base::{ClientOrderId, Event, Kind, Nanos, OrderType, Qty, Reason};
 use crate::journal::Journaled;
 use crate::risk::Approved;
 use request::{Templates, Text};
@@ -45,6 +45,29 @@ pub enum RequestKind {
     Order = 1,
     /// `DELETE /fapi/v1/order`.
     Cancel = 2,
+    /// `POST /fapi/v1/algoOrder`: a protective stop.
+    Stop = 3,
+    /// `DELETE /fapi/v1/algoOrder`.
+    StopCancel = 4,
+}
+
+impl RequestKind {
+    /// What an approved order or cancel asks.
+    pub fn of(approved: &Event) -> Self {
+        let order: &Order = approved.body();
+        let stop = order.order_type == OrderType::StopMarket as u8;
+        match (approved.kind() == Some(Kind::CancelApproved), stop) {
+            (false, false) => Self::Order,
+            (true, false) => Self::Cancel,
+            (false, true) => Self::Stop,
+            (true, true) => Self::StopCancel,
+        }
+    }
+
+    /// True for what takes an order back.
+    pub const fn is_cancel(self) -> bool {
+        matches!(self, Self::Cancel | Self::StopCancel)
+    }
 }
 
 /// A request that may leave now. Only [`Execution::send`] makes one.
@@ -159,10 +182,14 @@ impl Execution {
         let Some(templates) = self.templates.get_mut(instrument.index()) else {
             return Err(refused(&order, Reason::UnknownInstrument));
         };
-        if order.kind() == Some(Kind::CancelApproved) {
+        let kind = RequestKind::of(&order);
+        if kind.is_cancel() {
+            let text = match templates.cancel(&order) {
+                Ok(text) => text,
+                Err(reason) => return Err(refused(&order, reason)),
+            };
             let state = self.table.cancel_sent(&order, id);
-            let text = templates.cancel(&order);
-            return Ok(outgoing(RequestKind::Cancel, order, state, text));
+            return Ok(outgoing(kind, order, state, text));
         }
         // The text first: an order that cannot be written must not enter the table.
         let text = match templates.order(&order) {
@@ -179,7 +206,7 @@ impl Execution {
             ..event::OrderState::default()
         };
         let state = Event::caused_by(&order, Kind::OrderState, instrument, &state);
-        Ok(outgoing(RequestKind::Order, order, Some(state), text))
+        Ok(outgoing(kind, order, Some(state), text))
     }
 }
 

@@ -123,7 +123,7 @@ const ORDER_TYPES: &[&str] = &["", "limit", "market", "stop market"];
 const TIMES_IN_FORCE: &[&str] = &["", "GTC", "IOC", "FOK", "GTX"];
 const PURPOSES: &[&str] =
     &["", "entry", "exit by signal", "exit by stop", "exit by time", "flatten", "protect"];
-const REQUESTS: &[&str] = &["", "order", "cancel"];
+const REQUESTS: &[&str] = &["", "order", "cancel", "stop", "stop_cancel"];
 
 /// What is done with each field.
 pub type Visit<'v> = dyn FnMut(&'static str, Field<'_>) + 'v;
@@ -296,6 +296,7 @@ fn session_start(body: &body::SessionStart, visit: &mut Visit<'_>) {
     visit("mode", Field::Choice(u64::from(body.mode), MODES));
     visit("event_version", Field::Count(u64::from(body.event_version)));
     visit("instrument_count", Field::Count(u64::from(body.instrument_count)));
+    visit("account", Field::Hash(body.account));
 }
 
 fn instrument(body: &body::Instrument, visit: &mut Visit<'_>) {

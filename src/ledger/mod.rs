@@ -6,6 +6,7 @@
 //! One ledger, owned by the risk stage. Its only time is the receipt time of the event in hand; its
 //! day is the UTC day of that time. Nothing allocates after [`Ledger::new`].
 
+mod carried;
 mod fills;
 mod orders;
 mod position;
@@ -62,6 +63,8 @@ pub enum LedgerChange {
     Fill(Booked),
     /// Funding was booked.
     Funding(Money),
+    /// Something that an earlier session left was taken over.
+    Carried,
     /// The fill was booked before; nothing changed.
     Duplicate,
     /// Booked as far as it could be, but something is wrong: trading must halt.
@@ -227,7 +230,7 @@ impl Ledger {
                     order.stage = Stage::Settling;
                 })
             }
-            _ => LedgerChange::None,
+            _ => self.on_carried(event),
         }
     }
 

@@ -58,7 +58,7 @@ pub struct Position {
     /// Worst-case value, see [`Position::worst_qty`].
     pub exposure: Money,
     /// Result since the position was opened, after fees and funding.
-    trip: Money,
+    pub(super) trip: Money,
 }
 
 /// What a fill did.

@@ -5,7 +5,7 @@ use super::checks::{self, Question, Trip};
 use super::limits::{Breakers, Limits};
 use super::state::{Actor, Trading, TradingState};
 use super::throttle::{Duplicates, Throttle};
-use crate::base::event::{Denied, Order, flags, side_flag};
+use crate::base::event::{Denied, Order, SessionCarried, flags, side_flag};
 use crate::base::settings::{InstrumentSettings, Mode, RiskSettings};
 use crate::base::{
     ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Reason, TimeInForce,
@@ -232,6 +232,17 @@ impl Gate {
             ledger.forget_losses();
         }
         change
+    }
+
+    /// Takes over what an earlier session left: entries of the day are not forgotten, and neither a
+    /// halt nor a kill ends by a restart.
+    pub fn on_carried(&mut self, event: &Event) -> Option<Event> {
+        let carried: &SessionCarried = event.body();
+        if carried.epoch > 0 && carried.day >= self.day {
+            self.day = carried.day;
+            self.entries_today = carried.entries_today;
+        }
+        self.trading.on_carried(event)
     }
 
     /// The ledger and the venue agree.

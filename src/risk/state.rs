@@ -14,7 +14,7 @@
 //! ```
 //! Throttles and cool-downs expire; halts and kills never reset themselves.
 
-use crate::base::event::{Command, StateChange};
+use crate::base::event::{Command, SessionCarried, StateChange};
 use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 
 /// What may be sent. Cancels may always be.
@@ -139,16 +139,6 @@ impl Trading {
         }
     }
 
-    /// At a start after a session that was left halted or killed: neither ends by a restart.
-    pub fn latched(state: TradingState, reason: Reason) -> Self {
-        let mut trading = Self::new();
-        if state == TradingState::Killed {
-            trading.state = TradingState::Killed;
-        }
-        trading.reason = reason;
-        trading
-    }
-
     /// The state.
     pub fn state(&self) -> TradingState {
         self.state
@@ -210,7 +200,33 @@ impl Trading {
         if self.state != TradingState::Reconciling {
             return None;
         }
-        Some(self.enter(cause, self.resume, Reason::Reconciled, Actor::System))
+        let latched = matches!(self.reason, Reason::Latched | Reason::JournalLossy);
+        let reason = if latched { self.reason } else { Reason::Reconciled };
+        Some(self.enter(cause, self.resume, reason, Actor::System))
+    }
+
+    /// Takes over what an earlier session left: neither a halt nor a kill ends by a restart, and
+    /// where a part of its journal was lost somebody has to look first.
+    pub fn on_carried(&mut self, cause: &Event) -> Option<Event> {
+        let carried: &SessionCarried = cause.body();
+        let lossy = carried.lossy != 0;
+        self.reason = if lossy { Reason::JournalLossy } else { self.reason };
+        match TradingState::from_u8(carried.state) {
+            Some(TradingState::Killed) => {
+                self.request(cause, TradingState::Killed, Reason::Latched, Actor::System)
+            }
+            Some(TradingState::Halted) => {
+                self.resume = TradingState::Halted;
+                self.reason = Reason::Latched;
+                None
+            }
+            _ => {
+                if lossy {
+                    self.resume = TradingState::Halted;
+                }
+                None
+            }
+        }
     }
 
     /// Obeys an operator's `Command` event. A command that came as a signal (no user) may only
@@ -242,6 +258,8 @@ impl Trading {
             Verb::Arm if self.state == TradingState::Reconciling => {
                 self.resume = TradingState::Active;
                 self.held = false;
+                // Whoever arms has seen what an earlier session left.
+                self.reason = Reason::StartUp;
                 None
             }
             Verb::Arm => self.request(event, TradingState::Active, reason, actor),

@@ -1,14 +1,17 @@
-//! What a start at the venue needs: credentials from the environment, and an account in the state
-//! that this version can trade from: one-way, flat, without open orders.
+//! What a start at the venue needs: credentials from the environment, and an account that can be
+//! traded from: one-way, with a wallet. Orders and positions that are there are judged when the
+//! venue's books and ours are held against each other.
 
 use super::clock::wall_now;
 use super::config::{Loaded, with_values};
 use super::rig::VenueAccess;
 use crate::base::settings::Settings;
-use crate::venue::account::{AccountClient, Credentials, Holdings};
+use crate::venue::account::{AccountClient, Credentials};
 use anyhow::{Context, Result, bail};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 use toml::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The variable with the account's key.
 pub const API_KEY: &str = "PEREGRINE_API_KEY";
@@ -59,32 +62,34 @@ pub fn open(
         }
     }
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
-    let holdings = startable(&account).map_err(|what| anyhow::anyhow!("account: {what}"))?;
-    let listen_key =
-        account.listen_key().map_err(|what| anyhow::anyhow!("account's stream: {what}"))?;
+    let named = |what: String| anyhow::anyhow!("account: {what}");
+    // Three answers of the venue, asked for at the same time: a restart has no time to lose.
+    let (mode, holdings, listen_key) = std::thread::scope(|scope| {
+        let mode = scope.spawn(|| one_way(&account));
+        let key = scope.spawn(|| account.listen_key());
+        (joined(mode), account.holdings(), joined(key))
+    });
+    mode.map_err(named)?;
+    let holdings = holdings.map_err(named)?;
+    if holdings.wallet.0 <= 0 {
+        return Err(named("its wallet holds no USDT".to_owned()));
+    }
+    let listen_key = listen_key.map_err(|what| anyhow::anyhow!("account's stream: {what}"))?;
+    let name = xxh3_64(credentials.key().as_bytes());
     let equity = Value::String(holdings.wallet.to_string());
     let loaded = with_values(loaded, &[("risk", "starting_equity", equity)])?;
-    Ok((loaded, VenueAccess { credentials, listen_key, statement }))
+    Ok((loaded, VenueAccess { credentials, listen_key, account: name, statement }))
 }
 
-fn startable(account: &AccountClient) -> Result<Holdings, String> {
+fn one_way(account: &AccountClient) -> Result<(), String> {
     if account.hedged()? {
         return Err("it is in hedge mode; set it to one-way mode".to_owned());
     }
-    let open = account.open_orders()?;
-    if !open.is_empty() {
-        let names = open.join(", ");
-        return Err(format!("orders are open ({names}); this version starts without any"));
-    }
-    let holdings = account.holdings()?;
-    if !holdings.positions.is_empty() {
-        let names = holdings.positions.join(", ");
-        return Err(format!("positions are open ({names}); this version starts flat"));
-    }
-    if holdings.wallet.0 <= 0 {
-        return Err("its wallet holds no USDT".to_owned());
-    }
-    Ok(holdings)
+    Ok(())
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, String>>) -> Result<T, String> {
+    thread.join().unwrap_or_else(|_| Err("asking for it panicked".to_owned()))
 }
 
 /// Time after which no further symbol is tried: a venue that does not answer takes 10 s for each.

@@ -1,6 +1,7 @@
 //! Puts the stages together from settings, instruments and a model: the same way for every
 //! topology, for backtest and for replay.
 
+use super::recover::Carried;
 use crate::base::counters::Counters;
 use crate::base::event::{
     ACTOR_UNATTENDED, Command, EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, Reconciled,
@@ -10,6 +11,7 @@ use crate::base::ids::InstrumentId;
 use crate::base::limits::INSTRUMENTS_MAX;
 use crate::base::settings::{InstrumentSettings, OrderRoute, Settings};
 use crate::base::time::Nanos;
+use crate::base::units::Money;
 use crate::engine::{ExecutionStage, InferenceSettings, InferenceStage, Next, Outlet, RiskStage};
 use crate::execution::Signer;
 use crate::features::{Selection, WarmUp, schema_hash};
@@ -39,6 +41,8 @@ pub struct Parts {
     pub epoch: u32,
     /// 0 backtest, 1 paper, 2 testnet, 3 live.
     pub mode: u32,
+    /// What earlier sessions left.
+    pub carried: Carried,
     /// Signs the requests; [`Signer::paper`] where nothing is sent. What is recorded does not
     /// depend on it.
     pub signer: Signer,
@@ -95,7 +99,7 @@ impl Parts {
         if self.instruments.len() > INSTRUMENTS_MAX {
             bail!("{} instruments; at most {INSTRUMENTS_MAX} fit", self.instruments.len());
         }
-        Ok(())
+        self.carried.check(&self.instruments)
     }
 
     /// The execution stage.
@@ -106,7 +110,8 @@ impl Parts {
         counters: &Arc<Counters>,
     ) -> ExecutionStage {
         let counters = Arc::clone(counters);
-        ExecutionStage::new(&self.instruments, &self.signer, recorder, outlet, counters)
+        let signer = self.signer.clone().speaking(self.settings.venue.form_of_requests());
+        ExecutionStage::new(&self.instruments, &signer, recorder, outlet, counters)
     }
 
     /// The risk stage.
@@ -184,8 +189,9 @@ impl Parts {
         Ok(self.inference(model, recorders.inference, Next::Here(Box::new(risk)), counters))
     }
 
-    /// The records that open every session: what it runs with, its instruments, its model, and for
-    /// paper trading and backtests the command that arms it.
+    /// The records that open every session: what it runs with, its instruments, its model, and what
+    /// earlier sessions left, which ends the opening. Then, for backtests and unattended paper
+    /// trading, the command that arms it.
     pub fn opening(&self, model: &Model) -> Vec<Event> {
         let start = SessionStart {
             config_sha256: Sha256::digest(self.text.as_bytes()).into(),
@@ -195,6 +201,7 @@ impl Parts {
             mode: self.mode,
             event_version: EVENT_VERSION,
             instrument_count: u32::try_from(self.instruments.len()).unwrap_or(u32::MAX),
+            account: self.carried.account,
             ..SessionStart::default()
         };
         let mut events = vec![Event::new(Kind::SessionStart, InstrumentId::NONE, &start)];
@@ -214,7 +221,10 @@ impl Parts {
             ..ModelLoaded::default()
         };
         events.push(Event::new(Kind::ModelLoaded, InstrumentId::NONE, &loaded));
-        if self.mode == 0 || self.mode == 1 && self.settings.session.unattended {
+        let configured = self.settings.risk.starting_equity.unwrap_or(Money::ZERO);
+        events.extend(self.carried.events(&self.instruments, configured));
+        let unattended = self.mode == 1 && self.settings.session.unattended;
+        if self.mode == 0 || unattended && self.carried.may_rearm() {
             events.push(Event::new(Kind::Command, InstrumentId::NONE, &arm_unattended()));
         }
         if self.mode == 0 || self.mode == 1 && self.settings.venue.orders == OrderRoute::Paper {

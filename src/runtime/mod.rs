@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config` | configuration files to settings |
 //! | `state` | the state folder: its lock, the order-id epoch |
+//! | `recover` | what earlier sessions left, carried into the next opening |
 //! | `assemble` | stages from settings, instruments and a model |
 //! | `topology` | which stage on which thread and core |
 //! | `inlet` | the feed with the order venue beside it |
@@ -30,6 +31,7 @@ pub mod inlet;
 pub mod launch;
 pub mod outside;
 pub mod private;
+pub mod recover;
 pub mod replay;
 pub mod rig;
 pub mod running;

@@ -9,6 +9,7 @@
 
 use super::assemble::{Budget, Parts, StageRecorders, instrument_settings};
 use super::config;
+use super::recover::Carried;
 use crate::base::counters::Counters;
 use crate::base::event::{EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, SessionStart};
 use crate::base::hop::Stamp;
@@ -179,6 +180,7 @@ fn read_opening(dir: &Path, inputs: &mut LaneReader) -> Result<(Vec<Event>, Part
         files,
         epoch: start.epoch,
         mode: start.mode,
+        carried: Carried::fresh(start.account),
         signer: Signer::paper(),
     };
     Ok((events, parts))

@@ -49,6 +49,8 @@ pub struct VenueAccess {
     pub credentials: Credentials,
     /// A fresh key of the account's stream.
     pub listen_key: String,
+    /// Hash of the account's name.
+    pub account: u64,
     /// Where the venue tells its own account of the session, to be read at the end.
     pub statement: Option<&'static str>,
 }

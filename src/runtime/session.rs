@@ -12,6 +12,7 @@ use super::access;
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
 use super::config::Loaded;
+use super::recover::{Carried, Chain, newest_epoch};
 use super::rig::{Launch, Rig};
 use super::state::StateFolder;
 use super::statement;
@@ -60,6 +61,8 @@ pub struct SessionOutcome {
     pub differences: Vec<String>,
 }
 
+/// The session that starts an exchange of its own each time.
+pub const DEMO: &str = "demo";
 /// Commands waiting at once.
 const COMMANDS_MAX: usize = 64;
 
@@ -69,6 +72,7 @@ const COMMANDS_MAX: usize = 64;
 /// When it cannot start: configuration, model, state folder, venue or threads are named.
 pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
+    let carried = carried(&order, &state)?;
     let at_venue = order.loaded.settings.venue.orders == OrderRoute::Venue;
     let credentials = order.credentials.filter(|_| at_venue);
     let (loaded, access) = if at_venue {
@@ -78,11 +82,14 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
         (order.loaded, None)
     };
     let signer = credentials.as_ref().map_or_else(Signer::paper, Credentials::signer);
-    let parts = prepare(&loaded, &state, signer)?;
+    let account = access.as_ref().map_or(0, |access| access.account);
+    let parts = prepare(&loaded, &state, carried.of_account(account)?, signer)?;
     let model = parts.load_model(Budget::Configured)?;
     let topology = plan(&parts.settings.topology, &cores_available())?;
     tracing::info!(%topology, "topology");
-    let mut rig = Rig::build(&parts, &topology, &state.journal_dir(parts.epoch, order.name))?;
+    let journal = StateFolder::journal_name(parts.epoch, order.name);
+    let mut rig = Rig::build(&parts, &topology, &state.journals().join(&journal))?;
+    state.begin(order.name, &journal)?;
     let watched = rig.watched(&parts, model.0.executor(), order.name);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
     let commands = watcher.commands();
@@ -98,7 +105,8 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     }
     order.stop.store(true, Ordering::Relaxed);
     let elapsed = started.elapsed();
-    let starting = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
+    let configured = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
+    let starting = parts.carried.equity(configured);
     let ended = running.join(starting);
     // Also when a thread panicked, or the venue did not answer in time while it was asked to.
     let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
@@ -128,8 +136,22 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     Ok(SessionOutcome { summary, halt: ended.halt, differences })
 }
 
+/// What earlier sessions left; a session that brings its own exchange along has none.
+fn carried(order: &SessionOrder, state: &StateFolder) -> Result<Carried> {
+    if order.name == DEMO {
+        return Ok(Carried::default());
+    }
+    let chain = Chain::new(order.name, &order.loaded.settings);
+    Carried::read(&state.journals(), &chain, state.begun(order.name)?.as_deref())
+}
+
 /// Instruments, model files and epoch of a session.
-fn prepare(loaded: &Loaded, state: &StateFolder, signer: Signer) -> Result<Parts> {
+fn prepare(
+    loaded: &Loaded,
+    state: &StateFolder,
+    carried: Carried,
+    signer: Signer,
+) -> Result<Parts> {
     let settings = loaded.settings.clone();
     let registry = Registry::open(Path::new(&settings.model.dir))?;
     let files = registry.select(&settings.model.version)?;
@@ -138,8 +160,9 @@ fn prepare(loaded: &Loaded, state: &StateFolder, signer: Signer) -> Result<Parts
         text: loaded.text.clone(),
         settings,
         files,
-        epoch: state.next_epoch()?,
+        epoch: state.next_epoch(newest_epoch(&state.journals())?)?,
         mode: 1,
+        carried,
         signer,
     };
     parts.check_instruments()?;

@@ -36,11 +36,12 @@ impl StateFolder {
     }
 
     /// The next order-id epoch, made durable before it is returned: ids of a lost journal tail can
-    /// then never come again.
+    /// then never come again. It lies above `newest`, the newest of the journals: a lost file does
+    /// not begin again at one.
     ///
     /// # Errors
     /// When the file cannot be read, holds no number, is used up, or cannot be made durable.
-    pub fn next_epoch(&self) -> io::Result<u32> {
+    pub fn next_epoch(&self, newest: u32) -> io::Result<u32> {
         let path = self.dir.join("epoch");
         let last = match fs::read_to_string(&path) {
             Ok(text) => text.trim().parse::<u32>().map_err(|_| {
@@ -49,7 +50,7 @@ impl StateFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };
-        let next = last.saturating_add(1);
+        let next = last.max(newest).saturating_add(1);
         if next > EPOCH_MAX {
             return Err(io::Error::other(format!("{}: epochs are used up", path.display())));
         }
@@ -57,9 +58,36 @@ impl StateFolder {
         Ok(next)
     }
 
-    /// A fresh journal folder's path, named by epoch and mode.
-    pub fn journal_dir(&self, epoch: u32, mode: &str) -> PathBuf {
-        self.dir.join("journal").join(format!("{epoch:07}-{mode}"))
+    /// The folder of the journals.
+    pub fn journals(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    /// A fresh journal's name, by epoch and session.
+    pub fn journal_name(epoch: u32, session: &str) -> String {
+        format!("{epoch:07}-{session}")
+    }
+
+    /// The name of the journal that was begun last under the name `session`, if one was.
+    ///
+    /// # Errors
+    /// When the file that tells it cannot be read.
+    pub fn begun(&self, session: &str) -> io::Result<Option<String>> {
+        let path = self.dir.join(format!("begun-{session}"));
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        }
+    }
+
+    /// Notes durably that the journal `name` is begun under the name `session`, so that its absence
+    /// is seen at the next start.
+    ///
+    /// # Errors
+    /// When the file cannot be made durable.
+    pub fn begin(&self, session: &str, name: &str) -> io::Result<()> {
+        write_durably(&self.dir.join(format!("begun-{session}")), name.as_bytes())
     }
 }
 
@@ -87,10 +115,20 @@ mod tests {
         let mut epochs = Vec::new();
         for _ in 0..5 {
             let state = StateFolder::open(dir.path()).unwrap();
-            epochs.push(state.next_epoch().unwrap());
-            epochs.push(state.next_epoch().unwrap());
+            epochs.push(state.next_epoch(0).unwrap());
+            epochs.push(state.next_epoch(0).unwrap());
         }
         assert_eq!(epochs, (1..=10).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn an_epoch_lies_above_every_journals_though_its_file_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(dir.path()).unwrap();
+        assert_eq!(state.next_epoch(41).unwrap(), 42);
+        assert_eq!(state.next_epoch(0).unwrap(), 43);
+        fs::remove_file(dir.path().join("epoch")).unwrap();
+        assert_eq!(state.next_epoch(43).unwrap(), 44);
     }
 
     #[test]
@@ -108,6 +146,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFolder::open(dir.path()).unwrap();
         fs::write(dir.path().join("epoch"), "x").unwrap();
-        assert!(state.next_epoch().unwrap_err().to_string().contains("epoch"));
+        assert!(state.next_epoch(0).unwrap_err().to_string().contains("epoch"));
     }
 }

@@ -12,15 +12,25 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Credentials {
     key: Zeroizing<String>,
-    secret: Zeroizing<String>,
+    signer: Signer,
 }
 
+/// Longest key; the venue's have 64 letters.
+const KEY_BYTES_MAX: usize = 128;
+
 impl Credentials {
-    /// From their texts. `None` for a key that cannot stand in a header, or an empty secret.
+    /// From their texts. The secret is one of HMAC, or a private Ed25519 key as PEM or as base64 of
+    /// its PKCS#8. `None` for a key that cannot stand in a header or in JSON, an empty secret, or a
+    /// PEM of another kind.
     pub fn new(key: String, secret: String) -> Option<Self> {
         let (key, secret) = (Zeroizing::new(key), Zeroizing::new(secret));
-        let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-        (plain(&key) && !secret.is_empty()).then_some(Self { key, secret })
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'&');
+        let named = !key.is_empty() && key.len() <= KEY_BYTES_MAX && key.bytes().all(plain);
+        if !named || secret.is_empty() {
+            return None;
+        }
+        let signer = Signer::from_secret(&secret)?.named(&key);
+        Some(Self { key, signer })
     }
 
     /// The key, which goes into a header.
@@ -30,7 +40,7 @@ impl Credentials {
 
     /// A signer with the secret in it.
     pub fn signer(&self) -> Signer {
-        Signer::new(self.secret.as_bytes())
+        self.signer.clone()
     }
 }
 
@@ -72,7 +82,7 @@ pub fn whole_query(request: &RestRequest, signer: &Signer, now: Nanos) -> String
     let mut query = format!("{}{mark}recvWindow={RECV_WINDOW_MS}&timestamp={time}", request.query);
     let signature = signer.sign(query.as_bytes());
     query.push_str("&signature=");
-    query.extend(signature.map(char::from));
+    query.extend(signature.iter().copied().map(char::from));
     query
 }
 

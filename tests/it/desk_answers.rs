@@ -205,32 +205,48 @@ fn the_signed_bytes_arrive_as_they_were_signed_with_the_key_beside_them() {
 fn every_class_of_answer_to_an_order_has_its_meaning() {
     let mut bench = Bench::start();
     let unknown = (Kind::OrderUnknown, Reason::RequestTimeout);
-    let refused = (Kind::OrderRejected, Reason::VenueRejected);
+    let refused = |reason| (Kind::OrderRejected, reason);
+    let overloaded = refused(Reason::Overloaded);
     let cases: &[(u16, &str, (Kind, Reason), i32)] = &[
-        (400, r#"{"code":-2019,"msg":"Margin is insufficient."}"#, refused, -2019),
-        (400, r#"{"code":-1021,"msg":"Timestamp for this request…"}"#, refused, -1021),
+        (
+            400,
+            r#"{"code":-2019,"msg":"Margin is insufficient."}"#,
+            refused(Reason::MarginShort),
+            -2019,
+        ),
+        (
+            400,
+            r#"{"code":-1021,"msg":"Timestamp for this request…"}"#,
+            refused(Reason::ClockSkew),
+            -1021,
+        ),
         (
             400,
             r#"{"code":-5022,"msg":"Due to the order could not be executed as maker…"}"#,
-            (Kind::OrderRejected, Reason::PostOnlyWouldTake),
+            refused(Reason::PostOnlyWouldTake),
             -5022,
         ),
         (
             400,
             r#"{"code":-5021,"msg":"Due to the order could not be filled immediately…"}"#,
-            (Kind::OrderRejected, Reason::FillOrKill),
+            refused(Reason::FillOrKill),
             -5021,
         ),
-        (429, r#"{"code":-1003,"msg":"Too many requests."}"#, refused, -1003),
-        (403, "<html>blocked</html>", refused, 0),
-        (503, r#"{"code":-1008,"msg":"Request throttled…"}"#, refused, -1008),
-        (503, "Service Unavailable.", refused, 0),
-        (503, r#"{"code":0,"msg":"Service Unavailable."}"#, refused, 0),
+        (429, r#"{"code":-1003,"msg":"Too many requests."}"#, refused(Reason::RateLimited), -1003),
+        (403, "<html>blocked</html>", refused(Reason::Blocked), 0),
+        (503, r#"{"code":-1008,"msg":"Request throttled…"}"#, overloaded, -1008),
+        (503, "Service Unavailable.", overloaded, 0),
+        (503, r#"{"code":0,"msg":"Service Unavailable."}"#, overloaded, 0),
         (503, r#"{"code":0,"msg":"Unknown error, please check your request…"}"#, unknown, 0),
         (503, "Unknown error, please check your request or try again later.", unknown, 0),
         (408, r#"{"code":-1007,"msg":"Timeout waiting for response…"}"#, unknown, -1007),
         (400, r#"{"code":-1006,"msg":"An unexpected response…"}"#, unknown, -1006),
-        (400, r#"{"code":-4116,"msg":"ClientOrderId is duplicated."}"#, unknown, -4116),
+        (
+            400,
+            r#"{"code":-4116,"msg":"ClientOrderId is duplicated."}"#,
+            (Kind::OrderUnknown, Reason::DuplicateId),
+            -4116,
+        ),
         // What a gateway says for itself, and what it says although the venue does not know.
         (503, "Service Unavailable", unknown, 0),
         (503, "<html><h1>503 Service Unavailable.</h1></html>", unknown, 0),

@@ -199,7 +199,7 @@ fn serve(
         if path != "/fapi/v1/listenKey" {
             let (signed, signature) = query.split_once("&signature=").unwrap();
             let own = Signer::new(SECRET.as_bytes()).sign(signed.as_bytes());
-            assert_eq!(signature.as_bytes(), own, "{path}");
+            assert_eq!(signature.as_bytes(), &own[..], "{path}");
         }
     }
     let body = match (request.method(), path) {

@@ -97,7 +97,8 @@ pub fn parts(instruments: Vec<InstrumentSettings>, changes: &[(&str, &str, &str)
     let loaded = config::from_text("test", &config_text(&all)).unwrap();
     let files = Registry::open(&root().join("models_saved")).unwrap().champion().unwrap();
     let (settings, text, signer) = (loaded.settings, loaded.text, Signer::paper());
-    Parts { settings, text, instruments, files, epoch: 1, mode: 0, signer }
+    let carried = peregrine::runtime::recover::Carried::default();
+    Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer }
 }
 
 /// One thing that arrives at the entrance.
@@ -356,11 +357,6 @@ pub fn assert_replays(dir: &Path) {
 /// A model of one feature that answers thirds: three equal logits, `weight` times the feature. With
 /// a weight of 1e38 they overflow beyond 3.4, and the answer is no number.
 pub fn thirds_of(feature: &str, weight: f32, schema: u64) -> ArtifactFiles {
-    softmax_of(feature, [weight; 3], schema)
-}
-
-/// A model of one feature: the logits are `weights` times the feature.
-pub fn softmax_of(feature: &str, weights: [f32; 3], schema: u64) -> ArtifactFiles {
     let port = |name: &str, len: i64| {
         use onnx::tensor_shape_proto::{Dimension, dimension::Value};
         let dim = |n| Dimension { value: Some(Value::DimValue(n)), ..Default::default() };
@@ -376,16 +372,16 @@ pub fn softmax_of(feature: &str, weights: [f32; 3], schema: u64) -> ArtifactFile
         output: vec![output.into()],
         ..Default::default()
     };
-    let tensor = onnx::TensorProto {
+    let weights = onnx::TensorProto {
         name: "w".into(),
         dims: vec![1, 3],
         data_type: 1,
-        float_data: weights.to_vec(),
+        float_data: vec![weight; 3],
         ..Default::default()
     };
     let graph = onnx::GraphProto {
         node: vec![node("MatMul", &["x", "w"], "z"), node("Softmax", &["z"], "probabilities")],
-        initializer: vec![tensor],
+        initializer: vec![weights],
         input: vec![port("x", 1)],
         output: vec![port("probabilities", 3)],
         ..Default::default()

@@ -565,8 +565,10 @@ body!(
         event_version: u32,
         /// Number of [`Instrument`] events that follow.
         instrument_count: u32,
+        /// Hash of the account's name at the venue; 0 on paper.
+        account: u64,
         /// Zero.
-        reserved: [u64; 4],
+        reserved: [u64; 3],
     }
 );
 body!(
@@ -962,7 +964,7 @@ body!(
         request_hash: u64,
         /// Length of the unsigned request text in bytes.
         request_bytes: u32,
-        /// 1 order, 2 cancel.
+        /// 1 order, 2 cancel, 3 stop, 4 stop cancel.
         request: u32,
         /// Zero.
         reserved: [u64; 9],

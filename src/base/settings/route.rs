@@ -24,6 +24,14 @@ pub enum OrderEntry {
 }
 
 impl VenueSettings {
+    /// The form in which requests for orders are written: that of their way to the venue.
+    pub fn form_of_requests(&self) -> OrderEntry {
+        match self.orders {
+            OrderRoute::Paper => OrderEntry::Rest,
+            OrderRoute::Venue => self.order_entry,
+        }
+    }
+
     /// The keys whose address lies beyond this machine although orders go to the venue in paper
     /// mode. An empty address is none yet.
     pub(super) fn keys_beyond_loopback(&self, mode: Mode) -> Vec<&'static str> {

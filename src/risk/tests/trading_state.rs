@@ -1,6 +1,7 @@
 //! Who may move the trading state where, and what each state lets out.
 
 use super::*;
+use crate::base::event::SessionCarried;
 use TradingState::{Active, Halted, Killed, Reconciling, Reducing};
 
 const STATES: [TradingState; 5] = [Reconciling, Active, Reducing, Halted, Killed];
@@ -137,15 +138,66 @@ fn a_signal_may_tighten_and_never_loosen() {
     assert_eq!(desk.gate.state(), Halted, "cleared is not armed");
 }
 
+/// What an earlier session left, in this state.
+fn left(state: TradingState, lossy: bool) -> Event {
+    let body = SessionCarried {
+        state: state as u8,
+        lossy: u8::from(lossy),
+        epoch: 1,
+        ..SessionCarried::default()
+    };
+    Event::new(Kind::SessionCarried, InstrumentId::NONE, &body)
+}
+
 #[test]
 fn a_latched_halt_or_kill_survives_a_restart() {
-    let mut killed = Trading::latched(Killed, Reason::Operator);
+    let mut killed = Trading::new();
+    killed.on_carried(&left(Killed, false)).unwrap();
     assert!(killed.on_reconciled(&Event::EMPTY).is_none());
     assert!(killed.on_command(&command(Verb::Arm, 1)).is_none());
     assert_eq!(killed.state(), Killed);
-    let mut halted = Trading::latched(Halted, Reason::DailyLoss);
+    let mut halted = Trading::new();
+    assert!(halted.on_carried(&left(Halted, false)).is_none());
     halted.on_reconciled(&Event::EMPTY).unwrap();
-    assert_eq!(halted.state(), Halted);
+    assert_eq!((halted.state(), halted.reason()), (Halted, Reason::Latched));
+}
+
+#[test]
+fn after_a_loss_of_records_nothing_trades_before_somebody_has_looked() {
+    let mut trading = Trading::new();
+    trading.on_command(&command(Verb::Arm, 1));
+    assert!(trading.on_carried(&left(Active, true)).is_none());
+    trading.on_reconciled(&Event::EMPTY).unwrap();
+    assert_eq!((trading.state(), trading.reason()), (Halted, Reason::JournalLossy));
+}
+
+#[test]
+fn an_active_session_leaves_nothing_that_arms_the_next_one() {
+    let mut trading = Trading::new();
+    assert!(trading.on_carried(&left(Active, false)).is_none());
+    trading.on_reconciled(&Event::EMPTY).unwrap();
+    assert_eq!(trading.state(), Halted);
+}
+
+#[test]
+fn entries_of_the_day_are_counted_over_restarts_and_not_over_days() {
+    for (day, left) in [(0, 1), (-1, 2)] {
+        let mut settings = generous();
+        settings.entries_per_day_max = Some(2);
+        let mut desk = Desk::new(&settings);
+        let today = desk.now.0.div_euclid(86_400_000_000_000);
+        let carried =
+            SessionCarried { epoch: 1, day: today + day, entries_today: 1, ..Default::default() };
+        desk.gate.on_time(desk.now);
+        desk.gate.on_carried(&Event::new(Kind::SessionCarried, InstrumentId::NONE, &carried));
+        let mut entered = 0;
+        for _ in 0..3 {
+            desk.now = desk.now + Nanos::from_millis(10);
+            entered += usize::from(matches!(desk.admit(&entry()), Verdict::Approved(_)));
+            desk.end_orders();
+        }
+        assert_eq!(entered, left);
+    }
 }
 
 #[test]

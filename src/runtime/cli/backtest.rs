@@ -9,6 +9,7 @@ use crate::registry::Registry;
 use crate::runtime::assemble::Parts;
 use crate::runtime::backtest::{BacktestOrder, BacktestOutcome, Source, instruments, run};
 use crate::runtime::config::{self, Loaded};
+use crate::runtime::recover::Carried;
 use crate::runtime::state::StateFolder;
 use crate::venue::capture::{DiscoveredInstrument, discover};
 use anyhow::{Context, Result, anyhow};
@@ -75,7 +76,8 @@ pub fn backtest(arguments: &BacktestArguments) -> Result<(), Failure> {
     let audit = (arguments.audit || arguments.json).then_some(found);
     // Epoch 1 in every backtest: equal runs give equal order ids.
     let (text, signer) = (loaded.text, Signer::paper());
-    let parts = Parts { settings, text, instruments, files, epoch: 1, mode: 0, signer };
+    let carried = Carried::default();
+    let parts = Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer };
     let order = BacktestOrder { source, journal, from, to, audit };
     let outcome = run(&parts, &order)?;
     tell(&outcome, arguments)
@@ -115,7 +117,8 @@ fn journal_dir(arguments: &BacktestArguments, state_dir: &str) -> Result<PathBuf
         return Ok(dir.clone());
     }
     let state = StateFolder::open(Path::new(state_dir))?;
-    Ok(state.journal_dir(state.next_epoch()?, "backtest"))
+    let epoch = state.next_epoch(0)?;
+    Ok(state.journals().join(StateFolder::journal_name(epoch, "backtest")))
 }
 
 fn tell(outcome: &BacktestOutcome, arguments: &BacktestArguments) -> Result<(), Failure> {

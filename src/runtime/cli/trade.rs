@@ -78,7 +78,7 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
     loaded = config::with_values(&loaded, &values)?;
     let credentials = Credentials::new(server.api_key().to_owned(), server.api_secret().to_owned());
     let venue = credentials.map(|credentials| (credentials, Some(statement::LEDGER_PATH)));
-    let result = trade(loaded, "demo", Some(length), venue, arguments.json);
+    let result = trade(loaded, session::DEMO, Some(length), venue, arguments.json);
     server.stop();
     result
 }

@@ -7,7 +7,8 @@ use crate::base::units::parse_fixed;
 use crate::base::{ClientOrderId, Kind, Nanos, Reason};
 use crate::execution::RequestKind;
 use crate::execution::outcome::{Outcome, classify};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 
 /// A request under way: the order or cancel it asks for.
@@ -25,12 +26,16 @@ pub(super) struct Flight {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Body<'a> {
+    #[serde(deserialize_with = "code")]
     code: Option<i32>,
     #[serde(borrow)]
     msg: Cow<'a, str>,
+    #[serde(alias = "algoId")]
     order_id: Option<u64>,
-    #[serde(borrow)]
+    #[serde(borrow, alias = "clientAlgoId")]
     client_order_id: Cow<'a, str>,
+    #[serde(borrow)]
+    price: Cow<'a, str>,
     #[serde(borrow)]
     status: Cow<'a, str>,
     #[serde(borrow)]
@@ -40,12 +45,25 @@ struct Body<'a> {
     update_time: i64,
 }
 
+/// The venue's code: a number, and a text in the answer to the cancel of a stop.
+fn code<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Code<'a> {
+        Number(i32),
+        Text(#[serde(borrow)] Cow<'a, str>),
+    }
+    Ok(match Option::<Code<'_>>::deserialize(from)? {
+        Some(Code::Number(number)) => Some(number),
+        Some(Code::Text(text)) => Some(text.parse().map_err(D::Error::custom)?),
+        None => None,
+    })
+}
+
 impl Flight {
     /// A request for `order`.
     pub fn new(order: &Event, sent: Stamp) -> Self {
-        let cancel = order.kind() == Some(Kind::CancelApproved);
-        let kind = if cancel { RequestKind::Cancel } else { RequestKind::Order };
-        Self { order: *order, kind, sent }
+        Self { order: *order, kind: RequestKind::of(order), sent }
     }
 
     /// Whose.
@@ -79,10 +97,8 @@ impl Flight {
 
     /// The request was not taken by the venue, or never left.
     pub fn refused(&self, reason: Reason, code: i32) -> Event {
-        let kind = match self.kind {
-            RequestKind::Order => Kind::OrderRejected,
-            RequestKind::Cancel => Kind::CancelRejected,
-        };
+        let cancel = self.kind.is_cancel();
+        let kind = if cancel { Kind::CancelRejected } else { Kind::OrderRejected };
         self.report(kind, OrderReport { reason: reason as u16, venue_code: code, ..self.base() })
     }
 
@@ -98,8 +114,33 @@ impl Flight {
 
     fn accepted(&self, body: &Body<'_>) -> Option<Event> {
         let number = |text: &str| parse_fixed(text.as_bytes()).unwrap_or(0).max(0);
+        let mut told = OrderReport {
+            venue_id: body.order_id.unwrap_or(0),
+            qty: number(&body.orig_qty),
+            cum_qty: number(&body.executed_qty),
+            ..self.base()
+        };
         let kind = match self.kind {
-            RequestKind::Order => Kind::OrderAccepted,
+            RequestKind::Order => {
+                let px = number(&body.price);
+                let limit = self.order.body::<Order>().px > 0;
+                let other_px = limit && px > 0 && px != told.px;
+                if other_px || told.qty > 0 && told.qty != self.base().qty {
+                    told.reason = Reason::VenueAdjusted as u16;
+                }
+                told.px = if other_px { px } else { told.px };
+                Kind::OrderAccepted
+            }
+            // A stop's answer names no quantity: it closes whatever the position is.
+            RequestKind::Stop => {
+                told.qty = self.base().qty;
+                Kind::OrderAccepted
+            }
+            // A stop that was cancelled had not become an order.
+            RequestKind::StopCancel => {
+                told.qty = self.base().qty;
+                Kind::OrderCancelled
+            }
             // Anything but a cancelled order is the stream's to tell.
             RequestKind::Cancel if body.status == "CANCELED" => {
                 // How much was filled says how much is still to come: without it the order would
@@ -110,12 +151,6 @@ impl Flight {
                 Kind::OrderCancelled
             }
             RequestKind::Cancel => return None,
-        };
-        let told = OrderReport {
-            venue_id: body.order_id.unwrap_or(0),
-            qty: number(&body.orig_qty),
-            cum_qty: number(&body.executed_qty),
-            ..self.base()
         };
         let mut event = self.report(kind, told);
         event.ts_venue = Nanos::from_millis(body.update_time).0;

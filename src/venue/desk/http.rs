@@ -81,6 +81,8 @@ impl EntryPort for HttpEntry {
         let start: &[u8] = match kind {
             RequestKind::Order => b"POST /fapi/v1/order?",
             RequestKind::Cancel => b"DELETE /fapi/v1/order?",
+            RequestKind::Stop => b"POST /fapi/v1/algoOrder?",
+            RequestKind::StopCancel => b"DELETE /fapi/v1/algoOrder?",
         };
         self.connections[at].ask([start, text.as_bytes(), &self.head_end], now);
         self.tickets[at] = Some(ticket);

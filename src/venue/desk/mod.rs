@@ -33,7 +33,7 @@ use super::ports::{Ended, EntryPort};
 use crate::base::hop::Stamp;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Event, Kind, Reason};
-use crate::execution::{RequestKind, RequestText};
+use crate::execution::RequestText;
 use answer::Flight;
 use open::OpenOrders;
 use std::collections::VecDeque;
@@ -93,9 +93,10 @@ impl<E: EntryPort> OrderDesk<E> {
         let waiting = self.waiting.len();
         for _ in 0..waiting {
             let Some(next) = self.waiting.pop_front() else { return };
-            match next.flight.kind {
-                RequestKind::Order => self.report(next.flight.refused(reason, 0)),
-                RequestKind::Cancel => self.waiting.push_back(next),
+            if next.flight.kind.is_cancel() {
+                self.waiting.push_back(next);
+            } else {
+                self.report(next.flight.refused(reason, 0));
             }
         }
     }
@@ -103,7 +104,7 @@ impl<E: EntryPort> OrderDesk<E> {
     /// Sends an approved order or cancel by its signed text. `sent` comes back with the answer.
     pub fn submit(&mut self, order: &Event, text: &RequestText, now: Instant, sent: Stamp) {
         let flight = Flight::new(order, sent);
-        let is_order = flight.kind == RequestKind::Order;
+        let is_order = !flight.kind.is_cancel();
         if is_order && self.closed != Reason::None {
             return self.report(flight.refused(self.closed, 0));
         }
@@ -214,13 +215,9 @@ impl<E: EntryPort> OrderDesk<E> {
 /// Whether an event adds to what the account's stream has told already: an order that the stream
 /// has spoken of is neither unknown nor refused, and an end is told once.
 fn adds(open: &OpenOrders, flight: &Flight, event: &Event) -> bool {
-    match (event.kind(), flight.kind) {
-        (Some(Kind::OrderUnknown | Kind::OrderRejected), RequestKind::Order) => {
-            !open.is_known(flight.id())
-        }
-        (Some(Kind::OrderUnknown | Kind::OrderCancelled), RequestKind::Cancel) => {
-            !open.is_over(flight.id())
-        }
+    match (event.kind(), flight.kind.is_cancel()) {
+        (Some(Kind::OrderUnknown | Kind::OrderRejected), false) => !open.is_known(flight.id()),
+        (Some(Kind::OrderUnknown | Kind::OrderCancelled), true) => !open.is_over(flight.id()),
         _ => true,
     }
 }

@@ -54,6 +54,9 @@ struct Train {
     /// Moves of the mid up to this many basis points are flat.
     #[arg(long, default_value_t = 0.4)]
     threshold_bps: f64,
+    /// Longest warm-up of a feature in seconds: what needs more is left out.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=100))]
+    warm_up_s: u16,
     /// Threads; the model does not depend on it.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
@@ -88,6 +91,7 @@ fn train(args: &Train) -> anyhow::Result<()> {
         depth: args.depth as usize,
         horizon_ms: args.horizon_ms,
         threshold_bps: args.threshold_bps,
+        warm_up_secs: args.warm_up_s,
         threads: args.threads as usize,
         ..Plan::default()
     };

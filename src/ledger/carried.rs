@@ -1,0 +1,125 @@
+//! What an earlier session left, taken in by the opening of the next one.
+//!
+//! ```text
+//!   PositionCarried …  OrderCarried …  SessionCarried
+//!        │                 │                └─ starting equity, peak, day, losses in a row
+//!        │                 └─ counts as live: open, of unknown outcome, or with fills to come
+//!        └─ the books of one instrument, to the unit
+//! ```
+
+use super::{DAY, Ledger, LedgerChange, OpenOrder, Position, Stage};
+use crate::base::event::{OrderCarried, PositionCarried, SessionCarried};
+use crate::base::units::notional;
+use crate::base::{ClientOrderId, Event, Kind, Money, Nanos, Purpose, Px, Qty, Reason};
+
+/// Numbers of the states in `OrderCarried` that are no open order any more, or one not known:
+/// `execution::OrderState`, which a test holds these against.
+const PENDING_NEW: u8 = 1;
+const PENDING_CANCEL: u8 = 4;
+const ENDED: std::ops::RangeInclusive<u8> = 5..=8;
+const UNKNOWN: u8 = 9;
+
+impl Ledger {
+    /// The UTC day, counted from the epoch; it never goes back.
+    pub fn day(&self) -> i64 {
+        self.day
+    }
+
+    /// Takes in a record of the opening; anything else changes nothing.
+    pub(super) fn on_carried(&mut self, event: &Event) -> LedgerChange {
+        match event.kind() {
+            Some(Kind::PositionCarried) => self.carry_position(event),
+            Some(Kind::OrderCarried) => self.carry_order(event),
+            Some(Kind::SessionCarried) => self.carry_session(event),
+            _ => LedgerChange::None,
+        }
+    }
+
+    fn carry_position(&mut self, event: &Event) -> LedgerChange {
+        let body: &PositionCarried = event.body();
+        let Some(position) = self.positions.get_mut(event.instrument().index()) else {
+            return self.fail(Reason::UnknownInstrument);
+        };
+        let before = *position;
+        position.carry(body);
+        let valued = position.revalue();
+        let after = *position;
+        self.shift(&before, &after);
+        if valued.is_none() {
+            return self.fail(Reason::Overflow);
+        }
+        LedgerChange::Carried
+    }
+
+    fn carry_order(&mut self, event: &Event) -> LedgerChange {
+        let body: &OrderCarried = event.body();
+        if event.instrument().index() >= self.positions.len() {
+            return self.fail(Reason::UnknownInstrument);
+        }
+        let order = OpenOrder {
+            id: ClientOrderId(body.client_id),
+            instrument: event.instrument(),
+            side: event.side(),
+            purpose: Purpose::from_u8(body.purpose).unwrap_or(Purpose::Entry),
+            px: Px(body.px),
+            qty: Qty(body.qty),
+            filled: Qty(body.filled),
+            reported: Qty(body.reported),
+            stage: match body.state {
+                PENDING_NEW | UNKNOWN => Stage::Unknown,
+                state if ENDED.contains(&state) => Stage::Settling,
+                _ => Stage::Working,
+            },
+            cancel_pending: body.state == PENDING_CANCEL,
+            sent_at: Nanos(body.ts_sent),
+        };
+        if !self.orders.insert(order) {
+            return self.fail(Reason::OrderTableFull);
+        }
+        self.recount(event.instrument());
+        LedgerChange::Carried
+    }
+
+    /// The chain's equity goes on; a day that is over leaves only what it ended with.
+    fn carry_session(&mut self, event: &Event) -> LedgerChange {
+        let body: &SessionCarried = event.body();
+        if body.starting_equity > 0 {
+            self.starting_equity = Money(body.starting_equity);
+        }
+        let equity = self.equity();
+        self.peak_equity = Money(body.peak_equity).max(equity);
+        self.losses_in_a_row = body.losses_in_a_row;
+        let today = event.now().0.div_euclid(DAY);
+        // A clock that was set back does not open yesterday's loss budget again.
+        let goes_on = body.epoch > 0 && body.day >= today;
+        self.day = if goes_on { body.day } else { today };
+        self.day_start_equity = if goes_on { Money(body.day_start_equity) } else { equity };
+        LedgerChange::Carried
+    }
+}
+
+impl Position {
+    /// Result since the position was opened, before it is closed; zero while flat.
+    pub fn round_trip(&self) -> Money {
+        self.trip
+    }
+
+    /// Takes over another session's books. Until the market tells a price it is valued at what it
+    /// cost.
+    fn carry(&mut self, body: &PositionCarried) {
+        self.qty = Qty(body.qty);
+        self.cost = Money(body.cost);
+        self.realised = Money(body.realised);
+        self.fees = Money(body.fees);
+        self.funding = Money(body.funding);
+        self.opened_at = Nanos(body.ts_opened);
+        self.trip = Money(body.round_trip);
+        if self.value_px == Px::ZERO {
+            self.value_px = self.average_px();
+        }
+        // An average is rounded: a price at which the position is worth nothing is none.
+        if notional(self.qty, self.value_px).is_none() {
+            self.value_px = Px::ZERO;
+        }
+    }
+}

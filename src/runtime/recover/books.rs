@@ -1,0 +1,338 @@
+//! A journal's inputs booked anew, by the ledger that booked them first.
+
+use super::Carried;
+use super::find::{Found, GO_ON};
+use crate::base::event::{
+    ACTOR_UNATTENDED, Command, Event, Kind, Order, OrderCarried, OrderReport, PositionCarried,
+    SessionCarried, StateChange, flags,
+};
+use crate::base::ids::{ClientOrderId, InstrumentId};
+use crate::base::units::{Money, Qty};
+use crate::base::{OrderType, Purpose, Reason};
+use crate::execution::OrderState;
+use crate::journal::format::Ending;
+use crate::journal::{LaneEnd, LaneReader};
+use crate::ledger::{Ledger, LedgerChange, OpenOrder, Stage};
+use crate::risk::{TradingState, Verb};
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Nanoseconds in a UTC day.
+const DAY: i64 = 86_400 * 1_000_000_000;
+
+/// Reads the journal to its end.
+///
+/// # Errors
+/// When a record is damaged: lane, file and record are named.
+pub fn read(found: &Found) -> Result<Carried> {
+    read_all(found).with_context(|| format!("{}: {GO_ON}", found.dir.display()))
+}
+
+fn read_all(found: &Found) -> Result<Carried> {
+    let (changes, changes_lossy) = records(&found.dir, 2, |kind| kind == Kind::StateChange)?;
+    let intent = |kind| matches!(kind, Kind::OrderIntent | Kind::CancelIntent);
+    let (intents, intents_lossy) = records(&found.dir, 3, intent)?;
+    let (mut changes, mut intents) = (changes.into_iter(), intents.into_iter());
+    let (mut change, mut intent) = (changes.next(), intents.next());
+    let mut books = Books::new(found);
+    let mut inputs = LaneReader::open(&found.dir, 0)?;
+    let mut seq = 0;
+    for item in &mut inputs {
+        let (_, event) = item?;
+        seq = event.seq;
+        books.input(&event);
+        // What an input caused carries its number.
+        while let Some(caused) = change.take_if(|caused| caused.seq <= seq) {
+            books.state_change(&caused);
+            change = changes.next();
+        }
+        while let Some(caused) = intent.take_if(|caused| caused.seq <= seq) {
+            books.intent(&caused);
+            intent = intents.next();
+        }
+    }
+    // Inputs that were lost with the machine may have caused what the other lanes still have.
+    let rest = change.is_some() || intent.is_some();
+    change.into_iter().chain(changes).for_each(|caused| books.state_change(&caused));
+    intent.into_iter().chain(intents).for_each(|caused| books.intent(&caused));
+    books.lossy |= rest || changes_lossy || intents_lossy || is_lossy(&inputs);
+    tracing::info!(journal = %found.dir.display(), inputs = seq, "read what it left");
+    Ok(books.carried(found))
+}
+
+/// A lane's records of some kinds, and whether an operator accepted a loss of others.
+fn records(dir: &Path, lane: usize, wanted: impl Fn(Kind) -> bool) -> Result<(Vec<Event>, bool)> {
+    let mut reader = LaneReader::open(dir, lane)?;
+    let mut kept = Vec::new();
+    for item in &mut reader {
+        let (_, event) = item?;
+        if event.kind().is_some_and(&wanted) {
+            kept.push(event);
+        }
+    }
+    let lossy = is_lossy(&reader);
+    Ok((kept, lossy))
+}
+
+fn is_lossy(reader: &LaneReader) -> bool {
+    reader.end() == Some(LaneEnd::Closed(Ending::Lossy))
+}
+
+/// What one instrument was last told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Newest {
+    trade_id: u64,
+    ts_funding: i64,
+}
+
+/// What is kept of an order besides the ledger's line.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    venue_id: u64,
+    order_type: u8,
+    time_in_force: u8,
+    flags: u8,
+    /// How the venue ended it, if it did.
+    ended: Option<OrderState>,
+}
+
+struct Books {
+    ledger: Ledger,
+    newest: Vec<Newest>,
+    orders: HashMap<ClientOrderId, Known>,
+    session: SessionCarried,
+    entries_day: i64,
+    /// What the state comes back to after a reconciliation.
+    state: TradingState,
+    reason: u16,
+    paused: bool,
+    lossy: bool,
+}
+
+impl Books {
+    fn new(found: &Found) -> Self {
+        let count = found.symbols.len();
+        Self {
+            ledger: Ledger::new(count, Money::ZERO),
+            newest: vec![Newest::default(); count],
+            orders: HashMap::new(),
+            session: SessionCarried { epoch: found.start.epoch, ..SessionCarried::default() },
+            entries_day: i64::MIN,
+            state: TradingState::Reconciling,
+            reason: Reason::None as u16,
+            paused: false,
+            lossy: false,
+        }
+    }
+
+    fn input(&mut self, event: &Event) {
+        let change = self.ledger.on_event(event);
+        self.session.ts_last = self.session.ts_last.max(event.ts_recv);
+        let newest = self.newest.get_mut(event.instrument().index());
+        match (event.kind(), newest) {
+            (Some(Kind::OrderFilled), Some(newest)) => {
+                let report: &OrderReport = event.body();
+                if change != LedgerChange::Duplicate {
+                    newest.trade_id = newest.trade_id.max(report.trade_id);
+                }
+                self.report(event);
+            }
+            (Some(Kind::FundingPayment), Some(newest)) => {
+                newest.ts_funding = newest.ts_funding.max(event.ts_venue);
+            }
+            (Some(Kind::PositionCarried), Some(newest)) => {
+                let body: &PositionCarried = event.body();
+                newest.trade_id = body.last_trade_id;
+                newest.ts_funding = body.ts_funding;
+            }
+            (Some(Kind::OrderCarried), _) => self.carried_order(event),
+            (Some(Kind::SessionCarried), _) => self.carried_session(event.body()),
+            (Some(Kind::Command), _) => self.command(event.body()),
+            (
+                Some(
+                    Kind::OrderAccepted
+                    | Kind::OrderCancelled
+                    | Kind::OrderExpired
+                    | Kind::OrderRejected
+                    | Kind::OrderUnknown,
+                ),
+                _,
+            ) => self.report(event),
+            _ => {}
+        }
+    }
+
+    fn report(&mut self, event: &Event) {
+        let report: &OrderReport = event.body();
+        let Some(known) = self.orders.get_mut(&ClientOrderId(report.client_id)) else { return };
+        if report.venue_id != 0 {
+            known.venue_id = report.venue_id;
+        }
+        known.ended = match event.kind() {
+            Some(Kind::OrderCancelled) => Some(OrderState::Cancelled),
+            Some(Kind::OrderExpired) => Some(OrderState::Expired),
+            Some(Kind::OrderRejected) => Some(OrderState::Rejected),
+            _ => known.ended,
+        };
+    }
+
+    fn intent(&mut self, event: &Event) {
+        let body: &Order = event.body();
+        let cancel = event.kind() == Some(Kind::CancelIntent);
+        let kind = if cancel { Kind::CancelApproved } else { Kind::OrderApproved };
+        // The ledger counted it under this kind; a table that is full had refused it.
+        let _ = self.ledger.on_order_sent(&Event { kind: kind as u8, ..*event });
+        if cancel {
+            return;
+        }
+        let known = Known {
+            order_type: body.order_type,
+            time_in_force: body.time_in_force,
+            flags: event.flags & (flags::SELL | flags::REDUCE_ONLY),
+            ..Known::default()
+        };
+        self.orders.insert(body.id(), known);
+        if Purpose::from_u8(body.purpose).is_none_or(Purpose::is_entry) {
+            let day = event.ts_recv.div_euclid(DAY);
+            if day > self.entries_day {
+                (self.entries_day, self.session.entries_today) = (day, 0);
+            }
+            self.session.entries_today += 1;
+        }
+    }
+
+    fn carried_order(&mut self, event: &Event) {
+        let body: &OrderCarried = event.body();
+        let known = Known {
+            venue_id: body.venue_id,
+            order_type: body.order_type,
+            time_in_force: body.time_in_force,
+            flags: event.flags & (flags::SELL | flags::REDUCE_ONLY),
+            ended: OrderState::from_u8(body.state).filter(|state| state.is_terminal()),
+        };
+        self.orders.insert(ClientOrderId(body.client_id), known);
+    }
+
+    fn carried_session(&mut self, body: &SessionCarried) {
+        if body.epoch > 0 {
+            self.entries_day = body.day;
+            self.session.entries_today = body.entries_today;
+        }
+        self.lossy |= body.lossy != 0;
+        if let Some(state) = TradingState::from_u8(body.state) {
+            (self.state, self.reason) = (state, body.reason);
+        }
+    }
+
+    /// A kill or a pause counts from the moment it was given; to arm takes until risk has obeyed.
+    fn command(&mut self, command: &Command) {
+        match Verb::from_u32(command.verb) {
+            Some(Verb::KillGraceful | Verb::KillImmediate) => {
+                (self.state, self.reason) = (TradingState::Killed, Reason::Operator as u16);
+            }
+            Some(Verb::Pause) if command.actor != ACTOR_UNATTENDED => self.paused = true,
+            _ => {}
+        }
+    }
+
+    fn state_change(&mut self, event: &Event) {
+        let body: &StateChange = event.body();
+        let states = (TradingState::from_u8(body.from), TradingState::from_u8(body.to));
+        let (Some(from), Some(to)) = states else { return };
+        match to {
+            TradingState::Reconciling if from == TradingState::Killed => {
+                (self.state, self.reason) = (TradingState::Halted, body.reason);
+            }
+            // What it comes back to is what it was.
+            TradingState::Reconciling => {}
+            TradingState::Active => {
+                self.state = TradingState::Active;
+                // Somebody has looked.
+                (self.paused, self.lossy) = (false, false);
+                if body.reason == Reason::Operator as u16 {
+                    self.ledger.forget_losses();
+                }
+            }
+            _ => (self.state, self.reason) = (to, body.reason),
+        }
+    }
+
+    fn carried(self, found: &Found) -> Carried {
+        let place = |id: InstrumentId| found.symbols.get(id.index()).copied();
+        let mut positions = Vec::new();
+        for (i, (symbol, newest)) in found.symbols.iter().zip(&self.newest).enumerate() {
+            let id = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
+            let Some(position) = self.ledger.position(id) else { continue };
+            let body = PositionCarried {
+                qty: position.qty.0,
+                cost: position.cost.0,
+                realised: position.realised.0,
+                fees: position.fees.0,
+                funding: position.funding.0,
+                last_trade_id: newest.trade_id,
+                ts_opened: position.opened_at.0,
+                ts_funding: newest.ts_funding,
+                round_trip: position.round_trip().0,
+                ..PositionCarried::default()
+            };
+            if body != PositionCarried::default() {
+                positions.push((*symbol, body));
+            }
+        }
+        let mut live: Vec<&OpenOrder> = self.ledger.orders().iter().collect();
+        // The table's order carries no meaning; ids rise.
+        live.sort_unstable_by_key(|order| order.id);
+        let orders = live.into_iter().filter_map(|order| {
+            let known = self.orders.get(&order.id).copied().unwrap_or_default();
+            Some((place(order.instrument)?, known.flags, carried_order(order, &known)))
+        });
+        let orders = orders.collect();
+        let day = self.ledger.day();
+        let session = SessionCarried {
+            starting_equity: self.ledger.starting_equity().0,
+            peak_equity: self.ledger.peak_equity().0,
+            day_start_equity: self.ledger.day_start_equity().0,
+            day,
+            losses_in_a_row: self.ledger.losses_in_a_row(),
+            entries_today: if self.entries_day >= day { self.session.entries_today } else { 0 },
+            state: self.state as u8,
+            lossy: u8::from(self.lossy),
+            reason: self.reason,
+            ..self.session
+        };
+        Carried {
+            account: found.start.account,
+            from: Some(found.dir.clone()),
+            positions,
+            orders,
+            session,
+            paused: self.paused,
+        }
+    }
+}
+
+/// An order as the next session has to take it: what was in flight may have arrived.
+fn carried_order(order: &OpenOrder, known: &Known) -> OrderCarried {
+    let state = match order.stage {
+        Stage::InFlight | Stage::Unknown => OrderState::Unknown,
+        Stage::Settling => known.ended.unwrap_or(OrderState::Expired),
+        Stage::Working if order.cancel_pending => OrderState::PendingCancel,
+        Stage::Working if order.filled > Qty::ZERO => OrderState::PartiallyFilled,
+        Stage::Working => OrderState::Working,
+    };
+    OrderCarried {
+        client_id: order.id.0,
+        venue_id: known.venue_id,
+        px: order.px.0,
+        qty: order.qty.0,
+        filled: order.filled.0,
+        reported: order.reported.0,
+        ts_sent: order.sent_at.0,
+        order_type: if known.order_type == 0 { OrderType::Limit as u8 } else { known.order_type },
+        time_in_force: known.time_in_force,
+        purpose: order.purpose as u8,
+        state: state as u8,
+        ..OrderCarried::default()
+    }
+}

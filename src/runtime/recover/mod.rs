@@ -1,0 +1,165 @@
+//! What the sessions before this one left: found in the newest journal of their chain, carried into
+//! the opening of the next.
+//!
+//! ```text
+//!  state/journal/0000007-paper   killed before its opening was whole: passed over
+//!                0000006-paper   the newest with a whole opening: read to its end
+//!                0000005-paper   lies in what 6 carried
+//!
+//!  lane 0  inputs ─────────┐ merged by number
+//!  lane 2  state changes ──┼─► ledger, orders, trading state ─► PositionCarried, OrderCarried,
+//!  lane 3  intents ────────┘                                    SessionCarried
+//! ```
+//! A chain is the sessions of one name and one way of orders in one state folder, of one account. A
+//! session writes its opening to the last record before any order leaves, so a journal without it
+//! never saw one. A journal that is damaged, or is not there although it was begun, refuses the
+//! start: what it held cannot be known. An intent without an answer may have arrived.
+
+mod books;
+mod find;
+#[cfg(test)]
+mod tests;
+
+pub use find::{Chain, newest_epoch};
+
+use crate::base::event::{Event, Kind, OrderCarried, PositionCarried, SessionCarried};
+use crate::base::ids::{InstrumentId, Symbol};
+use crate::base::settings::InstrumentSettings;
+use crate::base::units::Money;
+use crate::risk::TradingState;
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+/// What the sessions of a chain left.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Carried {
+    /// Hash of the account's name at the venue; 0 on paper.
+    pub account: u64,
+    /// The journal it was read from; `None` for the first session of a chain.
+    pub from: Option<PathBuf>,
+    /// Books by symbol.
+    pub positions: Vec<(Symbol, PositionCarried)>,
+    /// Orders that are open, of unknown outcome, or still to be settled; with the header's flags.
+    pub orders: Vec<(Symbol, u8, OrderCarried)>,
+    /// The rest. All zero for the first session of a chain.
+    pub session: SessionCarried,
+    /// An operator paused the session: the next one does not arm itself.
+    pub paused: bool,
+}
+
+impl Carried {
+    /// The first session of an account's chain.
+    pub fn fresh(account: u64) -> Self {
+        Self { account, ..Self::default() }
+    }
+
+    /// Reads what the newest session of `chain` in the folder `journals` left. `begun` names the
+    /// journal that was begun last, where that is known.
+    ///
+    /// # Errors
+    /// When that journal is missing, damaged, or not one this program can go on from; the text says
+    /// how to go on.
+    pub fn read(journals: &Path, chain: &Chain, begun: Option<&str>) -> Result<Self> {
+        let Some(found) = find::find(journals, chain, begun)? else { return Ok(Self::default()) };
+        let mut carried = books::read(&found)?;
+        if !chain.at_venue {
+            carried.end_with_the_process();
+        }
+        Ok(carried)
+    }
+
+    /// The same for a session of `account`.
+    ///
+    /// # Errors
+    /// When the chain is another account's.
+    pub fn of_account(mut self, account: u64) -> Result<Self> {
+        if let Some(from) = &self.from
+            && self.account != account
+        {
+            bail!(
+                "{}: it is the journal of another account than the one whose key is given; each \
+                 account needs a session.state_dir of its own",
+                from.display()
+            );
+        }
+        self.account = account;
+        Ok(self)
+    }
+
+    /// The paper venue ends with its process, and with it what it held; the day's entries and a
+    /// halt stay.
+    fn end_with_the_process(&mut self) {
+        self.positions.clear();
+        self.orders.clear();
+        self.session.losses_in_a_row = 0;
+        (self.session.starting_equity, self.session.peak_equity) = (0, 0);
+        self.session.day_start_equity = 0;
+    }
+
+    /// True where the next unattended session may arm itself.
+    pub fn may_rearm(&self) -> bool {
+        let halted = [TradingState::Halted as u8, TradingState::Killed as u8];
+        !self.paused && self.session.lossy == 0 && !halted.contains(&self.session.state)
+    }
+
+    /// Equity at the start, open positions at their cost. `configured` is what the first session
+    /// of a chain starts with.
+    pub fn equity(&self, configured: Money) -> Money {
+        if self.session.starting_equity == 0 {
+            return configured;
+        }
+        let booked = |p: &PositionCarried| p.realised - p.fees + p.funding;
+        let sum: i64 = self.positions.iter().map(|(_, position)| booked(position)).sum();
+        Money(self.session.starting_equity + sum)
+    }
+
+    /// Refuses an instrument table that leaves out a contract with a position or an order.
+    ///
+    /// # Errors
+    /// Names the contract.
+    pub fn check(&self, instruments: &[InstrumentSettings]) -> Result<()> {
+        let held = self.positions.iter().filter(|(_, body)| body.qty != 0);
+        let held = held.map(|(symbol, _)| (symbol, "a position"));
+        let open = self.orders.iter().map(|(symbol, ..)| (symbol, "an order"));
+        for (symbol, what) in held.chain(open) {
+            if place(instruments, symbol).is_none() {
+                bail!(
+                    "{symbol}: an earlier session left {what}, and it is not among \
+                     instruments.symbols; name it there until it is flat, or use another \
+                     session.state_dir"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The records of the opening that tell it, the last one last. What was earned with contracts
+    /// that are not traded any more becomes part of the starting equity. `configured` is what the
+    /// first session of a chain starts with.
+    pub fn events(&self, instruments: &[InstrumentSettings], configured: Money) -> Vec<Event> {
+        let mut session = self.session;
+        if session.starting_equity == 0 {
+            session.starting_equity = configured.0;
+            session.peak_equity = configured.0;
+            session.day_start_equity = configured.0;
+        }
+        let mut events = Vec::new();
+        for (symbol, body) in &self.positions {
+            match place(instruments, symbol) {
+                Some(id) => events.push(Event::new(Kind::PositionCarried, id, body)),
+                None => session.starting_equity += body.realised - body.fees + body.funding,
+            }
+        }
+        for (symbol, flags, body) in &self.orders {
+            let id = place(instruments, symbol).unwrap_or(InstrumentId::NONE);
+            events.push(Event::new(Kind::OrderCarried, id, body).with_flags(*flags));
+        }
+        events.push(Event::new(Kind::SessionCarried, InstrumentId::NONE, &session));
+        events
+    }
+}
+
+fn place(instruments: &[InstrumentSettings], symbol: &Symbol) -> Option<InstrumentId> {
+    let at = instruments.iter().position(|facts| facts.symbol == *symbol)?;
+    Some(InstrumentId(u16::try_from(at).unwrap_or(u16::MAX)))
+}
