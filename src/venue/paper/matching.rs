@@ -10,10 +10,10 @@ use crate::base::{
 };
 
 /// The venue's codes for what it refuses.
-const CODE_FILTER: i32 = -4003;
-const CODE_DUPLICATE: i32 = -4116;
+pub(super) const CODE_FILTER: i32 = -4003;
+pub(super) const CODE_DUPLICATE: i32 = -4116;
 const CODE_OPEN_ORDERS: i32 = -2025;
-const CODE_REDUCE_ONLY: i32 = -2022;
+pub(super) const CODE_REDUCE_ONLY: i32 = -2022;
 const CODE_FILL_OR_KILL: i32 = -5021;
 const CODE_POST_ONLY: i32 = -5022;
 const CODE_NO_SUCH_ORDER: i32 = -2011;
@@ -22,6 +22,9 @@ impl PaperVenue {
     /// An order arrives at the venue.
     pub(super) fn arrive(&mut self, action: &Action) {
         let body: &Order = action.event.body();
+        if body.order_type == OrderType::StopMarket as u8 {
+            return self.arrive_stop(action);
+        }
         let mut order = Resting {
             id: body.id(),
             venue_id: 0,
@@ -51,6 +54,11 @@ impl PaperVenue {
             self.report(Kind::OrderExpired, &order, action.at, Reason::ImmediateRest, 0);
             return;
         }
+        self.rest(order);
+    }
+
+    /// Puts what is left of an order on the table.
+    pub(super) fn rest(&mut self, mut order: Resting) {
         let market = &mut self.markets[order.instrument.index()];
         order.queue = QueuePosition::behind(market.displayed(order.side, order.px));
         market.resting += 1;
@@ -60,6 +68,9 @@ impl PaperVenue {
     /// A cancel arrives at the venue.
     pub(super) fn arrive_cancel(&mut self, action: &Action) {
         let body: &Order = action.event.body();
+        if self.take_stop_back(body.id(), action.at) {
+            return;
+        }
         let Some(index) = self.orders.iter().position(|order| order.id == body.id()) else {
             let report = OrderReport {
                 client_id: body.client_id,
@@ -182,7 +193,7 @@ impl PaperVenue {
     }
 
     /// Our own resting orders that an arriving one would meet expire first (EXPIRE_MAKER).
-    fn expire_own_makers(&mut self, order: &Resting, at: Nanos) {
+    pub(super) fn expire_own_makers(&mut self, order: &Resting, at: Nanos) {
         let mut index = 0;
         while index < self.orders.len() {
             let open = &self.orders[index];
@@ -200,7 +211,7 @@ impl PaperVenue {
 
     /// Fills from the opposite touch what it displays and the order may take: at the touch for an
     /// order on arrival or a market order, at its own price for one that rested and was crossed.
-    fn take(&mut self, order: &mut Resting, at: Nanos) {
+    pub(super) fn take(&mut self, order: &mut Resting, at: Nanos) {
         let Some(market) = self.markets.get(order.instrument.index()) else { return };
         let Some((px, qty)) = market.opposite(order.side) else { return };
         if !order.takes_at(px) {
@@ -241,6 +252,9 @@ impl PaperVenue {
         let bits = if maker { flags::MAKER } else { 0 } | order.bits();
         let event = Event::new(Kind::OrderFilled, order.instrument, &report).with_flags(bits);
         self.queue_report(event, at);
+        if self.account.held(order.instrument) == Qty::ZERO {
+            self.drop_stops(order.instrument, at);
+        }
         qty
     }
 
@@ -278,7 +292,7 @@ impl PaperVenue {
         market.resting = market.resting.saturating_sub(1);
     }
 
-    fn report(&mut self, kind: Kind, order: &Resting, at: Nanos, reason: Reason, code: i32) {
+    pub(super) fn report(&mut self, kind: Kind, order: &Resting, at: Nanos, reason: Reason, code: i32) {
         let report = OrderReport { reason: reason as u16, venue_code: code, ..body_of(order) };
         let event = Event::new(kind, order.instrument, &report).with_flags(order.bits());
         self.queue_report(event, at);

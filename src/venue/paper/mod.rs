@@ -9,19 +9,21 @@
 //! it was known to us at `t`, so the feed's own delay belongs into the order latency. Fills are
 //! limited by the displayed quantity: what is not on show is not filled. A post-only order that
 //! would take is refused, an IOC's rest expires, a market order's rest takes from the next quotes.
-//! Of our own two orders that would meet, the resting one expires. Nothing allocates after
-//! [`PaperVenue::new`].
+//! Of our own two orders that would meet, the resting one expires. A protective stop waits apart from
+//! the orders, as at the real venue, see `stops`. Nothing allocates after [`PaperVenue::new`].
 
 mod account;
 mod market;
 mod matching;
 mod queue;
+mod stops;
 #[cfg(test)]
 mod tests;
 
 pub use account::Account;
 pub use market::Touch;
 pub use queue::QueuePosition;
+pub use stops::Stop;
 
 use crate::base::event::{
     BookTicker, Funding, FundingPayment, MarkPrice, Order, OrderReport, StreamStatus, carries,
@@ -39,8 +41,9 @@ use std::collections::VecDeque;
 const ACTIONS_MAX: usize = 2 * OPEN_ORDERS_MAX;
 /// Reports under way at once. One event can fill and end every order.
 const REPORTS_MAX: usize = 16 * OPEN_ORDERS_MAX;
-/// Room that one event or action may need: a fill and an end of every order, and its own reports.
-const REPORTS_PER_EVENT_MAX: usize = 2 * OPEN_ORDERS_MAX + 4;
+/// Room that one event or action may need: a fill and an end of every order, a trigger and an end of
+/// every stop, and its own reports.
+const REPORTS_PER_EVENT_MAX: usize = 4 * OPEN_ORDERS_MAX + 4;
 
 const _: () = assert!(REPORTS_MAX >= 4 * REPORTS_PER_EVENT_MAX - 16, "a burst fits");
 
@@ -53,6 +56,8 @@ pub struct PaperVenue {
     account: Account,
     /// In order of arrival.
     orders: Vec<Resting>,
+    /// Protective stops that wait, in order of arrival.
+    stops: Vec<Stop>,
     /// In order of arrival time.
     actions: VecDeque<Action>,
     /// In order of due time.
@@ -102,6 +107,7 @@ impl PaperVenue {
             markets: vec![Market::default(); instruments.len()],
             account: Account::new(instruments.len(), deposit),
             orders: Vec::with_capacity(OPEN_ORDERS_MAX),
+            stops: Vec::with_capacity(OPEN_ORDERS_MAX),
             actions: VecDeque::with_capacity(ACTIONS_MAX),
             reports: VecDeque::with_capacity(REPORTS_MAX),
             funding_due: Nanos(i64::MAX),
@@ -177,6 +183,7 @@ impl PaperVenue {
             }
             _ => {}
         }
+        self.watch_stops(instrument, event.now());
     }
 
     /// Best bid and ask from a book, for markets without bookTicker events; ignored where those
@@ -186,6 +193,7 @@ impl PaperVenue {
         let Some(market) = self.markets.get(instrument.index()) else { return };
         if !market.has_ticker && market.touch != touch {
             self.on_new_touch(instrument, touch, now);
+            self.watch_stops(instrument, now);
         }
     }
 
@@ -222,6 +230,11 @@ impl PaperVenue {
     /// Orders at the venue, in order of arrival.
     pub fn orders(&self) -> &[Resting] {
         &self.orders
+    }
+
+    /// Stops that wait at the venue, in order of arrival.
+    pub fn stops(&self) -> &[Stop] {
+        &self.stops
     }
 
     /// Times the venue did nothing because too many reports waited to be polled.

@@ -1,3 +1,5 @@
+mod stops;
+
 use super::*;
 use crate::base::event::{DepthLevels, Level, Trade, side_flag};
 use crate::base::settings::QueueModel;
@@ -85,6 +87,7 @@ impl Desk {
             "IOC" | "IOC-R" => (OrderType::Limit, TimeInForce::Ioc),
             "FOK" => (OrderType::Limit, TimeInForce::Fok),
             "GTX" => (OrderType::Limit, TimeInForce::Gtx),
+            "STOP-R" => (OrderType::StopMarket, TimeInForce::Gtc),
             _ => (OrderType::Market, TimeInForce::Ioc),
         };
         self.next_id += 1;
