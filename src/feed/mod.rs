@@ -10,7 +10,7 @@
 //!                          ▲        │
 //!  snapshot body ──────────┘        └──► snapshot_wanted
 //!
-//!  private frame ──► private (serde_json) ──► reports on our orders, funding
+//!  private frame ──► private (serde_json) ──► reports on our orders, funding, account
 //! ```
 //!
 //! Every call clears the batch it is given and fills it. A released book can be longer than one
@@ -62,6 +62,7 @@ pub struct Feed {
     carried: Vec<(u64, u16)>,
     stats: FeedStats,
     private: PrivateStats,
+    triggered: private::TriggeredStops,
 }
 
 /// Events that may wait per instrument: a snapshot of 1 000 levels a side is 335, recorded changes
@@ -91,6 +92,7 @@ impl Feed {
             carried: Vec::with_capacity(CONNECTIONS_MAX),
             stats: FeedStats::new(),
             private: PrivateStats::default(),
+            triggered: private::TriggeredStops::new(),
         }
     }
 
@@ -167,12 +169,12 @@ impl Feed {
             let fail = Fail::new(Reason::FrameTooLong, "");
             return self.refuse_private(frame, (fail, FRAME_BYTES_MAX), ts_recv, out);
         }
-        match private::decode(frame, &self.symbols, &mut self.private) {
-            Ok(Some(event)) => {
-                out.push(Event { ts_recv: ts_recv.0, ..event });
-            }
-            Ok(None) => {}
-            Err(fail) => self.refuse_private(frame, (fail, 0), ts_recv, out),
+        let (triggered, stats) = (&mut self.triggered, &mut self.private);
+        if let Err(fail) = private::decode(frame, &self.symbols, triggered, stats, out) {
+            return self.refuse_private(frame, (fail, 0), ts_recv, out);
+        }
+        for event in out.as_mut_slice() {
+            event.ts_recv = ts_recv.0;
         }
     }
 

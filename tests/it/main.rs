@@ -116,6 +116,7 @@ mod cli_contract;
 /// An immediate kill leaves every position and opens none.
 mod pipeline_kill;
 /// Frames of the account's own stream become reports, to the last digit.
+mod private_stops;
 mod private_stream;
 /// Every class of answer to an order becomes the event it deserves.
 mod desk_answers;

@@ -292,7 +292,14 @@ impl PaperVenue {
         market.resting = market.resting.saturating_sub(1);
     }
 
-    pub(super) fn report(&mut self, kind: Kind, order: &Resting, at: Nanos, reason: Reason, code: i32) {
+    pub(super) fn report(
+        &mut self,
+        kind: Kind,
+        order: &Resting,
+        at: Nanos,
+        reason: Reason,
+        code: i32,
+    ) {
         let report = OrderReport { reason: reason as u16, venue_code: code, ..body_of(order) };
         let event = Event::new(kind, order.instrument, &report).with_flags(order.bits());
         self.queue_report(event, at);

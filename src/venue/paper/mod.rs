@@ -9,8 +9,8 @@
 //! it was known to us at `t`, so the feed's own delay belongs into the order latency. Fills are
 //! limited by the displayed quantity: what is not on show is not filled. A post-only order that
 //! would take is refused, an IOC's rest expires, a market order's rest takes from the next quotes.
-//! Of our own two orders that would meet, the resting one expires. A protective stop waits apart from
-//! the orders, as at the real venue, see `stops`. Nothing allocates after [`PaperVenue::new`].
+//! Of our own two orders that would meet, the resting one expires. A protective stop waits apart
+//! from the orders, as at the real venue, see `stops`. Nothing allocates after [`PaperVenue::new`].
 
 mod account;
 mod market;
@@ -41,8 +41,8 @@ use std::collections::VecDeque;
 const ACTIONS_MAX: usize = 2 * OPEN_ORDERS_MAX;
 /// Reports under way at once. One event can fill and end every order.
 const REPORTS_MAX: usize = 16 * OPEN_ORDERS_MAX;
-/// Room that one event or action may need: a fill and an end of every order, a trigger and an end of
-/// every stop, and its own reports.
+/// Room that one event or action may need: a fill and an end of every order, a trigger and an end
+/// of every stop, and its own reports.
 const REPORTS_PER_EVENT_MAX: usize = 4 * OPEN_ORDERS_MAX + 4;
 
 const _: () = assert!(REPORTS_MAX >= 4 * REPORTS_PER_EVENT_MAX - 16, "a burst fits");

@@ -10,11 +10,7 @@ fn stopped() -> (Desk, u64) {
     let stop = desk.send(1, Side::Sell, "STOP-R", "2", "99");
     assert_eq!(
         desk.hear(10),
-        [
-            "OrderAccepted None 0",
-            "taker 2 at 100.1 fee 0.1001",
-            "OrderAccepted None 0",
-        ]
+        ["OrderAccepted None 0", "taker 2 at 100.1 fee 0.1001", "OrderAccepted None 0",]
     );
     (desk, stop)
 }

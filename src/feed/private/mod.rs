@@ -1,5 +1,5 @@
-//! Frames of the account's own stream to events. What happened to our orders and what funding was
-//! paid becomes an event; everything else is counted.
+//! Frames of the account's own stream to events. What happened to our orders, what funding was paid
+//! and what bears on trading becomes an event; everything else is counted.
 //!
 //! ```text
 //!  ORDER_TRADE_UPDATE  NEW, AMENDMENT    OrderAccepted
@@ -7,18 +7,27 @@
 //!                      CANCELED          OrderCancelled
 //!                      EXPIRED           OrderExpired
 //!                      REJECTED          OrderRejected
+//!  ALGO_UPDATE         our stops         see `algo`
 //!  ACCOUNT_UPDATE      FUNDING_FEE       FundingPayment
+//!  ACCOUNT_CONFIG_UPDATE                 VenueStatus, account mode: leverage, or multi-assets 0, 1
+//!  MARGIN_CALL         each position     VenueStatus, margin call
 //!  listenKeyExpired                      counted; the caller takes a new key
-//!  TRADE_LITE, ALGO_UPDATE, …            counted
+//!  TRADE_LITE, CONDITIONAL_ORDER_TRIGGER_REJECT, STRATEGY_UPDATE, GRID_UPDATE: counted
 //! ```
 //! A fill is booked from ORDER_TRADE_UPDATE alone: TRADE_LITE has neither fee nor total and may
 //! come first. A fill of an order that is not ours moves our position all the same, so it becomes
 //! an `OrderFilled` without a client id, on which the ledger stops trading; other reports on such
-//! orders are only counted.
+//! orders are only counted. One by which the venue closes our position (liquidation, deleveraging,
+//! settlement) says so in its reason, and a `VenueStatus` follows it.
 
+mod algo;
+
+pub(super) use algo::TriggeredStops;
+
+use super::batch::EventBatch;
 use super::member::Fail;
 use super::symbols::SymbolTable;
-use crate::base::event::{Event, FundingPayment, OrderReport, flags};
+use crate::base::event::{Event, FundingPayment, OrderReport, VenueStatus, flags};
 use crate::base::units::parse_fixed;
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Reason};
 use serde::Deserialize;
@@ -41,6 +50,16 @@ pub struct PrivateStats {
     pub balance_changes: u64,
     /// Warnings that the margin runs out.
     pub margin_calls: u64,
+    /// Changes of leverage or of the multi-assets mode.
+    pub config_changes: u64,
+    /// Updates on our stops.
+    pub stops: u64,
+    /// Fills by which the venue closed our position.
+    pub closed_by_venue: u64,
+    /// Fills told early and in few words; they are told again.
+    pub early_fills: u64,
+    /// Triggered orders that were refused, as told before the end of 2025; told again as updates.
+    pub trigger_refusals: u64,
     /// Frames that could not be read: what they told is not known.
     pub unreadable: u64,
     /// Times the stream's key expired.
@@ -101,6 +120,9 @@ struct OrderUpdate<'a> {
     m: bool,
     #[serde(rename = "R", default)]
     reduce_only: bool,
+    /// It closes the whole position.
+    #[serde(rename = "cp", default)]
+    closes: bool,
 }
 
 #[derive(Deserialize)]
@@ -136,27 +158,125 @@ struct PositionUpdate<'a> {
     s: Cow<'a, str>,
 }
 
-/// Decodes one frame into at most one event.
+#[derive(Deserialize)]
+struct ConfigFrame<'a> {
+    #[serde(rename = "T", default)]
+    ts: i64,
+    #[serde(borrow, default)]
+    ac: Option<LeverageUpdate<'a>>,
+    #[serde(default)]
+    ai: Option<AssetsUpdate>,
+}
+
+#[derive(Deserialize)]
+struct LeverageUpdate<'a> {
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    l: i64,
+}
+
+#[derive(Deserialize)]
+struct AssetsUpdate {
+    j: bool,
+}
+
+#[derive(Deserialize)]
+struct CallFrame<'a> {
+    #[serde(rename = "E", default)]
+    ts: i64,
+    #[serde(borrow, default)]
+    p: Vec<Called<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Called<'a> {
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pa: Cow<'a, str>,
+}
+
+/// How the venue names the orders by which it closes our position.
+const VENUE_NAMES: [&str; 3] = ["autoclose-", "adl_autoclose", "settlement_autoclose-"];
+
+/// Decodes one frame into the events it stands for.
 pub(super) fn decode(
     frame: &[u8],
     symbols: &SymbolTable,
+    triggered: &mut TriggeredStops,
     stats: &mut PrivateStats,
-) -> Result<Option<Event>, Fail> {
+    out: &mut EventBatch,
+) -> Result<(), Fail> {
     stats.frames += 1;
     let head: Head<'_> = read(frame)?;
     match head.e.as_ref() {
-        "ORDER_TRADE_UPDATE" => order(&read::<OrderFrame<'_>>(frame)?.o, symbols, stats),
-        "ACCOUNT_UPDATE" => account(&read(frame)?, symbols, stats),
-        "listenKeyExpired" => {
-            stats.keys_expired += 1;
-            Ok(None)
+        "ORDER_TRADE_UPDATE" => {
+            return order(&read::<OrderFrame<'_>>(frame)?.o, symbols, triggered, stats, out);
         }
+        "ALGO_UPDATE" => return algo::update(&read(frame)?, symbols, triggered, stats, out),
+        "ACCOUNT_UPDATE" => return account(&read(frame)?, symbols, stats, out),
+        "ACCOUNT_CONFIG_UPDATE" => config(&read(frame)?, symbols, stats, out),
+        "MARGIN_CALL" => return margin_call(&read(frame)?, symbols, stats, out),
+        "listenKeyExpired" => stats.keys_expired += 1,
         kind => {
-            stats.margin_calls += u64::from(kind == "MARGIN_CALL");
+            stats.early_fills += u64::from(kind == "TRADE_LITE");
+            stats.trigger_refusals += u64::from(kind == "CONDITIONAL_ORDER_TRIGGER_REJECT");
             stats.ignored += 1;
-            Ok(None)
         }
     }
+    Ok(())
+}
+
+/// A change of the account's settings.
+fn config(
+    frame: &ConfigFrame<'_>,
+    symbols: &SymbolTable,
+    stats: &mut PrivateStats,
+    out: &mut EventBatch,
+) {
+    stats.config_changes += 1;
+    let mut tell = |instrument, told| {
+        let reason = Reason::AccountMode as u16;
+        let body = VenueStatus { reason, told, ..VenueStatus::default() };
+        out.push(at(frame.ts, Event::new(Kind::VenueStatus, instrument, &body)));
+    };
+    if let Some(leverage) = &frame.ac
+        && let Some(instrument) = symbols.find(leverage.s.as_bytes())
+    {
+        tell(instrument, leverage.l);
+    }
+    if let Some(assets) = &frame.ai {
+        tell(InstrumentId::NONE, i64::from(assets.j));
+    }
+}
+
+/// Margin runs out: for each position of ours, or for the account where none of ours is named.
+fn margin_call(
+    frame: &CallFrame<'_>,
+    symbols: &SymbolTable,
+    stats: &mut PrivateStats,
+    out: &mut EventBatch,
+) -> Result<(), Fail> {
+    stats.margin_calls += 1;
+    let reason = Reason::MarginCall as u16;
+    let before = out.len();
+    for called in &frame.p {
+        let Some(instrument) = symbols.find(called.s.as_bytes()) else { continue };
+        let told = if called.pa.is_empty() { 0 } else { number(&called.pa, "pa")? };
+        let body = VenueStatus { reason, told, ..VenueStatus::default() };
+        if out.room() > 1 {
+            out.push(at(frame.ts, Event::new(Kind::VenueStatus, instrument, &body)));
+        }
+    }
+    if out.len() == before {
+        let body = VenueStatus { reason, ..VenueStatus::default() };
+        out.push(at(frame.ts, Event::new(Kind::VenueStatus, InstrumentId::NONE, &body)));
+    }
+    Ok(())
+}
+
+fn at(millis: i64, event: Event) -> Event {
+    Event { ts_venue: Nanos::from_millis(millis).0, ..event }
 }
 
 fn read<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, Fail> {
@@ -173,10 +293,14 @@ fn number(text: &str, key: &'static str) -> Result<i64, Fail> {
 fn order(
     update: &OrderUpdate<'_>,
     symbols: &SymbolTable,
+    triggered: &mut TriggeredStops,
     stats: &mut PrivateStats,
-) -> Result<Option<Event>, Fail> {
+    out: &mut EventBatch,
+) -> Result<(), Fail> {
     let instrument = symbols.find(update.s.as_bytes()).unwrap_or(InstrumentId::NONE);
-    let ours = ClientOrderId::from_text(update.c.as_bytes());
+    let by_venue = VENUE_NAMES.iter().any(|name| update.c.starts_with(name));
+    let ours = ClientOrderId::from_text(update.c.as_bytes())
+        .or_else(|| triggered.find(instrument, update.i, update.closes && !by_venue));
     let last_qty = number(&update.l, "l")?;
     let filled = matches!(update.x.as_ref(), "TRADE" | "CALCULATED") && last_qty > 0;
     let kind = match update.x.as_ref() {
@@ -189,13 +313,13 @@ fn order(
         "REJECTED" => Kind::OrderRejected,
         _ => {
             stats.ignored += 1;
-            return Ok(None);
+            return Ok(());
         }
     };
     if ours.is_none() || instrument == InstrumentId::NONE {
         stats.foreign_reports += 1;
         if !filled {
-            return Ok(None);
+            return Ok(());
         }
     }
     let mut report = OrderReport {
@@ -207,6 +331,7 @@ fn order(
         reason: match kind {
             Kind::OrderRejected => Reason::VenueRejected as u16,
             Kind::OrderExpired => Reason::ImmediateRest as u16,
+            Kind::OrderFilled if by_venue => Reason::ClosedByVenue as u16,
             _ => Reason::None as u16,
         },
         ..OrderReport::default()
@@ -222,7 +347,18 @@ fn order(
     event.flags |= if update.side == "SELL" { flags::SELL } else { 0 };
     event.flags |= if update.reduce_only { flags::REDUCE_ONLY } else { 0 };
     event.flags |= if filled && update.m { flags::MAKER } else { 0 };
-    Ok(Some(event))
+    out.push(event);
+    if filled && by_venue {
+        stats.closed_by_venue += 1;
+        let body = VenueStatus {
+            reason: Reason::ClosedByVenue as u16,
+            told: last_qty,
+            ..VenueStatus::default()
+        };
+        let status = Event::new(Kind::VenueStatus, instrument, &body);
+        out.push(at(update.ts, status.with_flags(event.flags & flags::SELL)));
+    }
+    Ok(())
 }
 
 /// The venue's own number, never one computed from a rate.
@@ -240,18 +376,19 @@ fn account(
     frame: &AccountFrame<'_>,
     symbols: &SymbolTable,
     stats: &mut PrivateStats,
-) -> Result<Option<Event>, Fail> {
+    out: &mut EventBatch,
+) -> Result<(), Fail> {
     let update = &frame.a;
     let Some(balance) = update.balances.iter().find(|balance| balance.a == QUOTE) else {
         stats.ignored += 1;
-        return Ok(None);
+        return Ok(());
     };
     let change = number(&balance.bc, "bc")?;
     if update.m != "FUNDING_FEE" {
         // `bc` leaves profit and commission out: with an order it is zero.
         stats.balance_changes += u64::from(change != 0);
         stats.ignored += 1;
-        return Ok(None);
+        return Ok(());
     }
     // A cross position's funding comes without the position, and lately with the symbol.
     let position = update.positions.first().map(|position| &position.s);
@@ -264,7 +401,6 @@ fn account(
         }
     };
     let body = FundingPayment { amount: change, ..FundingPayment::default() };
-    let mut event = Event::new(Kind::FundingPayment, instrument, &body);
-    event.ts_venue = Nanos::from_millis(frame.ts).0;
-    Ok(Some(event))
+    out.push(at(frame.ts, Event::new(Kind::FundingPayment, instrument, &body)));
+    Ok(())
 }
