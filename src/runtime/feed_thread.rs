@@ -11,8 +11,9 @@ use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
 use super::private::PrivateLink;
 use crate::base::counters::Counters;
-use crate::base::event::{Command, Event, Kind};
+use crate::base::event::{Command, Event, Kind, VenueStatus};
 use crate::base::ids::{InstrumentId, Symbol};
+use crate::base::{Nanos, Reason};
 use crate::engine::{Halt, Probe};
 use crate::venue::ports::{ClockPort, Now, Outside, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob, RestReply};
@@ -172,6 +173,9 @@ impl<O: Outside> FeedThread<O> {
             publish_feed_counters(&self.counters, self.inlet.feed.feed_mut().stats());
             self.inlet.call(&mut |_| {}, |feed, with| feed.on_timer(interval, wall, with))?;
         }
+        if let Some(place) = self.heartbeat.take_stall() {
+            self.tell_stall(place, wall)?;
+        }
         while let Ok(command) = self.commands.try_recv() {
             self.inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, wall, with))?;
         }
@@ -180,6 +184,15 @@ impl<O: Outside> FeedThread<O> {
             self.clock.idle();
         }
         Ok(worked)
+    }
+
+    /// A thread does not turn, so the venue is not told to wait: it may cancel our orders.
+    fn tell_stall(&mut self, place: usize, wall: Nanos) -> Result<(), Halt> {
+        let reason = Reason::ThreadStalled as u16;
+        let told = i64::try_from(place).unwrap_or(i64::MAX);
+        let body = VenueStatus { reason, told, ..VenueStatus::default() };
+        let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
+        self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, wall, with))
     }
 
     fn read_streams(&mut self, now: Now) -> Result<usize, Halt> {

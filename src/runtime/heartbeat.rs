@@ -2,7 +2,7 @@
 
 use crate::engine::Halt;
 use crossbeam::utils::CachePadded;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// One thread's turns and end.
@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct Heartbeat {
     turns: CachePadded<AtomicU64>,
     ended: AtomicBool,
+    /// One more than the place of a thread that does not turn; 0 for none.
+    stalled: AtomicUsize,
     halt: Mutex<Option<String>>,
 }
 
@@ -23,6 +25,21 @@ impl Heartbeat {
     /// Turns so far.
     pub fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Tells this thread that the one at `place` does not turn.
+    pub fn tell_stall(&self, place: usize) {
+        self.stalled.store(place + 1, Ordering::Relaxed);
+    }
+
+    /// The place of a thread that does not turn, if this one was told of one; once.
+    #[inline]
+    pub fn take_stall(&self) -> Option<usize> {
+        // A look first: it costs nothing, and nearly always there is nothing.
+        if self.stalled.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.stalled.swap(0, Ordering::Relaxed).checked_sub(1)
     }
 
     /// The thread is leaving its loop; `halt` says why when it was not asked to.

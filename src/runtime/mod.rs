@@ -15,6 +15,7 @@
 //! | `outside` | what the feed's thread touches: clocks, sockets, the REST thread |
 //! | `session` | start, run, stop of a live session |
 //! | `rig`, `launch`, `running` | its machine: built, set going, taken apart |
+//! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `watcher` | the observer's loop: snapshots, readiness |
 //! | `backtest`, `replay` | the same stages in event time |
 //! | `cli` | the commands |
@@ -24,6 +25,7 @@ pub mod backtest;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dead_man;
 pub mod feed_thread;
 pub mod heartbeat;
 pub mod access;

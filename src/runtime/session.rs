@@ -12,6 +12,7 @@ use super::access;
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
 use super::config::Loaded;
+use super::dead_man::DeadManSwitch;
 use super::recover::{Carried, Chain, newest_epoch};
 use super::rig::{Launch, Rig};
 use super::state::StateFolder;
@@ -95,10 +96,12 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let commands = watcher.commands();
     let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
     let running = rig.launch(&parts, model, launch)?;
+    let mut switch = DeadManSwitch::start(&parts, credentials.as_ref(), &running.heartbeats)?;
     let started = Instant::now();
     let over = |elapsed: Duration| order.duration.is_some_and(|all| elapsed >= all);
     while !order.stop.load(Ordering::Relaxed) && !over(started.elapsed()) {
         watcher.turn();
+        switch.iter_mut().for_each(|switch| switch.turn(Instant::now()));
         if running.any_ended() {
             break;
         }
@@ -113,6 +116,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     if let (Some(credentials), false) = (&credentials, in_order) {
         access::cancel_everything(&parts.settings, credentials.clone());
     }
+    switch.into_iter().for_each(|switch| switch.finish(in_order));
     let ended = ended?;
     let latency = watcher.finish();
     publish_feed_counters(&ended.counters, &ended.feed_stats);

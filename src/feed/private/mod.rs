@@ -196,8 +196,11 @@ struct Called<'a> {
     pa: Cow<'a, str>,
 }
 
-/// How the venue names the orders by which it closes our position.
-const VENUE_NAMES: [&str; 3] = ["autoclose-", "adl_autoclose", "settlement_autoclose-"];
+/// True for the name of an order by which the venue closes our position: `autoclose-` in a
+/// liquidation, `adl_autoclose`, `settlement_autoclose-` and others for their cause.
+fn is_venues_name(name: &str) -> bool {
+    name.starts_with("autoclose") || name.contains("_autoclose")
+}
 
 /// Decodes one frame into the events it stands for.
 pub(super) fn decode(
@@ -298,7 +301,7 @@ fn order(
     out: &mut EventBatch,
 ) -> Result<(), Fail> {
     let instrument = symbols.find(update.s.as_bytes()).unwrap_or(InstrumentId::NONE);
-    let by_venue = VENUE_NAMES.iter().any(|name| update.c.starts_with(name));
+    let by_venue = is_venues_name(&update.c);
     let ours = ClientOrderId::from_text(update.c.as_bytes())
         .or_else(|| triggered.find(instrument, update.i, update.closes && !by_venue));
     let last_qty = number(&update.l, "l")?;
