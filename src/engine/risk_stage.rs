@@ -98,14 +98,9 @@ impl RiskStage {
                 self.flattening |= is_immediate_kill(event);
                 self.flatten(event);
             }
-            Some(Kind::Reconciled) => {
-                let moved = self.gate.on_reconciled(event);
-                self.push(moved);
-            }
-            Some(Kind::SessionCarried) => {
-                let moved = self.gate.on_carried(event);
-                self.push(moved);
-            }
+            Some(
+                Kind::Reconciled | Kind::VenueStatus | Kind::VenuePosition | Kind::SessionCarried,
+            ) => self.on_venue(event),
             Some(Kind::Prediction) => {
                 let start = probe.stamp();
                 let intent = self.policy.decide(event, &self.ledger);
@@ -132,8 +127,16 @@ impl RiskStage {
                 | Kind::OrderRejected
                 | Kind::OrderExpired
                 | Kind::OrderUnknown,
-            ) => self.protect(event, event.instrument()),
+            ) => {
+                if event.kind() == Some(Kind::OrderFilled) {
+                    let moved = self.gate.on_foreign_fill(event);
+                    self.push(moved);
+                }
+                self.protect(event, event.instrument());
+            }
             Some(Kind::Timer) => {
+                let moved = self.gate.relax(event);
+                self.push(moved);
                 self.check_all(event);
                 self.flatten(event);
                 self.value_positions(event);
@@ -142,6 +145,23 @@ impl RiskStage {
             _ => {}
         }
         self.after(event, change);
+    }
+
+    /// What the venue, or an earlier session, tells of the account.
+    fn on_venue(&mut self, event: &Event) {
+        let moved = match event.kind() {
+            Some(Kind::VenueStatus) => self.gate.on_venue_status(event),
+            Some(Kind::VenuePosition) => self.gate.on_venue_position(event, &self.ledger),
+            Some(Kind::SessionCarried) => self.gate.on_carried(event),
+            _ => self.gate.on_reconciled(event),
+        };
+        self.push(moved);
+        let moved = self.gate.relax(event);
+        self.push(moved);
+        // What was carried is cancelled when the venue has been asked what there is to cancel.
+        if event.kind() != Some(Kind::SessionCarried) {
+            self.cancel_entries(event);
+        }
     }
 
     /// Exits and cancels that need no prediction.
@@ -285,6 +305,7 @@ fn concerns_execution(event: &Event) -> bool {
                 | Kind::OrderExpired
                 | Kind::OrderUnknown
                 | Kind::CancelRejected
+                | Kind::OrderCarried
                 | Kind::Timer
                 | Kind::Command
                 | Kind::SessionStart

@@ -143,7 +143,10 @@ impl Execution {
 
     /// Takes in what the venue says of our orders; the `OrderState` record if there is one to make.
     pub fn on_report(&mut self, event: &Event) -> Option<Event> {
-        self.table.on_report(event)
+        match event.kind() {
+            Some(Kind::OrderCarried) => self.table.carry(event),
+            _ => self.table.on_report(event),
+        }
     }
 
     /// An `OrderUnknown` event for an order whose request has been unanswered for `patience`, to be

@@ -1,11 +1,17 @@
 //! The orders on the wire, bounded. Terminal orders stay until their place is needed, so that late
 //! reports still find them.
+//!
+//! ```text
+//! id ──► index of places ──► 256 places;  ended: places of terminal orders, the oldest gives way
+//! ```
+//! Taking in an order, and finding one, takes the same time however many there are.
 
 use super::state::{OrderState, Signal, step};
-use crate::base::event::{self, OrderReport};
+use crate::base::event::{self, OrderCarried, OrderReport};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{ClientOrderId, Event, InstrumentId, Kind, Nanos, Qty, Reason};
 use crate::ledger::FillMemory;
+use std::collections::{HashMap, VecDeque};
 
 /// An order as execution knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +32,19 @@ pub struct TrackedOrder {
     pub reported: Qty,
     /// Event time of the last request for it.
     pub asked_at: Nanos,
-    /// When it was taken in, counted; the oldest terminal order gives way first.
-    order: u64,
+    /// It stands in the queue of the ended.
+    queued: bool,
 }
 
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub struct OrderTable {
     orders: Vec<TrackedOrder>,
+    /// Place by id. Only ever asked by id: its own order carries no meaning.
+    places: HashMap<u64, usize>,
+    /// Places of terminal orders in the order they ended. One may have come alive again since.
+    ended: VecDeque<usize>,
     fills: FillMemory,
-    taken: u64,
 }
 
 impl Default for OrderTable {
@@ -47,7 +56,13 @@ impl Default for OrderTable {
 impl OrderTable {
     /// Empty. The only allocations.
     pub fn new() -> Self {
-        Self { orders: Vec::with_capacity(OPEN_ORDERS_MAX), fills: FillMemory::new(), taken: 0 }
+        Self {
+            orders: Vec::with_capacity(OPEN_ORDERS_MAX),
+            // Twice the room: ids that went leave marks behind, which must not force it to grow.
+            places: HashMap::with_capacity(2 * OPEN_ORDERS_MAX),
+            ended: VecDeque::with_capacity(OPEN_ORDERS_MAX),
+            fills: FillMemory::new(),
+        }
     }
 
     /// Takes in an order about to be sent.
@@ -62,10 +77,7 @@ impl OrderTable {
         qty: Qty,
         now: Nanos,
     ) -> Result<(), Reason> {
-        if self.index(id).is_some() {
-            return Err(Reason::DuplicateOrder);
-        }
-        let order = TrackedOrder {
+        self.place(TrackedOrder {
             id,
             venue_id: 0,
             instrument,
@@ -74,22 +86,64 @@ impl OrderTable {
             filled: Qty::ZERO,
             reported: Qty::ZERO,
             asked_at: now,
-            order: self.taken,
+            queued: false,
+        })
+    }
+
+    /// Takes in an order that an earlier session left (`OrderCarried`): its outcome is not known.
+    /// The `OrderState` record.
+    pub fn carry(&mut self, event: &Event) -> Option<Event> {
+        let body: &OrderCarried = event.body();
+        let order = TrackedOrder {
+            id: ClientOrderId(body.client_id),
+            venue_id: body.venue_id,
+            instrument: event.instrument(),
+            state: OrderState::Unknown,
+            qty: Qty(body.qty),
+            filled: Qty(body.filled),
+            reported: Qty(body.reported.max(body.filled)),
+            asked_at: Nanos(body.ts_sent),
+            queued: false,
         };
-        self.taken += 1;
+        self.place(order).ok()?;
+        let state = event::OrderState {
+            client_id: body.client_id,
+            from: body.state,
+            to: OrderState::Unknown as u8,
+            reason: Reason::Latched as u16,
+            cum_qty: order.reported.0,
+            leaves_qty: order.qty.0.saturating_sub(order.reported.0).max(0),
+            ..event::OrderState::default()
+        };
+        Some(Event::caused_by(event, Kind::OrderState, event.instrument(), &state))
+    }
+
+    fn place(&mut self, order: TrackedOrder) -> Result<(), Reason> {
+        if self.index(order.id).is_some() {
+            return Err(Reason::DuplicateOrder);
+        }
         if self.orders.len() < OPEN_ORDERS_MAX {
+            self.places.insert(order.id.0, self.orders.len());
             self.orders.push(order);
             return Ok(());
         }
-        let ended = self.orders.iter_mut().filter(|order| order.state.is_terminal());
-        let oldest = ended.min_by_key(|order| order.order).ok_or(Reason::OrderTableFull)?;
-        *oldest = order;
-        Ok(())
+        while let Some(index) = self.ended.pop_front() {
+            let old = &mut self.orders[index];
+            old.queued = false;
+            if old.state.is_terminal() {
+                self.places.remove(&old.id.0);
+                self.places.insert(order.id.0, index);
+                *old = order;
+                return Ok(());
+            }
+        }
+        Err(Reason::OrderTableFull)
     }
 
     /// Notes that a cancel leaves; the `OrderState` record if that moved the order.
     pub fn cancel_sent(&mut self, cause: &Event, id: ClientOrderId) -> Option<Event> {
-        let order = self.index(id).and_then(|index| self.orders.get_mut(index))?;
+        let index = self.index(id)?;
+        let order = self.orders.get_mut(index)?;
         order.asked_at = cause.now();
         moved(cause, order, Signal::CancelSent, Reason::None)
     }
@@ -98,8 +152,18 @@ impl OrderTable {
     /// deserves a reason. Reports on orders not held, and repeated ones, move nothing.
     pub fn on_report(&mut self, event: &Event) -> Option<Event> {
         let report: &OrderReport = event.body();
-        let signal = signal_of(event, report)?;
         let index = self.index(ClientOrderId(report.client_id))?;
+        let state = self.hear(index, event, report);
+        let order = &mut self.orders[index];
+        if order.state.is_terminal() && !order.queued {
+            order.queued = true;
+            self.ended.push_back(index);
+        }
+        state
+    }
+
+    fn hear(&mut self, index: usize, event: &Event, report: &OrderReport) -> Option<Event> {
+        let signal = signal_of(event, report)?;
         let order = self.orders.get_mut(index)?;
         let mut note = Reason::from_u16(report.reason).unwrap_or(Reason::None);
         let mut signal = signal;
@@ -150,7 +214,7 @@ impl OrderTable {
     }
 
     fn index(&self, id: ClientOrderId) -> Option<usize> {
-        self.orders.iter().position(|order| order.id == id)
+        self.places.get(&id.0).copied()
     }
 }
 

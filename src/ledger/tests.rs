@@ -1,5 +1,7 @@
 use super::*;
-use crate::base::event::side_flag;
+use crate::base::event::{
+    FundingPayment, OrderCarried, OrderReport, PositionCarried, SessionCarried, side_flag,
+};
 use crate::base::units::notional;
 use proptest::prelude::*;
 
@@ -252,10 +254,11 @@ fn an_overfill_is_booked_because_it_is_true_and_is_a_fault_because_it_is_wrong()
 }
 
 #[test]
-fn a_fill_that_carries_no_id_of_ours_moves_the_position_and_is_a_fault() {
+fn a_fill_that_carries_no_id_of_ours_moves_the_position_and_can_be_traded_on_from() {
     let mut ledger = Ledger::new(1, Money::whole(1_000));
     let change = ledger.on_event(&fill(0, 5, Side::Sell, 100, 100));
-    assert_eq!(change, LedgerChange::Fault(Reason::UnknownOrder));
+    assert!(matches!(change, LedgerChange::Fill(_)));
+    assert_eq!(ledger.fault(), None, "the gate halts for it; a fault would never end");
     assert_eq!(ledger.position(BTC).unwrap().qty, Qty::whole(-1));
 }
 
@@ -392,4 +395,60 @@ fn an_order_that_the_venue_does_not_know_is_not_cancelled_over_and_over() {
     ledger.on_order_sent(&cancel).unwrap();
     ledger.on_report(&report(Kind::CancelRejected, 1));
     assert!(ledger.entry_to_cancel().is_some(), "any other refusal lets it be tried again");
+}
+
+#[test]
+fn a_session_that_carries_another_one_goes_on_as_if_there_had_been_no_end() {
+    let mut whole = Ledger::new(1, Money::whole(1_000));
+    whole.on_event(&Event { ts_recv: at(90_000).0, ..report(Kind::Timer, 0) });
+    whole.on_order_sent(&order(1, BTC, Side::Buy, 100, 100)).unwrap();
+    whole.on_event(&fill(1, 5, Side::Buy, 100, 100));
+    whole.on_order_sent(&order(2, BTC, Side::Sell, 30, 110)).unwrap();
+    let held = *whole.position(BTC).unwrap();
+
+    let mut next = Ledger::new(1, Money::whole(77));
+    let position = PositionCarried {
+        qty: held.qty.0,
+        cost: held.cost.0,
+        realised: held.realised.0,
+        fees: held.fees.0,
+        funding: held.funding.0,
+        last_trade_id: 5,
+        ts_opened: held.opened_at.0,
+        round_trip: held.round_trip().0,
+        ..PositionCarried::default()
+    };
+    let sent = whole.order(ClientOrderId(2)).unwrap();
+    let left = OrderCarried {
+        client_id: 2,
+        px: sent.px.0,
+        qty: sent.qty.0,
+        purpose: sent.purpose as u8,
+        // Of unknown outcome, as in `execution::OrderState`.
+        state: 9,
+        ..OrderCarried::default()
+    };
+    let session = SessionCarried {
+        starting_equity: Money::whole(1_000).0,
+        peak_equity: whole.peak_equity().0,
+        day_start_equity: whole.day_start_equity().0,
+        day: 1,
+        epoch: 3,
+        losses_in_a_row: 2,
+        ..SessionCarried::default()
+    };
+    for event in [
+        Event::new(Kind::PositionCarried, BTC, &position),
+        Event::new(Kind::OrderCarried, BTC, &left).with_flags(side_flag(Side::Sell)),
+        Event::new(Kind::SessionCarried, InstrumentId::NONE, &session),
+    ] {
+        next.on_event(&Event { ts_recv: at(90_000).0, ..event });
+    }
+    let carried = next.position(BTC).unwrap();
+    assert_eq!((carried.qty, carried.cost, carried.fees), (held.qty, held.cost, held.fees));
+    assert_eq!(next.equity(), whole.equity());
+    assert_eq!(next.day_start_equity(), whole.day_start_equity());
+    assert_eq!(next.losses_in_a_row(), 2);
+    // What was left open may be open or filled: it counts as both until the venue has told.
+    assert_eq!((next.unknown_orders(), leaves(&next)), (1, (0, 30)));
 }

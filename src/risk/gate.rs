@@ -5,10 +5,14 @@ use super::checks::{self, Question, Trip};
 use super::limits::{Breakers, Limits};
 use super::state::{Actor, Trading, TradingState};
 use super::throttle::{Duplicates, Throttle};
-use crate::base::event::{Denied, Order, SessionCarried, flags, side_flag};
+use super::venue::{Conditions, Response, response};
+use crate::base::event::{
+    Denied, Order, OrderReport, SessionCarried, VenuePosition, VenueStatus, flags, side_flag,
+};
 use crate::base::settings::{InstrumentSettings, Mode, RiskSettings};
 use crate::base::{
-    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Reason, TimeInForce,
+    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Qty, Reason,
+    TimeInForce,
 };
 use crate::ledger::Ledger;
 use crate::policy::{Intent, Wanted};
@@ -93,6 +97,10 @@ pub struct Gate {
     counts: [CheckCount; Check::ALL.len()],
     last_counter: u32,
     entries_today: u32,
+    /// What reduces at the moment by the venue's word.
+    conditions: Conditions,
+    /// The reduction under way is of that kind.
+    reduced: bool,
     day: i64,
     now: Nanos,
 }
@@ -130,6 +138,8 @@ impl Gate {
             counts: [CheckCount::default(); Check::ALL.len()],
             last_counter: 0,
             entries_today: 0,
+            conditions: Conditions::default(),
+            reduced: false,
             day: i64::MIN,
             now: Nanos(i64::MIN),
         })
@@ -248,6 +258,67 @@ impl Gate {
     /// The ledger and the venue agree.
     pub fn on_reconciled(&mut self, cause: &Event) -> Option<Event> {
         self.trading.on_reconciled(cause)
+    }
+
+    /// Something about the venue or our account there; see `venue` for what follows.
+    pub fn on_venue_status(&mut self, event: &Event) -> Option<Event> {
+        let body: &VenueStatus = event.body();
+        let reason = Reason::from_u16(body.reason).unwrap_or(Reason::InvariantBroken);
+        let over = event.has(flags::ON);
+        match response(reason) {
+            Response::Note => None,
+            Response::Reduce if over => {
+                self.conditions.end(reason);
+                self.relax(event)
+            }
+            Response::Reduce => {
+                self.conditions.begin(reason, Nanos(body.ts_until));
+                self.relax(event)
+            }
+            Response::Enter(_) if over => None,
+            Response::Enter(to) => self.request(event, to, reason, Actor::System),
+        }
+    }
+
+    /// Reduces while there is a reason to, and goes on when there is none any more. Time is an
+    /// event: called for each that tells it.
+    pub fn relax(&mut self, event: &Event) -> Option<Event> {
+        self.conditions.on_time(event.now());
+        match (self.conditions.first(), self.trading.state()) {
+            (Some(reason), TradingState::Active) => {
+                self.reduced = true;
+                self.request(event, TradingState::Reducing, reason, Actor::System)
+            }
+            (None, TradingState::Reducing) if self.reduced => {
+                self.reduced = false;
+                self.request(event, TradingState::Active, Reason::None, Actor::System)
+            }
+            _ => None,
+        }
+    }
+
+    /// A position as the venue tells it: with `LAST` the ledger must agree.
+    pub fn on_venue_position(&mut self, event: &Event, ledger: &Ledger) -> Option<Event> {
+        let body: &VenuePosition = event.body();
+        let held = ledger.position(event.instrument()).map_or(Qty::ZERO, |position| position.qty);
+        if !event.has(flags::LAST) || held.0 == body.qty {
+            return None;
+        }
+        self.request(event, TradingState::Halted, Reason::PositionMismatch, Actor::System)
+    }
+
+    /// A fill of an order that is not ours: the venue closed the position, or someone else trades.
+    pub fn on_foreign_fill(&mut self, event: &Event) -> Option<Event> {
+        let body: &OrderReport = event.body();
+        if body.client_id != 0 {
+            return None;
+        }
+        let closed = body.reason == Reason::ClosedByVenue as u16;
+        let (to, reason) = match closed {
+            true => (TradingState::Killed, Reason::ClosedByVenue),
+            false => (TradingState::Halted, Reason::ForeignOrder),
+        };
+        self.request(event, to, reason, Actor::System)
     }
 
     /// The trading state.

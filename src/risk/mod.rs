@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `state` | the trading state and who may move it where |
+//! | `venue` | what the venue tells, as trading states |
 //! | `limits` | the configured limits, complete or not at all |
 //! | `check` | the checks, in order, and whom each binds |
 //! | `checks` | how each is made |
@@ -17,7 +18,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod venue;
 
 pub use check::Check;
 pub use gate::{Approved, CheckCount, Gate, GateError, GateSession, Verdict};
 pub use state::{Actor, Trading, TradingState, Verb};
+pub use venue::{Conditions, Response, response};

@@ -14,7 +14,7 @@
 //! ```
 //! Throttles and cool-downs expire; halts and kills never reset themselves.
 
-use crate::base::event::{Command, SessionCarried, StateChange};
+use crate::base::event::{ACTOR_UNATTENDED, Command, SessionCarried, StateChange};
 use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 
 /// What may be sent. Cancels may always be.
@@ -119,6 +119,10 @@ pub struct Trading {
     resume: TradingState,
     /// An operator asked for the reduction; no cool-down lifts it.
     held: bool,
+    /// What the venue holds is not known, whatever the state: nothing becomes active before it is.
+    astray: bool,
+    /// An earlier session was left halted or killed, and no person has armed since.
+    latched: bool,
     reason: Reason,
 }
 
@@ -135,8 +139,15 @@ impl Trading {
             state: TradingState::Reconciling,
             resume: TradingState::Halted,
             held: false,
+            astray: true,
+            latched: false,
             reason: Reason::StartUp,
         }
+    }
+
+    /// True while what the venue holds is not known.
+    pub fn is_astray(&self) -> bool {
+        self.astray
     }
 
     /// The state.
@@ -179,6 +190,7 @@ impl Trading {
     ) -> Option<Event> {
         let operator = matches!(actor, Actor::Operator(_));
         let lifts_hold = self.held && to == TradingState::Active && !operator;
+        self.astray |= to == TradingState::Reconciling;
         if self.state == to || lifts_hold || !Self::may(self.state, to, actor) {
             return None;
         }
@@ -189,7 +201,7 @@ impl Trading {
                 self.resume = if killed { TradingState::Halted } else { self.state };
             }
             TradingState::Halted | TradingState::Killed => self.resume = TradingState::Halted,
-            TradingState::Active => self.held = false,
+            TradingState::Active => (self.held, self.latched) = (false, false),
             TradingState::Reducing => self.held = operator,
         }
         Some(self.enter(cause, to, reason, actor))
@@ -197,6 +209,7 @@ impl Trading {
 
     /// What the venue holds is known and agrees with the ledger.
     pub fn on_reconciled(&mut self, cause: &Event) -> Option<Event> {
+        self.astray = false;
         if self.state != TradingState::Reconciling {
             return None;
         }
@@ -211,7 +224,9 @@ impl Trading {
         let carried: &SessionCarried = cause.body();
         let lossy = carried.lossy != 0;
         self.reason = if lossy { Reason::JournalLossy } else { self.reason };
-        match TradingState::from_u8(carried.state) {
+        let left = TradingState::from_u8(carried.state);
+        self.latched = lossy || matches!(left, Some(TradingState::Halted | TradingState::Killed));
+        match left {
             Some(TradingState::Killed) => {
                 self.request(cause, TradingState::Killed, Reason::Latched, Actor::System)
             }
@@ -255,12 +270,21 @@ impl Trading {
                 self.request(event, TradingState::Killed, reason, actor)
             }
             Verb::Arm | Verb::Clear if signal => None,
+            // A setting is no person: it lifts nothing that an earlier session was left in.
+            Verb::Arm if self.latched && command.actor == ACTOR_UNATTENDED => None,
             Verb::Arm if self.state == TradingState::Reconciling => {
                 self.resume = TradingState::Active;
-                self.held = false;
+                (self.held, self.latched) = (false, false);
                 // Whoever arms has seen what an earlier session left.
                 self.reason = Reason::StartUp;
                 None
+            }
+            Verb::Arm if self.astray && self.state == TradingState::Halted => {
+                // Halted on top of a lost stream: first the truth, then the work.
+                let change = self.request(event, TradingState::Reconciling, reason, actor);
+                self.resume = TradingState::Active;
+                (self.held, self.latched) = (false, false);
+                change
             }
             Verb::Arm => self.request(event, TradingState::Active, reason, actor),
             Verb::Clear if self.state == TradingState::Killed => {

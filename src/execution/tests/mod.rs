@@ -148,7 +148,7 @@ fn only_an_unknown_order_can_be_lost() {
 }
 
 #[test]
-fn a_full_table_gives_up_its_oldest_ended_order_and_never_a_live_one() {
+fn a_full_table_gives_up_the_order_that_ended_first_and_never_a_live_one() {
     let mut table = OrderTable::new();
     for id in 1..=OPEN_ORDERS_MAX as u64 {
         table.insert(ClientOrderId(id), BTC, Qty(1), Nanos(0)).unwrap();
@@ -161,7 +161,7 @@ fn a_full_table_gives_up_its_oldest_ended_order_and_never_a_live_one() {
     }
     assert_eq!(insert(&mut table, 5), Err(Reason::DuplicateOrder));
     assert_eq!(insert(&mut table, 1_000), Ok(()));
-    assert!(table.find(ClientOrderId(4)).is_none() && table.find(ClientOrderId(9)).is_some());
+    assert!(table.find(ClientOrderId(9)).is_none() && table.find(ClientOrderId(4)).is_some());
 }
 
 #[test]
@@ -410,5 +410,52 @@ proptest! {
         let shown = std::str::from_utf8(&text[3..end]).unwrap();
         let after_point = shown.split_once('.').map_or(0, |(_, rest)| rest.len());
         prop_assert_eq!(after_point, decimals as usize);
+    }
+}
+
+#[test]
+fn an_order_that_an_earlier_session_left_is_unknown_until_the_venue_has_told() {
+    let mut table = OrderTable::new();
+    let left = crate::base::event::OrderCarried {
+        client_id: 9,
+        qty: 100,
+        filled: 40,
+        state: OrderState::Working as u8,
+        ..Default::default()
+    };
+    let event = Event::new(Kind::OrderCarried, InstrumentId(0), &left);
+    let state = table.carry(&event).unwrap();
+    let body: &event::OrderState = state.body();
+    assert_eq!((body.to, body.cum_qty, body.leaves_qty), (OrderState::Unknown as u8, 40, 60));
+    let told = OrderReport { client_id: 9, cum_qty: 40, ..OrderReport::default() };
+    table.on_report(&Event::new(Kind::OrderCancelled, InstrumentId(0), &told)).unwrap();
+    assert_eq!(table.find(ClientOrderId(9)).unwrap().state, OrderState::Cancelled);
+    assert!(table.carry(&event).is_none(), "an id is taken in once");
+}
+
+#[test]
+fn the_order_that_ended_first_gives_way_and_one_that_came_alive_again_does_not() {
+    use crate::base::limits::OPEN_ORDERS_MAX;
+    let mut table = OrderTable::new();
+    let id = |n: usize| ClientOrderId(n as u64 + 1);
+    let tell = |table: &mut OrderTable, kind: Kind, n: usize| {
+        let body = OrderReport { client_id: id(n).0, ..OrderReport::default() };
+        table.on_report(&Event::new(kind, InstrumentId(0), &body));
+    };
+    for n in 0..OPEN_ORDERS_MAX {
+        table.insert(id(n), InstrumentId(0), Qty(1), Nanos::ZERO).unwrap();
+    }
+    let full = table.insert(id(OPEN_ORDERS_MAX), InstrumentId(0), Qty(1), Nanos::ZERO);
+    assert_eq!(full, Err(Reason::OrderTableFull));
+    tell(&mut table, Kind::OrderRejected, 7);
+    tell(&mut table, Kind::OrderCancelled, 3);
+    tell(&mut table, Kind::OrderAccepted, 7);
+    table.insert(id(OPEN_ORDERS_MAX), InstrumentId(0), Qty(1), Nanos::ZERO).unwrap();
+    assert!(table.find(id(3)).is_none() && table.find(id(7)).is_some());
+    for n in OPEN_ORDERS_MAX..4 * OPEN_ORDERS_MAX {
+        tell(&mut table, Kind::OrderCancelled, n);
+        table.insert(id(n + 1), InstrumentId(0), Qty(1), Nanos::ZERO).unwrap();
+        assert_eq!(table.find(id(n + 1)).unwrap().id, id(n + 1));
+        assert!(table.find(id(n)).is_none());
     }
 }

@@ -4,6 +4,7 @@ mod each_check;
 mod property;
 mod stops;
 mod trading_state;
+mod venue;
 
 use super::*;
 use crate::base::event::{Command, Denied, FundingPayment, Order, OrderReport, side_flag};

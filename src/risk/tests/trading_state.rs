@@ -216,7 +216,7 @@ fn an_operator_s_pause_is_not_lifted_by_a_cool_down() {
 fn breakers_halt_with_their_reason_and_exits_still_leave() {
     type Change = fn(&mut RiskSettings);
     type Hurt = fn(&mut Desk);
-    let cases: [(Change, Hurt, Reason); 4] = [
+    let cases: [(Change, Hurt, Reason); 3] = [
         (
             |s| s.daily_loss_max = Some(Money::whole(10)),
             |desk| desk.receive(Money::whole(-10)),
@@ -234,19 +234,6 @@ fn breakers_halt_with_their_reason_and_exits_still_leave() {
                 desk.hold(ETH, Side::Sell, qty("1"), px("99"));
             },
             Reason::ConsecutiveLosses,
-        ),
-        (
-            |_| {},
-            |desk| {
-                let foreign = OrderReport {
-                    last_qty: qty("1").0,
-                    last_px: px("100").0,
-                    trade_id: 9_999,
-                    ..OrderReport::default()
-                };
-                desk.hear(Kind::OrderFilled, ETH, &foreign);
-            },
-            Reason::UnknownOrder,
         ),
     ];
     for (change, hurt, reason) in cases {
