@@ -1,0 +1,45 @@
+//! What the campaign reads out of journals.
+
+use anyhow::Result;
+use peregrine::base::{Event, Kind};
+use peregrine::journal::LaneReader;
+use std::path::{Path, PathBuf};
+
+/// Folders of a state folder's journals, the oldest first.
+pub fn journals(state: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(state.join("journal")).into_iter().flatten();
+    let mut dirs: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    dirs.sort_unstable();
+    dirs
+}
+
+/// A lane's records; none where it was not begun.
+pub fn lane(dir: &Path, lane: usize) -> Result<Vec<Event>> {
+    if !dir.join("manifest.json").is_file() {
+        return Ok(Vec::new());
+    }
+    let reader = match LaneReader::open(dir, lane) {
+        Ok(reader) => reader,
+        Err(_) if !dir.join(format!("lane{lane}-000000.pgj")).exists() => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    if !dir.join(format!("lane{lane}-000000.pgj")).exists() {
+        return Ok(Vec::new());
+    }
+    let mut events = Vec::new();
+    for item in reader {
+        events.push(item?.1);
+    }
+    Ok(events)
+}
+
+/// True where the opening is whole.
+pub fn has_opening(dir: &Path) -> Result<bool> {
+    Ok(lane(dir, 0)?.iter().any(|event| event.kind() == Some(Kind::SessionCarried)))
+}
+
+/// Orders that a session which is still writing has sent.
+pub fn orders_sent(dir: &Path) -> usize {
+    let events = lane(dir, 3).unwrap_or_default();
+    events.iter().filter(|event| event.kind() == Some(Kind::OrderIntent)).count()
+}
