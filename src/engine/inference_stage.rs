@@ -122,6 +122,11 @@ impl InferenceStage {
         self.markets.get(instrument.index()).map(|m| &m.book)
     }
 
+    /// The way on, for checks of the stages behind it.
+    pub const fn next(&self) -> &Next<RiskStage> {
+        &self.next
+    }
+
     /// Recorder and way on, at the end of a session.
     pub fn into_parts(self) -> (Recorder, Next<RiskStage>) {
         (self.recorder, self.next)

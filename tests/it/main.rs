@@ -130,3 +130,5 @@ mod schema;
 mod exchange_schema_public;
 /// Public clients from their registries trade on the simulated exchange.
 mod exchange_clients;
+/// Deterministic simulation: the whole program against the whole exchange, driven by seeds.
+mod sim;

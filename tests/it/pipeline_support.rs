@@ -357,6 +357,11 @@ pub fn assert_replays(dir: &Path) {
 /// A model of one feature that answers thirds: three equal logits, `weight` times the feature. With
 /// a weight of 1e38 they overflow beyond 3.4, and the answer is no number.
 pub fn thirds_of(feature: &str, weight: f32, schema: u64) -> ArtifactFiles {
+    softmax_of(feature, [weight; 3], schema)
+}
+
+/// A model of one feature: the logits are `weights` times the feature.
+pub fn softmax_of(feature: &str, weights: [f32; 3], schema: u64) -> ArtifactFiles {
     let port = |name: &str, len: i64| {
         use onnx::tensor_shape_proto::{Dimension, dimension::Value};
         let dim = |n| Dimension { value: Some(Value::DimValue(n)), ..Default::default() };
@@ -372,16 +377,16 @@ pub fn thirds_of(feature: &str, weight: f32, schema: u64) -> ArtifactFiles {
         output: vec![output.into()],
         ..Default::default()
     };
-    let weights = onnx::TensorProto {
+    let tensor = onnx::TensorProto {
         name: "w".into(),
         dims: vec![1, 3],
         data_type: 1,
-        float_data: vec![weight; 3],
+        float_data: weights.to_vec(),
         ..Default::default()
     };
     let graph = onnx::GraphProto {
         node: vec![node("MatMul", &["x", "w"], "z"), node("Softmax", &["z"], "probabilities")],
-        initializer: vec![weights],
+        initializer: vec![tensor],
         input: vec![port("x", 1)],
         output: vec![port("probabilities", 3)],
         ..Default::default()

@@ -19,8 +19,15 @@ impl SyntheticMarket {
         for (stream, contract) in (FIRST_STREAM..).zip(&mut self.contracts) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(stream);
-            contract.remember(now, rng);
+            let begins = contract.spec.start_px.is_positive() && !contract.replayed;
+            contract.remember(now, begins.then_some(rng));
         }
+    }
+
+    /// From here on the contracts remember what happens, and nothing that went before.
+    pub fn remember_from_now(&mut self) {
+        let now = self.now;
+        self.contracts.iter_mut().for_each(|contract| contract.remember(now, None));
     }
 }
 
@@ -36,13 +43,13 @@ impl SyntheticMarket {
 }
 
 impl Contract {
-    fn remember(&mut self, now: Nanos, rng: ChaCha8Rng) {
+    /// `past` draws what went before.
+    fn remember(&mut self, now: Nanos, past: Option<ChaCha8Rng>) {
         let (trade_id, agg_id) = (self.trade_id, self.agg_id);
         let opening = Opening { now, trade_id, agg_id, open_interest: self.open_interest };
-        let is_priced = self.spec.start_px.is_positive() && !self.replayed;
-        let history = match is_priced {
-            true => History::backfill(&self.spec, &opening, rng),
-            false => History::unknown(&self.spec, now),
+        let history = match past {
+            Some(rng) => History::backfill(&self.spec, &opening, rng),
+            None => History::unknown(&self.spec, now),
         };
         // The forming candle goes on from what is remembered of its minute.
         let begun = now.floor_to(crate::exchange::tape::candle::CANDLE);

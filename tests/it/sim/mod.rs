@@ -1,0 +1,33 @@
+//! The whole of Peregrine against the whole of the simulated exchange in one thread, on a simulated
+//! clock and network, driven by a seed. A seed that fails reproduces.
+//!
+//! ```text
+//!   seed ─► Plan ─► World: exchange, lines, faults ◄─ports─► the feed's loop, four stages, journal
+//!                     │ every request, every order              │ every record of every lane
+//!                     └───────────────► Watch ◄─────────────────┘
+//! ```
+//! | file | holds |
+//! |---|---|
+//! | `plan` | what goes wrong in a seed, and when |
+//! | `net` | exchange, lines and time |
+//! | `outside` | the ports of a session over them |
+//! | `account` | requests as they stand on the wire |
+//! | `session` | a session over the ports |
+//! | `parts` | what sessions and exchanges are made of |
+//! | `run` | a seed from start to end |
+//! | `watch`, `agree` | the promises, checked while it runs and when it has settled |
+//! | `seeds` | the tests: seeds in ranges |
+//! | `broken` | that each check finds what it is there for |
+
+mod account;
+mod agree;
+mod net;
+mod outside;
+mod parts;
+mod plan;
+mod run;
+mod session;
+mod watch;
+
+mod broken;
+mod seeds;

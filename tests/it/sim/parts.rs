@@ -1,0 +1,137 @@
+//! What simulated sessions are made of: a small model that trades often, and an exchange at a low
+//! rate.
+
+use super::account::key;
+use super::account::secret;
+use super::watch::Bounds;
+use crate::pipeline_support::{config_text, softmax_of};
+use peregrine::base::Nanos;
+use peregrine::base::units::{Money, SCALE};
+use peregrine::exchange::account::{AccountSettings, Credential};
+use peregrine::exchange::{Exchange, ExchangeSettings, SymbolSpec};
+use peregrine::execution::Signer;
+use peregrine::features::schema_hash;
+use peregrine::model::ArtifactFiles;
+use peregrine::runtime::assemble::Parts;
+use peregrine::runtime::config::{self, Loaded};
+use peregrine::runtime::recover::{Carried, Chain, newest_epoch};
+use peregrine::runtime::state::StateFolder;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use toml::Value;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// 2026-11-22 19:13:00 UTC.
+const OPENED: Nanos = Nanos::from_secs(1_795_374_780);
+/// What the sessions are called.
+pub const NAME: &str = "sim";
+/// Market frames a second over both contracts.
+const RATE: f64 = 80.0;
+/// What a position is worth; less than two of them may be there at once.
+const POSITION: i64 = 400;
+/// The limit of a position, of which a second one is far beyond.
+const POSITION_MAX: i64 = 500;
+/// Oldest market data an entry may rest on, in milliseconds.
+const MARKET_AGE_MS: i64 = 1_000;
+
+/// The exchange of a seed.
+pub fn exchange(seed: u64) -> Exchange {
+    let keys = vec![(key(), Credential::Hmac(secret()))];
+    let account = AccountSettings { keys, deposit: Money::whole(10_000), leverage: 20 };
+    Exchange::without_past(&ExchangeSettings {
+        seed,
+        symbols: SymbolSpec::default_pair().to_vec(),
+        rate: RATE,
+        opened_at: OPENED,
+        accounts: vec![account],
+    })
+}
+
+/// A model that follows the imbalance of the touch, which changes its sign often.
+fn model() -> &'static ArtifactFiles {
+    static FILES: OnceLock<ArtifactFiles> = OnceLock::new();
+    FILES.get_or_init(|| softmax_of("imbalance_1", [-2.0, 0.0, 2.0], schema_hash()))
+}
+
+/// The configuration of every simulated session.
+pub fn loaded() -> Loaded {
+    let quoted = |text: String| format!("\"{text}\"");
+    let (position, most) = (quoted(POSITION.to_string()), quoted(POSITION_MAX.to_string()));
+    let age = MARKET_AGE_MS.to_string();
+    let text = config_text(&[
+        ("session", "unattended", "true"),
+        ("venue", "orders", "\"venue\""),
+        ("venue", "rest_url", "\"http://127.0.0.1:1\""),
+        ("venue", "public_url", "\"ws://127.0.0.1:1/public\""),
+        ("venue", "market_url", "\"ws://127.0.0.1:1/market\""),
+        ("venue", "private_url", "\"ws://127.0.0.1:1/private\""),
+        ("venue", "open_interest_every_s", "0"),
+        ("venue", "reconcile_every_s", "5"),
+        ("venue", "snapshot_levels", "50"),
+        ("features", "bar_interval_ms", "250"),
+        ("policy", "enter_edge", "0.3"),
+        ("policy", "stop_atr", "0.0"),
+        ("policy", "take_profit_atr", "0.0"),
+        ("policy", "hold_ms_max", "3000"),
+        ("policy", "position_notional", &position),
+        ("risk", "position_notional_max", &most),
+        ("risk", "market_age_ms_max", &age),
+        ("risk", "losses_in_a_row_max", "100000"),
+        ("risk", "daily_loss_max", "\"5000\""),
+        ("risk", "drawdown_bps_max", "9000"),
+        ("journal", "input_segment_mib", "1"),
+        ("journal", "output_segment_mib", "1"),
+    ]);
+    config::from_text("sim", &text).expect("a sound configuration")
+}
+
+/// What the next session of a state folder is made of, the way `runtime::session` goes about it;
+/// and the folder of its journal.
+///
+/// # Errors
+/// When what earlier sessions left cannot be read.
+pub fn parts(
+    exchange: &Exchange,
+    loaded: &Loaded,
+    state: &StateFolder,
+) -> anyhow::Result<(Parts, PathBuf)> {
+    let chain = Chain::new(NAME, &loaded.settings);
+    let carried = Carried::read(&state.journals(), &chain, state.begun(NAME)?.as_deref())?;
+    let carried = carried.of_account(xxh3_64(key().as_bytes()))?;
+    let equity = exchange.accounts.ledger().totals(0).wallet();
+    let equity = Value::String(equity.to_string());
+    let loaded = config::with_values(loaded, &[("risk", "starting_equity", equity)])?;
+    let epoch = state.next_epoch(newest_epoch(&state.journals())?)?;
+    let name = StateFolder::journal_name(epoch, NAME);
+    let parts = Parts {
+        settings: loaded.settings,
+        text: loaded.text,
+        instruments: exchange.market.instruments(),
+        files: model().clone(),
+        epoch,
+        mode: 1,
+        carried,
+        signer: Signer::new(secret().as_bytes()),
+    };
+    parts.check_instruments()?;
+    Ok((parts, state.journals().join(name)))
+}
+
+/// What the checks compare with.
+pub fn bounds() -> Bounds {
+    let model_sha256 = model().sha256;
+    let [a, b, c, d, e, f, g, h, ..] = model_sha256;
+    Bounds {
+        position_notional: POSITION_MAX * SCALE,
+        market_age: Nanos::from_millis(MARKET_AGE_MS),
+        model_tag: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        model_sha256,
+    }
+}
+
+/// A folder for journals, in memory where the system has one.
+pub fn folder() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a folder for the journals of a simulation")
+}

@@ -1,0 +1,292 @@
+//! One seed from start to end: a safety phase in which things go wrong, a liveness phase in which
+//! nothing does, and what is held against the exchange afterwards.
+
+use super::net::World;
+use super::outside::Shared;
+use super::plan::{Deed, LIVENESS, Plan, SAFETY};
+use super::session::Session;
+use super::watch::Watch;
+use super::{account, agree, parts};
+use crate::pipeline_support::lane_files;
+use peregrine::base::{Nanos, Reason};
+use peregrine::exchange::fault::Faults;
+use peregrine::exchange::wire::http::Request;
+use peregrine::risk::TradingState;
+use peregrine::runtime::config::Loaded;
+use peregrine::runtime::state::StateFolder;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::rc::Rc;
+use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Longest time between two turns of the feed's loop.
+const TURN: Nanos = Nanos::from_millis(10);
+/// How long a process takes to be started again.
+const START: Nanos = Nanos::from_millis(500);
+
+/// What a seed came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Promises broken, as sentences.
+    pub broken: Vec<String>,
+    /// Requests that left.
+    pub sent: u64,
+    /// Fills heard.
+    pub fills: u64,
+    /// Sessions.
+    pub sessions: u32,
+    /// Time after the last fault until everything agreed; `None` where it had halted instead.
+    pub settled: Option<Nanos>,
+    /// Hash of every journal's lanes 0 to 3.
+    pub journals: u64,
+}
+
+/// A seed under way.
+pub struct Run {
+    pub world: Shared,
+    session: Option<Session>,
+    loaded: Loaded,
+    deeds: VecDeque<(Nanos, Deed)>,
+    folder: TempDir,
+    sessions: u32,
+    dirs: Vec<PathBuf>,
+    /// The session was told to end.
+    is_ending: bool,
+    /// When the process is started again.
+    starts_at: Option<Nanos>,
+}
+
+impl Run {
+    /// Everything built, nothing begun.
+    pub fn new(seed: u64, plan: Plan) -> Self {
+        let exchange = parts::exchange(seed);
+        let mut faults = Faults::new(seed, exchange.now());
+        for fault in plan.faults {
+            let _ = faults.add(fault);
+        }
+        let watch = Watch::new(parts::bounds());
+        let mut world = World::new(seed, exchange, faults, watch);
+        world.manners = plan.manners;
+        world.cuts = plan.cuts.into();
+        let world = Rc::new(RefCell::new(world));
+        let loaded = parts::loaded();
+        let (folder, deeds) = (parts::folder(), plan.deeds.into());
+        Self {
+            world,
+            session: None,
+            loaded,
+            deeds,
+            folder,
+            sessions: 0,
+            dirs: Vec::new(),
+            is_ending: false,
+            starts_at: None,
+        }
+    }
+
+    /// Runs a seed to its end.
+    pub fn seed(seed: u64) -> Outcome {
+        Self::new(seed, Plan::of_market(seed)).until_end()
+    }
+
+    /// Runs to the end.
+    pub fn until_end(mut self) -> Outcome {
+        self.start();
+        while self.now() < SAFETY {
+            self.step(SAFETY);
+        }
+        self.heal();
+        let settled = self.settle();
+        self.finish(settled)
+    }
+
+    pub fn now(&self) -> Nanos {
+        self.world.borrow().now()
+    }
+
+    fn fail(&self, what: String) {
+        self.world.borrow_mut().watch.fail(what);
+    }
+
+    /// Starts a process.
+    pub fn start(&mut self) {
+        self.sessions += 1;
+        let key = self.listen_key();
+        let state = StateFolder::open(self.folder.path()).expect("nobody else has the folder");
+        let made = parts::parts(&self.world.borrow().exchange, &self.loaded, &state);
+        match made {
+            Ok((parts, dir)) => {
+                self.session = Some(Session::start(&self.world, &parts, &dir, &key, state));
+                self.dirs.push(dir);
+            }
+            Err(error) => self.fail(format!("the session did not start: {error:#}")),
+        }
+    }
+
+    /// A key for the account's stream; taken on a cold thread, which tries until it has one.
+    fn listen_key(&self) -> String {
+        let mut world = self.world.borrow_mut();
+        let now = world.venue_time();
+        let request = Request {
+            method: "POST".to_owned(),
+            path: "/fapi/v1/listenKey".to_owned(),
+            api_key: account::key(),
+            ..Request::default()
+        };
+        let answer = world.exchange.http(&request, [127, 0, 0, 1].into(), now);
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        body["listenKey"].as_str().expect("a key").to_owned()
+    }
+
+    /// Lets the world go on to the next thing the session may have to do, and turns its loop.
+    pub fn step(&mut self, end: Nanos) {
+        let due = self.deeds.front().map_or(end, |(at, _)| *at);
+        let until = (self.now() + TURN).min(due).min(end);
+        self.world.borrow_mut().run_until(until);
+        self.turn();
+        if self.now() >= due
+            && let Some((_, deed)) = self.deeds.pop_front()
+        {
+            self.carry_out(deed);
+        }
+    }
+
+    fn turn(&mut self) {
+        if let Some(at) = self.starts_at
+            && self.now() >= at
+        {
+            self.starts_at = None;
+            self.start();
+        }
+        let Some(session) = &mut self.session else { return };
+        let turned = session.turn();
+        let ended = turned.is_ok() && self.is_ending && session.has_ended();
+        if let Err(halt) = turned {
+            self.fail(format!("the feed's loop ended: {halt}"));
+            self.session = None;
+        } else if ended {
+            self.end_in_order();
+        }
+        self.world.borrow_mut().watch.drain();
+    }
+
+    /// The process has ended as it was told to, and is started again.
+    fn end_in_order(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        if let Err(halt) = session.finish() {
+            self.fail(format!("the session's end was not recorded: {halt}"));
+        }
+        self.world.borrow_mut().watch.drain();
+        self.world.borrow_mut().forget_session();
+        self.is_ending = false;
+        self.starts_at = Some(self.now() + START);
+    }
+
+    /// The process dies; the folder of its journal.
+    pub fn crash(&mut self) -> Option<PathBuf> {
+        let session = self.session.take()?;
+        self.world.borrow_mut().watch.drain();
+        self.world.borrow_mut().forget_session();
+        self.is_ending = false;
+        self.starts_at = Some(self.now() + START);
+        Some(session.crash())
+    }
+
+    fn carry_out(&mut self, deed: Deed) {
+        match (deed, &mut self.session) {
+            (Deed::Command { verb }, Some(session)) => session.command(verb),
+            (Deed::Jump { ms }, _) => {
+                let mut world = self.world.borrow_mut();
+                world.skew = world.skew + Nanos::from_millis(ms);
+            }
+            (Deed::Restart, Some(session)) if !self.is_ending => {
+                self.is_ending = true;
+                if let Err(halt) = session.begin_end() {
+                    self.fail(format!("the session's end did not begin: {halt}"));
+                }
+            }
+            (Deed::Crash, _) => drop(self.crash()),
+            _ => {}
+        }
+    }
+
+    /// Nothing goes wrong from here on.
+    fn heal(&mut self) {
+        let mut world = self.world.borrow_mut();
+        let _ = world.faults.remove(None);
+        world.manners = Plan::calm().manners;
+        world.skew = Nanos::ZERO;
+        world.exchange.skew = Nanos::ZERO;
+    }
+
+    /// T4: agrees with the exchange in time, or has halted and says why.
+    pub fn settle(&mut self) -> Option<Nanos> {
+        let end = SAFETY + LIVENESS;
+        let mut differences = Vec::new();
+        while self.now() < end {
+            self.step(end);
+            let (state, reason) = self.world.borrow().watch.state();
+            if matches!(state, TradingState::Halted | TradingState::Killed) {
+                if reason == Reason::None as u16 {
+                    self.fail(format!("T4: {state:?} for no reason"));
+                }
+                return None;
+            }
+            differences = match &mut self.session {
+                Some(session) => agree::differences(session, &self.world.borrow().exchange),
+                None => vec!["no session".to_owned()],
+            };
+            if differences.is_empty() && state != TradingState::Reconciling {
+                return Some(self.now() - SAFETY);
+            }
+        }
+        let (state, reason) = self.world.borrow().watch.state();
+        self.fail(format!("T4: {state:?} (reason {reason}) at the end: {differences:?}"));
+        None
+    }
+
+    /// T8, where everything else agrees.
+    pub fn check_money(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        let found = agree::money(session, &self.world.borrow().exchange);
+        found.into_iter().for_each(|what| self.fail(what));
+    }
+
+    pub fn finish(mut self, settled: Option<Nanos>) -> Outcome {
+        if settled.is_some() {
+            self.check_money();
+        }
+        drop(self.crash());
+        for dir in self.dirs.clone() {
+            self.replay(&dir);
+        }
+        let bytes: Vec<u64> = self.dirs.iter().flat_map(|dir| hashes(dir)).collect();
+        let text: Vec<u8> = bytes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+        let mut world = self.world.borrow_mut();
+        Outcome {
+            broken: std::mem::take(&mut world.watch.broken),
+            sent: world.watch.sent,
+            fills: world.watch.fills,
+            sessions: self.sessions,
+            settled,
+            journals: xxh3_64(&text),
+        }
+    }
+
+    /// T3: lane 0 makes lanes 1 to 3 again, up to where the process died.
+    pub fn replay(&self, dir: &std::path::Path) {
+        match peregrine::runtime::replay::verify(dir) {
+            Ok(report) if report.differences == 0 && report.unwritten == 0 => {}
+            Ok(report) => self.fail(format!("T3: {report:?}")),
+            Err(error) => self.fail(format!("T3: {error:#}")),
+        }
+    }
+}
+
+/// Hashes of lanes 0 to 3 of a journal. Lane 4 holds latencies.
+fn hashes(dir: &std::path::Path) -> Vec<u64> {
+    let files = lane_files(dir).into_iter().filter(|(name, _)| !name.contains("stamps"));
+    files.map(|(name, bytes)| xxh3_64(name.as_bytes()) ^ xxh3_64(&bytes)).collect()
+}
