@@ -265,8 +265,12 @@ impl Pipeline {
     /// Seals the journal and returns the times.
     pub fn finish(self) -> HopTimes {
         let (_, inputs, next) = self.feed.into_parts();
-        let mut gathered =
-            Gathered { equity: self.deposit, halts: Vec::new(), recorders: vec![inputs] };
+        let mut gathered = Gathered {
+            equity: self.deposit,
+            killed: false,
+            halts: Vec::new(),
+            recorders: vec![inputs],
+        };
         if let Next::Here(stages) = next {
             gathered.inference(*stages);
         }

@@ -3,11 +3,12 @@
 use super::check::Check;
 use super::checks::{self, Question, Trip};
 use super::limits::{Breakers, Limits};
-use super::state::{Actor, Trading, TradingState};
+use super::state::{Actor, Trading, TradingState, Verb};
 use super::throttle::{Duplicates, Throttle};
 use super::venue::{Conditions, Response, response};
 use crate::base::event::{
-    Denied, Order, OrderReport, SessionCarried, VenuePosition, VenueStatus, flags, side_flag,
+    Command, Denied, Order, OrderReport, SessionCarried, VenuePosition, VenueStatus, flags,
+    side_flag,
 };
 use crate::base::settings::{InstrumentSettings, Mode, RiskSettings};
 use crate::base::{
@@ -237,6 +238,11 @@ impl Gate {
     /// Obeys an operator's `Command` event. Whoever arms after a halt has seen the losses: they
     /// count from none again. The day's loss and the drawdown stay what they are.
     pub fn on_command(&mut self, event: &Event, ledger: &mut Ledger) -> Option<Event> {
+        let command: &Command = event.body();
+        // A kill is over when everything it had to cancel is gone, and not before.
+        if command.verb == Verb::Clear as u32 && !ledger.orders().is_empty() {
+            return None;
+        }
         let change = self.trading.on_command(event);
         if change.is_some() && self.trading.state() == TradingState::Active {
             ledger.forget_losses();

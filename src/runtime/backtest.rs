@@ -349,7 +349,7 @@ impl Bench {
         self.collector.collect();
         let (_, inputs, next) = self.inlet.feed.into_parts();
         let (equity, recorders) = (self.starting_equity, vec![inputs]);
-        let mut gathered = Gathered { equity, halts: Vec::new(), recorders };
+        let mut gathered = Gathered { equity, killed: false, halts: Vec::new(), recorders };
         if let Next::Here(stages) = next {
             gathered.inference(*stages);
         }

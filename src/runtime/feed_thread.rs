@@ -11,10 +11,11 @@ use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
 use super::private::PrivateLink;
 use crate::base::counters::Counters;
-use crate::base::event::{Command, Event, Kind, VenueStatus};
+use crate::base::event::{Command, Event, Kind, Reconciled, VenueStatus};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::{Nanos, Reason};
 use crate::engine::{Halt, Probe};
+use crate::risk::Verb;
 use crate::venue::ports::{ClockPort, Now, Outside, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob, RestReply};
 use crossbeam::channel::Receiver;
@@ -177,13 +178,24 @@ impl<O: Outside> FeedThread<O> {
             self.tell_stall(place, wall)?;
         }
         while let Ok(command) = self.commands.try_recv() {
-            self.inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, wall, with))?;
+            self.obey(&command, wall)?;
         }
         if worked == 0 {
             self.inlet.probe.publish();
             self.clock.idle();
         }
         Ok(worked)
+    }
+
+    /// Passes a command on. The paper venue's books are ours: after a kill is lifted there is nobody
+    /// to ask.
+    fn obey(&mut self, command: &Command, wall: Nanos) -> Result<(), Halt> {
+        self.inlet.call(&mut |_| {}, |feed, with| feed.on_command(command, wall, with))?;
+        if command.verb != Verb::Clear as u32 || self.private.is_some() {
+            return Ok(());
+        }
+        let known = Event::new(Kind::Reconciled, InstrumentId::NONE, &Reconciled::default());
+        self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(known, wall, with))
     }
 
     /// A thread does not turn, so the venue is not told to wait: it may cancel our orders.

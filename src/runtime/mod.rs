@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config` | configuration files to settings |
 //! | `state` | the state folder: its lock, the order-id epoch |
+//! | `admin` | the socket an operator commands a session by |
 //! | `recover` | what earlier sessions left, carried into the next opening |
 //! | `assemble` | stages from settings, instruments and a model |
 //! | `topology` | which stage on which thread and core |
@@ -20,6 +21,7 @@
 //! | `backtest`, `replay` | the same stages in event time |
 //! | `cli` | the commands |
 
+pub mod admin;
 pub mod assemble;
 pub mod backtest;
 pub mod cli;

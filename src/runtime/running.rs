@@ -11,6 +11,7 @@ use crate::base::units::Money;
 use crate::engine::{ExecutionStage, Halt, InferenceStage, Next, RiskStage};
 use crate::feed::FeedStats;
 use crate::journal::{Journal, Recorder};
+use crate::risk::TradingState;
 use anyhow::{Result, anyhow};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -37,6 +38,8 @@ pub struct Ended {
     pub equity: Money,
     /// Why it stopped, if not on request.
     pub halt: Option<String>,
+    /// It was left killed.
+    pub killed: bool,
     /// The lanes' recorders, in order.
     pub recorders: Vec<Recorder>,
     /// What the decoder counted.
@@ -55,6 +58,8 @@ pub struct Ended {
 pub struct Gathered {
     /// Equity of the books.
     pub equity: Money,
+    /// Trading was killed.
+    pub killed: bool,
     /// Why threads stopped by themselves.
     pub halts: Vec<Halt>,
     /// Recorders, in lane order.
@@ -90,6 +95,7 @@ impl Running {
         drop(inlet.probe);
         let mut gathered = Gathered {
             equity: starting,
+            killed: false,
             halts: halt.into_iter().collect(),
             recorders: vec![inputs],
         };
@@ -118,6 +124,7 @@ impl Running {
         gathered.recorders.push(self.stamps);
         Ok(Ended {
             equity: gathered.equity,
+            killed: gathered.killed,
             halt: gathered.cause().map(ToString::to_string),
             recorders: gathered.recorders,
             feed_stats,
@@ -155,6 +162,7 @@ impl Gathered {
 
     fn risk(&mut self, stage: RiskStage) -> Next<ExecutionStage> {
         self.equity = stage.ledger().equity();
+        self.killed = stage.gate().state() == TradingState::Killed;
         let (recorder, next) = stage.into_parts();
         self.recorders.push(recorder);
         next

@@ -9,6 +9,7 @@
 //! Consumers start before producers and producers stop first, so nothing sent is left behind.
 
 use super::access;
+use super::admin::AdminSocket;
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
 use super::config::Loaded;
@@ -58,6 +59,8 @@ pub struct SessionOutcome {
     pub summary: Summary,
     /// Why it ended before its time, if it did.
     pub halt: Option<String>,
+    /// It was left killed.
+    pub killed: bool,
     /// In what the venue's ledger and the journal's differ, where they were compared.
     pub differences: Vec<String>,
 }
@@ -94,6 +97,8 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let watched = rig.watched(&parts, model.0.executor(), order.name);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
     let commands = watcher.commands();
+    let (river, cell) = watcher.desk();
+    let admin = AdminSocket::open(Path::new(&parts.settings.session.state_dir), river, cell)?;
     let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
     let running = rig.launch(&parts, model, launch)?;
     let mut switch = DeadManSwitch::start(&parts, credentials.as_ref(), &running.heartbeats)?;
@@ -111,6 +116,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let configured = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
     let starting = parts.carried.equity(configured);
     let ended = running.join(starting);
+    drop(admin);
     // Also when a thread panicked, or the venue did not answer in time while it was asked to.
     let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
     if let (Some(credentials), false) = (&credentials, in_order) {
@@ -137,7 +143,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
         ledger_equal: differences.as_ref().map(Vec::is_empty),
     };
     let differences = differences.unwrap_or_default();
-    Ok(SessionOutcome { summary, halt: ended.halt, differences })
+    Ok(SessionOutcome { summary, halt: ended.halt, killed: ended.killed, differences })
 }
 
 /// What earlier sessions left; a session that brings its own exchange along has none.

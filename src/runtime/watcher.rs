@@ -22,7 +22,7 @@ use crate::observe::snapshot::{
 use crate::observe::{HopCollector, LatencyView, Snapshot, SnapshotCell};
 use crate::risk::TradingState;
 use anyhow::{Context, Result};
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, Sender};
 use rtrb::Consumer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,6 +70,7 @@ pub struct Watcher {
     page: Snapshot,
     cell: Arc<SnapshotCell>,
     commands: Option<Receiver<Command>>,
+    river: Sender<Command>,
     server: Option<HttpServer>,
     beats: Vec<(u64, Instant)>,
     started: Instant,
@@ -86,6 +87,7 @@ impl Watcher {
     /// When the address cannot be used and the page is not optional.
     pub fn start(http: &HttpWanted, watched: Watched) -> Result<Self> {
         let (sender, receiver) = command_channel();
+        let river = sender.clone();
         let cell = Arc::new(SnapshotCell::new());
         let server = if http.bind.is_empty() {
             None
@@ -117,6 +119,7 @@ impl Watcher {
             page,
             cell,
             commands,
+            river,
             server,
             beats,
             started: now,
@@ -128,6 +131,11 @@ impl Watcher {
     /// Where commands come out; once.
     pub fn commands(&mut self) -> Receiver<Command> {
         self.commands.take().unwrap_or_else(|| command_channel().1)
+    }
+
+    /// What an operator's desk needs: the way commands go, and the page.
+    pub fn desk(&self) -> (Sender<Command>, Arc<SnapshotCell>) {
+        (self.river.clone(), Arc::clone(&self.cell))
     }
 
     /// One turn, about 50 ms.

@@ -304,8 +304,12 @@ impl Rig {
         let end = Event::new(Kind::SessionEnd, InstrumentId::NONE, &no_body());
         self.call(|feed, with| feed.on_event(end, Nanos(i64::MIN), with));
         let (_, inputs, next) = self.feed.into_parts();
-        let mut gathered =
-            Gathered { equity: Money::ZERO, halts: Vec::new(), recorders: vec![inputs] };
+        let mut gathered = Gathered {
+            equity: Money::ZERO,
+            killed: false,
+            halts: Vec::new(),
+            recorders: vec![inputs],
+        };
         if let Next::Here(stages) = next {
             gathered.inference(*stages);
         }

@@ -201,6 +201,23 @@ fn entries_of_the_day_are_counted_over_restarts_and_not_over_days() {
 }
 
 #[test]
+fn fault_o09_a_kill_is_cleared_only_when_nothing_is_open_any_more() {
+    let mut desk = Desk::new(&generous());
+    desk.passes(&entry());
+    let cause = desk.cause();
+    for _ in 0..2 {
+        desk.gate.on_command(&command(Verb::KillGraceful, 1), &mut desk.ledger);
+        assert_eq!(desk.gate.state(), Killed, "pressed twice");
+    }
+    assert!(desk.gate.on_command(&command(Verb::Clear, 1), &mut desk.ledger).is_none());
+    assert_eq!(desk.gate.state(), Killed);
+    desk.end_orders();
+    desk.gate.on_command(&command(Verb::Clear, 1), &mut desk.ledger).unwrap();
+    desk.gate.on_reconciled(&cause).unwrap();
+    assert_eq!(desk.gate.state(), Halted);
+}
+
+#[test]
 fn an_operator_s_pause_is_not_lifted_by_a_cool_down() {
     let mut desk = Desk::new(&generous());
     let cause = desk.cause();

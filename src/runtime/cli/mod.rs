@@ -1,7 +1,7 @@
 //! The command line: one ordered table of commands, each a file. The order is the order of
 //! `--help`.
 //!
-//! Exit codes: 0 done, 1 failed or refused, 2 bad usage or bad configuration.
+//! Exit codes: 0 done, 1 failed or refused, 2 bad usage or bad configuration, 78 killed.
 
 mod backtest;
 mod check;
@@ -9,6 +9,7 @@ mod exchange;
 mod journal;
 mod latency;
 mod model;
+mod operate;
 mod output;
 mod replay;
 mod trade;
@@ -22,6 +23,8 @@ pub use journal::JournalCommand;
 const EXIT_USAGE: u8 = 2;
 /// Failed or refused.
 const EXIT_FAILED: u8 = 1;
+/// Killed by an operator or a breaker: a service manager must not start it again.
+const EXIT_KILLED: u8 = 78;
 
 #[derive(Parser)]
 #[command(
@@ -56,6 +59,18 @@ enum CommandLine {
     Journal(JournalCommand),
     /// Print per-hop latency percentiles.
     Latency(latency::LatencyArguments),
+    /// Tell the state of a running session.
+    Status(operate::StatusArguments),
+    /// Let a running session trade.
+    Arm(operate::CommandArguments),
+    /// Keep a running session from entering positions; exits go on.
+    #[command(after_help = "Example: peregrine pause --state state --reason \"news at noon\"")]
+    Pause(operate::CommandArguments),
+    /// End a running session's trading, for good until it is cleared.
+    Kill(operate::KillArguments),
+    /// Lift a kill, once nothing is open at the venue; the session has to be armed after it.
+    #[command(after_help = "Example: peregrine clear --state state --reason \"cause removed\"")]
+    Clear(operate::CommandArguments),
     /// Check configuration, model, cores and folders without trading.
     Check(check::CheckArguments),
     /// The model registry: list, show, register, verify.
@@ -69,6 +84,8 @@ pub enum Failure {
     Usage(anyhow::Error),
     /// Exit code 1.
     Failed(anyhow::Error),
+    /// Exit code 78.
+    Killed(anyhow::Error),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -94,6 +111,11 @@ pub fn main() -> ExitCode {
         CommandLine::Replay(arguments) => replay::replay(&arguments),
         CommandLine::Journal(command) => journal::journal(&command),
         CommandLine::Latency(arguments) => latency::latency(&arguments),
+        CommandLine::Status(arguments) => operate::status(&arguments),
+        CommandLine::Arm(arguments) => operate::command("arm", &arguments),
+        CommandLine::Pause(arguments) => operate::command("pause", &arguments),
+        CommandLine::Kill(arguments) => operate::kill(&arguments),
+        CommandLine::Clear(arguments) => operate::command("clear", &arguments),
         CommandLine::Check(arguments) => check::check(&arguments),
         CommandLine::Model(command) => model::model(&command),
     })
@@ -112,15 +134,12 @@ pub fn journal_main() -> ExitCode {
 }
 
 fn finish(result: Result<(), Failure>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(error)) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(EXIT_USAGE)
-        }
-        Err(Failure::Failed(error)) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(EXIT_FAILED)
-        }
-    }
+    let (code, error) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => (EXIT_USAGE, error),
+        Err(Failure::Failed(error)) => (EXIT_FAILED, error),
+        Err(Failure::Killed(error)) => (EXIT_KILLED, error),
+    };
+    eprintln!("error: {error:#}");
+    ExitCode::from(code)
 }

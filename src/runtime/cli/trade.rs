@@ -127,6 +127,9 @@ fn trade(
         print!("{}", outcome.summary.table());
     }
     match outcome.halt {
+        _ if outcome.killed => Err(Failure::Killed(anyhow!(
+            "trading was killed and stays so over restarts; `peregrine clear` lifts it"
+        ))),
         Some(halt) => Err(Failure::Failed(anyhow!("trading stopped: {halt}"))),
         None if outcome.differences.is_empty() => Ok(()),
         None => {

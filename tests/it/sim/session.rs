@@ -128,7 +128,8 @@ impl Session {
         self.thread.close()?;
         let (_, inputs, next) = self.thread.inlet.feed.into_parts();
         let equity = peregrine::base::Money::ZERO;
-        let mut gathered = Gathered { equity, halts: Vec::new(), recorders: vec![inputs] };
+        let mut gathered =
+            Gathered { equity, killed: false, halts: Vec::new(), recorders: vec![inputs] };
         if let Next::Here(stages) = next {
             gathered.inference(*stages);
         }
