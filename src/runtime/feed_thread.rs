@@ -187,8 +187,8 @@ impl<O: Outside> FeedThread<O> {
         Ok(worked)
     }
 
-    /// Passes a command on. The paper venue's books are ours: after a kill is lifted there is nobody
-    /// to ask.
+    /// Passes a command on. The paper venue's books are ours: after a kill is lifted there is
+    /// nobody to ask.
     fn obey(&mut self, command: &Command, wall: Nanos) -> Result<(), Halt> {
         self.inlet.call(&mut |_| {}, |feed, with| feed.on_command(command, wall, with))?;
         if command.verb != Verb::Clear as u32 || self.private.is_some() {

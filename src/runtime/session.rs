@@ -21,7 +21,7 @@ use super::statement;
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
 use crate::base::event::Command;
-use crate::base::settings::{InstrumentSettings, OrderRoute, Settings};
+use crate::base::settings::{InstrumentSettings, Mode, OrderRoute, Settings};
 use crate::base::units::Money;
 use crate::execution::Signer;
 use crate::observe::Summary;
@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 pub struct SessionOrder {
     /// The configuration.
     pub loaded: Loaded,
-    /// `demo` or `paper`: names the journal and the page.
+    /// `demo`, `paper` or `testnet`: names the journal and the page.
     pub name: &'static str,
     /// How long; `None` until stopped.
     pub duration: Option<Duration>,
@@ -80,8 +80,8 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let at_venue = order.loaded.settings.venue.orders == OrderRoute::Venue;
     let credentials = order.credentials.filter(|_| at_venue);
     let (loaded, access) = if at_venue {
-        let (loaded, access) = access::open(&order.loaded, credentials.clone(), order.statement)?;
-        (loaded, Some(access))
+        access::open(&order.loaded, credentials.clone(), order.statement)
+            .map(|(loaded, access)| (loaded, Some(access)))?
     } else {
         (order.loaded, None)
     };
@@ -128,9 +128,8 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     publish_feed_counters(&ended.counters, &ended.feed_stats);
     let dir = ended.journal.dir().to_path_buf();
     close_journal(ended.journal, ended.recorders)?;
-    let wanted = credentials.filter(|_| order.statement.is_some());
-    let differences = wanted.map(|credentials| match &ended.statement {
-        Some(told) => statement::differences(&dir, told, credentials.key())
+    let differences = order.statement.and(credentials).map(|own| match &ended.statement {
+        Some(told) => statement::differences(&dir, told, own.key())
             .unwrap_or_else(|error| vec![format!("{error:#}")]),
         None => vec!["the venue did not tell its ledger".to_owned()],
     });
@@ -171,12 +170,21 @@ fn prepare(
         settings,
         files,
         epoch: state.next_epoch(newest_epoch(&state.journals())?)?,
-        mode: 1,
+        mode: mode_number(loaded.settings.mode),
         carried,
         signer,
     };
     parts.check_instruments()?;
     Ok(parts)
+}
+
+/// As [`crate::base::event::SessionStart`] tells it.
+const fn mode_number(mode: Mode) -> u32 {
+    match mode {
+        Mode::Paper => 1,
+        Mode::Testnet => 2,
+        Mode::Live => 3,
+    }
 }
 
 /// Contract facts: the file's, else the venue's.

@@ -97,18 +97,24 @@ fn bad_usage_is_told_apart_from_failure_by_the_exit_code() {
 }
 
 #[test]
-fn only_paper_mode_runs() {
+fn live_mode_is_refused_and_testnet_needs_the_venue_and_closed_connections() {
     let dir = tempfile::tempdir().unwrap();
-    for mode in ["testnet", "live"] {
-        let wanted = format!("mode = \"{mode}\"");
-        let path = config_file(
-            dir.path(),
-            &[("mode = \"paper\"", &wanted), ("unattended = true", "unattended = false")],
-        );
-        let output = peregrine(&["run", "--config", &path]);
-        assert_eq!(output.status.code(), Some(2), "{mode}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("mode"));
+    let attended = ("unattended = true", "unattended = false");
+    let at_venue = ("orders = \"paper\"", "orders = \"venue\"");
+    let (testnet, live) = ("mode = \"testnet\"", "mode = \"live\"");
+    let paper = "mode = \"paper\"";
+    let open = ("rest_url = \"https://fapi", "rest_url = \"http://fapi");
+    let cases: [(&[(&str, &str)], &str); 3] = [
+        (&[(paper, live), attended, at_venue], "GO gate decision"),
+        (&[(paper, testnet), attended], "venue.orders"),
+        (&[(paper, testnet), attended, at_venue, open], "venue.rest_url: must be https://"),
+    ];
+    for (changes, word) in cases {
+        let path = config_file(dir.path(), changes);
+        assert_error(&peregrine(&["run", "--config", &path]), 2, &[word]);
     }
+    let unset = peregrine(&["check", "--config", "config/testnet.toml", "--json"]);
+    assert!(!String::from_utf8_lossy(&unset.stderr).contains("unknown key"));
 }
 
 #[test]
@@ -117,6 +123,11 @@ fn the_help_of_every_command_has_an_example() {
         "",
         "demo",
         "run",
+        "status",
+        "arm",
+        "pause",
+        "kill",
+        "clear",
         "exchange",
         "backtest",
         "replay",

@@ -141,7 +141,8 @@ impl Client {
     }
 }
 
-/// A port whose queue of connections is full: a connection to it hangs, as if its packets were lost.
+/// A port whose queue of connections is full: a connection to it hangs, as if its packets were
+/// lost.
 fn hanging() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
     use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();

@@ -31,6 +31,8 @@ mod exchange_replay;
 mod exchange_schema_differences;
 /// User events as the exchange words them, one for each of the venue's samples.
 mod exchange_schema_events;
+/// Real processes: killed, ended, started twice, commanded by an operator.
+mod fault_process;
 /// Faults of the network, made by peers with raw bytes.
 mod fault_network;
 /// Frames that no venue should send, and pings.

@@ -172,6 +172,12 @@ impl Reader<'_> {
             reconcile_every_s: s.u32_opt("reconcile_every_s", 0..=3_600).unwrap_or(30),
             dead_man_ms: s.u32_opt("dead_man_ms", 0..=600_000).unwrap_or(0),
         };
+        for key in settings.keys_in_the_open(mode) {
+            s.fail(key, "must be https:// or wss://; only a loopback address may do without");
+        }
+        if mode != Mode::Paper && settings.orders == OrderRoute::Paper {
+            s.fail("orders", "\"paper\" is for mode = \"paper\"; say \"venue\"");
+        }
         for key in settings.keys_beyond_loopback(mode) {
             s.fail(
                 key,

@@ -1,4 +1,5 @@
-//! Where orders go, and the rule that paper trading sends none beyond this machine.
+//! Where orders go, and two rules: paper trading sends none beyond this machine, and nothing of an
+//! account goes over an open connection.
 
 use super::{Mode, VenueSettings};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -33,11 +34,26 @@ impl VenueSettings {
     }
 
     /// The keys whose address lies beyond this machine although orders go to the venue in paper
-    /// mode. An empty address is none yet.
+    /// mode.
     pub(super) fn keys_beyond_loopback(&self, mode: Mode) -> Vec<&'static str> {
         if mode != Mode::Paper || self.orders != OrderRoute::Venue {
             return Vec::new();
         }
+        self.keys(|url| !is_loopback(url))
+    }
+
+    /// The keys whose address is reached without TLS, though in test and live trading every
+    /// connection beyond this machine needs it.
+    pub(super) fn keys_in_the_open(&self, mode: Mode) -> Vec<&'static str> {
+        if mode == Mode::Paper {
+            return Vec::new();
+        }
+        let closed = |url: &str| url.starts_with("https://") || url.starts_with("wss://");
+        self.keys(|url| !closed(url) && !is_loopback(url))
+    }
+
+    /// The keys whose address is at fault. An empty one is none yet.
+    fn keys(&self, at_fault: impl Fn(&str) -> bool) -> Vec<&'static str> {
         [
             ("rest_url", &self.rest_url),
             ("public_url", &self.public_url),
@@ -46,7 +62,7 @@ impl VenueSettings {
             ("api_url", &self.api_url),
         ]
         .into_iter()
-        .filter(|(_, url)| !url.is_empty() && !is_loopback(url))
+        .filter(|(_, url)| !url.is_empty() && at_fault(url))
         .map(|(key, _)| key)
         .collect()
     }

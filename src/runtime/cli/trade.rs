@@ -90,17 +90,20 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         None => None,
     };
     let loaded = config::load(&arguments.config)?;
-    if loaded.settings.mode != Mode::Paper {
-        let mode = loaded.settings.mode;
-        return Err(Failure::Usage(anyhow!(
-            "{}: mode: {mode:?} needs order entry at the venue, which this build does not have; \
-             only \"paper\" runs",
-            arguments.config.display()
-        )));
-    }
+    let name = match loaded.settings.mode {
+        Mode::Paper => "paper",
+        Mode::Testnet => "testnet",
+        Mode::Live => {
+            return Err(Failure::Usage(anyhow!(
+                "{}: mode: \"live\" needs a GO gate decision and the sign-off of its stage, and \
+                 there is none; \"testnet\" and \"paper\" run",
+                arguments.config.display()
+            )));
+        }
+    };
     let credentials = access::credentials_from_environment().map_err(Failure::Usage)?;
     let venue = credentials.map(|credentials| (credentials, None));
-    trade(loaded, "paper", length, venue, arguments.json)
+    trade(loaded, name, length, venue, arguments.json)
 }
 
 fn trade(

@@ -1,0 +1,223 @@
+//! Real processes: killed, ended, started twice, and commanded by an operator.
+
+use crate::pipeline_support::{peregrine, root, text};
+use peregrine::base::event::{SessionCarried, SessionStart};
+use peregrine::base::{Event, Kind};
+use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::journal::LaneReader;
+use peregrine::registry::{Change, Registry, Stage};
+use peregrine::runtime::admin::{self, Request};
+use rustix::process::{Pid, Signal, kill_process};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Looks before a test gives up: what is waited for takes a second or two.
+const LOOKS_MAX: u32 = 3_000;
+
+/// An exchange, and a folder with a registry and a state folder.
+struct World {
+    exchange: ExchangeServer,
+    dir: TempDir,
+}
+
+/// A session's process; killed if a test fails before it ended.
+struct Session(Option<Child>);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let change = Change {
+            at_ms: 0,
+            by: "test".to_owned(),
+            reason: "needs no history".to_owned(),
+            evidence_sha256: None,
+        };
+        let mut registry = Registry::create(&dir.path().join("models")).unwrap();
+        let quick = root().join("tools/kill_campaign/quick-1");
+        let name = registry.register(&quick, None, change.clone()).unwrap();
+        registry.advance(&name, Stage::Champion, change).unwrap();
+        Self { exchange, dir }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// A session with a shipped configuration: only addresses, keys and folders are others, and
+    /// thresholds under which it trades at once.
+    fn start(&self, config: &str) -> Session {
+        let ws = self.exchange.ws_url();
+        let child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+            .args(["run", "--config", config, "--json"])
+            .env("PEREGRINE_API_KEY", self.exchange.api_key())
+            .env("PEREGRINE_API_SECRET", self.exchange.api_secret())
+            .env("PEREGRINE__SESSION__STATE_DIR", self.state())
+            .env("PEREGRINE__MODEL__DIR", self.dir.path().join("models"))
+            .env("PEREGRINE__MODEL__BUDGET_US", "1000000")
+            .env("PEREGRINE__VENUE__ORDERS", "venue")
+            .env("PEREGRINE__VENUE__REST_URL", self.exchange.rest_url())
+            .env("PEREGRINE__VENUE__PUBLIC_URL", format!("{ws}/public"))
+            .env("PEREGRINE__VENUE__MARKET_URL", format!("{ws}/market"))
+            .env("PEREGRINE__VENUE__PRIVATE_URL", format!("{ws}/private"))
+            .env("PEREGRINE__VENUE__API_URL", format!("{ws}/ws-fapi/v1"))
+            .env("PEREGRINE__POLICY__ENTER_EDGE", "0.01")
+            .env("PEREGRINE__POLICY__STOP_ATR", "0.0")
+            .env("PEREGRINE__POLICY__TAKE_PROFIT_ATR", "0.0")
+            .env("PEREGRINE__POLICY__HOLD_MS_MAX", "200")
+            .env("PEREGRINE__HTTP__BIND", "")
+            .current_dir(root())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Session(Some(child))
+    }
+
+    /// Waits until the session's own word is `state`.
+    fn wait_for_state(&self, state: &str) {
+        let status = Request { verb: "status".to_owned(), mode: None, reason: None };
+        let is = || admin::ask(&self.state(), &status).is_ok_and(|answer| answer["state"] == state);
+        wait(state, is);
+    }
+
+    /// An operator's command by the program itself.
+    fn operate(&self, verb: &[&str]) -> Output {
+        let state = self.state();
+        peregrine(&[verb, &["--state", text(&state)]].concat())
+    }
+
+    fn journal(&self, name: &str) -> PathBuf {
+        self.state().join("journal").join(name)
+    }
+}
+
+fn wait(what: &str, mut is_there: impl FnMut() -> bool) {
+    for _ in 0..LOOKS_MAX {
+        if is_there() {
+            return;
+        }
+        // Gives the processor away between two looks; what counts is the condition.
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    panic!("{what}: not within {LOOKS_MAX} looks");
+}
+
+impl Session {
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.0.as_ref().unwrap().id()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    fn end(mut self) -> Output {
+        self.0.take().unwrap().wait_with_output().unwrap()
+    }
+
+    fn terminate(self) -> Output {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+}
+
+fn read(dir: &Path, lane: usize) -> Vec<Event> {
+    let Ok(reader) = LaneReader::open(dir, lane) else { return Vec::new() };
+    reader.map_while(Result::ok).map(|(_, event)| event).collect()
+}
+
+fn first<'e>(events: &'e [Event], kind: Kind) -> Option<&'e Event> {
+    events.iter().find(|event| event.kind() == Some(kind))
+}
+
+fn error_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_testnet_session_waits_for_an_operator_and_a_kill_outlives_it() {
+    let world = World::new();
+    let session = world.start("config/testnet.toml");
+    world.wait_for_state("halted");
+    let armed = world.operate(&["arm", "--reason", "books compared"]);
+    assert_eq!(armed.status.code(), Some(0), "{}", error_of(&armed));
+    let journal = world.journal("0000001-testnet");
+    wait("an order", || first(&read(&journal, 3), Kind::OrderIntent).is_some());
+    let start: SessionStart = *first(&read(&journal, 0), Kind::SessionStart).unwrap().body();
+    assert_eq!((start.mode, start.account == 0), (2, false));
+
+    let without_reason = world.operate(&["kill", "--mode", "graceful"]);
+    assert_eq!(without_reason.status.code(), Some(2));
+    for _ in 0..2 {
+        let killed = world.operate(&["kill", "--mode", "graceful", "--reason", "enough"]);
+        assert_eq!(killed.status.code(), Some(0), "{}", error_of(&killed));
+    }
+    let ended = session.terminate();
+    assert_eq!(ended.status.code(), Some(78), "{}", error_of(&ended));
+
+    let again = world.start("config/testnet.toml");
+    world.wait_for_state("killed");
+    let armed = world.operate(&["arm", "--reason", "try"]);
+    assert_eq!(armed.status.code(), Some(1), "a kill is not lifted by arming");
+    assert!(error_of(&armed).contains("clear it first"), "{}", error_of(&armed));
+    let ended = again.terminate();
+    assert_eq!(ended.status.code(), Some(78), "{}", error_of(&ended));
+    let carried = read(&world.journal("0000002-testnet"), 0);
+    let carried: SessionCarried = *first(&carried, Kind::SessionCarried).unwrap().body();
+    assert_eq!((carried.epoch, carried.state), (1, 4));
+}
+
+#[test]
+fn fault_p01_a_killed_session_is_gone_on_from_and_both_journals_replay() {
+    let world = World::new();
+    let session = world.start("config/paper.toml");
+    let first_journal = world.journal("0000001-paper");
+    wait("a fill", || first(&read(&first_journal, 0), Kind::OrderFilled).is_some());
+    session.signal(Signal::KILL);
+    assert_eq!(session.end().status.code(), None, "killed, not ended");
+
+    let again = world.start("config/paper.toml");
+    let second = world.journal("0000002-paper");
+    wait("an opening", || first(&read(&second, 0), Kind::SessionCarried).is_some());
+    let inputs = read(&second, 0);
+    let carried: SessionCarried = *first(&inputs, Kind::SessionCarried).unwrap().body();
+    assert_eq!(carried.epoch, 1);
+    let told = first(&inputs, Kind::PositionCarried);
+    assert!(told.is_some(), "something was filled, so something is carried");
+    again.signal(Signal::KILL);
+    again.end();
+    for journal in [&first_journal, &second] {
+        let replayed = peregrine(&["replay", text(journal), "--verify", "--json"]);
+        assert_eq!(replayed.status.code(), Some(0), "{}", error_of(&replayed));
+    }
+}
+
+#[test]
+fn fault_o03_a_second_instance_on_a_state_folder_is_refused_before_it_asks_anything() {
+    let world = World::new();
+    let held = peregrine::runtime::state::StateFolder::open(&world.state()).unwrap();
+    let refused = world.start("config/paper.toml").end();
+    assert_eq!(refused.status.code(), Some(1));
+    let error = error_of(&refused);
+    assert!(error.contains("in use by another") && error.contains(text(&world.state())), "{error}");
+    assert!(!world.state().join("journal").exists());
+    drop(held);
+}
+
+#[test]
+fn fault_o04_a_state_folder_that_cannot_be_written_is_refused_by_name() {
+    let world = World::new();
+    std::fs::write(world.state(), b"a file").unwrap();
+    let refused = world.start("config/paper.toml").end();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(error_of(&refused).contains(text(&world.state())), "{}", error_of(&refused));
+}
