@@ -104,12 +104,10 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let mut switch = DeadManSwitch::start(&parts, credentials.as_ref(), &running.heartbeats)?;
     let started = Instant::now();
     let over = |elapsed: Duration| order.duration.is_some_and(|all| elapsed >= all);
-    while !order.stop.load(Ordering::Relaxed) && !over(started.elapsed()) {
+    let told = || order.stop.load(Ordering::Relaxed);
+    while !told() && !over(started.elapsed()) && !running.any_ended() {
         watcher.turn();
         switch.iter_mut().for_each(|switch| switch.turn(Instant::now()));
-        if running.any_ended() {
-            break;
-        }
     }
     order.stop.store(true, Ordering::Relaxed);
     let elapsed = started.elapsed();

@@ -162,15 +162,14 @@ impl AccountClient {
         }
     }
 
-    /// Cancels every open order of a symbol, conditional ones included.
+    /// Cancels every open order of a symbol but protective stops: a position may be left, and
+    /// nothing else watches it then.
     ///
     /// # Errors
     /// In words.
     pub fn cancel_all(&self, symbol: &Symbol) -> Result<(), String> {
-        let plain = self.run(RestJob::CancelAll { symbol: *symbol });
-        // The one must not keep the other from being tried.
-        let algo = self.run(RestJob::CancelAllAlgo { symbol: *symbol });
-        plain.and(algo).map(|_| ()).map_err(|failure| failure.message)
+        let done = self.run(RestJob::CancelAll { symbol: *symbol });
+        done.map(|_| ()).map_err(|failure| failure.message)
     }
 
     /// The key of the account's stream: a new one, or the living one with its life extended.

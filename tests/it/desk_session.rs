@@ -236,7 +236,7 @@ fn serve(
     let _ = request.respond(Response::from_string(body));
 }
 
-struct Session {
+pub struct Session {
     state: TempDir,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<anyhow::Result<SessionOutcome>>,
@@ -249,7 +249,16 @@ impl Session {
     }
 
     /// REST, market streams, the account's stream.
-    fn start_at([rest, ws, private]: &[String; 3], credentials: Option<Credentials>) -> Self {
+    fn start_at(urls: &[String; 3], credentials: Option<Credentials>) -> Self {
+        Self::start_with(urls, credentials, &EAGER)
+    }
+
+    /// The same with these changes to the configuration.
+    pub fn start_with(
+        [rest, ws, private]: &[String; 3],
+        credentials: Option<Credentials>,
+        more: &[(&str, &str, &str)],
+    ) -> Self {
         let state = tempfile::tempdir().unwrap();
         let quoted = |text: &str| format!("\"{text}\"");
         let values = [
@@ -266,7 +275,7 @@ impl Session {
         ];
         let changes: Vec<(&str, &str, &str)> =
             values.iter().map(|(section, key, value)| (*section, *key, value.as_str())).collect();
-        let text = config_text(&[&changes[..], &EAGER].concat());
+        let text = config_text(&[&changes[..], more].concat());
         let loaded = config::from_text("test", &text).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let order = SessionOrder {
@@ -281,7 +290,7 @@ impl Session {
         Self { state, stop, thread }
     }
 
-    fn journal(&self) -> PathBuf {
+    pub fn journal(&self) -> PathBuf {
         self.state.path().join("journal/0000001-paper")
     }
 
@@ -292,7 +301,7 @@ impl Session {
     }
 
     /// Looks at lane 0 until it holds what is waited for.
-    fn wait(&self, mut is_there: impl FnMut(&[Event]) -> bool) {
+    pub fn wait(&self, mut is_there: impl FnMut(&[Event]) -> bool) {
         for _ in 0..LOOKS_MAX {
             if is_there(&read(&self.journal(), 0)) || self.thread.is_finished() {
                 return;
@@ -301,18 +310,18 @@ impl Session {
         }
     }
 
-    fn end(self) -> (SessionOutcome, TempDir) {
+    pub fn end(self) -> (SessionOutcome, TempDir) {
         self.stop.store(true, Ordering::Relaxed);
         (self.thread.join().unwrap().unwrap(), self.state)
     }
 }
 
-fn read(dir: &Path, lane: usize) -> Vec<Event> {
+pub fn read(dir: &Path, lane: usize) -> Vec<Event> {
     let Ok(reader) = LaneReader::open(dir, lane) else { return Vec::new() };
     reader.map_while(Result::ok).map(|(_, event)| event).collect()
 }
 
-fn count(events: &[Event], kind: Kind) -> usize {
+pub fn count(events: &[Event], kind: Kind) -> usize {
     events.iter().filter(|e| e.kind() == Some(kind)).count()
 }
 

@@ -64,6 +64,8 @@ mod source;
 // A room imports only rooms above it.
 mod layers;
 // Sizes, words and names that the style page asks for.
+mod stop_dead_man;
+mod stop_session;
 mod tidy;
 // Every key of every configuration file is explained where it stands.
 mod config_docs;

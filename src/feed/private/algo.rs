@@ -128,12 +128,6 @@ pub(super) fn update(
     let filled = number(if update.aq.is_empty() { "0" } else { &update.aq }, "aq")?;
     let order: u64 = update.ai.parse().unwrap_or(0);
     let base = OrderReport { client_id: id.0, venue_id: update.aid, px, ..OrderReport::default() };
-    let mut push = |event: Event| {
-        let sell = if update.side == "SELL" { flags::SELL } else { 0 };
-        let ts_venue = Nanos::from_millis(frame.ts).0;
-        let event = event.with_flags(sell | flags::REDUCE_ONLY);
-        out.push(Event { ts_venue, ..event });
-    };
     let became = Reason::StopTriggered as u16;
     let (kind, report) = match update.status.as_ref() {
         "NEW" => (Kind::OrderAccepted, base),
@@ -141,7 +135,8 @@ pub(super) fn update(
             triggered.note(id, instrument, order);
             let body =
                 VenueStatus { reason: became, client_id: id.0, told: px, ..VenueStatus::default() };
-            push(Event::new(Kind::VenueStatus, instrument, &body));
+            let ts_venue = Nanos::from_millis(frame.ts).0;
+            out.push(Event { ts_venue, ..Event::new(Kind::VenueStatus, instrument, &body) });
             return Ok(());
         }
         "TRIGGERED" => {
@@ -166,7 +161,9 @@ pub(super) fn update(
             return Ok(());
         }
     };
-    push(Event::new(kind, instrument, &report));
+    let sell = if update.side == "SELL" { flags::SELL } else { 0 };
+    let event = Event::new(kind, instrument, &report).with_flags(sell | flags::REDUCE_ONLY);
+    out.push(Event { ts_venue: Nanos::from_millis(frame.ts).0, ..event });
     Ok(())
 }
 

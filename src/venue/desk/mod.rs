@@ -33,7 +33,7 @@ use super::ports::{Ended, EntryPort};
 use crate::base::hop::Stamp;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Event, Kind, Reason};
-use crate::execution::RequestText;
+use crate::execution::{RequestKind, RequestText};
 use answer::Flight;
 use open::OpenOrders;
 use std::collections::VecDeque;
@@ -87,13 +87,14 @@ impl<E: EntryPort> OrderDesk<E> {
     }
 
     /// Lets no further order leave, for `reason`, those that wait for a connection included;
-    /// cancels still do.
+    /// cancels still do, and protective stops: they can only close what is there, and are needed
+    /// most while nothing else can leave.
     pub fn close(&mut self, reason: Reason) {
         self.closed = reason;
         let waiting = self.waiting.len();
         for _ in 0..waiting {
             let Some(next) = self.waiting.pop_front() else { return };
-            if next.flight.kind.is_cancel() {
+            if leaves_when_closed(next.flight.kind) {
                 self.waiting.push_back(next);
             } else {
                 self.report(next.flight.refused(reason, 0));
@@ -105,7 +106,7 @@ impl<E: EntryPort> OrderDesk<E> {
     pub fn submit(&mut self, order: &Event, text: &RequestText, now: Instant, sent: Stamp) {
         let flight = Flight::new(order, sent);
         let is_order = !flight.kind.is_cancel();
-        if is_order && self.closed != Reason::None {
+        if !leaves_when_closed(flight.kind) && self.closed != Reason::None {
             return self.report(flight.refused(self.closed, 0));
         }
         if self.waiting.len() == WAITING_MAX {
@@ -210,6 +211,10 @@ impl<E: EntryPort> OrderDesk<E> {
         debug_assert!(self.reports.len() < REPORTS_MAX, "one report for each request");
         self.reports.push_back(event);
     }
+}
+
+const fn leaves_when_closed(kind: RequestKind) -> bool {
+    kind.is_cancel() || matches!(kind, RequestKind::Stop)
 }
 
 /// Whether an event adds to what the account's stream has told already: an order that the stream

@@ -3,7 +3,7 @@
 
 use crate::base::event::{Event, Order, OrderReport};
 use crate::base::limits::OPEN_ORDERS_MAX;
-use crate::base::{ClientOrderId, Kind};
+use crate::base::{ClientOrderId, Kind, OrderType, Reason};
 
 #[derive(Clone, Copy, Debug)]
 struct OpenOrder {
@@ -15,6 +15,8 @@ struct OpenOrder {
     /// The venue's stream or an answer told of it.
     heard: bool,
     ended: bool,
+    /// A protective stop that waits: it stays at the venue, whatever ends here.
+    waits: bool,
 }
 
 /// See the head of this file. Bounded by the orders risk may have open.
@@ -34,8 +36,9 @@ impl OpenOrders {
         let body: &Order = order.body();
         if self.orders.len() < self.orders.capacity() {
             let (id, qty) = (body.id(), body.qty);
-            let heard = false;
-            self.orders.push(OpenOrder { id, qty, filled: 0, reported: 0, heard, ended: false });
+            let waits = body.order_type == OrderType::StopMarket as u8;
+            let (heard, ended) = (false, false);
+            self.orders.push(OpenOrder { id, qty, filled: 0, reported: 0, heard, ended, waits });
         }
     }
 
@@ -46,6 +49,7 @@ impl OpenOrders {
         let Some(at) = self.orders.iter().position(|order| order.id == id) else { return };
         let order = &mut self.orders[at];
         order.reported = order.reported.max(report.cum_qty);
+        order.waits &= report.reason != Reason::StopTriggered as u16;
         match event.kind() {
             Some(Kind::OrderAccepted) => {
                 order.heard = true;
@@ -79,8 +83,8 @@ impl OpenOrders {
         self.orders.iter().find(|order| order.id == id).is_none_or(|order| order.ended)
     }
 
-    /// Orders that may still change.
+    /// Orders that may still change, without the stops that wait.
     pub fn len(&self) -> usize {
-        self.orders.len()
+        self.orders.iter().filter(|order| !order.waits).count()
     }
 }
