@@ -100,6 +100,9 @@ impl Ledger {
             Some(Kind::BookTicker) => {
                 let body: &BookTicker = event.body();
                 self.on_touch(event.instrument(), Px(body.bid_px), Px(body.ask_px), event.now());
+                if let Some(position) = self.positions.get_mut(event.instrument().index()) {
+                    position.told_at = Nanos(event.ts_venue);
+                }
             }
             Some(Kind::Prediction) => {
                 let body: &Prediction = event.body();

@@ -35,6 +35,8 @@ pub struct Position {
     pub ask: Px,
     /// When the touch was last told.
     pub touched_at: Nanos,
+    /// When the venue says it told the newest touch, by its own clock; 0 where it does not.
+    pub told_at: Nanos,
     /// The venue's mark price, 0 before the first.
     pub mark_px: Px,
     /// When the mark price was last told.

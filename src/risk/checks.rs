@@ -144,7 +144,10 @@ impl Question<'_> {
                 self.open_orders(most)
             }
             Check::MarketAge => {
-                let age = self.now - self.position.touched_at;
+                let Position { touched_at, told_at, .. } = *self.position;
+                // What was held up on its way is old though it has just come.
+                let told = if told_at > Nanos::ZERO { self.now - told_at } else { Nanos::ZERO };
+                let age = (self.now - touched_at).max(told);
                 at_most(age.0.into(), limits.market_age.0, Reason::StaleMarket)
             }
             Check::DecisionAge => {

@@ -1,6 +1,7 @@
 //! One unit inside a limit passes, one unit outside is denied for that limit's reason.
 
 use super::*;
+use crate::base::event::BookTicker;
 use crate::base::limits::OPEN_ORDERS_MAX;
 
 type Setting = fn(&mut RiskSettings);
@@ -279,6 +280,25 @@ fn rc_11_an_entry_that_would_meet_our_own_resting_order_is_denied() {
     let sell = Wanted { side: Side::Sell, qty: qty("2"), px: px("100"), ..entry() };
     desk.is_denied(&sell, Reason::SelfTrade);
     desk.passes(&Wanted { px: px("100.1"), ..sell });
+}
+
+#[test]
+fn fault_w17_an_entry_on_a_touch_that_was_held_up_on_its_way_is_denied() {
+    let mut desk = desk(|s| s.market_age_ms_max = Some(1_000));
+    let body = BookTicker { bid_px: px("99.9").0, ask_px: px("100.1").0, ..Default::default() };
+    for (late_ms, is_old) in [(0, false), (1_000, false), (1_001, true), (4_800, true)] {
+        let mut touch = Event::new(Kind::BookTicker, BTC, &body);
+        touch.ts_recv = desk.now.0;
+        touch.ts_venue = (desk.now - Nanos::from_millis(late_ms)).0;
+        desk.ledger.on_event(&touch);
+        if is_old {
+            desk.is_denied(&entry(), Reason::StaleMarket);
+        } else {
+            desk.passes(&entry());
+        }
+        desk.end_orders();
+        desk.now = desk.now + Nanos::from_secs(5);
+    }
 }
 
 #[test]
