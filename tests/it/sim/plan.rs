@@ -88,7 +88,7 @@ impl Plan {
         let of_market = |deed: &Deed| match deed {
             // Nothing reconciles after a clear.
             Deed::Command { verb } => *verb != 5,
-            deed => matches!(deed, Deed::Jump { .. }),
+            deed => matches!(deed, Deed::Jump { .. } | Deed::Crash | Deed::Restart),
         };
         plan.deeds.retain(|(_, deed)| of_market(deed));
         plan
