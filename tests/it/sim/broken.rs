@@ -12,6 +12,9 @@ use peregrine::exchange::wire::http::Request;
 use peregrine::execution::RequestKind;
 use peregrine::risk::TradingState;
 
+/// A time at which something leaves.
+const AT: (Nanos, Nanos) = (Nanos(0), Nanos(0));
+
 /// The first id of the first session.
 fn id() -> ClientOrderId {
     ClientOrderId::pack(1, 1, 1, 1)
@@ -71,7 +74,7 @@ fn assert_finds(watch: &Watch, what: &str) {
 #[test]
 fn what_is_as_promised_breaks_nothing() {
     let mut watch = watch();
-    watch.on_send(RequestKind::Order, &request(id(), false), Nanos(0));
+    watch.on_send(RequestKind::Order, &request(id(), false), AT);
     watch.on_venue_order(&at_venue(1, &id().to_string()));
     let open = at_venue(2, "x");
     watch.on_exposure(0, 0, &[&VenueOrder { px: Px::ZERO, ..open }]);
@@ -163,9 +166,9 @@ fn t4_finds_a_session_that_never_comes_to_agree() {
 fn t5_finds_what_leaves_after_a_kill() {
     let mut watch = watch();
     watch.hear(&state(TradingState::Killed));
-    watch.on_send(RequestKind::Order, &request(id(), true), Nanos(0));
+    watch.on_send(RequestKind::Order, &request(id(), true), AT);
     assert!(watch.broken.is_empty(), "what only reduces may leave");
-    watch.on_send(RequestKind::Order, &request(id(), false), Nanos(0));
+    watch.on_send(RequestKind::Order, &request(id(), false), AT);
     assert_finds(&watch, "T5");
 }
 
@@ -173,12 +176,12 @@ fn t5_finds_what_leaves_after_a_kill() {
 fn t6_finds_what_leaves_without_an_intent() {
     let other = ClientOrderId::pack(1, 1, 1, 9);
     let mut order = watch();
-    order.on_send(RequestKind::Order, &request(other, false), Nanos(0));
+    order.on_send(RequestKind::Order, &request(other, false), AT);
     assert_finds(&order, "T6");
     let mut cancel = watch();
     let query = format!("symbol=BTCUSDT&origClientOrderId={}", id());
     let request = Request { query, ..Request::default() };
-    cancel.on_send(RequestKind::Cancel, &request, Nanos(0));
+    cancel.on_send(RequestKind::Cancel, &request, AT);
     assert_finds(&cancel, "T6");
 }
 
@@ -198,6 +201,9 @@ fn t7_finds_entries_on_old_data_by_another_model_or_while_not_active() {
     let body = Order { model_tag: 1, ..*entry.body::<Order>() };
     other.hear(&event(Kind::OrderApproved, 5, &body));
     assert_finds(&other, "T7");
+    let mut told = watch();
+    told.on_send(RequestKind::Order, &request(id(), false), (Nanos(0), Nanos::from_secs(5)));
+    assert_finds(&told, "T7");
     let mut loaded = watch();
     loaded.hear(&event(Kind::ModelLoaded, 1, &ModelLoaded::default()));
     assert_finds(&loaded, "T7");

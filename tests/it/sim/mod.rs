@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `plan` | what goes wrong in a seed, and when |
 //! | `net` | exchange, lines and time |
+//! | `loss` | what a loss of power takes |
 //! | `outside` | the ports of a session over them |
 //! | `account` | requests as they stand on the wire |
 //! | `session` | a session over the ports |
@@ -21,6 +22,7 @@
 
 mod account;
 mod agree;
+mod loss;
 mod net;
 mod outside;
 mod parts;

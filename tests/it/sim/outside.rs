@@ -218,7 +218,7 @@ impl EntryPort for SimEntry {
     fn send(&mut self, ticket: u64, kind: RequestKind, text: &RequestText, now: Instant) {
         let request = self.account.order(kind, text);
         let mut world = self.world.borrow_mut();
-        let at = world.now();
+        let at = (world.now(), world.venue_time());
         world.watch.on_send(kind, &request, at);
         let request = world.request(Line::Entry, request);
         self.flights.push(Flight { ticket, request, since: now });

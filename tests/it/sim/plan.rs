@@ -17,8 +17,9 @@ pub const LIVENESS: Nanos = Nanos::from_secs(30);
 /// What is done to the session itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// The process dies and is started again.
-    Crash,
+    /// The process dies and is started again; so many of its newest inputs are not on disk, where
+    /// the machine lost its power.
+    Crash { lost: u64 },
     /// The process is told to end, and is started again.
     Restart,
     /// An operator's command.
@@ -88,7 +89,9 @@ impl Plan {
         let of_market = |deed: &Deed| match deed {
             // Nothing reconciles after a clear.
             Deed::Command { verb } => *verb != 5,
-            deed => matches!(deed, Deed::Jump { .. } | Deed::Crash | Deed::Restart),
+            // What was lost is found by reconciliation.
+            Deed::Crash { lost } => *lost == 0,
+            deed => matches!(deed, Deed::Jump { .. } | Deed::Restart),
         };
         plan.deeds.retain(|(_, deed)| of_market(deed));
         plan
@@ -216,7 +219,8 @@ fn deeds(draw: &mut Draw) -> Vec<(Nanos, Deed)> {
     let mut deeds = Vec::new();
     if draw.has(0.5) {
         for _ in 0..draw.0.random_range(1..=2) {
-            deeds.push((draw.time(), Deed::Crash));
+            let lost = if draw.has(0.2) { draw.0.random_range(1..=400) } else { 0 };
+            deeds.push((draw.time(), Deed::Crash { lost }));
         }
     }
     if draw.has(0.1) {

@@ -6,7 +6,7 @@ use super::outside::Shared;
 use super::plan::{Deed, LIVENESS, Plan, SAFETY};
 use super::session::Session;
 use super::watch::Watch;
-use super::{account, agree, parts};
+use super::{account, agree, loss, parts};
 use crate::pipeline_support::lane_files;
 use peregrine::base::{Nanos, Reason};
 use peregrine::exchange::fault::Faults;
@@ -207,7 +207,11 @@ impl Run {
                     self.fail(format!("the session's end did not begin: {halt}"));
                 }
             }
-            (Deed::Crash, _) => drop(self.crash()),
+            (Deed::Crash { lost }, _) => {
+                if let Some(dir) = self.crash().filter(|_| lost > 0) {
+                    loss::lose(&dir, lost);
+                }
+            }
             _ => {}
         }
     }

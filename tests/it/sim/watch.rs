@@ -27,6 +27,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Sentences kept; the first ones say what happened.
 const BROKEN_MAX: usize = 20;
 
+/// Oldest news an entry may leave on, by the venue's own clock: the age that is allowed on receipt,
+/// the longest delay of a line in order, and the longest wait of an order for a way.
+const TOLD_MAX: Nanos = Nanos::from_millis(1_000 + 400 + 1_000);
+
 /// What the checks compare with.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -58,6 +62,8 @@ pub struct Watch {
     state_reason: u16,
     /// When the newest touch of each instrument was received.
     touched: BTreeMap<u16, Nanos>,
+    /// When the venue told it.
+    told: BTreeMap<u16, Nanos>,
     /// Decisions of every session, by what they are called at the venue.
     decisions: BTreeMap<ClientOrderId, Decision>,
     order_intents: BTreeSet<ClientOrderId>,
@@ -85,6 +91,7 @@ impl Watch {
             state: TradingState::Reconciling,
             state_reason: 0,
             touched: BTreeMap::new(),
+            told: BTreeMap::new(),
             decisions: BTreeMap::new(),
             order_intents: BTreeSet::new(),
             cancel_intents: BTreeSet::new(),
@@ -132,6 +139,7 @@ impl Watch {
             }
             Some(Kind::BookTicker | Kind::DepthHead) => {
                 self.touched.insert(event.instrument, event.now());
+                self.told.insert(event.instrument, Nanos(event.ts_venue));
             }
             Some(Kind::OrderFilled) => self.fills += 1,
             Some(Kind::StateChange) => {
@@ -178,7 +186,12 @@ impl Watch {
     }
 
     /// A request leaves.
-    pub fn on_send(&mut self, kind: RequestKind, request: &Request, at: Nanos) {
+    pub fn on_send(
+        &mut self,
+        kind: RequestKind,
+        request: &Request,
+        (at, venue_time): (Nanos, Nanos),
+    ) {
         self.drain();
         self.sent += 1;
         let params = Params::of(&request.query, "");
@@ -201,6 +214,13 @@ impl Watch {
         }
         let flag = |name| params.text(name) == Some("true");
         let reduces = flag("reduceOnly") || flag("closePosition");
+        let decision = self.decisions.get(&id).filter(|decision| is_entry(decision.purpose));
+        let told = decision.and_then(|decision| self.told.get(&decision.instrument));
+        let age = told.map_or(Nanos::ZERO, |told| venue_time - *told);
+        if age > TOLD_MAX {
+            let age = age.to_millis();
+            self.fail(format!("T7: entry {id} left at {at} ms on what was told {age} ms ago"));
+        }
         if self.state == TradingState::Killed && !reduces {
             self.fail(format!("T5: {id} left at {at} ms, after the kill"));
         }
