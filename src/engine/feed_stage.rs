@@ -178,6 +178,20 @@ impl FeedStage {
         self.take(ts_recv, with, |feed, ts, out| feed.on_open_interest(body, ts, out))
     }
 
+    /// The body of a REST answer with trades that were missed.
+    ///
+    /// # Errors
+    /// [`Halt`] when trading must stop.
+    pub fn on_agg_trades<P: Probe>(
+        &mut self,
+        instrument: InstrumentId,
+        body: &[u8],
+        ts_recv: Nanos,
+        with: &mut With<'_, P>,
+    ) -> Result<(), Halt> {
+        self.take(ts_recv, with, |feed, ts, out| feed.on_agg_trades(instrument, body, ts, out))
+    }
+
     /// A connection came up or went down.
     ///
     /// # Errors
@@ -226,6 +240,7 @@ impl FeedStage {
         now: Nanos,
         with: &mut With<'_, P>,
     ) -> Result<(), Halt> {
+        self.take(now, with, |feed, ts, out| feed.on_time(ts, out))?;
         let body = Timer { interval_ms, ..Timer::default() };
         self.on_event(Event::new(Kind::Timer, InstrumentId::NONE, &body), now, with)
     }

@@ -53,6 +53,11 @@ pub(super) fn agg_trade(members: &Members<'_, 10>, symbols: &SymbolTable) -> Res
     Ok(Event { ts_venue: time.millis()?, ..event })
 }
 
+/// A trade's event; `sold` when the taker sold.
+pub(super) fn traded(kind: Kind, instrument: InstrumentId, body: &Trade, sold: bool) -> Event {
+    Event::new(kind, instrument, body).with_flags(if sold { flags::SELL } else { 0 })
+}
+
 pub(super) fn trade(members: &Members<'_, 9>, symbols: &SymbolTable) -> Result<Event, Fail> {
     let [_, time, matched, symbol, id, px, qty, origin, buyer_is_maker] = &members.fields;
     let instrument = instrument(symbols, symbol)?;

@@ -9,6 +9,7 @@ use super::build;
 use super::depth::DepthWriter;
 use super::member::{Fail, Members, Scalar, Text, decimal};
 use super::scan::{Sink, is_diff_stream};
+use super::trades::{REST_AGG_TRADE, rest_agg_trade};
 use crate::base::event::{DepthHead, Event, flags};
 use crate::base::limits::FRAME_BYTES_MAX;
 use crate::base::{InstrumentId, Reason};
@@ -30,6 +31,7 @@ pub(super) enum RestBody {
     OpenInterest,
     FundingRate,
     PremiumIndex,
+    AggTrades(InstrumentId),
 }
 
 /// Nesting no payload of ours comes near; deeper input is refused before it costs anything.
@@ -322,6 +324,9 @@ fn read_item(object: &Object<'_, '_>, body: RestBody, sink: &mut Sink<'_>) -> Re
         RestBody::Snapshot(instrument) => return read_snapshot(object, instrument, sink),
         RestBody::OpenInterest => {
             build::open_interest(&members(object, &build::OPEN_INTEREST)?, symbols)?
+        }
+        RestBody::AggTrades(instrument) => {
+            rest_agg_trade(&members(object, &REST_AGG_TRADE)?, instrument)?
         }
         RestBody::FundingRate => {
             build::funding_rate(&members(object, &build::FUNDING_RATE)?, symbols)?

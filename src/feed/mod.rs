@@ -29,6 +29,7 @@ mod scan;
 mod stats;
 mod symbols;
 mod sync;
+mod trades;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use batch::EventBatch;
 pub use private::PrivateStats;
 pub use stats::{FeedStats, InstrumentStats};
 pub use symbols::SymbolTable;
+pub use trades::TradeStats;
 
 use crate::base::event::{DepthHead, Event, Gap, Malformed, StreamStatus, carries, flags};
 use crate::base::limits::{FRAME_BYTES_MAX, INSTRUMENTS_MAX};
@@ -63,6 +65,8 @@ pub struct Feed {
     stats: FeedStats,
     private: PrivateStats,
     triggered: private::TriggeredStops,
+    /// Where missing trades are asked for.
+    trades: Option<Box<trades::Trades>>,
 }
 
 /// Events that may wait per instrument: a snapshot of 1 000 levels a side is 335, recorded changes
@@ -93,6 +97,7 @@ impl Feed {
             stats: FeedStats::new(),
             private: PrivateStats::default(),
             triggered: private::TriggeredStops::new(),
+            trades: None,
         }
     }
 
@@ -349,6 +354,11 @@ impl Feed {
         }
         if first.kind == Kind::DepthHead as u8 {
             self.hand_on_depth(ts_recv, out);
+        } else if first.kind == Kind::AggTrade as u8
+            && out.len() == 1
+            && let Some(trades) = &mut self.trades
+        {
+            trades.offer(ts_recv, out);
         }
     }
 
@@ -391,6 +401,9 @@ impl Feed {
     }
 
     fn release_into(&mut self, out: &mut EventBatch) {
+        if self.trades.as_mut().is_some_and(|trades| trades.release_into(out)) {
+            return;
+        }
         while let Some(&instrument) = self.releasing.front() {
             let sync = &mut self.syncs[instrument.index()];
             while out.room() > 0 {

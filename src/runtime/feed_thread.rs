@@ -16,6 +16,7 @@ use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::{Nanos, Reason};
 use crate::engine::{Halt, Probe};
 use crate::risk::Verb;
+use crate::venue::pace::{Pace, snapshot_weight};
 use crate::venue::ports::{ClockPort, Now, Outside, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob, RestReply};
 use crossbeam::channel::Receiver;
@@ -23,10 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Least time between two snapshot requests: each costs weight 20 of 2 400 a minute.
-const SNAPSHOT_EVERY: Duration = Duration::from_millis(600);
-/// Wait after a snapshot request failed.
-const SNAPSHOT_RETRY: Duration = Duration::from_secs(2);
+/// What an answer with trades costs of the venue's request weight.
+const TRADES_WEIGHT: u32 = 20;
 
 /// Everything the feed thread owns.
 pub struct FeedThread<O: Outside> {
@@ -58,6 +57,8 @@ pub struct FeedThread<O: Outside> {
     pub open_interest_every_s: u32,
     /// Levels of a snapshot.
     pub snapshot_levels: u32,
+    /// How often market data is asked for.
+    pub pace: Pace,
     /// Times at which things are next due.
     pub due: Due,
 }
@@ -66,7 +67,6 @@ pub struct FeedThread<O: Outside> {
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
     timer: Instant,
-    snapshot: Instant,
     open_interest: Instant,
     /// Open-interest requests without an answer yet.
     open_interest_waits: usize,
@@ -75,7 +75,7 @@ pub struct Due {
 impl Due {
     /// Everything is due at `now`.
     pub const fn at(now: Instant) -> Self {
-        Self { timer: now, snapshot: now, open_interest: now, open_interest_waits: 0 }
+        Self { timer: now, open_interest: now, open_interest_waits: 0 }
     }
 }
 
@@ -230,6 +230,14 @@ impl<O: Outside> FeedThread<O> {
                 return Err(halt);
             }
             frames += polled.frames;
+            while let Some(edge) = stream.silent(now.mono) {
+                let (instrument, is_silent) = (edge.instrument, edge.is_silent);
+                tracing::warn!(connection, ?instrument, edge.carries, is_silent, "a stream");
+                let (what, ts) = ((connection, edge.carries), self.clock.now().wall);
+                self.inlet.call(&mut |_| {}, |feed, with| {
+                    feed.on_stream_silent(what, instrument, is_silent, ts, with)
+                })?;
+            }
             if polled.came_up || polled.went_down {
                 let (up, ts) = (!polled.went_down, self.clock.now().wall);
                 if let (false, Some(error)) = (up, stream.last_error()) {
@@ -243,14 +251,24 @@ impl<O: Outside> FeedThread<O> {
     }
 
     fn ask_rest(&mut self, now: Instant) {
-        if now >= self.due.snapshot
-            && let Some(instrument) = self.inlet.feed.feed_mut().snapshot_wanted()
-        {
-            self.due.snapshot = now + SNAPSHOT_EVERY;
+        while let Some(instrument) = self.inlet.feed.feed_mut().snapshot_wanted() {
+            self.pace.want(instrument, now);
+        }
+        while let Some(instrument) = self.pace.next(snapshot_weight(self.snapshot_levels), now) {
             let symbol = self.symbols[instrument.index()];
             let levels = self.snapshot_levels;
             if !self.rest.ask(RestJob::Snapshot { instrument, symbol, levels }) {
+                self.pace.failed(instrument, now);
                 self.inlet.feed.feed_mut().snapshot_failed(instrument);
+            }
+        }
+        while self.inlet.feed.feed_mut().wants_trades()
+            && self.pace.spend(TRADES_WEIGHT, now)
+            && let Some((instrument, from_id)) = self.inlet.feed.feed_mut().trades_wanted()
+        {
+            let symbol = self.symbols[instrument.index()];
+            if !self.rest.ask(RestJob::Trades { instrument, symbol, from_id }) {
+                self.inlet.feed.feed_mut().trades_failed(instrument);
             }
         }
         if self.open_interest_every_s > 0 && now >= self.due.open_interest {
@@ -282,8 +300,17 @@ impl<O: Outside> FeedThread<O> {
                 }
                 (RestJob::Snapshot { instrument, .. }, Err(error)) => {
                     tracing::warn!(%error, "no snapshot");
-                    self.due.snapshot = now + SNAPSHOT_RETRY;
+                    self.pace.failed(instrument, now);
                     self.inlet.feed.feed_mut().snapshot_failed(instrument);
+                }
+                (RestJob::Trades { instrument, .. }, Ok(RestReply::Body(body))) => {
+                    self.inlet.call(&mut |_| {}, |feed, with| {
+                        feed.on_agg_trades(instrument, &body, ts, with)
+                    })?;
+                }
+                (RestJob::Trades { instrument, .. }, Err(error)) => {
+                    tracing::warn!(%error, "no missed trades");
+                    self.inlet.feed.feed_mut().trades_failed(instrument);
                 }
                 (RestJob::OpenInterest { .. }, Ok(RestReply::Body(body))) => {
                     self.inlet

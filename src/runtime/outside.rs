@@ -4,6 +4,7 @@ use super::clock::wall_now;
 use super::wait::idle;
 use crate::base::settings::Wait;
 use crate::venue::desk::HttpEntry;
+use crate::venue::line::Line;
 use crate::venue::ports::{ClockPort, Now, Outside};
 use crate::venue::rest::RestDesk;
 use crate::venue::stream::Stream;
@@ -20,7 +21,7 @@ pub struct RealTime;
 
 impl Outside for RealTime {
     type Clock = SystemClock;
-    type Stream = Stream;
+    type Stream = Line<Stream>;
     type Entry = HttpEntry;
     type Rest = RestDesk;
 }

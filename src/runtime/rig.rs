@@ -7,6 +7,7 @@ use super::feed_thread::{Due, FeedThread};
 use super::heartbeat::Heartbeat;
 use super::inlet::{Inlet, OrderVenue};
 use super::launch::{Launcher, LoadedModel, Stages};
+use super::lines;
 use super::outside::{RealTime, SystemClock};
 use super::private::{PrivateLink, stream_url};
 use super::running::Running;
@@ -15,7 +16,7 @@ use super::topology::Topology;
 use super::watcher::Watched;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event};
-use crate::base::settings::{Layout, Settings};
+use crate::base::settings::Layout;
 use crate::base::units::Money;
 use crate::engine::{FeedStage, Halt, Next, Outlet};
 use crate::feed::Feed;
@@ -24,14 +25,14 @@ use crate::model::ExecutorKind;
 use crate::observe::{CycleClock, HopCollector};
 use crate::venue::account::{AccountClient, Credentials};
 use crate::venue::desk::{HttpEntry, OrderDesk};
+use crate::venue::pace::Pace;
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::ClockPort;
 use crate::venue::rest::RestDesk;
-use crate::venue::stream::{Dialer, Stream, StreamAddress};
+use crate::venue::stream::Dialer;
 use crate::venue::transport::tls_config;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use crossbeam::channel::Receiver;
-use mio::Token;
 use rtrb::{Consumer, RingBuffer};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,8 +41,6 @@ use std::time::Duration;
 
 /// Records a side thread may fall behind by.
 const TAP_EVENTS: usize = 8_192;
-/// The account's stream on the readiness queue: behind the two market connections.
-const PRIVATE_TOKEN: usize = 2;
 
 /// What a session needs to send orders to the venue.
 pub struct VenueAccess {
@@ -240,22 +239,21 @@ fn order_venue(
 fn feed_thread(
     parts: &Parts,
     launch: Launch<'_>,
-    inlet: Inlet<HttpEntry>,
+    mut inlet: Inlet<HttpEntry>,
     mut clock: SystemClock,
     (counters, heartbeat): (Arc<Counters>, Arc<Heartbeat>),
 ) -> Result<FeedThread<RealTime>> {
     let now = clock.now().mono;
     let settings = &parts.settings;
     let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
+    let routes = lines::routes(settings, &symbols)?;
+    lines::tell_feed(inlet.feed.feed_mut(), &routes);
+    let pace = Pace::new(symbols.len(), settings.session.seed, now);
     let dialer = Dialer::new(tls_config()?, clock.registry()?)?;
     let (mut private, mut account, mut statement) = (None, None, None);
     if let Some(access) = launch.access {
         let base = &settings.venue.private_url;
-        let address = StreamAddress::parse(&stream_url(base, &access.listen_key))?;
-        let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ PRIVATE_TOKEN as u64;
-        // An account's stream is silent while nothing happens.
-        let token = Token(PRIVATE_TOKEN);
-        let stream = Stream::new(address, &dialer, token, Duration::MAX, seed)?.quiet();
+        let stream = lines::account(settings, &stream_url(base, &access.listen_key), &dialer)?;
         private = Some(PrivateLink::new(stream, base, now));
         statement = access.statement;
         let client = AccountClient::new(&settings.venue.rest_url, access.credentials, wall_now);
@@ -263,7 +261,7 @@ fn feed_thread(
     }
     Ok(FeedThread {
         inlet,
-        streams: streams(settings, &symbols, &dialer)?,
+        streams: lines::market(settings, &routes, &dialer)?,
         private,
         statement,
         clock,
@@ -276,42 +274,7 @@ fn feed_thread(
         timer_ms: settings.session.timer_interval_ms,
         open_interest_every_s: settings.venue.open_interest_every_s,
         snapshot_levels: settings.venue.snapshot_levels,
+        pace,
         due: Due::at(now),
     })
-}
-
-/// The market connections: book streams on the public route, the rest on the market route.
-fn streams(
-    settings: &Settings,
-    symbols: &[crate::base::Symbol],
-    dialer: &Dialer,
-) -> Result<Vec<Stream>> {
-    let venue = &settings.venue;
-    let silence = Duration::from_millis(u64::from(venue.silence_ms_max));
-    let routes =
-        [(&venue.public_url, &venue.public_streams), (&venue.market_url, &venue.market_streams)];
-    let mut streams = Vec::new();
-    for (i, (base, names)) in routes.into_iter().enumerate() {
-        if names.is_empty() {
-            continue;
-        }
-        if base.is_empty() {
-            bail!("venue: streams {names:?} are wanted but their URL is empty");
-        }
-        let wanted: Vec<String> = symbols
-            .iter()
-            .flat_map(|symbol| {
-                let lower = symbol.as_str().to_lowercase();
-                names.iter().map(move |name| format!("{lower}@{name}"))
-            })
-            .collect();
-        let url = format!("{}/stream?streams={}", base.trim_end_matches('/'), wanted.join("/"));
-        let address = StreamAddress::parse(&url)?;
-        let seed = settings.session.seed ^ wall_now().0.unsigned_abs() ^ i as u64;
-        streams.push(Stream::new(address, dialer, Token(i), silence, seed)?);
-    }
-    if streams.is_empty() {
-        bail!("venue: no streams are configured; nothing would ever arrive");
-    }
-    Ok(streams)
 }

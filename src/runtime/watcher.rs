@@ -4,6 +4,7 @@
 use super::clock::wall_now;
 use super::heartbeat::Heartbeat;
 use super::session::command_channel;
+use super::streams_seen::StreamsSeen;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{
     BookState, BookTicker, Command, Event, Kind, MarkPrice, Order, OrderReport, OrderState,
@@ -76,6 +77,7 @@ pub struct Watcher {
     started: Instant,
     turns: u64,
     peak: Money,
+    streams: StreamsSeen,
     /// Newest position record of each instrument.
     money: Vec<Position>,
 }
@@ -115,6 +117,7 @@ impl Watcher {
         let money = vec![Position::default(); watched.symbols.len()];
         Ok(Self {
             money,
+            streams: StreamsSeen::default(),
             watched,
             page,
             cell,
@@ -173,7 +176,10 @@ impl Watcher {
             }
             Some(Kind::Prediction) => {
                 let body: &Prediction = event.body();
-                self.touch(place, body.bid_px, body.ask_px, event);
+                // A decision on a trade does not make an old quote new.
+                let at = if body.ts_quote > 0 { body.ts_quote } else { event.ts_recv };
+                let quoted = Event { ts_recv: at.min(event.ts_recv), ..*event };
+                self.touch(place, body.bid_px, body.ask_px, &quoted);
                 if let Some(market) = self.page.markets.get_mut(place) {
                     market.probability = Some(body.probability);
                 }
@@ -255,10 +261,13 @@ impl Watcher {
     }
 
     fn note_stream(&mut self, event: &Event) {
-        if event.kind() == Some(Kind::StreamStatus) && event.has(flags::ON) {
-            return;
+        if event.kind() == Some(Kind::StreamStatus) {
+            self.streams.note(event);
+            if event.has(flags::ON) {
+                return;
+            }
         }
-        let what = if event.kind() == Some(Kind::Gap) { "depth gap" } else { "stream lost" };
+        let what = if event.kind() == Some(Kind::Gap) { "gap" } else { "stream lost" };
         let text = format!("{what} {}", self.symbol(event.instrument as usize));
         self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity: "warning", text });
     }
@@ -363,6 +372,12 @@ impl Watcher {
         let limit = self.watched.market_age_max.as_nanos() as f64;
         if markets.iter().any(|market| now_ns as f64 - market.age_seconds > limit) {
             reasons.push(NotReady::MarketStale);
+        }
+        if self.streams.is_market_down() && !reasons.contains(&NotReady::MarketStale) {
+            reasons.push(NotReady::MarketStale);
+        }
+        if self.streams.is_account_down() {
+            reasons.push(NotReady::PrivateStreamStale);
         }
         match self.page.trading_state {
             "reconciling" => reasons.push(NotReady::Unreconciled),

@@ -31,6 +31,15 @@ pub enum RestJob {
         /// Its symbol.
         symbol: Symbol,
     },
+    /// Aggregated trades from a number on; answered by the body.
+    Trades {
+        /// Whose.
+        instrument: InstrumentId,
+        /// Its symbol.
+        symbol: Symbol,
+        /// Number of the first.
+        from_id: u64,
+    },
     /// A key for the account's stream.
     ListenKey,
     /// A longer life for that key.
@@ -187,6 +196,10 @@ impl RestJob {
             Self::OpenInterest { symbol, .. } => {
                 new("GET", "/fapi/v1/openInterest", Public, 1).with_symbol(symbol)
             }
+            Self::Trades { symbol, from_id, .. } => new("GET", "/fapi/v1/aggTrades", Public, 20)
+                .with_symbol(symbol)
+                .with("fromId", &from_id.to_string())
+                .with("limit", "500"),
             Self::ListenKey => new("POST", "/fapi/v1/listenKey", Key, 1),
             Self::KeepListenKey => new("PUT", "/fapi/v1/listenKey", Key, 1),
             Self::CancelAll { symbol } => {
@@ -233,7 +246,10 @@ impl RestJob {
             return Err(failure(&format!("status {status}: {head}")));
         }
         let read = match self {
-            Self::Snapshot { .. } | Self::OpenInterest { .. } | Self::Page { .. } => {
+            Self::Snapshot { .. }
+            | Self::OpenInterest { .. }
+            | Self::Trades { .. }
+            | Self::Page { .. } => {
                 return Ok(RestReply::Body(body));
             }
             // What they answer tells nothing new.

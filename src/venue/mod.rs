@@ -5,6 +5,10 @@
 //! | `backoff` | waits between attempts: exponential with full jitter |
 //! | `transport` | a TCP or TLS byte stream that never blocks |
 //! | `stream` | one WebSocket connection, polled |
+//! | `line` | a connection renewed without a gap: two ends, one stream of frames |
+//! | `overlap` | two connections that deliver the same: once and in order |
+//! | `ages` | when each stream last delivered |
+//! | `pace` | how often market data is asked for over REST |
 //! | `socket` | an open WebSocket: limits, answers to pings, when it counts as broken |
 //! | `pulse` | signs of life: pings, pongs, how many may leave |
 //! | `resolver` | host names on a side thread, addresses tried in turn |
@@ -20,12 +24,16 @@
 
 pub mod account;
 pub mod address;
+pub mod ages;
 mod answers;
 pub mod audit;
 pub mod backoff;
 pub mod capture;
 pub mod desk;
 pub mod job;
+pub mod line;
+mod overlap;
+pub mod pace;
 pub mod paper;
 pub mod ports;
 pub mod pulse;

@@ -2,6 +2,7 @@
 //! A session in real time has real ones; the simulation has others over a simulated network and a
 //! simulated clock, and runs the same code in between.
 
+use super::ages::StreamEdge;
 use super::rest::{RestAnswer, RestJob};
 use super::stream::Polled;
 use crate::base::Nanos;
@@ -31,6 +32,11 @@ pub trait StreamPort {
     fn poll(&mut self, now: Instant, on_frame: &mut dyn FnMut(&[u8])) -> Polled;
     /// Leaves the connection, if there is one, and comes back at another path of the same host.
     fn move_to(&mut self, url: String);
+    /// The next stream of the connection that fell silent while others talk, or talks again; each
+    /// is told once. To be asked after each poll.
+    fn silent(&mut self, _now: Instant) -> Option<StreamEdge> {
+        None
+    }
     /// A closed one leaves its connection and stays away, until it is opened again; a new one is
     /// open. The next poll tells the loss.
     fn set_open(&mut self, open: bool);

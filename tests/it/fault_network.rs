@@ -141,8 +141,7 @@ impl Client {
     }
 }
 
-/// A port whose queue of connections is full: a connection to it hangs, as if its packets were
-/// lost.
+/// A port whose queue of connections is full: one more hangs, as if its packets were lost.
 fn hanging() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
     use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
@@ -161,7 +160,7 @@ fn hanging() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
 }
 
 #[test]
-fn fault_n01_a_connection_that_hangs_is_given_up_in_time_and_the_next_address_tried() {
+fn fault_n01_a_connection_that_hangs_is_given_up_and_another_address_tried() {
     let (_listener, _held, hangs) = hanging();
     let peer = Peer::start(|_, socket, tell| {
         let mut socket = shake(socket);
@@ -298,7 +297,7 @@ fn fault_n11_no_name_at_all_is_said_in_words() {
 }
 
 #[test]
-fn fault_n11_a_resolver_that_hangs_stops_nobody_and_its_late_answer_is_taken() {
+fn fault_n11_a_resolver_that_hangs_stops_nobody_and_a_late_answer_is_taken() {
     let peer = Peer::start(|n, socket, tell| {
         let mut socket = shake(socket);
         socket.write_all(&frame(0x81, format!("{{\"n\":{n}}}").as_bytes())).unwrap();

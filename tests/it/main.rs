@@ -37,6 +37,10 @@ mod fault_process;
 mod fault_network;
 /// Frames that no venue should send, and pings.
 mod fault_frames;
+/// Connections renewed without a gap.
+mod fault_rollover;
+/// Trades that a lost connection missed.
+mod fault_trades;
 /// TLS that must not be trusted.
 mod fault_tls;
 /// Faults of streams: silence, holes, repetition, and whom they concern.

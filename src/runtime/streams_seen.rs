@@ -1,0 +1,76 @@
+//! Which connections and streams are down at the moment, as the river tells it.
+
+use super::private::CONNECTION;
+use crate::base::Event;
+use crate::base::event::{StreamStatus, flags};
+
+/// Connections and silent streams remembered; a session has four connections.
+const SEEN_MAX: usize = 4_096;
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub struct StreamsSeen {
+    /// Connection, instrument, what it brings.
+    down: Vec<(u64, u16, u16)>,
+}
+
+impl StreamsSeen {
+    /// Takes a stream status in.
+    pub fn note(&mut self, event: &Event) {
+        let status: &StreamStatus = event.body();
+        // The number 0 is no connection: events were lost between two stages.
+        if status.connection == 0 {
+            return;
+        }
+        // What a whole connection brings does not matter; a stream of it is known by that.
+        let whole = event.instrument() == crate::base::InstrumentId::NONE;
+        let carries = if whole { 0 } else { status.carries };
+        let what = (status.connection, event.instrument, carries);
+        self.down.retain(|known| *known != what);
+        if !event.has(flags::ON) && self.down.len() < SEEN_MAX {
+            self.down.push(what);
+        }
+    }
+
+    /// True when a market connection, or a stream of one, is down.
+    pub fn is_market_down(&self) -> bool {
+        self.down.iter().any(|(connection, ..)| *connection != CONNECTION)
+    }
+
+    /// True when the account's own stream is down.
+    pub fn is_account_down(&self) -> bool {
+        self.down.iter().any(|(connection, ..)| *connection == CONNECTION)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::event::carries;
+    use crate::base::{InstrumentId, Kind};
+
+    fn status(connection: u64, instrument: InstrumentId, carries: u16, on: bool) -> Event {
+        let body = StreamStatus { connection, carries, ..StreamStatus::default() };
+        let flags = if on { flags::ON } else { 0 };
+        Event { flags, ..Event::new(Kind::StreamStatus, instrument, &body) }
+    }
+
+    #[test]
+    fn every_loss_ends_with_its_own_return_and_with_no_other() {
+        let mut seen = StreamsSeen::default();
+        let (none, btc) = (InstrumentId::NONE, InstrumentId(0));
+        seen.note(&status(1, none, 3, false));
+        seen.note(&status(1, btc, carries::DEPTH, false));
+        seen.note(&status(CONNECTION, none, carries::ACCOUNT, false));
+        assert!(seen.is_market_down() && seen.is_account_down());
+        seen.note(&status(CONNECTION, none, carries::ACCOUNT, true));
+        assert!(seen.is_market_down() && !seen.is_account_down());
+        seen.note(&status(2, none, 12, true));
+        seen.note(&status(1, none, 3, true));
+        assert!(seen.is_market_down(), "a stream of it is still silent");
+        seen.note(&status(1, btc, carries::DEPTH, true));
+        assert!(!seen.is_market_down());
+        seen.note(&status(0, none, 0, false));
+        assert!(!seen.is_market_down(), "lost between stages: the books tell that");
+    }
+}
