@@ -8,9 +8,9 @@
 //! ```
 //! A market stream counts its events upward, so what is not above the newest one delivered is a
 //! repetition; so it goes on for a while after the front is gone, for the back may be behind. It
-//! may be ahead, too: until the front has reached the back's first event, the back's are held, or what
-//! lies between would be lost. Nothing is held for longer than half a second: then the front is
-//! behind or mute, and if that left a hole, the book and the trades notice by their ids.
+//! may be ahead, too: until the front has reached the back's first event, the back's are held, or
+//! what lies between would be lost. Nothing is held for longer than half a second: then the front
+//! is behind or mute, and if that left a hole, the book and the trades notice by their ids.
 //!
 //! The account's own stream has no such numbers. Its events are told apart by their content without
 //! the time of sending; order among them is not needed, for any order of reports is understood.

@@ -18,10 +18,11 @@ use peregrine::venue::account::Credentials;
 use peregrine::venue::rest::RestClient;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -170,13 +171,23 @@ impl Drop for Venue {
     }
 }
 
-/// Gives what happens to whoever is connected.
+/// Gives what happens to whoever is connected, and answers its pings.
 fn tell(sockets: &TcpListener, frames: &Receiver<Value>) {
     let Ok((socket, _)) = sockets.accept() else { return };
     let mut socket = tungstenite::accept(socket).unwrap();
-    for frame in frames {
-        if socket.send(Message::text(frame.to_string())).is_err() {
-            return;
+    let moment = Duration::from_millis(2);
+    socket.get_ref().set_read_timeout(Some(moment)).unwrap();
+    loop {
+        // A ping that was read is answered with the next read.
+        match socket.read() {
+            Ok(_) => {}
+            Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+        match frames.try_recv() {
+            Ok(frame) if socket.send(Message::text(frame.to_string())).is_err() => return,
+            Err(TryRecvError::Disconnected) => return,
+            Ok(_) | Err(TryRecvError::Empty) => {}
         }
     }
 }
