@@ -23,6 +23,7 @@ use peregrine::runtime::private::{PrivateLink, stream_url};
 use peregrine::runtime::running::Gathered;
 use peregrine::runtime::state::StateFolder;
 use peregrine::venue::desk::OrderDesk;
+use peregrine::venue::pace::Pace;
 use rtrb::{Consumer, RingBuffer};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -189,6 +190,7 @@ fn thread(
         timer_ms: settings.session.timer_interval_ms,
         open_interest_every_s: settings.venue.open_interest_every_s,
         snapshot_levels: settings.venue.snapshot_levels,
+        pace: Pace::new(parts.instruments.len(), seed, now),
         due: Due::at(now),
     }
 }
