@@ -139,6 +139,19 @@ impl<S: StreamPort> PrivateLink<S> {
         if let Some(halt) = halt {
             return Err(halt);
         }
+        while let Some(edge) = self.stream.silent(now.mono) {
+            let (is_silent, ts) = (edge.is_silent, clock.now().wall);
+            tracing::warn!(is_silent, "the account's stream is asked whether it lives");
+            inlet.call(&mut |_| {}, |feed, with| {
+                feed.on_stream_silent(
+                    (CONNECTION, edge.carries),
+                    edge.instrument,
+                    is_silent,
+                    ts,
+                    with,
+                )
+            })?;
+        }
         if polled.went_down {
             self.on_loss(inlet, clock.now())?;
         } else if polled.came_up {

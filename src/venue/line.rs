@@ -16,6 +16,8 @@ use super::backoff::Backoff;
 use super::overlap::Overlap;
 use super::ports::StreamPort;
 use super::stream::Polled;
+use crate::base::InstrumentId;
+use crate::base::event::carries;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::{Duration, Instant};
@@ -64,6 +66,8 @@ pub struct Line<S> {
     is_up: bool,
     /// The loss of an account's connection was told; that its successor is up is still to be.
     up_untold: bool,
+    /// The end of an account's line of which it was told that it does not answer.
+    suspect: Option<usize>,
     /// When the front is due for renewal, while it is up.
     renew_at: Option<Instant>,
     /// Waits between renewals for silence.
@@ -87,6 +91,7 @@ impl<S: StreamPort> Line<S> {
             random: ChaCha8Rng::seed_from_u64(plan.seed),
             is_up: false,
             up_untold: false,
+            suspect: None,
             renew_at: None,
             patience: Backoff::new(plan.seed),
             quiet_until: None,
@@ -123,6 +128,7 @@ impl<S: StreamPort> Line<S> {
         self.is_up = false;
         self.renew_at = None;
         self.settling = None;
+        self.suspect = None;
         self.overlap.forget();
         self.ages.stop();
     }
@@ -172,6 +178,19 @@ impl<S: StreamPort> Line<S> {
     /// The next renewal for silence comes later: on a market that sleeps it would help nothing.
     fn wait_for_silence(&mut self, now: Instant) {
         self.quiet_until = Some(now + Duration::from_secs(10) + 10 * self.patience.next_wait());
+    }
+
+    /// An account's line says nothing while nothing happens; its front answers when asked, or not.
+    fn suspicion(&mut self, now: Instant) -> Option<StreamEdge> {
+        let edge = self.ends[self.front].silent(now);
+        if self.suspect.is_some_and(|end| end != self.front) {
+            self.suspect = None;
+            let (instrument, carries) = (InstrumentId::NONE, carries::ACCOUNT);
+            return Some(StreamEdge { instrument, carries, is_silent: false });
+        }
+        let edge = edge?;
+        self.suspect = edge.is_silent.then_some(self.front);
+        Some(edge)
     }
 
     fn open_second(&mut self, now: Instant) {
@@ -273,6 +292,9 @@ impl<S: StreamPort> StreamPort for Line<S> {
     }
 
     fn silent(&mut self, now: Instant) -> Option<StreamEdge> {
+        if self.ages.count() == 0 {
+            return self.suspicion(now);
+        }
         let edge = self.ages.edge(now)?;
         let is_quiet = self.quiet_until.is_some_and(|until| now < until);
         if edge.is_silent && self.second.is_none() && !is_quiet {

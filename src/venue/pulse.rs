@@ -10,9 +10,12 @@ use tungstenite::Bytes;
 const OUT_PER_SECOND: usize = 10;
 /// How often a connection on which silence is ordinary is asked whether it lives.
 pub const PING_EVERY: Duration = Duration::from_secs(1);
-/// How long it may say nothing at all after it was asked: with [`PING_EVERY`] and a page that is
-/// drawn four times a second, everybody knows within three seconds.
-pub const PONG_MAX: Duration = Duration::from_millis(1_500);
+/// How long it may say nothing at all after it was asked until that is told: with [`PING_EVERY`]
+/// and a page that is drawn four times a second, everybody knows within three seconds.
+pub const SUSPECT_AFTER: Duration = Duration::from_millis(1_500);
+/// How long until it is given up: with [`PING_EVERY`] five seconds. A host that is out of breath
+/// for a moment costs no connection.
+pub const PONG_MAX: Duration = Duration::from_secs(4);
 
 /// What is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,9 +93,17 @@ impl Pulse {
 
     /// True when we asked and nothing at all came for too long.
     pub fn is_dead(&self, now: Instant) -> bool {
-        let silent =
-            |since: Instant| now.saturating_duration_since(since.max(self.heard_at)) > PONG_MAX;
-        self.waiting.is_some_and(silent)
+        self.has_waited(PONG_MAX, now)
+    }
+
+    /// True when we asked and nothing at all came for a while.
+    pub fn is_suspect(&self, now: Instant) -> bool {
+        self.has_waited(SUSPECT_AFTER, now)
+    }
+
+    fn has_waited(&self, most: Duration, now: Instant) -> bool {
+        let last = |since: Instant| since.max(self.heard_at);
+        self.waiting.is_some_and(|since| now.saturating_duration_since(last(since)) > most)
     }
 }
 
@@ -124,10 +135,10 @@ mod tests {
     }
 
     #[test]
-    fn fault_n02_a_quiet_connection_without_an_answer_is_dead_within_three_seconds() {
+    fn fault_n02_a_quiet_connection_without_an_answer_is_suspect_soon_and_dead_later() {
         let start = Instant::now();
         let mut pulse = Pulse::new(true, start);
-        let mut died = None;
+        let (mut died, mut suspect) = (None, None);
         for ms in 0..10_000 {
             let now = start + MS(ms);
             if pulse.due(now) == Some(Beat::Ping) && ms < 4_000 {
@@ -135,13 +146,17 @@ mod tests {
                 pulse.heard(now);
                 pulse.pong();
             }
+            if pulse.is_suspect(now) {
+                suspect.get_or_insert(ms);
+            }
             if pulse.is_dead(now) {
                 died = Some(ms);
                 break;
             }
         }
         let died = died.expect("dead");
-        assert!((5_000..6_600).contains(&died), "{died}");
+        assert!((8_000..8_100).contains(&died), "{died}");
+        assert!(suspect.is_some_and(|ms| (5_500..5_600).contains(&ms)), "{suspect:?}");
     }
 
     #[test]

@@ -102,6 +102,11 @@ impl Socket {
         now.saturating_duration_since(self.since)
     }
 
+    /// True when it was asked for a sign of life and says nothing.
+    pub fn is_suspect(&self, now: Instant) -> bool {
+        self.pulse.is_suspect(now)
+    }
+
     /// Reads what is there, answers what is to be answered; the number of payloads.
     ///
     /// # Errors

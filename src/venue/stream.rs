@@ -11,11 +11,14 @@
 //! not data. An account's own stream is the exception, see [`Stream::quiet`].
 
 use super::address::Endpoint;
+use super::ages::StreamEdge;
 use super::backoff::Backoff;
 use super::ports::StreamPort;
 use super::resolver::{Addresses, Resolver};
 use super::socket::{self, Gated, Socket};
 use super::transport::{Transport, guard, is_refused_by_tls};
+use crate::base::InstrumentId;
+use crate::base::event::carries;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConfig;
@@ -116,6 +119,8 @@ pub struct Stream {
     state: State,
     moved: bool,
     open: bool,
+    /// That it does not answer was told.
+    suspected: bool,
     last_error: Option<String>,
 }
 
@@ -144,6 +149,7 @@ impl Stream {
             state: State::Waiting { until: None },
             moved: false,
             open: true,
+            suspected: false,
             last_error: None,
         })
     }
@@ -266,6 +272,19 @@ impl StreamPort for Stream {
         polled.came_up |= !was_up && is_up;
         polled.went_down = (was_up || polled.came_up) && !is_up;
         polled
+    }
+
+    fn silent(&mut self, now: Instant) -> Option<StreamEdge> {
+        let State::Open { socket } = &self.state else {
+            // A loss is told otherwise.
+            self.suspected = false;
+            return None;
+        };
+        let is_silent = socket.is_suspect(now);
+        if is_silent == std::mem::replace(&mut self.suspected, is_silent) {
+            return None;
+        }
+        Some(StreamEdge { instrument: InstrumentId::NONE, carries: carries::ACCOUNT, is_silent })
     }
 
     fn move_to(&mut self, url: String) {

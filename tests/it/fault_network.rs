@@ -89,6 +89,7 @@ pub struct Client {
     pub frames: Vec<String>,
     pub ups: usize,
     pub downs: usize,
+    pub silent: Vec<bool>,
 }
 
 impl Client {
@@ -103,7 +104,7 @@ impl Client {
         let address = StreamAddress::parse(url).unwrap();
         let stream = Stream::new(address, &dialer, Token(0), silence, 7).unwrap();
         let now = Instant::now();
-        Self { stream, poll, now, frames: Vec::new(), ups: 0, downs: 0 }
+        Self { stream, poll, now, frames: Vec::new(), ups: 0, downs: 0, silent: Vec::new() }
     }
 
     /// One turn after `step` of time; the socket gets a moment of real time.
@@ -117,6 +118,9 @@ impl Client {
         self.frames.extend(frames);
         self.ups += usize::from(polled.came_up);
         self.downs += usize::from(polled.went_down);
+        while let Some(edge) = self.stream.silent(self.now) {
+            self.silent.push(edge.is_silent);
+        }
     }
 
     /// Turns, `step` of time each, until something is so; the time that took.
@@ -193,8 +197,11 @@ fn fault_n02_a_half_open_account_connection_is_noticed_within_three_seconds() {
     client.stream = client.stream.quiet();
     client.until("the handshake", MS(0), |c| c.ups == 1);
     client.until("an answer", MS(20), |_| peer.told.try_recv().is_ok());
+    let took = client.until("a word", MS(20), |c| c.silent == [true]);
+    assert!(took <= MS(2_600), "{took:?}");
     let took = client.until("the loss", MS(20), |c| c.downs == 1);
-    assert!(took <= MS(2_750), "{took:?}");
+    assert!(took <= MS(3_000), "{took:?}");
+    assert_eq!(client.silent, [true], "a loss is told as a loss");
     assert!(client.error().contains("sign of life"), "{}", client.error());
 }
 
