@@ -7,6 +7,8 @@ use super::config::{Loaded, with_values};
 use super::rig::VenueAccess;
 use crate::base::settings::Settings;
 use crate::venue::account::{AccountClient, Credentials};
+use crate::venue::budget::RateLimits;
+use crate::venue::rest::RestClient;
 use anyhow::{Context, Result, bail};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
@@ -63,13 +65,15 @@ pub fn open(
     }
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
     let named = |what: String| anyhow::anyhow!("account: {what}");
-    // Three answers of the venue, asked for at the same time: a restart has no time to lose.
-    let (mode, holdings, listen_key) = std::thread::scope(|scope| {
+    // Four answers of the venue, asked for at the same time: a restart has no time to lose.
+    let (mode, holdings, listen_key, info) = std::thread::scope(|scope| {
         let mode = scope.spawn(|| one_way(&account));
         let key = scope.spawn(|| account.listen_key());
-        (joined(mode), account.holdings(), joined(key))
+        let info = scope.spawn(|| RestClient::new(&venue.rest_url).get("/fapi/v1/exchangeInfo"));
+        (joined(mode), account.holdings(), joined(key), joined(info))
     });
     mode.map_err(named)?;
+    let limits = info.map_or_else(|_| Default::default(), |b| RateLimits::from_exchange_info(&b));
     let holdings = holdings.map_err(named)?;
     if holdings.wallet.0 <= 0 {
         return Err(named("its wallet holds no USDT".to_owned()));
@@ -78,7 +82,7 @@ pub fn open(
     let name = xxh3_64(credentials.key().as_bytes());
     let equity = Value::String(holdings.wallet.to_string());
     let loaded = with_values(loaded, &[("risk", "starting_equity", equity)])?;
-    Ok((loaded, VenueAccess { credentials, listen_key, account: name, statement }))
+    Ok((loaded, VenueAccess { credentials, limits, listen_key, account: name, statement }))
 }
 
 fn one_way(account: &AccountClient) -> Result<(), String> {

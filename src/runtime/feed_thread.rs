@@ -16,6 +16,7 @@ use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::{Nanos, Reason};
 use crate::engine::{Halt, Probe};
 use crate::risk::Verb;
+use crate::venue::budget::Metered;
 use crate::venue::pace::{Pace, snapshot_weight};
 use crate::venue::ports::{ClockPort, Now, Outside, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob, RestReply};
@@ -40,7 +41,7 @@ pub struct FeedThread<O: Outside> {
     /// The clocks.
     pub clock: O::Clock,
     /// REST requests.
-    pub rest: O::Rest,
+    pub rest: Metered<O::Rest>,
     /// Symbols in table order, for requests.
     pub symbols: Vec<Symbol>,
     /// Operators' commands.
@@ -159,10 +160,11 @@ impl<O: Outside> FeedThread<O> {
     pub fn turn(&mut self) -> Result<usize, Halt> {
         self.heartbeat.beat();
         let began = self.clock.now();
+        self.rest.on_time(began.wall);
         let mut worked = self.read_streams(began)?;
         let Now { mono: now, wall } = self.clock.now();
         worked += self.inlet.settle(Some(Now { mono: now, wall }))?;
-        worked += self.inlet.turn_desk(now);
+        worked += self.inlet.turn_desk(Now { mono: now, wall });
         if self.inlet.venue.next_due().is_some_and(|due| due <= wall) {
             worked += self.inlet.take_reports(wall)?;
         }

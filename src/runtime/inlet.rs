@@ -12,7 +12,6 @@ use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::{EntryPort, Now};
 use rtrb::Consumer;
-use std::time::Instant;
 
 /// Where orders go. What comes back from either enters the river through the feed.
 pub enum OrderVenue<E> {
@@ -51,7 +50,7 @@ impl<E: EntryPort> OrderVenue<E> {
     }
 
     /// Takes an order or cancel that leaves at `at`, handed over at `sent`.
-    fn take(&mut self, request: &Event, at: Nanos, sent: Stamp, now: Option<Instant>) {
+    fn take(&mut self, request: &Event, at: Nanos, sent: Stamp, now: Option<Now>) {
         let cancel = request.kind() == Some(Kind::CancelApproved);
         match self {
             Self::Paper(paper) if cancel => paper.cancel(request, at),
@@ -93,7 +92,7 @@ impl<E: EntryPort> OrderVenue<E> {
 
 impl<E: EntryPort> Inlet<E> {
     /// Turns the order desk, where there is one; the number of requests that ended.
-    pub fn turn_desk(&mut self, now: Instant) -> usize {
+    pub fn turn_desk(&mut self, now: Now) -> usize {
         let OrderVenue::Desk { desk, .. } = &mut self.venue else { return 0 };
         let probe = &mut self.probe;
         desk.poll(now, &mut |sent| {
@@ -126,7 +125,7 @@ impl<E: EntryPort> Inlet<E> {
     /// # Errors
     /// [`Halt`] when trading must stop.
     pub fn settle(&mut self, now: Option<Now>) -> Result<usize, Halt> {
-        let (sent_at, mono) = (now.map(|now| now.wall), now.map(|now| now.mono));
+        let sent_at = now.map(|now| now.wall);
         let mut taken = 0;
         while let Ok(Crossing { message, .. }) = self.orders.pop() {
             taken += 1;
@@ -134,7 +133,7 @@ impl<E: EntryPort> Inlet<E> {
             match message.kind() {
                 Some(Kind::OrderApproved | Kind::CancelApproved) => {
                     let sent = self.probe.stamp();
-                    self.venue.take(&message, at, sent, mono);
+                    self.venue.take(&message, at, sent, now);
                 }
                 _ => self.call(&mut |_| {}, |feed, with| feed.on_event(message, at, with))?,
             }

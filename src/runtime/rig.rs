@@ -24,6 +24,7 @@ use crate::journal::Recorder;
 use crate::model::ExecutorKind;
 use crate::observe::{CycleClock, HopCollector};
 use crate::venue::account::{AccountClient, Credentials};
+use crate::venue::budget::{Budget, Metered, RateLimits};
 use crate::venue::desk::{HttpEntry, OrderDesk};
 use crate::venue::pace::Pace;
 use crate::venue::paper::PaperVenue;
@@ -46,6 +47,8 @@ const TAP_EVENTS: usize = 8_192;
 pub struct VenueAccess {
     /// Key and secret.
     pub credentials: Credentials,
+    /// What may be asked of the venue.
+    pub limits: RateLimits,
     /// A fresh key of the account's stream.
     pub listen_key: String,
     /// Hash of the account's name.
@@ -172,7 +175,10 @@ impl Rig {
         let (orders_in, orders) = RingBuffer::new(rings.execution_feed_events as usize);
         let clock = SystemClock::new(topology.threads[0].wait)?;
         let outlet = Outlet::ring(orders_in);
-        let (outlet, venue) = order_venue(parts, outlet, launch.access.as_ref(), &clock)?;
+        let limits = launch.access.as_ref().map_or_else(RateLimits::default, |at| at.limits);
+        let budget = Arc::new(Budget::new(limits));
+        let way = (&clock, &budget);
+        let (outlet, venue) = order_venue(parts, outlet, launch.access.as_ref(), way)?;
         let recorders = self.stages.take().context("the stages were built twice")?;
         let mut probes = self.probes.drain(..);
         let feed_probe = probes.next().context("a topology without threads")?;
@@ -194,7 +200,7 @@ impl Rig {
         let inlet = Inlet { feed, venue, orders, lost_books, probe: feed_probe };
         let heartbeat = Arc::clone(&self.heartbeats[0].2);
         let counters = Arc::clone(&self.counters);
-        let thread = feed_thread(parts, launch, inlet, clock, (counters, heartbeat))?;
+        let thread = feed_thread(parts, launch, (inlet, budget), clock, (counters, heartbeat))?;
         let (plan, required) = (topology.threads[0].clone(), rings.pin_required);
         let feed = std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
             if stage_thread::pin(&plan, required).is_err() {
@@ -220,7 +226,7 @@ fn order_venue(
     parts: &Parts,
     outlet: Outlet,
     access: Option<&VenueAccess>,
-    clock: &SystemClock,
+    (clock, budget): (&SystemClock, &Arc<Budget>),
 ) -> Result<(Outlet, OrderVenue<HttpEntry>)> {
     let settings = &parts.settings;
     let Some(access) = access else {
@@ -232,14 +238,14 @@ fn order_venue(
     let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
     let (url, tls) = (&settings.venue.rest_url, tls_config()?);
     let entry = HttpEntry::new(url, &access.credentials, &tls, clock.registry()?, seed)?;
-    let desk = Box::new(OrderDesk::new(entry));
+    let desk = Box::new(OrderDesk::new(entry, Arc::clone(budget)));
     Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk, texts }))
 }
 
 fn feed_thread(
     parts: &Parts,
     launch: Launch<'_>,
-    mut inlet: Inlet<HttpEntry>,
+    (mut inlet, budget): (Inlet<HttpEntry>, Arc<Budget>),
     mut clock: SystemClock,
     (counters, heartbeat): (Arc<Counters>, Arc<Heartbeat>),
 ) -> Result<FeedThread<RealTime>> {
@@ -265,7 +271,7 @@ fn feed_thread(
         private,
         statement,
         clock,
-        rest: RestDesk::start(&settings.venue.rest_url, account)?,
+        rest: Metered::new(RestDesk::start(&settings.venue.rest_url, account)?, budget),
         symbols,
         commands: launch.commands,
         stop: Arc::clone(launch.stop),

@@ -89,7 +89,7 @@ impl Running {
     pub fn join(self, starting: Money) -> Result<Ended> {
         let (thread, halt) = joined(self.feed)?;
         let FeedThread { inlet, rest, private, .. } = thread;
-        rest.stop();
+        rest.into_inner().stop();
         let (feed, inputs, next) = inlet.feed.into_parts();
         let feed_stats = feed.stats().clone();
         drop(inlet.probe);

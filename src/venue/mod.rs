@@ -17,6 +17,7 @@
 //! | `answers` | the bodies of those answers |
 //! | `rest` | REST requests on a side thread |
 //! | `account` | signed requests of cold threads: wallet, open orders, the stream's key |
+//! | `budget` | how much may still be asked, shared by orders and questions |
 //! | `desk` | orders to the venue over signed requests, its answers as events |
 //! | `capture` | recorded market data, merged by receive time |
 //! | `paper` | orders filled on paper against the market as it is seen |
@@ -28,6 +29,7 @@ pub mod ages;
 mod answers;
 pub mod audit;
 pub mod backoff;
+pub mod budget;
 pub mod capture;
 pub mod desk;
 pub mod job;

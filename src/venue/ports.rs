@@ -5,7 +5,7 @@
 use super::ages::StreamEdge;
 use super::rest::{RestAnswer, RestJob};
 use super::stream::Polled;
-use crate::base::Nanos;
+use crate::base::{Nanos, Reason};
 use crate::execution::{RequestKind, RequestText};
 use std::time::Instant;
 
@@ -86,6 +86,14 @@ pub trait EntryPort {
     fn poll(&mut self, now: Instant, on_end: &mut dyn FnMut(u64, Ended<'_>)) -> usize;
     /// Why the way was last lost or refused.
     fn last_error(&self) -> Option<&str>;
+    /// True while there is a way, be it busy.
+    fn is_up(&self) -> bool {
+        true
+    }
+    /// Why the venue refuses the way itself, told once, with its code and words.
+    fn refusal(&mut self) -> Option<(Reason, i32)> {
+        None
+    }
 }
 
 /// No way to any venue: where orders are filled on paper.

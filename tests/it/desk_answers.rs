@@ -4,13 +4,16 @@
 use mio::{Events, Poll};
 use peregrine::base::event::{Event, Kind, Order, OrderReport, flags};
 use peregrine::base::hop::Stamp;
-use peregrine::base::{ClientOrderId, InstrumentId, Reason};
+use peregrine::base::{ClientOrderId, InstrumentId, Nanos, Reason};
 use peregrine::execution::RequestText;
 use peregrine::venue::account::Credentials;
+use peregrine::venue::budget::{Budget, RateLimits};
 use peregrine::venue::desk::{HttpEntry, OrderDesk};
+use peregrine::venue::ports::Now;
 use peregrine::venue::transport::tls_config;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -76,9 +79,21 @@ struct Bench {
     desk: OrderDesk<HttpEntry>,
     poll: Poll,
     venue: Venue,
+    /// What the venue says of limits does not last: each exchange is an hour later.
+    wall: Nanos,
 }
 
 impl Bench {
+    fn now(&self) -> Now {
+        Now { mono: Instant::now(), wall: self.wall }
+    }
+
+    /// The next report on an order; what the desk tells of the venue is looked at elsewhere.
+    fn next_report(&mut self) -> Option<Event> {
+        let told = std::iter::from_fn(|| self.desk.next_report());
+        told.into_iter().find(|event| event.kind() != Some(Kind::VenueStatus))
+    }
+
     fn start() -> Self {
         let venue = Venue::start();
         let credentials = Credentials::new(KEY.to_owned(), "secret".to_owned()).unwrap();
@@ -86,15 +101,15 @@ impl Bench {
         let poll = Poll::new().unwrap();
         let registry = poll.registry().try_clone().unwrap();
         let entry = HttpEntry::new(&venue.url, &credentials, &tls, registry, 1).unwrap();
-        let mut desk = OrderDesk::new(entry);
+        let mut desk = OrderDesk::new(entry, Arc::new(Budget::new(RateLimits::default())));
         desk.open();
-        Self { desk, poll, venue }
+        Self { desk, poll, venue, wall: Nanos(0) }
     }
 
     fn turn(&mut self) {
         let mut events = Events::with_capacity(64);
         self.poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
-        self.desk.poll(Instant::now(), &mut |_| {});
+        self.desk.poll(self.now(), &mut |_| {});
     }
 
     /// The next request at the venue.
@@ -110,7 +125,7 @@ impl Bench {
 
     fn report(&mut self) -> Event {
         for _ in 0..LOOKS_MAX {
-            if let Some(report) = self.desk.next_report() {
+            if let Some(report) = self.next_report() {
                 return report;
             }
             self.turn();
@@ -123,7 +138,7 @@ impl Bench {
         let mut reports = Vec::new();
         for _ in 0..LOOKS_MAX {
             self.turn();
-            while let Some(report) = self.desk.next_report() {
+            while let Some(report) = self.next_report() {
                 self.desk.hear(&report);
                 reports.push(report);
             }
@@ -138,11 +153,12 @@ impl Bench {
         let id = ClientOrderId(order.body::<Order>().client_id);
         let text = format!("symbol=BTCUSDT&newClientOrderId={id}&signature=00ff");
         let text = RequestText::new(text.as_bytes());
-        self.desk.submit(order, &text, Instant::now(), Stamp(0));
+        self.desk.submit(order, &text, self.now(), Stamp(0));
     }
 
     /// One request, one reply, one report.
     fn exchange(&mut self, order: &Event, reply: Reply) -> Event {
+        self.wall = self.wall + Nanos::from_secs(3_600);
         self.ask(order);
         let (_, reply_to) = self.request();
         reply_to.send(reply).unwrap();

@@ -4,13 +4,16 @@
 use mio::Poll;
 use peregrine::base::event::{Event, Kind, Order, OrderReport};
 use peregrine::base::hop::Stamp;
-use peregrine::base::{ClientOrderId, InstrumentId, Reason};
+use peregrine::base::{ClientOrderId, InstrumentId, Nanos, Reason};
 use peregrine::execution::RequestText;
 use peregrine::venue::account::Credentials;
+use peregrine::venue::budget::{Budget, RateLimits};
 use peregrine::venue::desk::{HttpEntry, OrderDesk};
+use peregrine::venue::ports::Now;
 use peregrine::venue::transport::tls_config;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Polls of the desk before a test gives up.
@@ -33,14 +36,18 @@ impl Bench {
         let tls = tls_config().unwrap();
         let registry = Poll::new().unwrap().registry().try_clone().unwrap();
         let entry = HttpEntry::new(&url, &credentials, &tls, registry, 1).unwrap();
-        let mut desk = OrderDesk::new(entry);
+        let mut desk = OrderDesk::new(entry, Arc::new(Budget::new(RateLimits::default())));
         desk.open();
         listener.set_nonblocking(true).unwrap();
         Self { desk, listener, now: Instant::now() }
     }
 
     fn turn(&mut self) {
-        self.desk.poll(self.now, &mut |_| {});
+        self.desk.poll(self.time(), &mut |_| {});
+    }
+
+    fn time(&self) -> Now {
+        Now { mono: self.now, wall: Nanos(0) }
     }
 
     fn accept(&mut self) -> TcpStream {
@@ -78,7 +85,7 @@ impl Bench {
 
     fn ask(&mut self, order: &Event) {
         let text = RequestText::new(b"signature=00ff");
-        self.desk.submit(order, &text, self.now, Stamp(0));
+        self.desk.submit(order, &text, self.time(), Stamp(0));
     }
 
     fn report(&mut self) -> Event {

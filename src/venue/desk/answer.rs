@@ -60,6 +60,18 @@ fn code<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i32>, D::Error> {
     })
 }
 
+/// What an answer says.
+pub(super) struct Said<'a> {
+    /// For the river.
+    pub event: Option<Event>,
+    /// What it tells beyond the order.
+    pub tells: Reason,
+    /// The venue's code, 0 for none.
+    pub code: i32,
+    /// The venue's words.
+    pub message: Cow<'a, str>,
+}
+
 impl Flight {
     /// A request for `order`.
     pub fn new(order: &Event, sent: Stamp) -> Self {
@@ -71,23 +83,34 @@ impl Flight {
         self.order.body::<Order>().id()
     }
 
-    /// What an answer says; `None` where the account's stream says it better.
-    pub fn answered(&self, status: u16, bytes: &[u8]) -> Option<Event> {
+    /// What an answer says. Its event is `None` where the account's stream says it better.
+    pub fn answered<'a>(&self, status: u16, bytes: &'a [u8]) -> Said<'a> {
         let parsed: Option<Body<'_>> = serde_json::from_slice(bytes).ok();
         let known = parsed.is_some();
         let body = parsed.unwrap_or_default();
         // What is no JSON may still say in words that it failed.
         let message = if known { body.msg.as_bytes() } else { bytes };
-        let outcome = classify(Some(status), body.code, message);
         let code = body.code.unwrap_or(0);
-        match outcome {
-            Outcome::Rejected(reason) => Some(self.refused(reason, code)),
-            Outcome::Unknown(reason) => Some(self.unknown(reason, code)),
-            Outcome::Accepted if !self.is_named_by(&body) => {
-                Some(self.unknown(Reason::RequestTimeout, code))
+        let other = !body.client_order_id.is_empty() && !self.is_named_by(&body);
+        let (event, tells) = match classify(Some(status), body.code, message) {
+            Outcome::Rejected(reason) => (Some(self.refused(reason, code)), reason),
+            Outcome::Unknown(reason) => (Some(self.unknown(reason, code)), reason),
+            // An answer that names another order: nothing on this way can be believed.
+            Outcome::Accepted if other => {
+                (Some(self.unknown(Reason::RequestTimeout, code)), Reason::InvariantBroken)
             }
-            Outcome::Accepted => self.accepted(&body),
-        }
+            Outcome::Accepted if !self.is_named_by(&body) => {
+                (Some(self.unknown(Reason::RequestTimeout, code)), Reason::None)
+            }
+            Outcome::Accepted => {
+                let event = self.accepted(&body);
+                let told = event.as_ref().map_or(0, |event| event.body::<OrderReport>().reason);
+                (event, Reason::from_u16(told).unwrap_or(Reason::None))
+            }
+        };
+        // The words of a ban say when it ends; they are plain, so nothing is lost in a copy.
+        let message = if known { body.msg } else { Cow::Borrowed("") };
+        Said { event, tells, code, message }
     }
 
     /// No answer came although the request, or a part of it, left.

@@ -86,6 +86,11 @@ impl Connection {
         }
     }
 
+    /// True while open, with a request or without.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
     /// True while open and without a request.
     pub const fn is_free(&self) -> bool {
         matches!(self.state, State::Open { .. }) && self.asked.is_none()

@@ -107,6 +107,10 @@ impl EntryPort for HttpEntry {
         ended
     }
 
+    fn is_up(&self) -> bool {
+        self.connections.iter().any(Connection::is_open)
+    }
+
     fn last_error(&self) -> Option<&str> {
         self.connections[self.last_lost].last_error()
     }

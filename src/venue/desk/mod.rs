@@ -29,22 +29,27 @@ mod open;
 
 pub use http::HttpEntry;
 
-use super::ports::{Ended, EntryPort};
+use super::budget::{Budget, Refusal, Use};
+use super::ports::{Ended, EntryPort, Now};
+use crate::base::event::{Order, VenueStatus, flags};
 use crate::base::hop::Stamp;
 use crate::base::limits::OPEN_ORDERS_MAX;
-use crate::base::{Event, Kind, Reason};
+use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 use crate::execution::{RequestKind, RequestText};
 use answer::Flight;
 use open::OpenOrders;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Requests waiting to leave, and requests under way.
 const WAITING_MAX: usize = 2 * OPEN_ORDERS_MAX;
 /// Longest wait for a way: the venue refuses a request older than its receive window.
 const WAIT_MAX: Duration = Duration::from_secs(1);
-/// Room for reports: one for each request.
-const REPORTS_MAX: usize = 3 * WAITING_MAX;
+/// Room for reports: one for each request, and news of the venue beside them.
+const REPORTS_MAX: usize = 4 * WAITING_MAX;
+/// How long there may be no way to the venue before it is told.
+const DOWN_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy)]
 struct Waiting {
@@ -65,11 +70,15 @@ pub struct OrderDesk<E> {
     closed: Reason,
     /// Given to the newest request.
     ticket: u64,
+    budget: Arc<Budget>,
+    /// Since when there has been no way to the venue.
+    down_since: Option<Instant>,
+    down_told: bool,
 }
 
 impl<E: EntryPort> OrderDesk<E> {
-    /// Over a way to the venue. No order leaves before [`OrderDesk::open`].
-    pub fn new(entry: E) -> Self {
+    /// Over a way to the venue, within a budget. No order leaves before [`OrderDesk::open`].
+    pub fn new(entry: E, budget: Arc<Budget>) -> Self {
         Self {
             entry,
             flights: Vec::with_capacity(WAITING_MAX),
@@ -78,6 +87,9 @@ impl<E: EntryPort> OrderDesk<E> {
             reports: VecDeque::with_capacity(REPORTS_MAX),
             closed: Reason::StreamDown,
             ticket: 0,
+            budget,
+            down_since: None,
+            down_told: false,
         }
     }
 
@@ -97,42 +109,52 @@ impl<E: EntryPort> OrderDesk<E> {
             if leaves_when_closed(next.flight.kind) {
                 self.waiting.push_back(next);
             } else {
-                self.report(next.flight.refused(reason, 0));
+                self.refuse(&next.flight, reason);
             }
         }
     }
 
     /// Sends an approved order or cancel by its signed text. `sent` comes back with the answer.
-    pub fn submit(&mut self, order: &Event, text: &RequestText, now: Instant, sent: Stamp) {
+    pub fn submit(&mut self, order: &Event, text: &RequestText, now: Now, sent: Stamp) {
         let flight = Flight::new(order, sent);
         let is_order = !flight.kind.is_cancel();
         if !leaves_when_closed(flight.kind) && self.closed != Reason::None {
-            return self.report(flight.refused(self.closed, 0));
+            return self.refuse(&flight, self.closed);
         }
         if self.waiting.len() == WAITING_MAX {
-            return self.report(flight.refused(Reason::OrderTableFull, 0));
+            return self.refuse(&flight, Reason::OrderTableFull);
         }
         if is_order {
             self.open.insert(order);
         }
-        self.waiting.push_back(Waiting { flight, text: *text, since: now });
+        self.waiting.push_back(Waiting { flight, text: *text, since: now.mono });
         self.send_waiting(now);
     }
 
     /// Does what can be done without blocking; the number of requests that ended. Each answer tells
     /// `on_answer` when its request was handed over.
-    pub fn poll(&mut self, now: Instant, on_answer: &mut dyn FnMut(Stamp)) -> usize {
-        let Self { entry, flights, open, reports, .. } = self;
-        let ended = entry.poll(now, &mut |ticket, end| {
+    pub fn poll(&mut self, now: Now, on_answer: &mut dyn FnMut(Stamp)) -> usize {
+        let Self { entry, flights, open, reports, budget, .. } = self;
+        let ended = entry.poll(now.mono, &mut |ticket, end| {
             let at = flights.iter().position(|(of, _)| *of == ticket);
             let Some((_, flight)) = at.map(|at| flights.swap_remove(at)) else {
                 debug_assert!(false, "ticket {ticket} ended twice");
                 return;
             };
             let event = match end {
-                Ended::Answered { status, body, .. } => {
+                Ended::Answered { status, limits, body } => {
                     on_answer(flight.sent);
-                    flight.answered(status, body)
+                    budget.on_limits(&limits, now.wall);
+                    let said = flight.answered(status, body);
+                    let refusal = Refusal {
+                        reason: said.tells,
+                        code: said.code,
+                        message: said.message.as_bytes(),
+                        retry_after_s: limits.retry_after_s,
+                        client_id: flight.id().0,
+                    };
+                    budget.on_refusal(&refusal, now.wall);
+                    said.event
                 }
                 Ended::Lost => {
                     tracing::warn!(order = %flight.id(), "the answer to a request was lost");
@@ -141,12 +163,41 @@ impl<E: EntryPort> OrderDesk<E> {
                 Ended::NotSent => Some(flight.refused(Reason::NotSent, 0)),
             };
             if let Some(event) = event.filter(|event| adds(open, &flight, event)) {
-                debug_assert!(reports.len() < REPORTS_MAX, "one report for each request");
-                reports.push_back(event);
+                tell(reports, event);
             }
         });
+        self.watch_the_way(now);
+        while let Some(news) = self.budget.news() {
+            tell(&mut self.reports, Event::new(Kind::VenueStatus, InstrumentId::NONE, &news));
+        }
         self.send_waiting(now);
         ended
+    }
+
+    /// Tells when there has been no way to the venue for a while, and when there is one again.
+    fn watch_the_way(&mut self, now: Now) {
+        if let Some((reason, code)) = self.entry.refusal() {
+            let refusal = Refusal { reason, code, message: b"", retry_after_s: None, client_id: 0 };
+            self.budget.on_refusal(&refusal, now.wall);
+        }
+        let is_up = self.entry.is_up();
+        let since = *self.down_since.get_or_insert(now.mono);
+        if is_up {
+            self.down_since = None;
+        }
+        let down = !is_up && now.mono.saturating_duration_since(since) > DOWN_MAX;
+        if is_up && self.down_told || down && !self.down_told {
+            self.down_told = down;
+            let reason = Reason::OrderEntryDown as u16;
+            let body = VenueStatus { reason, ..VenueStatus::default() };
+            let bits = if is_up { flags::ON } else { 0 };
+            if down {
+                let error = self.entry.last_error().unwrap_or("not connected");
+                tracing::error!(error, "there is no way for orders to the venue");
+            }
+            let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
+            tell(&mut self.reports, event.with_flags(bits));
+        }
     }
 
     /// The way to the venue.
@@ -177,24 +228,38 @@ impl<E: EntryPort> OrderDesk<E> {
     }
 
     /// Sends what waits, in order, but lets nobody wait behind a cancel whose order is under way;
-    /// refuses what waited too long.
-    fn send_waiting(&mut self, now: Instant) {
+    /// refuses what waited too long and what is over the budget.
+    fn send_waiting(&mut self, now: Now) {
         while let Some(first) = self.waiting.front().copied() {
-            if now.saturating_duration_since(first.since) <= WAIT_MAX {
+            if now.mono.saturating_duration_since(first.since) <= WAIT_MAX {
                 break;
             }
             self.waiting.pop_front();
-            self.report(first.flight.refused(Reason::NotSent, 0));
+            self.refuse(&first.flight, Reason::NotSent);
         }
         while let Some(at) = self.first_free() {
-            if self.flights.len() == WAITING_MAX || !self.entry.is_ready(now) {
+            let flight = self.waiting[at].flight;
+            let usage = usage(&flight);
+            if let Err(reason) = self.budget.permits(usage, now.wall) {
+                self.waiting.remove(at);
+                self.refuse(&flight, reason);
+                continue;
+            }
+            if self.flights.len() == WAITING_MAX || !self.entry.is_ready(now.mono) {
                 return;
             }
             let Some(next) = self.waiting.remove(at) else { return };
             self.ticket += 1;
-            self.entry.send(self.ticket, next.flight.kind, &next.text, now);
+            self.budget.count(usage, now.wall);
+            self.entry.send(self.ticket, next.flight.kind, &next.text, now.mono);
             self.flights.push((self.ticket, next.flight));
         }
+    }
+
+    /// A request that did not leave.
+    fn refuse(&mut self, flight: &Flight, reason: Reason) {
+        tracing::warn!(order = %flight.id(), reason = reason.name(), "a request did not leave");
+        tell(&mut self.reports, flight.refused(reason, 0));
     }
 
     /// The first waiting request of an order of which no other is under way or waits before it.
@@ -206,10 +271,20 @@ impl<E: EntryPort> OrderDesk<E> {
             !travels && !behind
         })
     }
+}
 
-    fn report(&mut self, event: Event) {
-        debug_assert!(self.reports.len() < REPORTS_MAX, "one report for each request");
-        self.reports.push_back(event);
+fn tell(reports: &mut VecDeque<Event>, event: Event) {
+    debug_assert!(reports.len() < REPORTS_MAX, "one report for each request");
+    reports.push_back(event);
+}
+
+/// What a request is counted as.
+fn usage(flight: &Flight) -> Use {
+    let entry = flight.order.body::<Order>().purpose == Purpose::Entry as u8;
+    match flight.kind.is_cancel() {
+        true => Use::Cancel,
+        false if entry => Use::Entry,
+        false => Use::Exit,
     }
 }
 

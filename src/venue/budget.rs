@@ -1,0 +1,451 @@
+//! How much may still be asked of the venue, and what it said when it was too much.
+//!
+//! ```text
+//!  weight a minute   ├──────── questions ────────┤ reserve: cancels ┤ limit
+//!  orders a window   ├──────── entries ──────────┤ reserve: exits   ┤ limit
+//!
+//!  429      nothing but cancels until Retry-After, else until the next minute
+//!  418      nothing at all until the ban ends
+//!  403      no question and no entry for a while: asking on makes it worse
+//! ```
+//! Limits come from `exchangeInfo`; counts are our own, set right by each answer's head, for others
+//! behind our address use them up as well. Windows are those of the wall clock. One budget is
+//! shared by the order desk and by everything else that is asked.
+
+use super::job::{RestFailure, RestJob};
+use super::ports::{AnswerLimits, RestPort};
+use super::rest::RestAnswer;
+use crate::base::event::VenueStatus;
+use crate::base::{Nanos, Reason};
+use crate::execution::outcome::{Outcome, banned_until_ms, classify};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
+
+/// A ban of unknown end; the venue's shortest.
+const BAN_MIN: Nanos = Nanos::from_secs(120);
+/// How long nothing new is asked of a gateway that blocked us.
+const BLOCKED: Nanos = Nanos::from_secs(60);
+/// How long entries stay away from a venue that sheds load.
+const OVERLOADED: Nanos = Nanos::from_secs(2);
+/// How long entries stay away after a refusal that time may heal: clocks, margin, a service down.
+const SOON: Nanos = Nanos::from_secs(10);
+/// A reserve is one part in so many of its limit.
+const RESERVE_PART: u32 = 10;
+const MINUTE: i64 = 60_000_000_000;
+
+/// The venue's limits of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Request weight a minute, by address.
+    pub weight_1m: u32,
+    /// Orders a minute, by account.
+    pub orders_1m: u32,
+    /// Orders in ten seconds, by account.
+    pub orders_10s: u32,
+}
+
+impl Default for RateLimits {
+    /// Those of July 2026.
+    fn default() -> Self {
+        Self { weight_1m: 2_400, orders_1m: 1_200, orders_10s: 300 }
+    }
+}
+
+impl RateLimits {
+    /// Reads `rateLimits` of `exchangeInfo`; what is not there keeps its default.
+    pub fn from_exchange_info(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Limit<'a> {
+            rate_limit_type: &'a str,
+            interval: &'a str,
+            interval_num: u32,
+            limit: u32,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Info<'a> {
+            #[serde(borrow)]
+            rate_limits: Vec<Limit<'a>>,
+        }
+        let mut limits = Self::default();
+        let told: Option<Info<'_>> = serde_json::from_slice(body).ok();
+        for row in told.map(|info| info.rate_limits).unwrap_or_default() {
+            let place = match (row.rate_limit_type, row.interval, row.interval_num) {
+                ("REQUEST_WEIGHT", "MINUTE", 1) => &mut limits.weight_1m,
+                ("ORDERS", "MINUTE", 1) => &mut limits.orders_1m,
+                ("ORDERS", "SECOND", 10) => &mut limits.orders_10s,
+                _ => continue,
+            };
+            *place = row.limit;
+        }
+        limits
+    }
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// An order that opens risk.
+    Entry,
+    /// An order that takes risk back.
+    Exit,
+    /// A cancel, of weight 1.
+    Cancel,
+    /// A question of this weight.
+    Question(u32),
+}
+
+/// What was used in the present window of one length.
+#[derive(Debug)]
+struct Count {
+    length: i64,
+    limit: u32,
+    window: AtomicI64,
+    used: AtomicU32,
+}
+
+impl Count {
+    const fn new(length: i64, limit: u32) -> Self {
+        Self { length, limit, window: AtomicI64::new(i64::MIN), used: AtomicU32::new(0) }
+    }
+
+    fn used(&self, now: Nanos) -> u32 {
+        let window = now.0.div_euclid(self.length);
+        if self.window.swap(window, Relaxed) != window {
+            self.used.store(0, Relaxed);
+        }
+        self.used.load(Relaxed)
+    }
+
+    fn add(&self, count: u32, now: Nanos) {
+        let used = self.used(now);
+        self.used.store(used.saturating_add(count), Relaxed);
+    }
+
+    fn told(&self, used: Option<u32>, now: Nanos) {
+        if let Some(used) = used {
+            let _ = self.used(now);
+            self.used.store(used, Relaxed);
+        }
+    }
+
+    /// Whether `count` more stay within the limit, or leave the reserve alone.
+    fn has(&self, count: u32, spare: bool, now: Nanos) -> bool {
+        let reserve = if spare { self.limit / RESERVE_PART } else { 0 };
+        self.used(now).saturating_add(count) <= self.limit - reserve
+    }
+}
+
+/// See the head of this file. Shared within one thread; the atomics let it change threads.
+#[derive(Debug)]
+pub struct Budget {
+    weight: Count,
+    orders_1m: Count,
+    orders_10s: Count,
+    /// Until when, nanoseconds: 429, 418, 403.
+    stopped: [AtomicI64; 3],
+    news: std::sync::Mutex<News>,
+    has_news: AtomicU32,
+}
+
+/// What is to be told to the river; bounded by the reasons there are.
+#[derive(Debug, Default)]
+struct News {
+    fresh: Vec<VenueStatus>,
+    /// When each reason was last told, and until when it was said to last.
+    told: Vec<(u16, Nanos, i64)>,
+}
+
+const STOPS: [Reason; 3] = [Reason::RateLimited, Reason::Banned, Reason::Blocked];
+/// The same again within this time is no news.
+const NEWS_EVERY: Nanos = Nanos::from_secs(1);
+
+impl Budget {
+    /// Nothing used yet.
+    pub fn new(limits: RateLimits) -> Self {
+        Self {
+            weight: Count::new(MINUTE, limits.weight_1m),
+            orders_1m: Count::new(MINUTE, limits.orders_1m),
+            orders_10s: Count::new(MINUTE / 6, limits.orders_10s),
+            stopped: [const { AtomicI64::new(i64::MIN) }; 3],
+            news: std::sync::Mutex::new(News {
+                fresh: Vec::with_capacity(Reason::ALL.len()),
+                told: Vec::with_capacity(Reason::ALL.len()),
+            }),
+            has_news: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether a request may leave at `now`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn permits(&self, usage: Use, now: Nanos) -> Result<(), Reason> {
+        let stopped = |place: usize| now.0 < self.stopped[place].load(Relaxed);
+        if stopped(1) {
+            return Err(Reason::Banned);
+        }
+        if usage != Use::Cancel && stopped(0) {
+            return Err(Reason::RateLimited);
+        }
+        if matches!(usage, Use::Entry | Use::Question(_)) && stopped(2) {
+            return Err(Reason::Blocked);
+        }
+        let orders =
+            |spare| self.orders_10s.has(1, spare, now) && self.orders_1m.has(1, spare, now);
+        let fits = match usage {
+            Use::Entry => orders(true),
+            Use::Exit => orders(false),
+            Use::Cancel => self.weight.has(1, false, now),
+            Use::Question(weight) => self.weight.has(weight, true, now),
+        };
+        if fits { Ok(()) } else { Err(Reason::RateLimited) }
+    }
+
+    /// A request leaves at `now`.
+    pub fn count(&self, usage: Use, now: Nanos) {
+        match usage {
+            Use::Entry | Use::Exit => {
+                self.orders_10s.add(1, now);
+                self.orders_1m.add(1, now);
+            }
+            Use::Cancel => self.weight.add(1, now),
+            Use::Question(weight) => self.weight.add(weight, now),
+        }
+    }
+
+    /// What the head of an answer says.
+    pub fn on_limits(&self, limits: &AnswerLimits, now: Nanos) {
+        self.weight.told(limits.used_weight, now);
+        self.orders_10s.told(limits.orders_10s, now);
+        self.orders_1m.told(limits.orders_1m, now);
+    }
+
+    /// A request was refused: what follows for those after it, and the news of it.
+    pub fn on_refusal(&self, refusal: &Refusal<'_>, now: Nanos) {
+        let retry = refusal.retry_after_s.map(|seconds| now + Nanos::from_secs(seconds.into()));
+        let next_minute = Nanos((now.0.div_euclid(MINUTE) + 1).saturating_mul(MINUTE));
+        let until = match refusal.reason {
+            Reason::RateLimited => retry.unwrap_or(next_minute),
+            Reason::Banned => {
+                let told = banned_until_ms(refusal.message).map(Nanos::from_millis);
+                told.filter(|until| *until > now).or(retry).unwrap_or(now + BAN_MIN)
+            }
+            Reason::Blocked => now + BLOCKED,
+            Reason::Overloaded => now + OVERLOADED,
+            Reason::ClockSkew | Reason::MarginShort | Reason::OrderEntryDown => now + SOON,
+            Reason::CredentialsRefused
+            | Reason::AccountMode
+            | Reason::ClosedByVenue
+            | Reason::FiltersChanged
+            | Reason::NotTrading
+            | Reason::VenueAdjusted
+            | Reason::InvariantBroken => Nanos::ZERO,
+            _ => return,
+        };
+        if let Some(place) = STOPS.iter().position(|&reason| reason == refusal.reason) {
+            self.stopped[place].fetch_max(until.0, Relaxed);
+        }
+        let Ok(mut news) = self.news.lock() else { return };
+        let number = refusal.reason as u16;
+        let known = news.told.iter().position(|(reason, ..)| *reason == number);
+        if let Some((_, at, old)) = known.map(|place| news.told[place])
+            && now < at + NEWS_EVERY
+            && until.0 <= old
+        {
+            return;
+        }
+        match known {
+            Some(place) => news.told[place] = (number, now, until.0),
+            None => news.told.push((number, now, until.0)),
+        }
+        if news.fresh.len() < news.fresh.capacity() {
+            news.fresh.push(VenueStatus {
+                reason: number,
+                venue_code: refusal.code,
+                client_id: refusal.client_id,
+                ts_until: until.0,
+                ..VenueStatus::default()
+            });
+            self.has_news.store(1, Relaxed);
+        }
+    }
+
+    /// The next piece of news for the river.
+    pub fn news(&self) -> Option<VenueStatus> {
+        if self.has_news.load(Relaxed) == 0 {
+            return None;
+        }
+        let Ok(mut news) = self.news.lock() else { return None };
+        let next = (!news.fresh.is_empty()).then(|| news.fresh.remove(0));
+        self.has_news.store(u32::from(!news.fresh.is_empty()), Relaxed);
+        next
+    }
+}
+
+/// A refusal as far as it concerns others than the request itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    /// Why.
+    pub reason: Reason,
+    /// The venue's code, 0 for none.
+    pub code: i32,
+    /// Its words.
+    pub message: &'a [u8],
+    /// Seconds it says to wait.
+    pub retry_after_s: Option<u32>,
+    /// Whose request it was; 0 for none.
+    pub client_id: u64,
+}
+
+/// The REST side under the same budget as the orders: what does not fit is not asked.
+pub struct Metered<R> {
+    inner: R,
+    budget: Arc<Budget>,
+    now: Nanos,
+}
+
+impl<R: RestPort> Metered<R> {
+    /// Over the port itself.
+    pub const fn new(inner: R, budget: Arc<Budget>) -> Self {
+        Self { inner, budget, now: Nanos::ZERO }
+    }
+
+    /// Time passes; told before anything is asked or taken.
+    pub const fn on_time(&mut self, now: Nanos) {
+        self.now = now;
+    }
+
+    /// The port itself.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+}
+
+impl<R: RestPort> RestPort for Metered<R> {
+    fn ask(&mut self, job: RestJob) -> bool {
+        let usage = match job {
+            RestJob::CancelAll { .. }
+            | RestJob::CancelAllAlgo { .. }
+            | RestJob::CancelAlgo { .. } => Use::Cancel,
+            job => Use::Question(job.request().weight),
+        };
+        let may = self.budget.permits(usage, self.now).is_ok() && self.inner.ask(job);
+        if may {
+            self.budget.count(usage, self.now);
+        }
+        may
+    }
+
+    fn answer(&mut self) -> Option<RestAnswer> {
+        let answer = self.inner.answer()?;
+        self.budget.on_limits(&answer.limits, self.now);
+        if let Err(RestFailure { status: status @ Some(_), code, message, .. }) = &answer.reply {
+            let message = message.as_bytes();
+            // Margin and the like are said of orders; a question is refused for what it is.
+            if let Outcome::Rejected(
+                reason @ (Reason::RateLimited
+                | Reason::Banned
+                | Reason::Blocked
+                | Reason::ClockSkew
+                | Reason::CredentialsRefused),
+            ) = classify(*status, *code, message)
+            {
+                let (code, retry_after_s) = (code.unwrap_or(0), answer.limits.retry_after_s);
+                let refusal = Refusal { reason, code, message, retry_after_s, client_id: 0 };
+                self.budget.on_refusal(&refusal, self.now);
+            }
+        }
+        Some(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Nanos = Nanos::from_secs(1_700_000_040);
+
+    fn refusal(reason: Reason, message: &str, retry_after_s: Option<u32>) -> Refusal<'_> {
+        Refusal { reason, code: 0, message: message.as_bytes(), retry_after_s, client_id: 0 }
+    }
+
+    #[test]
+    fn entries_leave_the_reserve_to_exits_and_questions_to_cancels() {
+        let limits = RateLimits { weight_1m: 20, orders_1m: 1_000, orders_10s: 10 };
+        let budget = Budget::new(limits);
+        let mut left = 0;
+        while budget.permits(Use::Entry, NOON).is_ok() {
+            budget.count(Use::Entry, NOON);
+            left += 1;
+        }
+        assert_eq!(left, 9, "one of ten is kept back");
+        assert_eq!(budget.permits(Use::Exit, NOON), Ok(()));
+        budget.count(Use::Exit, NOON);
+        assert_eq!(budget.permits(Use::Exit, NOON), Err(Reason::RateLimited));
+        assert_eq!(budget.permits(Use::Question(18), NOON), Ok(()));
+        assert_eq!(budget.permits(Use::Question(19), NOON), Err(Reason::RateLimited));
+        budget.count(Use::Question(18), NOON);
+        assert_eq!(budget.permits(Use::Question(1), NOON), Err(Reason::RateLimited));
+        assert_eq!(budget.permits(Use::Cancel, NOON), Ok(()));
+        assert_eq!(budget.permits(Use::Entry, NOON + Nanos::from_secs(10)), Ok(()), "new window");
+        let told =
+            AnswerLimits { orders_10s: Some(9), used_weight: Some(20), ..Default::default() };
+        budget.on_limits(&told, NOON + Nanos::from_secs(10));
+        let later = NOON + Nanos::from_secs(11);
+        assert_eq!(budget.permits(Use::Entry, later), Err(Reason::RateLimited), "others' orders");
+        assert_eq!(budget.permits(Use::Cancel, later), Err(Reason::RateLimited), "all is used up");
+    }
+
+    #[test]
+    fn a_429_lets_nothing_but_cancels_through_until_it_says() {
+        for (retry, until) in [(Some(7), NOON + Nanos::from_secs(7)), (None, NOON + Nanos(MINUTE))]
+        {
+            let budget = Budget::new(RateLimits::default());
+            budget.on_refusal(&refusal(Reason::RateLimited, "", retry), NOON);
+            for usage in [Use::Entry, Use::Exit, Use::Question(1)] {
+                assert_eq!(budget.permits(usage, Nanos(until.0 - 1)), Err(Reason::RateLimited));
+                assert_eq!(budget.permits(usage, until), Ok(()));
+            }
+            assert_eq!(budget.permits(Use::Cancel, NOON), Ok(()));
+            let told = budget.news().unwrap();
+            assert_eq!((told.reason, told.ts_until), (Reason::RateLimited as u16, until.0));
+            budget.on_refusal(&refusal(Reason::RateLimited, "", retry), NOON);
+            assert_eq!(budget.news(), None, "the same again is no news");
+        }
+    }
+
+    #[test]
+    fn a_ban_lets_nothing_through_before_it_ends() {
+        let until = NOON + Nanos::from_secs(300);
+        let text = format!("Way too many requests; IP banned until {}.", until.to_millis());
+        let cases = [
+            (text.as_str(), None, until),
+            ("", Some(150), NOON + Nanos::from_secs(150)),
+            ("", None, NOON + BAN_MIN),
+        ];
+        for (message, retry, until) in cases {
+            let budget = Budget::new(RateLimits::default());
+            budget.on_refusal(&refusal(Reason::Banned, message, retry), NOON);
+            for usage in [Use::Entry, Use::Exit, Use::Cancel, Use::Question(1)] {
+                assert_eq!(budget.permits(usage, Nanos(until.0 - 1)), Err(Reason::Banned));
+                assert_eq!(budget.permits(usage, until), Ok(()));
+            }
+            assert_eq!(budget.news().map(|told| told.ts_until), Some(until.0));
+        }
+    }
+
+    #[test]
+    fn limits_are_those_that_the_venue_lists() {
+        let body = br#"{"timezone":"UTC","rateLimits":[
+            {"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":1200},
+            {"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":50},
+            {"rateLimitType":"RAW","interval":"MINUTE","intervalNum":5,"limit":7}],"symbols":[]}"#;
+        let limits = RateLimits::from_exchange_info(body);
+        let expected = RateLimits { weight_1m: 1_200, orders_1m: 1_200, orders_10s: 50 };
+        assert_eq!(limits, expected);
+        assert_eq!(RateLimits::from_exchange_info(b"<html>"), RateLimits::default());
+    }
+}
