@@ -22,6 +22,7 @@ use peregrine::runtime::inlet::{Inlet, OrderVenue};
 use peregrine::runtime::private::{PrivateLink, stream_url};
 use peregrine::runtime::running::Gathered;
 use peregrine::runtime::state::StateFolder;
+use peregrine::venue::budget::{self, Metered, RateLimits};
 use peregrine::venue::desk::OrderDesk;
 use peregrine::venue::pace::Pace;
 use rtrb::{Consumer, RingBuffer};
@@ -90,12 +91,14 @@ impl Session {
         let next = Next::Here(Box::new(stages));
         let feed = Feed::new(&parts.instruments);
         let feed = FeedStage::new(feed, inputs, next, Arc::clone(&counters));
-        let desk = Box::new(OrderDesk::new(SimEntry::new(world, Account::new())));
+        let budget = Arc::new(budget::Budget::new(RateLimits::default()));
+        let entry = SimEntry::new(world, Account::new());
+        let desk = Box::new(OrderDesk::new(entry, Arc::clone(&budget)));
         let venue = OrderVenue::Desk { desk, texts };
         let probe = CycleProbe::new(clock(), HopCollector::new().recorder());
         let inlet = Inlet { feed, venue, orders, lost_books, probe };
         let (commands, commands_out) = crossbeam::channel::bounded(64);
-        let mut thread = thread(world, parts, inlet, counters, commands_out, key);
+        let mut thread = thread(world, parts, (inlet, budget), counters, commands_out, key);
         thread.open(&opening).expect("a fresh journal takes the opening");
         let stamps = Recorder::lane(stamps);
         let dir = dir.to_owned();
@@ -164,7 +167,7 @@ impl Session {
 fn thread(
     world: &Shared,
     parts: &Parts,
-    inlet: Inlet<SimEntry>,
+    (inlet, budget): (Inlet<SimEntry>, Arc<budget::Budget>),
     counters: Arc<Counters>,
     commands: crossbeam::channel::Receiver<Command>,
     key: &str,
@@ -181,7 +184,7 @@ fn thread(
         private: Some(PrivateLink::new(own, base, now)),
         statement: None,
         clock: SimClock(std::rc::Rc::clone(world)),
-        rest: SimRest::new(world, Account::new()),
+        rest: Metered::new(SimRest::new(world, Account::new()), budget),
         symbols,
         commands,
         stop: Arc::new(AtomicBool::new(false)),
