@@ -4,13 +4,13 @@ use crate::pipeline_support::{peregrine, root, text};
 use peregrine::base::event::{SessionCarried, SessionStart};
 use peregrine::base::{Event, Kind};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::journal::LaneReader;
+use peregrine::journal::{LaneEnd, LaneReader};
 use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Looks before a test gives up: what is waited for takes a second or two.
@@ -135,7 +135,7 @@ fn read(dir: &Path, lane: usize) -> Vec<Event> {
     reader.map_while(Result::ok).map(|(_, event)| event).collect()
 }
 
-fn first(events: &[Event], kind: Kind) -> Option<&Event> {
+fn first<'e>(events: &'e [Event], kind: Kind) -> Option<&'e Event> {
     events.iter().find(|event| event.kind() == Some(kind))
 }
 
@@ -198,6 +198,23 @@ fn fault_p01_a_killed_session_is_gone_on_from_and_both_journals_replay() {
     for journal in [&first_journal, &second] {
         let replayed = peregrine(&["replay", text(journal), "--verify", "--json"]);
         assert_eq!(replayed.status.code(), Some(0), "{}", error_of(&replayed));
+    }
+}
+
+#[test]
+fn fault_p02_a_terminated_session_ends_in_time_with_sealed_lanes() {
+    let world = World::new();
+    let session = world.start("config/paper.toml");
+    let journal = world.journal("0000001-paper");
+    wait("an order", || first(&read(&journal, 3), Kind::OrderIntent).is_some());
+    let began = Instant::now();
+    let ended = session.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{}", error_of(&ended));
+    assert!(began.elapsed() < Duration::from_secs(20));
+    for lane in 0..4 {
+        let mut reader = LaneReader::open(&journal, lane).unwrap();
+        assert!(reader.by_ref().all(|item| item.is_ok()));
+        assert!(matches!(reader.end(), Some(LaneEnd::Closed(_))), "lane {lane} is sealed");
     }
 }
 

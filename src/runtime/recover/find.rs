@@ -124,6 +124,10 @@ fn look_at(dir: &Path, chain: &Chain) -> Result<Look> {
             Some(lane) => bail!("{lane} is there, manifest.json is not"),
         };
     }
+    // Lanes are made one after the other: a session may die in between.
+    if !has_lane(dir, 0)? {
+        return never_sent(dir);
+    }
     let mut inputs = LaneReader::open(dir, 0)?;
     let begins = inputs.first_record().0;
     if begins > 0 {
@@ -149,12 +153,21 @@ fn look_at(dir: &Path, chain: &Chain) -> Result<Look> {
             _ => {}
         }
     }
-    // Nothing was sent before the opening was whole; whatever says otherwise has lost its head.
-    let mut orders = LaneReader::open(dir, 3)?;
-    match orders.next().transpose()? {
-        None => Ok(Look::PassedOver),
-        Some(_) => bail!("lane 0 has no whole opening, though lane 3 holds orders"),
+    never_sent(dir)
+}
+
+/// Nothing is sent before the opening is whole; a lane that says otherwise has lost its head.
+fn never_sent(dir: &Path) -> Result<Look> {
+    if !has_lane(dir, 3)? || LaneReader::open(dir, 3)?.next().transpose()?.is_none() {
+        return Ok(Look::PassedOver);
     }
+    bail!("lane 0 has no whole opening, though lane 3 holds orders")
+}
+
+/// True where a lane has a segment.
+fn has_lane(dir: &Path, lane: usize) -> Result<bool> {
+    let prefix = format!("lane{lane}-");
+    Ok(list(dir)?.iter().any(|name| name.starts_with(&prefix) && name.ends_with(SEGMENT)))
 }
 
 fn symbol_of(event: &Event) -> Result<Symbol> {

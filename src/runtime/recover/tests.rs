@@ -316,10 +316,17 @@ fn journals_that_never_sent_an_order_are_passed_over() {
     journals.write(4, &opening(4, &Carried::default())[..2]);
     journals.write(5, &[]);
     std::fs::create_dir(journals.path().join("0000006-paper")).unwrap();
+    // Killed while it made its lanes, at each of them.
+    for made in 0..3 {
+        let dir = journals.write(7 + made, &[]);
+        for lane in made as usize..LANES {
+            std::fs::remove_file(dir.join(first_segment(lane))).unwrap();
+        }
+    }
     std::fs::create_dir(journals.path().join("notes")).unwrap();
-    std::fs::create_dir(journals.path().join("0000009-demo")).unwrap();
+    std::fs::create_dir(journals.path().join("0000019-demo")).unwrap();
     assert_eq!(journals.read().unwrap().from, Some(whole));
-    assert_eq!(newest_epoch(journals.path()).unwrap(), 9);
+    assert_eq!(newest_epoch(journals.path()).unwrap(), 19);
 }
 
 /// As `docs/JOURNAL_FORMAT.md` names it.
