@@ -16,7 +16,7 @@ use super::topology::Topology;
 use super::watcher::Watched;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event};
-use crate::base::settings::Layout;
+use crate::base::settings::{Layout, OrderEntry};
 use crate::base::units::Money;
 use crate::engine::{FeedStage, Halt, Next, Outlet};
 use crate::feed::Feed;
@@ -32,7 +32,7 @@ use crate::venue::ports::ClockPort;
 use crate::venue::rest::RestDesk;
 use crate::venue::stream::Dialer;
 use crate::venue::transport::tls_config;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use crossbeam::channel::Receiver;
 use rtrb::{Consumer, RingBuffer};
 use std::path::Path;
@@ -234,6 +234,9 @@ fn order_venue(
         let paper = PaperVenue::new(&parts.instruments, settings.paper, deposit);
         return Ok((outlet, OrderVenue::Paper(Box::new(paper))));
     };
+    if settings.venue.order_entry == OrderEntry::WebSocket {
+        bail!("venue.order_entry: orders are entered by \"rest\" alone in this version");
+    }
     let (texts_in, texts) = RingBuffer::new(settings.topology.execution_feed_events as usize);
     let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
     let (url, tls) = (&settings.venue.rest_url, tls_config()?);

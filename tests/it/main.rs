@@ -35,6 +35,8 @@ mod exchange_schema_events;
 mod fault_process;
 /// Faults of the network, made by peers with raw bytes.
 mod fault_network;
+/// Order entry against an exchange that fails on demand.
+mod fault_orders;
 /// Frames that no venue should send, and pings.
 mod fault_frames;
 /// Connections renewed without a gap.
