@@ -46,10 +46,7 @@ impl FillMemory {
             return true;
         }
         let key = (instrument.0, trade_id);
-        // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio are well mixed.
-        let mixed =
-            (trade_id ^ (u64::from(instrument.0) << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let bucket = &mut self.buckets[(mixed >> 32) as usize & (BUCKETS - 1)];
+        let bucket = &mut self.buckets[place(instrument, trade_id)];
         if bucket.keys.contains(&key) {
             return false;
         }
@@ -57,4 +54,15 @@ impl FillMemory {
         bucket.next = (bucket.next + 1) % WAYS;
         true
     }
+    /// True for a fill that was shown before and is still remembered.
+    pub fn knows(&self, instrument: InstrumentId, trade_id: u64) -> bool {
+        let bucket = &self.buckets[place(instrument, trade_id)];
+        trade_id != 0 && bucket.keys.contains(&(instrument.0, trade_id))
+    }
+}
+
+fn place(instrument: InstrumentId, trade_id: u64) -> usize {
+    // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio are well mixed.
+    let mixed = (trade_id ^ (u64::from(instrument.0) << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize & (BUCKETS - 1)
 }

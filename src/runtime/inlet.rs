@@ -45,7 +45,10 @@ impl<E: EntryPort> OrderVenue<E> {
     fn hear(&mut self, event: &Event) {
         match self {
             Self::Paper(paper) => paper.on_market(event),
-            Self::Desk { desk, .. } => desk.hear(event),
+            Self::Desk { desk, reconciler, .. } => {
+                desk.hear(event);
+                reconciler.hear(event);
+            }
         }
     }
 
@@ -55,9 +58,10 @@ impl<E: EntryPort> OrderVenue<E> {
         match self {
             Self::Paper(paper) if cancel => paper.cancel(request, at),
             Self::Paper(paper) => paper.submit(request, at),
-            Self::Desk { desk, texts, .. } => {
+            Self::Desk { desk, texts, reconciler, .. } => {
                 let now = now.expect("where orders go to a venue, time is real");
                 let text = texts.pop().expect("a request's text is on its ring before the request");
+                reconciler.hear_request(request);
                 desk.submit(request, &text, now, sent);
             }
         }
@@ -86,6 +90,14 @@ impl<E: EntryPort> OrderVenue<E> {
         match self {
             Self::Paper(_) => None,
             Self::Desk { desk, .. } => Some(desk),
+        }
+    }
+
+    /// What finds out the truth at the venue, where orders are sent there.
+    pub fn reconciler_mut(&mut self) -> Option<&mut Reconciler> {
+        match self {
+            Self::Paper(_) => None,
+            Self::Desk { reconciler, .. } => Some(reconciler),
         }
     }
 }

@@ -1,0 +1,211 @@
+//! What we believe: our orders and positions as the river told them. The same reports move it that
+//! move the ledger, so what differs from it differs from the ledger.
+
+use crate::base::event::{
+    Event, FundingPayment, Order, OrderCarried, OrderReport, PositionCarried, SessionCarried,
+};
+use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Purpose, Qty};
+use crate::execution::{OrderState, OrderTable, TrackedOrder};
+use crate::ledger::FillMemory;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Payments remembered, for one that is told by the stream and by the list.
+const PAYMENTS_MAX: usize = 256;
+/// Two payments of one amount or instrument this close are one: funding is hours apart.
+const PAYMENT_APART: Nanos = Nanos::from_secs(60);
+/// Venue's numbers remembered; a number is needed for one round.
+const NAMES_MAX: usize = 1_024;
+/// How long a request may be under way before its order's state is no matter of waiting: a little
+/// longer than execution's own patience.
+const FLIGHT_MAX: Nanos = Nanos::from_secs(6);
+
+/// One instrument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Signed position, 1e-8.
+    pub qty: i64,
+    /// Number of the newest trade that was read from the list; `None` before the first read. What
+    /// the stream tells does not move it: a trade before it may have been missed.
+    pub cursor: Option<u64>,
+    /// Reports and requests so far.
+    pub moves: u64,
+    /// Since when trades are wanted where no number is known.
+    pub since: Option<Nanos>,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Mirror {
+    pub table: OrderTable,
+    pub fills: FillMemory,
+    holdings: Vec<Holding>,
+    payments: VecDeque<(InstrumentId, i64, Nanos)>,
+    /// Conditional orders among ours.
+    algos: BTreeMap<u64, ()>,
+    /// Venue's numbers of orders of ours that were found by asking.
+    names: BTreeMap<u64, ClientOrderId>,
+    /// Funding is wanted from here on.
+    pub funding_since: Nanos,
+}
+
+impl Mirror {
+    pub fn new(instruments: usize) -> Self {
+        Self {
+            table: OrderTable::new(),
+            fills: FillMemory::new(),
+            holdings: vec![Holding::default(); instruments],
+            payments: VecDeque::with_capacity(PAYMENTS_MAX),
+            algos: BTreeMap::new(),
+            names: BTreeMap::new(),
+            funding_since: Nanos::ZERO,
+        }
+    }
+
+    pub fn holding(&self, index: usize) -> Option<&Holding> {
+        self.holdings.get(index)
+    }
+
+    pub fn holding_mut(&mut self, index: usize) -> Option<&mut Holding> {
+        self.holdings.get_mut(index)
+    }
+
+    pub fn hear_request(&mut self, request: &Event) {
+        let order: &Order = request.body();
+        self.note_move(request.instrument());
+        if request.kind() == Some(Kind::CancelApproved) {
+            self.table.cancel_sent(request, order.id());
+            return;
+        }
+        if Purpose::from_u8(order.purpose) == Some(Purpose::Protect) {
+            self.algos.insert(order.client_id, ());
+        }
+        // A full table refuses the order in execution just as here: it does not leave.
+        let _ = self.table.insert(order.id(), request.instrument(), Qty(order.qty), request.now());
+    }
+
+    pub fn hear(&mut self, event: &Event) {
+        if self.funding_since == Nanos::ZERO {
+            self.funding_since = event.now();
+        }
+        match event.kind() {
+            Some(Kind::OrderFilled) => self.fill(event),
+            Some(Kind::FundingPayment) => {
+                let body: &FundingPayment = event.body();
+                let at = if event.ts_venue > 0 { Nanos(event.ts_venue) } else { event.now() };
+                self.note_payment(event.instrument(), body.amount, at);
+            }
+            Some(Kind::PositionCarried) => {
+                let body: &PositionCarried = event.body();
+                let Some(holding) = self.holdings.get_mut(event.instrument().index()) else {
+                    return;
+                };
+                holding.qty = body.qty;
+                holding.cursor = (body.last_trade_id > 0).then_some(body.last_trade_id);
+                if body.ts_funding > 0 {
+                    self.note_payment(event.instrument(), i64::MIN, Nanos(body.ts_funding));
+                }
+            }
+            Some(Kind::OrderCarried) => {
+                let body: &OrderCarried = event.body();
+                self.table.carry(event);
+                if Purpose::from_u8(body.purpose) == Some(Purpose::Protect) {
+                    self.algos.insert(body.client_id, ());
+                }
+                if let Some(holding) = self.holdings.get_mut(event.instrument().index()) {
+                    let sent = Nanos(body.ts_sent);
+                    holding.since = Some(holding.since.map_or(sent, |old| old.min(sent)));
+                }
+            }
+            Some(Kind::SessionCarried) => {
+                let body: &SessionCarried = event.body();
+                if body.epoch > 0 {
+                    self.funding_since = Nanos(body.ts_last);
+                }
+            }
+            Some(
+                Kind::OrderAccepted
+                | Kind::OrderCancelled
+                | Kind::OrderRejected
+                | Kind::OrderExpired
+                | Kind::OrderUnknown
+                | Kind::CancelRejected,
+            ) => {
+                self.note_move(event.instrument());
+                self.table.on_report(event);
+            }
+            _ => {}
+        }
+    }
+
+    fn fill(&mut self, event: &Event) {
+        let report: &OrderReport = event.body();
+        self.note_move(event.instrument());
+        self.table.on_report(event);
+        let first = self.fills.is_new(event.instrument(), report.trade_id);
+        if let Some(holding) = self.holdings.get_mut(event.instrument().index())
+            && first
+        {
+            holding.qty = holding.qty.saturating_add(event.side().sign() * report.last_qty);
+        }
+    }
+
+    fn note_move(&mut self, instrument: InstrumentId) {
+        if let Some(holding) = self.holdings.get_mut(instrument.index()) {
+            holding.moves += 1;
+        }
+    }
+
+    fn note_payment(&mut self, instrument: InstrumentId, amount: i64, ts: Nanos) {
+        if self.payments.len() == PAYMENTS_MAX {
+            self.payments.pop_front();
+        }
+        self.payments.push_back((instrument, amount, ts));
+    }
+
+    /// True for a payment that the river was told of. One without a symbol was booked on another
+    /// instrument, and is known by its amount.
+    pub fn knows_payment(&self, instrument: InstrumentId, amount: i64, ts: Nanos) -> bool {
+        self.payments.iter().any(|&(known, paid, at)| {
+            let near = (at - ts).0.abs() < PAYMENT_APART.0;
+            near && (known == instrument || paid == amount)
+        })
+    }
+
+    /// True for a conditional order of ours.
+    pub fn is_algo(&self, id: ClientOrderId) -> bool {
+        self.algos.contains_key(&id.0)
+    }
+
+    /// Our orders that may still change, in order of their ids.
+    pub fn live(&self) -> Vec<TrackedOrder> {
+        let live = self.table.orders().iter().filter(|order| !order.state.is_terminal());
+        let mut live: Vec<TrackedOrder> = live.copied().collect();
+        live.sort_by_key(|order| order.id);
+        live
+    }
+
+    /// Our id of the venue's number of an order.
+    pub fn id_of(&self, venue_id: u64) -> Option<ClientOrderId> {
+        let known = self.table.orders().iter().find(|order| order.venue_id == venue_id);
+        let known = known.filter(|_| venue_id != 0).map(|order| order.id);
+        known.or_else(|| self.names.get(&venue_id).copied())
+    }
+
+    /// The venue's number of an order of ours, or of what a conditional one became.
+    pub fn name(&mut self, venue_id: u64, id: ClientOrderId) {
+        if self.names.len() >= NAMES_MAX {
+            self.names.clear();
+        }
+        if venue_id != 0 {
+            self.names.insert(venue_id, id);
+        }
+    }
+
+    /// True while a request is under way whose end the river will tell shortly.
+    pub fn in_flight(&self, now: Nanos) -> bool {
+        self.table.orders().iter().any(|order| {
+            let waits = matches!(order.state, OrderState::PendingNew | OrderState::PendingCancel);
+            waits && now - order.asked_at < FLIGHT_MAX
+        })
+    }
+}

@@ -1,0 +1,452 @@
+//! One look at everything, answer by answer.
+
+use super::mirror::Mirror;
+use super::search::ASK_AFTER;
+use super::{AGAIN, PAGE_ROWS, Question, Reconciler, Told, VenueHolding, VenueOrder};
+use crate::base::event::{
+    Event, FundingPayment, OrderReport, Reconciled, VenuePosition, VenueStatus, flags, side_flag,
+};
+use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Qty, Reason, Symbol};
+use crate::execution::OrderState;
+use crate::execution::reconcile::{Standing, VenueFunding, VenueTrade};
+use std::collections::{BTreeSet, VecDeque};
+
+/// Pairs of position reads that may differ from one another, or from what we hold, before a round
+/// ends without having settled it.
+const PASSES_MAX: u32 = 4;
+/// Longest time the venue may take to accept a request of ours, plus a margin: after that, an order
+/// that is nowhere can never come about.
+const ARRIVAL_MAX: Nanos = Nanos::from_secs(1 + 5);
+/// Rounds that must have looked for an order in vain.
+const VAIN_ROUNDS: u32 = 2;
+/// Names of orders that the venue itself makes.
+const VENUE_NAMES: [&str; 3] = ["autoclose-", "adl_autoclose", "settlement_autoclose-"];
+
+/// The state of one round.
+#[derive(Debug)]
+pub struct Round {
+    plan: VecDeque<Question>,
+    symbols: Vec<Symbol>,
+    /// Lists of open orders still to come before orders are looked up one by one.
+    lists: usize,
+    /// Orders that could change when the round began.
+    live: Vec<ClientOrderId>,
+    open: BTreeSet<u64>,
+    absent: BTreeSet<u64>,
+    first: Option<(Vec<VenueHolding>, Vec<u64>)>,
+    passes: u32,
+    /// A trade belongs to an order that may be ours and has no number yet.
+    unclear: bool,
+}
+
+impl Round {
+    /// Everything to be asked; `wide` asks about every symbol of the account.
+    pub fn new(symbols: &[Symbol], mirror: &mut Mirror, wide: bool) -> Self {
+        let whose: Vec<Option<Symbol>> = match wide {
+            true => vec![None],
+            false => symbols.iter().copied().map(Some).collect(),
+        };
+        let mut plan = VecDeque::new();
+        plan.extend(whose.iter().map(|&symbol| Question::OpenOrders { symbol }));
+        plan.extend(whose.iter().map(|&symbol| Question::OpenAlgoOrders { symbol }));
+        let lists = plan.len();
+        let live = mirror.live().iter().map(|order| order.id).collect();
+        let mut round = Self {
+            plan,
+            symbols: symbols.to_vec(),
+            lists,
+            live,
+            open: BTreeSet::new(),
+            absent: BTreeSet::new(),
+            first: None,
+            passes: 0,
+            unclear: false,
+        };
+        round.plan_positions(mirror);
+        round
+    }
+
+    /// The next question.
+    pub fn next(&mut self) -> Option<Question> {
+        self.plan.pop_front()
+    }
+
+    /// Trades of every symbol between nothing and the first read of positions; funding between the
+    /// two reads.
+    fn plan_positions(&mut self, mirror: &Mirror) {
+        for index in 0..self.symbols.len() {
+            self.plan.extend(self.trades_of(index, mirror));
+        }
+        let since = mirror.funding_since;
+        let rest = [Question::Positions, Question::Funding { since }, Question::Positions];
+        self.plan.extend(rest);
+        self.first = None;
+    }
+
+    fn trades_of(&self, index: usize, mirror: &Mirror) -> Option<Question> {
+        let (symbol, holding) = (*self.symbols.get(index)?, mirror.holding(index)?);
+        let instrument = InstrumentId(u16::try_from(index).ok()?);
+        Some(match (holding.cursor, holding.since) {
+            (Some(newest), _) => Question::Trades { instrument, symbol, from: Some(newest + 1) },
+            (None, Some(since)) => Question::TradesSince { instrument, symbol, since },
+            (None, None) => Question::Trades { instrument, symbol, from: None },
+        })
+    }
+
+    fn place(&self, symbol: &Symbol) -> Option<usize> {
+        self.symbols.iter().position(|own| own == symbol)
+    }
+}
+
+impl Reconciler {
+    /// Takes the answer to a question of the round under way.
+    pub(super) fn on_round_answer(
+        &mut self,
+        mut round: Round,
+        question: &Question,
+        told: &Told,
+        now: Nanos,
+    ) {
+        match (question, told) {
+            (Question::OpenOrders { .. } | Question::OpenAlgoOrders { .. }, Told::Orders(open)) => {
+                self.on_list(&mut round, question, open);
+            }
+            (Question::Order { symbol, id }, Told::Order(Some(order))) => {
+                self.adopt(order);
+                if order.standing == Standing::Triggered {
+                    round.plan.push_front(Question::Order { symbol: *symbol, id: *id });
+                }
+            }
+            (Question::AlgoOrder { id }, Told::Order(Some(order))) => {
+                self.adopt(order);
+                if order.standing == Standing::Triggered {
+                    let symbol = order.symbol;
+                    round.plan.push_front(Question::Order { symbol, id: *id });
+                }
+            }
+            (Question::Order { id, .. } | Question::AlgoOrder { id }, Told::Order(None)) => {
+                round.absent.insert(id.0);
+            }
+            (
+                Question::Trades { instrument, .. } | Question::TradesSince { instrument, .. },
+                Told::Trades(trades),
+            ) => self.on_trades(&mut round, *instrument, question, trades),
+            (Question::Funding { .. }, Told::Funding(paid)) => self.on_funding(&mut round, paid),
+            (Question::Positions, Told::Positions(held)) => {
+                if self.on_positions(&mut round, held, now) {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.round = Some(round);
+    }
+
+    fn on_list(&mut self, round: &mut Round, question: &Question, open: &[VenueOrder]) {
+        let mut again = false;
+        for order in open {
+            let own = order.id().filter(|id| self.mirror.table.find(*id).is_some());
+            if let Some(id) = own {
+                round.open.insert(id.0);
+                self.adopt(order);
+            } else {
+                again |= self.on_foreign(order);
+            }
+        }
+        if again {
+            // A second read says whether it is really there.
+            round.plan.push_front(*question);
+            return;
+        }
+        round.lists = round.lists.saturating_sub(1);
+        if round.lists > 0 {
+            return;
+        }
+        for order in self.mirror.live() {
+            let wanted = round.live.contains(&order.id) && !round.open.contains(&order.id.0);
+            let symbol = round.symbols.get(order.instrument.index()).filter(|_| wanted);
+            let Some(&symbol) = symbol else { continue };
+            round.plan.push_front(match self.mirror.is_algo(order.id) {
+                true => Question::AlgoOrder { id: order.id },
+                false => Question::Order { symbol, id: order.id },
+            });
+        }
+    }
+
+    /// An order that is not ours; true when a second read has to confirm it.
+    fn on_foreign(&mut self, order: &VenueOrder) -> bool {
+        if self.told_foreign.contains(&order.name) {
+            return false;
+        }
+        if self.seen_foreign.insert(order.name.clone()) {
+            return true;
+        }
+        self.told_foreign.insert(order.name.clone());
+        let by_venue = VENUE_NAMES.iter().any(|start| order.name.starts_with(start));
+        let reason = if by_venue { Reason::ClosedByVenue } else { Reason::ForeignOrder };
+        let place = self.symbols.iter().position(|symbol| *symbol == order.symbol);
+        let instrument = place.and_then(|place| u16::try_from(place).ok());
+        let instrument = instrument.map_or(InstrumentId::NONE, InstrumentId);
+        let client_id = order.id().map_or(0, |id| id.0);
+        let body = VenueStatus { client_id, told: order.qty.0, ..VenueStatus::default() };
+        self.tell(instrument, reason, body);
+        false
+    }
+
+    /// Says of an order of ours what the venue says and the river has not told.
+    pub(super) fn adopt(&mut self, order: &VenueOrder) {
+        let Some(id) = order.id() else { return };
+        self.mirror.name(order.venue_id, id);
+        self.mirror.name(order.became, id);
+        let Some(known) = self.mirror.table.find(id).copied() else { return };
+        if known.state.is_terminal() {
+            return;
+        }
+        let settled = matches!(known.state, OrderState::Working | OrderState::PartiallyFilled);
+        let (kind, reason) = match order.standing {
+            // Where it waits as we believe, there is nothing to say.
+            Standing::Open if settled && known.venue_id != 0 => return,
+            Standing::Open => (Kind::OrderAccepted, Reason::Reconciled),
+            // Its fills say so, one by one.
+            Standing::Filled | Standing::Triggered => return,
+            Standing::Cancelled => (Kind::OrderCancelled, Reason::Reconciled),
+            Standing::Expired => (Kind::OrderExpired, Reason::ImmediateRest),
+            Standing::Rejected => (Kind::OrderRejected, Reason::VenueRejected),
+        };
+        let body = OrderReport {
+            client_id: id.0,
+            venue_id: order.venue_id,
+            px: order.px.0,
+            qty: order.qty.0,
+            cum_qty: order.filled.0,
+            reason: reason as u16,
+            ..OrderReport::default()
+        };
+        let reduce = if order.reduce_only { flags::REDUCE_ONLY } else { 0 };
+        let event = Event::new(kind, known.instrument, &body);
+        let event = event.with_flags(side_flag(order.side) | reduce);
+        self.out.push_back(Event { ts_venue: order.updated.0, ..event });
+        if kind == Kind::OrderAccepted && order.qty.is_positive() && order.qty != known.qty {
+            let (told, held) = (order.qty.0, known.qty.0);
+            let body = VenueStatus { client_id: id.0, told, held, ..VenueStatus::default() };
+            self.tell(known.instrument, Reason::VenueAdjusted, body);
+        }
+    }
+
+    fn on_trades(
+        &mut self,
+        round: &mut Round,
+        instrument: InstrumentId,
+        question: &Question,
+        trades: &[VenueTrade],
+    ) {
+        let Some(holding) = self.mirror.holding(instrument.index()).copied() else { return };
+        let baseline = holding.cursor.is_none() && holding.since.is_none();
+        for trade in trades {
+            let new = !self.mirror.fills.knows(instrument, trade.id)
+                && holding.cursor.is_none_or(|newest| trade.id > newest);
+            if !baseline && new && !self.missed(instrument, trade) {
+                // The number it belongs to is not known yet: nothing behind it is read either.
+                round.unclear = true;
+                return;
+            }
+            if let Some(holding) = self.mirror.holding_mut(instrument.index()) {
+                holding.cursor = Some(trade.id.max(holding.cursor.unwrap_or(0)));
+            }
+        }
+        let asked_from = matches!(question, Question::Trades { from: Some(_), .. });
+        if baseline
+            && trades.is_empty()
+            && let Some(holding) = self.mirror.holding_mut(instrument.index())
+        {
+            holding.cursor = Some(0);
+        }
+        if trades.len() == PAGE_ROWS && (asked_from || !baseline) {
+            let more = round.trades_of(instrument.index(), &self.mirror);
+            if let Some(more) = more {
+                round.plan.push_front(more);
+            }
+        }
+    }
+
+    /// Tells a fill that the river has not seen; false while it is not clear whose it is.
+    fn missed(&mut self, instrument: InstrumentId, trade: &VenueTrade) -> bool {
+        let id = self.mirror.id_of(trade.order);
+        if id.is_none() {
+            let may_be_ours = self.mirror.live().iter().any(|order| {
+                order.instrument == instrument && order.venue_id == 0 && order.filled < order.qty
+            });
+            if may_be_ours && !self.search.wants_round() {
+                return false;
+            }
+        }
+        let known = id.and_then(|id| self.mirror.table.find(id));
+        let filled = known.map_or(0, |order| order.filled.0).saturating_add(trade.qty.0);
+        let body = OrderReport {
+            client_id: id.map_or(0, |id| id.0),
+            venue_id: trade.order,
+            qty: known.map_or(0, |order| order.qty.0),
+            last_px: trade.px.0,
+            last_qty: trade.qty.0,
+            cum_qty: if id.is_some() { filled } else { 0 },
+            fee: trade.fee.0,
+            trade_id: trade.id,
+            reason: if id.is_some() { Reason::None } else { Reason::ForeignOrder } as u16,
+            ..OrderReport::default()
+        };
+        let maker = if trade.is_maker { flags::MAKER } else { 0 };
+        let event = Event::new(Kind::OrderFilled, instrument, &body);
+        let event = event.with_flags(side_flag(trade.side) | maker);
+        self.out.push_back(Event { ts_venue: trade.ts.0, ..event });
+        true
+    }
+
+    fn on_funding(&mut self, round: &mut Round, paid: &[VenueFunding]) {
+        let since = self.mirror.funding_since;
+        for payment in paid {
+            let Some(place) = round.place(&payment.symbol) else { continue };
+            let instrument = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+            let amount = payment.amount.0;
+            let known = self.mirror.knows_payment(instrument, amount, payment.ts);
+            if payment.ts <= since || known {
+                continue;
+            }
+            let body = FundingPayment { amount, ..FundingPayment::default() };
+            let event = Event::new(Kind::FundingPayment, instrument, &body);
+            self.out.push_back(Event { ts_venue: payment.ts.0, ..event });
+        }
+        if let Some(newest) = paid.last() {
+            // A little overlap: payments of one time may come into the list one after the other.
+            let overlap = newest.ts - Nanos::from_secs(60);
+            self.mirror.funding_since = since.max(overlap);
+            if paid.len() == PAGE_ROWS && overlap > since {
+                round.plan.push_front(Question::Funding { since: overlap });
+            }
+        }
+    }
+
+    /// True when the round is over.
+    fn on_positions(&mut self, round: &mut Round, held: &[VenueHolding], now: Nanos) -> bool {
+        let mut held = held.to_vec();
+        held.sort_by_key(|holding| holding.symbol);
+        let moves: Vec<u64> = (0..round.symbols.len())
+            .map(|index| self.mirror.holding(index).map_or(0, |holding| holding.moves))
+            .collect();
+        let Some((first, moved)) = round.first.take() else {
+            round.first = Some((held, moves));
+            return false;
+        };
+        let agree = |round: &Round, mirror: &Mirror| {
+            (0..round.symbols.len()).all(|index| {
+                let ours = mirror.holding(index).map_or(0, |holding| holding.qty);
+                ours == told_of(&held, &round.symbols[index]).qty.0
+            })
+        };
+        let steady = first == held && moved == moves;
+        let settled = steady && !round.unclear && agree(round, &self.mirror);
+        round.passes += 1;
+        if !settled && round.passes < PASSES_MAX {
+            round.unclear = false;
+            round.plan.clear();
+            round.plan_positions(&self.mirror);
+            return false;
+        }
+        if !steady {
+            // It trades: another time.
+            self.due = Some(now + AGAIN);
+            return true;
+        }
+        self.conclude(round, &held, now);
+        true
+    }
+
+    /// Two reads told the same, and nothing moved in between.
+    fn conclude(&mut self, round: &Round, held: &[VenueHolding], now: Nanos) {
+        let mut clean = !round.unclear;
+        let mut positions = 0;
+        for (index, symbol) in round.symbols.iter().enumerate() {
+            let told = told_of(held, symbol);
+            let ours = self.mirror.holding(index).map_or(0, |holding| holding.qty);
+            let instrument = InstrumentId(u16::try_from(index).unwrap_or(u16::MAX));
+            positions += u64::from(told.qty != Qty::ZERO);
+            let (qty, entry_px) = (told.qty.0, told.entry_px.0);
+            let body =
+                VenuePosition { qty, entry_px, round: self.rounds, ..VenuePosition::default() };
+            let event = Event::new(Kind::VenuePosition, instrument, &body);
+            self.out.push_back(event.with_flags(flags::LAST));
+            if qty != ours {
+                clean = false;
+                let body = VenueStatus { told: qty, held: ours, ..VenueStatus::default() };
+                self.tell(instrument, Reason::PositionMismatch, body);
+            }
+        }
+        for holding in held.iter().filter(|holding| round.place(&holding.symbol).is_none()) {
+            if self.told_foreign.insert(format!("position {}", holding.symbol)) {
+                let body = VenueStatus { told: holding.qty.0, ..VenueStatus::default() };
+                self.tell(InstrumentId::NONE, Reason::PositionMismatch, body);
+            }
+        }
+        clean &= self.settle_absent(round, clean, now);
+        if !clean {
+            self.due = Some(self.due.map_or(now + AGAIN, |due| due.min(now + AGAIN)));
+            return;
+        }
+        self.last_clean = Some(now);
+        let open_orders = round.open.len() as u64;
+        let body = Reconciled { open_orders, positions, ..Reconciled::default() };
+        self.out.push_back(Event::new(Kind::Reconciled, InstrumentId::NONE, &body));
+    }
+
+    /// What becomes of orders that the venue does not know; false while one is not settled.
+    fn settle_absent(&mut self, round: &Round, agree: bool, now: Nanos) -> bool {
+        let mut settled = true;
+        for order in self.mirror.live() {
+            if !round.live.contains(&order.id) || round.open.contains(&order.id.0) {
+                continue;
+            }
+            if !round.absent.contains(&order.id.0) {
+                settled &= order.state != OrderState::Unknown;
+                continue;
+            }
+            settled = false;
+            let body = OrderReport {
+                client_id: order.id.0,
+                venue_id: order.venue_id,
+                qty: order.qty.0,
+                cum_qty: order.filled.0,
+                reason: Reason::UnknownOrder as u16,
+                ..OrderReport::default()
+            };
+            if order.state != OrderState::Unknown {
+                // It was there and is not any more: what became of it is not known.
+                self.out.push_back(Event::new(Kind::OrderUnknown, order.instrument, &body));
+                continue;
+            }
+            let Some(sought) = self.search.of(order.id) else { continue };
+            if sought.asked < ASK_AFTER.len() {
+                continue;
+            }
+            sought.rounds += 1;
+            let late = now - order.asked_at > ARRIVAL_MAX;
+            if sought.rounds < VAIN_ROUNDS || !late {
+                continue;
+            }
+            if agree {
+                let was_there = order.filled > Qty::ZERO;
+                let reason = if was_there { Reason::ImmediateRest } else { Reason::UnknownOrder };
+                let body = OrderReport { reason: reason as u16, ..body };
+                self.out.push_back(Event::new(Kind::OrderExpired, order.instrument, &body));
+            } else {
+                let status = VenueStatus { client_id: order.id.0, ..VenueStatus::default() };
+                self.tell(order.instrument, Reason::OutcomeUnresolved, status);
+                self.search.restart(order.id, now);
+            }
+        }
+        settled
+    }
+}
+
+fn told_of(held: &[VenueHolding], symbol: &Symbol) -> VenueHolding {
+    let flat = VenueHolding { symbol: *symbol, qty: Qty::ZERO, entry_px: crate::base::Px::ZERO };
+    held.iter().find(|holding| holding.symbol == *symbol).copied().unwrap_or(flat)
+}

@@ -1,0 +1,97 @@
+//! Orders of unknown outcome: procedure U. Each is asked for by its id, in its own service, after
+//! growing waits; the first of them leaves the account's stream its time. What the venue does not
+//! know after that is for a whole round to settle.
+
+use super::mirror::Mirror;
+use super::{Question, Reconciler, Told};
+use crate::base::{ClientOrderId, Nanos, Symbol};
+use crate::execution::OrderState;
+use std::collections::BTreeMap;
+
+/// When an order is asked for, counted from when it became unknown.
+pub const ASK_AFTER: [Nanos; 5] = [
+    Nanos::from_millis(500),
+    Nanos::from_secs(1),
+    Nanos::from_secs(2),
+    Nanos::from_secs(4),
+    Nanos::from_secs(8),
+];
+
+/// One order.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought {
+    /// When it became unknown.
+    pub since: Nanos,
+    /// Questions so far.
+    pub asked: usize,
+    /// Rounds that looked for it in vain after that.
+    pub rounds: u32,
+}
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub struct Search {
+    sought: BTreeMap<u64, Sought>,
+}
+
+impl Search {
+    /// An order's outcome is not known.
+    pub fn begin(&mut self, client_id: u64, now: Nanos) {
+        if client_id != 0 {
+            self.sought.entry(client_id).or_insert(Sought { since: now, asked: 0, rounds: 0 });
+        }
+    }
+
+    /// Nothing is sought.
+    pub fn is_empty(&self) -> bool {
+        self.sought.is_empty()
+    }
+
+    /// A round is needed: every question has been asked.
+    pub fn wants_round(&self) -> bool {
+        self.sought.values().any(|sought| sought.asked == ASK_AFTER.len())
+    }
+
+    /// The next question that is due. What the river has settled is dropped.
+    pub fn next(&mut self, mirror: &Mirror, symbols: &[Symbol], now: Nanos) -> Option<Question> {
+        let unknown = |id: u64| {
+            mirror.table.find(ClientOrderId(id)).is_some_and(|o| o.state == OrderState::Unknown)
+        };
+        self.sought.retain(|&id, _| unknown(id));
+        for (&id, sought) in &mut self.sought {
+            let due = ASK_AFTER.get(sought.asked).is_some_and(|&after| now - sought.since >= after);
+            let order = mirror.table.find(ClientOrderId(id)).filter(|_| due);
+            let Some(order) = order else { continue };
+            sought.asked += 1;
+            let Some(&symbol) = symbols.get(order.instrument.index()) else { continue };
+            let id = order.id;
+            return Some(match mirror.is_algo(id) {
+                true => Question::AlgoOrder { id },
+                false => Question::Order { symbol, id },
+            });
+        }
+        None
+    }
+
+    /// What is sought of an order.
+    pub fn of(&mut self, id: ClientOrderId) -> Option<&mut Sought> {
+        self.sought.get_mut(&id.0)
+    }
+
+    /// An order that stays unknown is searched for from the beginning.
+    pub fn restart(&mut self, id: ClientOrderId, now: Nanos) {
+        self.sought.insert(id.0, Sought { since: now, asked: 0, rounds: 0 });
+    }
+}
+
+impl Reconciler {
+    /// The answer to a question that a search asked.
+    pub(super) fn on_found(&mut self, question: &Question, told: &Told, now: Nanos) {
+        let (Question::Order { .. } | Question::AlgoOrder { .. }) = question else { return };
+        if let Told::Order(Some(order)) = told {
+            self.adopt(order);
+            // What it filled meanwhile comes by the list of trades.
+            self.want(now);
+        }
+    }
+}
