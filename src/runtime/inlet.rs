@@ -8,6 +8,7 @@ use crate::base::ids::InstrumentId;
 use crate::base::time::Nanos;
 use crate::engine::{Crossing, FeedStage, Halt, Probe, With};
 use crate::execution::RequestText;
+use crate::execution::reconcile::Reconciler;
 use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::{EntryPort, Now};
@@ -23,6 +24,8 @@ pub enum OrderVenue<E> {
         desk: Box<OrderDesk<E>>,
         /// The signed texts, one before each order or cancel.
         texts: Consumer<RequestText>,
+        /// What finds out the truth there.
+        reconciler: Box<Reconciler>,
     },
 }
 

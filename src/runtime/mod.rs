@@ -26,6 +26,7 @@ pub mod assemble;
 pub mod backtest;
 pub mod cli;
 pub mod clock;
+mod closing;
 pub mod config;
 pub mod dead_man;
 pub mod feed_thread;

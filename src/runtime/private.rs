@@ -2,44 +2,37 @@
 //! what is still open is cancelled and the last reports are awaited.
 //!
 //! ```text
-//!  key (at start) ─► connection ─► up: orders may leave, the first time "reconciled"
-//!                       │  every 20 min: the key's life is extended
+//!  key (at start) ─► connection ─► up: everything at the venue is looked at, and once it is clean
+//!                       │  every 20 min: the key's life is extended       trading goes on
 //!                       ▼
-//!  key expired, or its life not extended ─► no order leaves, trading is paused
-//!                                        ─► a new key ─► the connection moves to it
-//!  connection lost ─► no order leaves, and trading is paused: what was missed is not known
-//!  a frame that cannot be read ─► trading is paused
+//!  key expired, or its life not extended ─► a new key ─► the connection moves to it
+//!  connection lost                       ─► it comes back
+//!       both: the river is told; no order leaves until all that was missed has been found out
+//!  a frame that cannot be read ─► the river is told, and everything is looked at
 //! ```
+//! What comes over the stream while the venue is being asked is never held back: the stream first,
+//! then the reads, and whatever both tell counts once.
 
+use super::closing::Closing;
 use super::inlet::Inlet;
 use crate::base::Reason;
-use crate::base::event::{ACTOR_UNATTENDED, Command, Event, Kind, Reconciled};
+use crate::base::event::{ACTOR_UNATTENDED, Command, Event, Kind, VenueStatus};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::time::Nanos;
 use crate::engine::Halt;
-use crate::execution::reconcile::{Question, Told};
+use crate::execution::reconcile::{Question, Reconciler, Told};
 use crate::feed::PrivateStats;
 use crate::venue::ports::{ClockPort, EntryPort, Now, RestPort, StreamPort};
-use crate::venue::rest::{RestAnswer, RestFailure, RestJob, RestReply};
+use crate::venue::rest::{RestAnswer, RestJob, RestReply};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How often the key's life is extended: it lives for 60 minutes.
 const KEEP_EVERY: Duration = Duration::from_secs(20 * 60);
 /// The venue's code for a key of the stream that it does not have.
 const NO_LISTEN_KEY: i32 = -1125;
-/// The look at the end of a session.
-const OPEN_ORDERS: RestJob = RestJob::Ask(Question::OpenOrders { symbol: None });
 /// Wait after a key could not be had.
 const RETRY: Duration = Duration::from_secs(2);
-/// Longest time the end of a session waits for the venue.
-const WIND_DOWN_MAX: Duration = Duration::from_secs(10);
-/// Time between two rounds of cancels.
-const ROUND: Duration = Duration::from_millis(100);
-/// Longest wait for reports on orders that the venue does not have open; longer than the venue may
-/// take to accept a request of ours.
-const SETTLE_MAX: Duration = Duration::from_secs(2);
-/// Time in which reports may still come after the venue has told that nothing is open.
-const LINGER: Duration = Duration::from_millis(300);
 /// The number under which the stream's ups and downs are told; the market's count from 1.
 pub const CONNECTION: u64 = 100;
 
@@ -64,31 +57,8 @@ pub struct PrivateLink<S> {
     error: Option<String>,
     told: PrivateStats,
     closing: Option<Closing>,
-}
-
-/// The end of a session, step by step.
-struct Closing {
-    symbols: Vec<Symbol>,
-    deadline: Instant,
-    began: Instant,
-    /// When the next round of cancels and the look at the open orders is due.
-    round_at: Instant,
-    /// The look under way counts: nothing that we sent could open an order behind it.
-    look_counts: bool,
-    /// Nothing was open, but a look that counts is still to come.
-    look_again: bool,
-    /// The time was up first.
-    gave_up: bool,
-    /// Answers of this round still to come.
-    cancels: usize,
-    asked_open: bool,
-    /// When the venue told that nothing is open.
-    empty_at: Option<Instant>,
-    page: Option<&'static str>,
-    page_asked: bool,
-    /// When the venue's own account of the session came, or failed to.
-    page_at: Option<Instant>,
-    statement: Option<Vec<u8>>,
+    /// What the venue said to questions of reconciliation, until the next turn.
+    answers: VecDeque<(Question, Option<Told>)>,
 }
 
 /// The URL of the stream of a key.
@@ -114,6 +84,7 @@ impl<S: StreamPort> PrivateLink<S> {
             error: None,
             told: PrivateStats::default(),
             closing: None,
+            answers: VecDeque::new(),
         }
     }
 
@@ -163,12 +134,17 @@ impl<S: StreamPort> PrivateLink<S> {
             tracing::warn!(error = self.error.as_deref(), "the account's stream is not up");
         }
         self.keep_key(now, inlet, rest)?;
+        self.reconcile(now.wall, inlet, rest)?;
         if polled.frames > 0 {
             self.warn(inlet.feed.feed_mut().private_stats());
             let unreadable = inlet.feed.feed_mut().private_stats().unreadable;
             if unreadable > std::mem::replace(&mut self.unreadable, unreadable) {
-                tracing::error!("a frame of the account's stream was not read: trading is paused");
-                pause(inlet, clock.now().wall, b"the account's stream was not read")?;
+                tracing::error!("a frame of the account's stream was not read");
+                let now = clock.now().wall;
+                down(inlet, now)?;
+                if let Some(reconciler) = inlet.venue.reconciler_mut() {
+                    reconciler.on_stream(self.is_up, now);
+                }
             }
         }
         Ok(polled.frames)
@@ -184,24 +160,48 @@ impl<S: StreamPort> PrivateLink<S> {
         }
         let Now { mono, wall: now } = now;
         inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, true, now, with))?;
+        if let Some(reconciler) = inlet.venue.reconciler_mut()
+            && self.closing.is_none()
+        {
+            reconciler.on_stream(true, now);
+        }
         if std::mem::replace(&mut self.was_up, true) {
             // The key may have died meanwhile: a dead one is taken, but nothing comes by it.
             self.keep_at = mono;
-            return Ok(());
         }
-        // The start found no order and no position, and from here on every change is told.
-        let flat = Event::new(Kind::Reconciled, InstrumentId::NONE, &Reconciled::default());
-        inlet.call(&mut |_| {}, |feed, with| feed.on_event(flat, now, with))
+        Ok(())
+    }
+
+    /// Asks what reconciliation wants to know, and lets what it found flow.
+    fn reconcile(
+        &mut self,
+        now: Nanos,
+        inlet: &mut Inlet<impl EntryPort>,
+        rest: &mut impl RestPort,
+    ) -> Result<(), Halt> {
+        let Some(reconciler) = inlet.venue.reconciler_mut() else { return Ok(()) };
+        while let Some((question, told)) = self.answers.pop_front() {
+            reconciler.on_answer(&question, told.as_ref(), now);
+        }
+        if let Some(question) = reconciler.question(now)
+            && !rest.ask(RestJob::Ask(question))
+        {
+            reconciler.put_back(question, now);
+        }
+        while let Some(event) = inlet.venue.reconciler_mut().and_then(Reconciler::event) {
+            inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, now, with))?;
+        }
+        Ok(())
     }
 
     fn on_loss(&mut self, inlet: &mut Inlet<impl EntryPort>, now: Now) -> Result<(), Halt> {
         let error = self.stream.last_error().unwrap_or("its key expired");
-        tracing::error!(error, "the account's stream was lost: no order leaves, trading is paused");
+        tracing::error!(error, "the account's stream was lost: no order leaves");
         if let Some(desk) = inlet.venue.desk_mut() {
             desk.close(Reason::StreamDown);
         }
         let now = now.wall;
-        pause(inlet, now, b"the account's stream was lost")?;
+        down(inlet, now)?;
         inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, false, now, with))
     }
 
@@ -219,7 +219,7 @@ impl<S: StreamPort> PrivateLink<S> {
             if let Some(desk) = inlet.venue.desk_mut() {
                 desk.close(Reason::StreamDown);
             }
-            pause(inlet, wall, b"the account's stream expired")?;
+            down(inlet, wall)?;
             self.key_at = Some(now);
         }
         if self.key_at.is_some_and(|at| now >= at) && !self.key_asked {
@@ -283,6 +283,20 @@ impl<S: StreamPort> PrivateLink<S> {
                     self.keep_at = now + RETRY;
                 }
             }
+            (RestJob::Ask(question), reply) => {
+                let told = match &reply {
+                    Ok(RestReply::Told(told)) => Some(told.clone()),
+                    Ok(_) => None,
+                    Err(error) => {
+                        tracing::warn!(%error, "the venue did not say what is true");
+                        None
+                    }
+                };
+                self.answers.push_back((question, told));
+                if let Some(closing) = &mut self.closing {
+                    closing.on_answer(RestJob::Ask(question), reply, now);
+                }
+            }
             (job, reply) => {
                 if let Some(closing) = &mut self.closing {
                     closing.on_answer(job, reply, now);
@@ -305,6 +319,9 @@ impl<S: StreamPort> PrivateLink<S> {
     ) -> Result<(), Halt> {
         if let Some(desk) = inlet.venue.desk_mut() {
             desk.close(Reason::Shutdown);
+        }
+        if let Some(reconciler) = inlet.venue.reconciler_mut() {
+            reconciler.on_stream(false, now.wall);
         }
         pause(inlet, now.wall, b"the session is ending")?;
         self.closing = Some(Closing::new(symbols, page, now.mono));
@@ -340,142 +357,19 @@ impl<S: StreamPort> PrivateLink<S> {
     }
 }
 
-impl Closing {
-    /// Begins at `now`; `page` is the statement to ask for once everything is settled.
-    fn new(symbols: &[Symbol], page: Option<&'static str>, now: Instant) -> Self {
-        Self {
-            symbols: symbols.to_vec(),
-            deadline: now + WIND_DOWN_MAX,
-            began: now,
-            round_at: now,
-            look_counts: false,
-            look_again: false,
-            gave_up: false,
-            cancels: 0,
-            asked_open: true,
-            empty_at: None,
-            page,
-            page_asked: false,
-            page_at: None,
-            statement: None,
-        }
+/// What happens on the account is not seen: tells the river, and nothing is concluded from what was
+/// read so far.
+fn down(inlet: &mut Inlet<impl EntryPort>, now: Nanos) -> Result<(), Halt> {
+    if let Some(reconciler) = inlet.venue.reconciler_mut() {
+        reconciler.on_stream(false, now);
     }
-
-    fn on_answer(&mut self, job: RestJob, reply: Result<RestReply, RestFailure>, now: Instant) {
-        match (job, reply) {
-            (RestJob::CancelAll { .. }, Ok(_)) => self.cancels = self.cancels.saturating_sub(1),
-            (RestJob::CancelAll { symbol }, Err(error)) => {
-                tracing::warn!(%symbol, %error, "open orders were not cancelled");
-                self.cancels = self.cancels.saturating_sub(1);
-            }
-            (OPEN_ORDERS, Ok(RestReply::Told(Told::Orders(open))))
-                if open.is_empty() && self.look_counts =>
-            {
-                self.empty_at = Some(now);
-            }
-            (OPEN_ORDERS, Ok(RestReply::Told(Told::Orders(open)))) if open.is_empty() => {
-                self.look_again = true;
-                self.round_at = self.began + SETTLE_MAX;
-            }
-            (OPEN_ORDERS, Ok(RestReply::Told(Told::Orders(open)))) => {
-                let names: Vec<_> = open.iter().map(|order| order.name.as_str()).collect();
-                tracing::warn!(names = names.join(" "), "orders are still open");
-                self.round_at = now + ROUND;
-            }
-            (OPEN_ORDERS, Err(error)) => {
-                tracing::warn!(%error, "the open orders are not known");
-                self.round_at = now + ROUND;
-            }
-            (RestJob::Page { .. }, Ok(RestReply::Body(body))) => {
-                self.statement = Some(body);
-                self.page_at = Some(now);
-            }
-            (RestJob::Page { .. }, Err(error)) => {
-                tracing::warn!(%error, "the venue's account of the session is not known");
-                self.page_at = Some(now);
-            }
-            _ => {}
-        }
-    }
-
-    /// Cancelled, seen to be empty, every report heard, the venue's account taken, and what it
-    /// counts has had the time to come. A request that was under way may open an order after the
-    /// cancels, and even after the look: both are done again when everything has been heard of, or
-    /// when the venue cannot take it any more.
-    fn is_done(&mut self, now: Instant, unsettled: usize, rest: &mut impl RestPort) -> bool {
-        let Some(empty_at) = self.empty_at else {
-            if now >= self.round_at || self.look_again && unsettled == 0 {
-                self.look_again = false;
-                let cancel = |&&symbol: &&Symbol| rest.ask(RestJob::CancelAll { symbol });
-                self.cancels = self.symbols.iter().filter(cancel).count();
-                self.asked_open = false;
-                self.round_at = now + WIND_DOWN_MAX;
-            }
-            if self.cancels == 0 && !self.asked_open {
-                let waited = now.saturating_duration_since(self.began);
-                self.look_counts = unsettled == 0 || waited >= SETTLE_MAX;
-                self.asked_open = rest.ask(OPEN_ORDERS);
-            }
-            return false;
-        };
-        let since = now.saturating_duration_since(empty_at);
-        // An order of unknown outcome that never came about is never heard of.
-        if unsettled > 0 && since < SETTLE_MAX {
-            return false;
-        }
-        let Some(path) = self.page else { return since >= LINGER };
-        if !self.page_asked {
-            self.page_asked = rest.ask(RestJob::Page { path });
-            return false;
-        }
-        self.page_at.is_some_and(|at| now.saturating_duration_since(at) >= LINGER)
-    }
+    let body = VenueStatus { reason: Reason::AccountStreamDown as u16, ..VenueStatus::default() };
+    let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
+    inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, now, with))
 }
 
 fn pause(inlet: &mut Inlet<impl EntryPort>, now: Nanos, why: &[u8]) -> Result<(), Halt> {
     let mut command = Command { verb: 1, actor: ACTOR_UNATTENDED, ..Command::default() };
     command.reason[..why.len()].copy_from_slice(why);
     inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, now, with))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::venue::rest::RestDesk;
-
-    fn closing(began: Instant) -> Closing {
-        Closing::new(&[Symbol::new(b"BTCUSDT").unwrap()], None, began)
-    }
-
-    /// One round of cancels, and a look that finds nothing open.
-    fn round(closing: &mut Closing, now: Instant, unsettled: usize, rest: &mut RestDesk) {
-        assert!(!closing.is_done(now, unsettled, rest));
-        assert_eq!(closing.cancels, 1, "the cancels are sent");
-        let symbol = closing.symbols[0];
-        closing.on_answer(RestJob::CancelAll { symbol }, Ok(RestReply::Done), now);
-        assert!(!closing.is_done(now, unsettled, rest));
-        assert!(closing.asked_open);
-        let none = RestReply::Told(Told::Orders(Vec::new()));
-        closing.on_answer(OPEN_ORDERS, Ok(none), now);
-    }
-
-    #[test]
-    fn an_order_that_was_under_way_at_the_end_is_cancelled_by_a_second_round() {
-        let mut rest = RestDesk::start("http://127.0.0.1:9", None).unwrap();
-        let began = Instant::now();
-        // Its outcome comes to be known, or the venue cannot take it any more.
-        for (later, unsettled) in [(Duration::from_millis(5), 0), (SETTLE_MAX, 1)] {
-            let mut end = closing(began);
-            round(&mut end, began, 1, &mut rest);
-            assert!(end.empty_at.is_none(), "it may be opened behind the look");
-            assert!(!end.is_done(began, 1, &mut rest));
-            assert_eq!(end.cancels, 0, "not before anything has changed");
-            round(&mut end, began + later, unsettled, &mut rest);
-            assert_eq!(end.empty_at, Some(began + later));
-            assert!(end.is_done(began + later + SETTLE_MAX, unsettled, &mut rest));
-        }
-        let mut end = closing(began);
-        round(&mut end, began, 0, &mut rest);
-        assert_eq!(end.empty_at, Some(began), "with nothing under way one round is enough");
-    }
 }

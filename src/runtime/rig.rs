@@ -19,6 +19,7 @@ use crate::base::event::{Command, Event};
 use crate::base::settings::{Layout, OrderEntry};
 use crate::base::units::Money;
 use crate::engine::{FeedStage, Halt, Next, Outlet};
+use crate::execution::reconcile::Reconciler;
 use crate::feed::Feed;
 use crate::journal::Recorder;
 use crate::model::ExecutorKind;
@@ -242,7 +243,9 @@ fn order_venue(
     let (url, tls) = (&settings.venue.rest_url, tls_config()?);
     let entry = HttpEntry::new(url, &access.credentials, &tls, clock.registry()?, seed)?;
     let desk = Box::new(OrderDesk::new(entry, Arc::clone(budget)));
-    Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk, texts }))
+    let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
+    let reconciler = Box::new(Reconciler::new(&symbols, settings.venue.reconcile_every_s));
+    Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk, texts, reconciler }))
 }
 
 fn feed_thread(
