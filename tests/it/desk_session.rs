@@ -4,14 +4,13 @@
 //! hold the journal against.
 
 use crate::pipeline_support::{EAGER, assert_replays, config_text, root};
-use peregrine::base::event::{Event, Kind, StreamStatus, VenueStatus, flags};
+use peregrine::base::event::{Event, Kind};
 use peregrine::base::units::{SCALE, parse_fixed};
-use peregrine::base::{Money, Nanos, Px, Qty, Reason};
+use peregrine::base::{Money, Nanos, Px, Qty};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::Signer;
 use peregrine::journal::LaneReader;
 use peregrine::runtime::config;
-use peregrine::runtime::private::CONNECTION;
 use peregrine::runtime::session::{self, SessionOrder, SessionOutcome};
 use peregrine::runtime::statement::{self, LEDGER_PATH};
 use peregrine::venue::account::Credentials;
@@ -152,7 +151,7 @@ fn millis() -> i64 {
 }
 
 /// The venue: market data of the simulated exchange, an account of its own.
-struct Venue {
+pub struct Venue {
     exchange: ExchangeServer,
     http: Arc<Server>,
     private_url: String,
@@ -160,11 +159,11 @@ struct Venue {
     /// Answers to be lost: every so many orders.
     books: Arc<Mutex<Books>>,
     /// To whoever is connected to the account's stream.
-    frames: Sender<Value>,
+    pub frames: Sender<Value>,
 }
 
 impl Venue {
-    fn start(error: i64) -> Self {
+    pub fn start(error: i64) -> Self {
         let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
         let http = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let sockets = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -280,7 +279,7 @@ pub struct Session {
 }
 
 impl Session {
-    fn start(venue: &Venue) -> Self {
+    pub fn start(venue: &Venue) -> Self {
         let urls = [venue.rest_url(), venue.exchange.ws_url(), venue.private_url.clone()];
         Self::start_at(&urls, Credentials::new(KEY.to_owned(), SECRET.to_owned()))
     }
@@ -469,47 +468,4 @@ fn every_quantity_of_the_ledgers_is_compared() {
     told["accounts"][0]["orders"].as_array_mut().unwrap().pop();
     let found = differences(&told);
     assert!(found.iter().any(|line| line.contains("filled: 0 at the venue")), "{found:?}");
-}
-
-fn is_unseen(event: &Event) -> bool {
-    event.kind() == Some(Kind::VenueStatus)
-        && event.body::<VenueStatus>().reason == Reason::AccountStreamDown as u16
-}
-
-/// The first place of an event in a lane.
-fn place(events: &[Event], is_it: impl Fn(&Event) -> bool) -> Option<usize> {
-    events.iter().position(is_it)
-}
-
-fn is_account_stream(event: &Event, up: bool) -> bool {
-    event.kind() == Some(Kind::StreamStatus)
-        && event.body::<StreamStatus>().connection == CONNECTION
-        && event.has(flags::ON) == up
-}
-
-#[test]
-fn fault_w15_an_expired_key_of_the_accounts_stream_reconciles_and_the_stream_moves() {
-    let venue = Venue::start(0);
-    let session = Session::start(&venue);
-    session.wait(|told| count(told, Kind::OrderFilled) >= 2);
-    venue.frames.send(json!({"e": "listenKeyExpired", "E": 1, "listenKey": "x"})).unwrap();
-    session.wait(|told| told.iter().any(|event| is_account_stream(event, false)));
-    let told = read(&session.journal(), 0);
-    let unseen = place(&told, is_unseen).unwrap();
-    let left = place(&told, |event| is_account_stream(event, false)).unwrap();
-    assert!(unseen < left, "it does not wait for the new key");
-    assert_eq!(session.end().0.halt, None);
-}
-
-#[test]
-fn a_frame_of_the_accounts_stream_that_cannot_be_read_is_made_up_for_by_asking() {
-    let venue = Venue::start(0);
-    let session = Session::start(&venue);
-    session.wait(|told| count(told, Kind::OrderFilled) >= 2);
-    venue.frames.send(json!({"e": "ORDER_TRADE_UPDATE", "o": {"x": "TRADE"}})).unwrap();
-    session.wait(|told| told.iter().any(is_unseen));
-    let told = read(&session.journal(), 0);
-    assert!(told.iter().any(is_unseen));
-    assert_eq!(count(&told, Kind::Malformed), 1);
-    assert_eq!(session.end().0.halt, None);
 }

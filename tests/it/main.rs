@@ -134,6 +134,8 @@ mod desk_answers;
 mod desk_connections;
 /// Sessions with orders at a venue agree with its ledger to the last unit.
 mod desk_session;
+/// Sessions that missed something of their account know it again by asking.
+mod fault_reconcile;
 /// Compares JSON values by keys, types and forms.
 mod schema;
 /// Public answers and market streams have the members and forms of real ones.

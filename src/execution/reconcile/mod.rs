@@ -1,6 +1,6 @@
 //! Finds out what is true at the venue and says it in the river. Without sockets and without a
-//! clock: it hears the numbered inputs and the orders that leave, keeps a mirror of what we believe,
-//! says what to ask, takes the answers and makes events of what was missed.
+//! clock: it hears the numbered inputs and the orders that leave, keeps a mirror of what we
+//! believe, says what to ask, takes the answers and makes events of what was missed.
 //!
 //! ```text
 //!  stream up again, start, an order unknown, a position that surprises, every so often
