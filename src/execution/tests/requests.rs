@@ -34,7 +34,7 @@ fn base64(bytes: &[u8]) -> String {
         let value = usize::from_str_radix(&format!("{group:0<6}"), 2).unwrap();
         text.push(char::from(digits[value]));
     }
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
