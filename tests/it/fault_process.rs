@@ -135,7 +135,7 @@ fn read(dir: &Path, lane: usize) -> Vec<Event> {
     reader.map_while(Result::ok).map(|(_, event)| event).collect()
 }
 
-fn first<'e>(events: &'e [Event], kind: Kind) -> Option<&'e Event> {
+fn first(events: &[Event], kind: Kind) -> Option<&Event> {
     events.iter().find(|event| event.kind() == Some(kind))
 }
 

@@ -9,7 +9,7 @@ use peregrine::execution::OrderState as State;
 use peregrine::runtime::recover::{Carried, Chain};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ pub fn findings(ledger: &[u8], journals: &[PathBuf], api_key: &str) -> Result<Fi
 }
 
 impl Journaled {
-    fn add(&mut self, dir: &PathBuf) -> Result<()> {
+    fn add(&mut self, dir: &Path) -> Result<()> {
         let inputs = records::lane(dir, 0)?;
         let mut symbols: Vec<String> = Vec::new();
         for event in &inputs {

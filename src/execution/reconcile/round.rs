@@ -107,6 +107,7 @@ impl Reconciler {
         told: &Told,
         now: Nanos,
     ) {
+        let mut done = false;
         match (question, told) {
             (Question::OpenOrders { .. } | Question::OpenAlgoOrders { .. }, Told::Orders(open)) => {
                 self.on_list(&mut round, question, open);
@@ -133,13 +134,11 @@ impl Reconciler {
             ) => self.on_trades(&mut round, *instrument, question, trades),
             (Question::Funding { .. }, Told::Funding(paid)) => self.on_funding(&mut round, paid),
             (Question::Positions, Told::Positions(held)) => {
-                if self.on_positions(&mut round, held, now) {
-                    return;
-                }
+                done = self.on_positions(&mut round, held, now);
             }
             _ => {}
         }
-        self.round = Some(round);
+        self.round = (!done).then_some(round);
     }
 
     fn on_list(&mut self, round: &mut Round, question: &Question, open: &[VenueOrder]) {

@@ -235,7 +235,8 @@ fn fault_p01_every_order_that_may_be_open_is_carried_and_none_that_ended() {
     let part = |id| fill(id, 0, UNIT, 100 * UNIT, 0, id);
     let ended = |kind, id| report(kind, id, 0);
     // What follows on an intent of 3, and what is carried: state, filled.
-    let cases: Vec<(Vec<Event>, Option<(OrderState, i64)>)> = vec![
+    type Carried = Option<(OrderState, i64)>;
+    let cases: Vec<(Vec<Event>, Carried)> = vec![
         (vec![], Some((Unknown, 0))),
         (vec![accepted(7)], Some((Working, 0))),
         (vec![accepted(7), part(7)], Some((PartiallyFilled, UNIT))),

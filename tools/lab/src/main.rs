@@ -93,7 +93,6 @@ fn train(args: &Train) -> anyhow::Result<()> {
         threshold_bps: args.threshold_bps,
         warm_up_secs: args.warm_up_s,
         threads: args.threads as usize,
-        ..Plan::default()
     };
     let bar = progress_bar();
     let version = train_synthetic(&plan, &mut |step| match step {
