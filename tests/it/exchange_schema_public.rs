@@ -76,7 +76,8 @@ fn exchange() -> Exchange {
 fn ask(exchange: &Exchange, target: &str) -> Value {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let params = Params::of(query, "");
-    let answered = market_data::get(&exchange.market, path, &params, exchange.now());
+    let answered =
+        market_data::get(&exchange.market, exchange.limits.settings, path, &params, exchange.now());
     let reply = answered.unwrap_or_else(|| panic!("{target}: no such path"));
     let reply = reply.unwrap_or_else(|error| panic!("{target}: {error}"));
     serde_json::from_str(&reply.body).expect("JSON")

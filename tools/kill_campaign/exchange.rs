@@ -37,7 +37,18 @@ impl Exchange {
     /// Starts one on free ports.
     pub fn start(folder: &Path, seed: u64) -> Result<Self> {
         let config = folder.join("exchange.toml");
-        let text = CONFIG.replace("deposit = \"10000\"", "deposit = \"1000000\"");
+        // A process that starts every second asks for more than one that stays up.
+        let changes = [
+            ("deposit = \"10000\"", "deposit = \"1000000\""),
+            ("weight_1m_max = 2400", "weight_1m_max = 2400000"),
+            ("orders_10s_max = 300", "orders_10s_max = 300000"),
+            ("orders_1m_max = 1200", "orders_1m_max = 1200000"),
+        ];
+        let mut text = CONFIG.to_owned();
+        for (usual, other) in changes {
+            anyhow::ensure!(text.contains(usual), "config/exchange.toml does not say {usual}");
+            text = text.replace(usual, other);
+        }
         std::fs::write(&config, text)?;
         let log = std::fs::File::create(folder.join("exchange.log"))?;
         let mut child = Command::new(program()?)

@@ -7,6 +7,7 @@ use crate::base::settings::{SettingsError, parse_document};
 use crate::base::{Money, Nanos};
 use crate::exchange::account::{AccountSettings, Credential};
 use crate::exchange::spec::SymbolSpec;
+use crate::exchange::wire::limits::LimitSettings;
 use std::net::SocketAddr;
 use toml::Table;
 
@@ -41,7 +42,7 @@ pub fn parse(text: &str) -> Result<FileSettings, Vec<SettingsError>> {
     let (limits_path, limits_table) = section.table("limits");
     let account_tables = section.tables("account");
     section.finish();
-    let limits = limits(&limits_path, limits_table, &mut errors);
+    let (limits, request_limits) = limits(&limits_path, limits_table, &mut errors);
     let accounts =
         account_tables.into_iter().map(|(path, table)| account(&path, table, &mut errors));
     let accounts = accounts.collect();
@@ -60,6 +61,7 @@ pub fn parse(text: &str) -> Result<FileSettings, Vec<SettingsError>> {
         deposit,
         clock,
         limits,
+        request_limits,
         ..ServerSettings::default()
     };
     Ok(FileSettings { server, faults, start })
@@ -110,8 +112,9 @@ fn clock(section: &mut Section<'_>) -> (ClockMode, Nanos) {
     (if stepped { ClockMode::Stepped { start } } else { ClockMode::Real }, start)
 }
 
-fn limits(path: &str, table: Table, errors: &mut Vec<SettingsError>) -> Limits {
+fn limits(path: &str, table: Table, errors: &mut Vec<SettingsError>) -> (Limits, LimitSettings) {
     let mut section = Section::new(path, table, errors);
+    let calls = request_limits(&mut section);
     let usual = Limits::default();
     let mut size = |key: &str, range, unit: usize, usual: usize| {
         let value = section.u32_opt(key, range);
@@ -131,7 +134,7 @@ fn limits(path: &str, table: Table, errors: &mut Vec<SettingsError>) -> Limits {
     let pong_within = time("pong_within_ms", 86_400_000, usual.pong_within);
     let life_max = time("life_ms_max", 864_000_000, usual.life_max);
     section.finish();
-    Limits {
+    let limits = Limits {
         connections_max,
         head_bytes_max,
         body_bytes_max,
@@ -142,6 +145,19 @@ fn limits(path: &str, table: Table, errors: &mut Vec<SettingsError>) -> Limits {
         ping_every,
         pong_within,
         life_max,
+    };
+    (limits, calls)
+}
+
+/// What callers may ask for.
+fn request_limits(section: &mut Section<'_>) -> LimitSettings {
+    let usual = LimitSettings::default();
+    let mut count = |key: &str, usual: u32| section.u32_opt(key, 1..=u32::MAX).unwrap_or(usual);
+    LimitSettings {
+        weight_minute: count("weight_1m_max", usual.weight_minute),
+        orders_ten_seconds: count("orders_10s_max", usual.orders_ten_seconds),
+        orders_minute: count("orders_1m_max", usual.orders_minute),
+        ..usual
     }
 }
 
@@ -193,6 +209,7 @@ mod tests {
     fn the_file_in_the_repository_says_the_built_in_limits() {
         let read = parse(FILE).unwrap();
         assert_eq!(read.server.limits, Limits::default());
+        assert_eq!(read.server.request_limits, LimitSettings::default());
         assert_eq!(read.server.symbols, SymbolSpec::default_pair());
         assert_eq!((read.server.seed, read.server.clock), (7, ClockMode::Real));
         assert!(read.server.accounts.is_empty() && read.faults.is_empty());

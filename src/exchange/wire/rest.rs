@@ -168,7 +168,8 @@ fn open(exchange: &mut Exchange, request: &Request, peer: IpAddr, now: Nanos) ->
         };
         // Only what tells the time shows how far the clock is off.
         let shown = if path.ends_with("/time") { exchange.clock(now) } else { now };
-        let found = market_data::get(&exchange.market, path, &params, shown);
+        let found =
+            market_data::get(&exchange.market, exchange.limits.settings, path, &params, shown);
         match found.map(|answered| has_key.and(answered)) {
             Some(Ok(reply)) => {
                 let weight = reply.weight.unwrap_or(0);

@@ -167,7 +167,8 @@ fn run(
     let handshake = if exchange.sessions.greet(asked.conn) { HANDSHAKE_WEIGHT } else { 0 };
     let market_data = match found {
         Some(Method { run: Run::Public(path), .. }) => {
-            market_data::get(&exchange.market, path, asked.params, asked.now)
+            let limits = exchange.limits.settings;
+            market_data::get(&exchange.market, limits, path, asked.params, asked.now)
         }
         _ => None,
     };

@@ -49,13 +49,17 @@ pub(super) fn exchange(ask: &Ask<'_>) -> Answered {
         json.raw("{\"timezone\":\"UTC\",\"serverTime\":").millis(ask.now);
         json.raw(",\"futuresType\":\"U_MARGINED\",\"rateLimits\":");
         let limits = [
-            ("REQUEST_WEIGHT", "MINUTE", 1, 2_400),
-            ("ORDERS", "MINUTE", 1, 1_200),
-            ("ORDERS", "SECOND", 10, 300),
+            ("REQUEST_WEIGHT", "MINUTE", 1, ask.limits.weight_minute),
+            ("ORDERS", "MINUTE", 1, ask.limits.orders_minute),
+            ("ORDERS", "SECOND", 10, ask.limits.orders_ten_seconds),
         ];
         list(json, limits, |json, (what, interval, number, limit)| {
             json.raw("{\"rateLimitType\":\"").raw(what).raw("\",\"interval\":\"").raw(interval);
-            json.raw("\",\"intervalNum\":").int(number).raw(",\"limit\":").int(limit).raw("}");
+            json.raw("\",\"intervalNum\":")
+                .int(number)
+                .raw(",\"limit\":")
+                .int(i64::from(limit))
+                .raw("}");
         });
         json.raw(",\"exchangeFilters\":[],\"assets\":");
         list(json, ASSETS, |json, (asset, exchanged)| {

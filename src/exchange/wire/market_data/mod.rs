@@ -18,6 +18,7 @@ pub use info::{NEVER_MILLIS, status};
 pub use now::Day;
 
 use super::error::VenueError;
+use super::limits::LimitSettings;
 use super::params::{Params, invalid};
 use crate::base::{Nanos, Symbol};
 use crate::exchange::flow::contract::Contract;
@@ -46,6 +47,7 @@ pub type Answered = Result<Reply, VenueError>;
 #[derive(Clone, Copy)]
 struct Ask<'a> {
     market: &'a SyntheticMarket,
+    limits: LimitSettings,
     params: &'a Params,
     now: Nanos,
 }
@@ -56,8 +58,14 @@ pub fn needs_key(path: &str) -> bool {
 }
 
 /// Answers `GET path`; `None` when the path is none of market data.
-pub fn get(market: &SyntheticMarket, path: &str, params: &Params, now: Nanos) -> Option<Answered> {
-    let ask = &Ask { market, params, now };
+pub fn get(
+    market: &SyntheticMarket,
+    limits: LimitSettings,
+    path: &str,
+    params: &Params,
+    now: Nanos,
+) -> Option<Answered> {
+    let ask = &Ask { market, limits, params, now };
     Some(match path {
         "/fapi/v1/ping" | "/api/v3/ping" => reply(1, "{}".to_owned()),
         "/fapi/v1/time" | "/api/v3/time" => info::time(ask),

@@ -22,7 +22,8 @@ fn exchange() -> Exchange {
 
 fn ask(exchange: &Exchange, target: &str) -> Answered {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    get(&exchange.market, path, &Params::of(query, ""), exchange.now()).expect("a known path")
+    get(&exchange.market, exchange.limits.settings, path, &Params::of(query, ""), exchange.now())
+        .expect("a known path")
 }
 
 fn body(exchange: &Exchange, target: &str) -> Value {
@@ -70,7 +71,16 @@ fn requests_weigh_what_the_documentation_says() {
     for (target, weight) in rows {
         assert_eq!(ask(&exchange, &target).expect("an answer").weight, weight, "{target}");
     }
-    assert_eq!(get(&exchange.market, "/fapi/v1/order", &Params::default(), START), None);
+    assert_eq!(
+        get(
+            &exchange.market,
+            exchange.limits.settings,
+            "/fapi/v1/order",
+            &Params::default(),
+            START
+        ),
+        None
+    );
 }
 
 #[test]

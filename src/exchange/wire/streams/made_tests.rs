@@ -82,7 +82,13 @@ fn tickers_show_what_the_rest_interface_shows() {
     let params = crate::exchange::wire::params::Params::of("symbol=BTCUSDT", "");
     let market = &exchange.market;
     let path = "/fapi/v1/ticker/24hr";
-    let day = crate::exchange::wire::market_data::get(market, path, &params, exchange.now());
+    let day = crate::exchange::wire::market_data::get(
+        market,
+        exchange.limits.settings,
+        path,
+        &params,
+        exchange.now(),
+    );
     let day: Value =
         serde_json::from_str(&day.expect("a path").expect("a reply").body).expect("JSON");
     let pairs = [
