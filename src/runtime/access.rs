@@ -5,7 +5,7 @@
 use super::clock::wall_now;
 use super::config::{Loaded, with_values};
 use super::rig::VenueAccess;
-use crate::base::settings::Settings;
+use crate::base::settings::{OrderEntry, Settings};
 use crate::venue::account::{AccountClient, Credentials};
 use crate::venue::budget::RateLimits;
 use crate::venue::rest::RestClient;
@@ -62,6 +62,9 @@ pub fn open(
         if url.is_empty() {
             bail!("venue.{key}: empty; venue.orders = \"venue\" needs it");
         }
+    }
+    if venue.order_entry == OrderEntry::WebSocket && venue.api_url.is_empty() {
+        bail!("venue.api_url: empty; venue.order_entry = \"websocket\" needs it");
     }
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
     let named = |what: String| anyhow::anyhow!("account: {what}");

@@ -6,7 +6,9 @@ use crate::base::event::carries;
 use crate::base::settings::Settings;
 use crate::base::{InstrumentId, Symbol};
 use crate::feed::Feed;
+use crate::venue::account::Credentials;
 use crate::venue::ages::{Ages, StreamName};
+use crate::venue::desk::{ApiEntry, ApiPlan};
 use crate::venue::line::{Line, LinePlan};
 use crate::venue::stream::{Dialer, Stream, StreamAddress};
 use anyhow::{Result, bail};
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 /// The account's stream on the readiness queue: behind the two market connections.
 const ACCOUNT_TOKEN: usize = 2;
+/// Order entry behind that.
+const API_TOKEN: usize = 3;
 
 /// The streams of one market connection, and where they are.
 #[derive(Clone, Debug)]
@@ -100,6 +104,25 @@ pub fn account(settings: &Settings, url: &str, dialer: &Dialer) -> Result<Line<S
     };
     let plan = LinePlan { names: Vec::new(), age_max: age_max(settings), seed };
     Ok(Line::new([end(0)?, end(1)?], &plan))
+}
+
+/// Order entry over the trading API.
+///
+/// # Errors
+/// When the address is none, or the system has no descriptor left.
+pub fn api(
+    settings: &Settings,
+    credentials: &Credentials,
+    dialer: &Dialer,
+) -> Result<ApiEntry<Stream>> {
+    let seed = seed(settings, API_TOKEN);
+    let end = |n: u64| {
+        let address = StreamAddress::parse(&settings.venue.api_url)?;
+        let token = Token(API_TOKEN);
+        Stream::new(address, dialer, token, Duration::MAX, seed ^ n << 32).map(Stream::quiet)
+    };
+    let plan = ApiPlan { age_max: age_max(settings), wall: wall_now, seed };
+    Ok(ApiEntry::new([end(0)?, end(1)?], credentials.clone(), plan))
 }
 
 fn age_max(settings: &Settings) -> Duration {

@@ -3,7 +3,7 @@
 use super::clock::wall_now;
 use super::wait::idle;
 use crate::base::settings::Wait;
-use crate::venue::desk::HttpEntry;
+use crate::venue::desk::RealEntry;
 use crate::venue::line::Line;
 use crate::venue::ports::{ClockPort, Now, Outside};
 use crate::venue::rest::RestDesk;
@@ -22,7 +22,7 @@ pub struct RealTime;
 impl Outside for RealTime {
     type Clock = SystemClock;
     type Stream = Line<Stream>;
-    type Entry = HttpEntry;
+    type Entry = RealEntry;
     type Rest = RestDesk;
 }
 

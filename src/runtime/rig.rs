@@ -26,14 +26,14 @@ use crate::model::ExecutorKind;
 use crate::observe::{CycleClock, HopCollector};
 use crate::venue::account::{AccountClient, Credentials};
 use crate::venue::budget::{Budget, Metered, RateLimits};
-use crate::venue::desk::{HttpEntry, OrderDesk};
+use crate::venue::desk::{HttpEntry, OrderDesk, RealEntry};
 use crate::venue::pace::Pace;
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::ClockPort;
 use crate::venue::rest::RestDesk;
 use crate::venue::stream::Dialer;
 use crate::venue::transport::tls_config;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use crossbeam::channel::Receiver;
 use rtrb::{Consumer, RingBuffer};
 use std::path::Path;
@@ -228,20 +228,27 @@ fn order_venue(
     outlet: Outlet,
     access: Option<&VenueAccess>,
     (clock, budget): (&SystemClock, &Arc<Budget>),
-) -> Result<(Outlet, OrderVenue<HttpEntry>)> {
+) -> Result<(Outlet, OrderVenue<RealEntry>)> {
     let settings = &parts.settings;
     let Some(access) = access else {
         let deposit = settings.risk.starting_equity.unwrap_or(Money::ZERO);
         let paper = PaperVenue::new(&parts.instruments, settings.paper, deposit);
         return Ok((outlet, OrderVenue::Paper(Box::new(paper))));
     };
-    if settings.venue.order_entry == OrderEntry::WebSocket {
-        bail!("venue.order_entry: orders are entered by \"rest\" alone in this version");
-    }
     let (texts_in, texts) = RingBuffer::new(settings.topology.execution_feed_events as usize);
     let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
     let (url, tls) = (&settings.venue.rest_url, tls_config()?);
-    let entry = HttpEntry::new(url, &access.credentials, &tls, clock.registry()?, seed)?;
+    let (registry, credentials) = (clock.registry()?, &access.credentials);
+    let entry = match settings.venue.order_entry {
+        OrderEntry::Rest => {
+            let entry = HttpEntry::new(url, credentials, &tls, registry, seed)?;
+            RealEntry::Http(Box::new(entry))
+        }
+        OrderEntry::WebSocket => {
+            let dialer = Dialer::new(tls, registry)?;
+            RealEntry::Api(Box::new(lines::api(settings, credentials, &dialer)?))
+        }
+    };
     let desk = Box::new(OrderDesk::new(entry, Arc::clone(budget)));
     let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
     let reconciler = Box::new(Reconciler::new(&symbols, settings.venue.reconcile_every_s));
@@ -251,7 +258,7 @@ fn order_venue(
 fn feed_thread(
     parts: &Parts,
     launch: Launch<'_>,
-    (mut inlet, budget): (Inlet<HttpEntry>, Arc<Budget>),
+    (mut inlet, budget): (Inlet<RealEntry>, Arc<Budget>),
     mut clock: SystemClock,
     (counters, heartbeat): (Arc<Counters>, Arc<Heartbeat>),
 ) -> Result<FeedThread<RealTime>> {

@@ -40,6 +40,13 @@ pub trait StreamPort {
     /// A closed one leaves its connection and stays away, until it is opened again; a new one is
     /// open. The next poll tells the loss.
     fn set_open(&mut self, open: bool);
+    /// True when a text would leave at once.
+    fn can_say(&self) -> bool {
+        false
+    }
+    /// Sends a text; only right after [`StreamPort::can_say`]. Where it fails, the next poll tells
+    /// the loss.
+    fn say(&mut self, _text: String) {}
     /// Why the connection was last lost or refused.
     fn last_error(&self) -> Option<&str>;
 }

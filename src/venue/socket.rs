@@ -15,8 +15,8 @@ use tungstenite::{Bytes, Message, Utf8Bytes, WebSocket};
 const MESSAGES_PER_POLL: usize = 64;
 /// Read buffer: the library zero-fills it before every read, so it is kept small.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
-/// Bytes that may wait to be written: a few pings, pongs and a close frame.
-const WRITE_BUFFER_BYTES: usize = 1_024;
+/// Bytes that may wait to be written: a request of the trading API, pongs and a close frame.
+const WRITE_BUFFER_BYTES: usize = 2 * 1_024;
 /// How long a stream that must speak may take for its first payload. An acknowledged subscription
 /// is not data.
 const FIRST_PAYLOAD_MAX: Duration = Duration::from_secs(5);
@@ -153,23 +153,40 @@ impl Socket {
                 Beat::Ping => Message::Ping(Bytes::new()),
                 Beat::Pong(payload) => Message::Pong(payload),
             };
-            // What the library still holds is its own answer to a ping; ours takes its place.
-            self.inner.get_mut().is_open = false;
-            let _ = self.inner.flush();
-            self.inner.get_mut().is_open = true;
-            match self.inner.write(message) {
-                Ok(()) => self.flush()?,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(Error::WriteBufferFull(_)) => {
-                    return Err(io::Error::other("what is to be sent is not taken"));
-                }
-                Err(error) => return Err(as_io(error)),
-            }
+            self.write(message)?;
             if self.inner.get_ref().is_open {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// True when nothing waits to be written.
+    pub fn is_free(&self) -> bool {
+        !self.inner.get_ref().is_open
+    }
+
+    /// Sends a text; what the kernel does not take at once goes with the next turns.
+    ///
+    /// # Errors
+    /// Why the connection is broken; the next turn finds it so.
+    pub fn say(&mut self, text: String) -> io::Result<()> {
+        self.write(Message::text(text))
+    }
+
+    fn write(&mut self, message: Message) -> io::Result<()> {
+        // What the library still holds is its own answer to a ping; ours takes its place.
+        self.inner.get_mut().is_open = false;
+        let _ = self.inner.flush();
+        self.inner.get_mut().is_open = true;
+        match self.inner.write(message) {
+            Ok(()) => self.flush(),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(Error::WriteBufferFull(_)) => {
+                Err(io::Error::other("what is to be sent is not taken"))
+            }
+            Err(error) => Err(as_io(error)),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -296,6 +296,18 @@ impl StreamPort for Stream {
         self.open = open;
     }
 
+    fn can_say(&self) -> bool {
+        matches!(&self.state, State::Open { socket } if socket.is_free())
+    }
+
+    fn say(&mut self, text: String) {
+        if let State::Open { socket } = &mut self.state
+            && let Err(error) = socket.say(text)
+        {
+            self.last_error = Some(error.to_string());
+        }
+    }
+
     fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }

@@ -130,6 +130,8 @@ mod private_stops;
 mod private_stream;
 /// Every class of answer to an order becomes the event it deserves.
 mod desk_answers;
+/// Order entry over the trading WebSocket API, over real sockets.
+mod desk_api;
 /// Connections that end, speak unasked or come and go do the desk's orders no harm.
 mod desk_connections;
 /// Sessions with orders at a venue agree with its ledger to the last unit.

@@ -119,7 +119,7 @@ fn paper_mode_sends_orders_to_no_venue_beyond_this_machine_and_names_the_key() {
     let near = "orders = \"venue\"\nrest_url = \"http://127.0.0.1:80\"";
     let settings = parse_text(&venue(near)).unwrap();
     assert_eq!(settings.venue.orders, OrderRoute::Venue);
-    for key in ["rest_url", "public_url", "market_url", "private_url"] {
+    for key in ["rest_url", "public_url", "market_url", "private_url", "api_url"] {
         let far = format!("orders = \"venue\"\n{key} = \"https://fapi.binance.com\"");
         assert_eq!(keys_at_fault(&venue(&far)), [format!("venue.{key}")]);
         // Market data of a real venue is fine as long as the paper venue fills.

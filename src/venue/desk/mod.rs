@@ -16,18 +16,28 @@
 //! | file | holds |
 //! |---|---|
 //! | `http` | the entry port over REST |
+//! | `api` | the entry port over the trading WebSocket API |
+//! | `envelope` | its requests and answers as texts |
+//! | `real` | one of the two, as configured |
 //! | `connection` | one HTTP connection |
 //! | `framing` | where an answer begins and ends |
 //! | `answer` | an answer as an event |
 //! | `open` | orders that may still change |
 
 mod answer;
+mod api;
 mod connection;
+mod envelope;
 mod framing;
 mod http;
 mod open;
+mod real;
+#[cfg(test)]
+mod tests;
 
+pub use api::{ApiEntry, ApiPlan};
 pub use http::HttpEntry;
+pub use real::RealEntry;
 
 use super::budget::{Budget, Refusal, Use};
 use super::ports::{Ended, EntryPort, Now};
