@@ -28,7 +28,8 @@ pub enum Response {
 /// See the head of this file. Total: what it does not list halts.
 pub const fn response(reason: Reason) -> Response {
     match reason {
-        Reason::AccountStreamDown | Reason::ReconcileFailed => {
+        // While a thread stood still, nobody looked: what the venue holds is asked anew.
+        Reason::AccountStreamDown | Reason::ReconcileFailed | Reason::ThreadStalled => {
             Response::Enter(TradingState::Reconciling)
         }
         Reason::RateLimited

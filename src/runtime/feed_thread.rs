@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 
 /// What an answer with trades costs of the venue's request weight.
 const TRADES_WEIGHT: u32 = 20;
+/// Longest time between two turns of a thread that never waits longer than some milliseconds.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// Everything the feed thread owns.
 pub struct FeedThread<O: Outside> {
@@ -71,12 +73,25 @@ pub struct Due {
     open_interest: Instant,
     /// Open-interest requests without an answer yet.
     open_interest_waits: usize,
+    /// When the last turn began; `None` before the first.
+    turned: Option<Now>,
 }
 
 impl Due {
     /// Everything is due at `now`.
     pub const fn at(now: Instant) -> Self {
-        Self { timer: now, open_interest: now, open_interest_waits: 0 }
+        Self { timer: now, open_interest: now, open_interest_waits: 0, turned: None }
+    }
+}
+
+impl Due {
+    /// True where so much time lies between two turns, by either clock, that the process must have
+    /// been stopped, its machine paused, or the wall clock set.
+    fn has_slept(&mut self, now: Now) -> bool {
+        let Some(last) = self.turned.replace(now) else { return false };
+        let steady = now.mono.saturating_duration_since(last.mono);
+        let told = Duration::from_nanos(now.wall.0.saturating_sub(last.wall.0).unsigned_abs());
+        steady.max(told) > SLEEP_MAX
     }
 }
 
@@ -161,6 +176,11 @@ impl<O: Outside> FeedThread<O> {
         self.heartbeat.beat();
         let began = self.clock.now();
         self.rest.on_time(began.wall);
+        if self.due.has_slept(began) {
+            tracing::error!("this thread or the clock stood still: what happened is not known");
+            self.tell_stall(0, began.wall)?;
+            self.know_paper(began.wall)?;
+        }
         let mut worked = self.read_streams(began)?;
         let Now { mono: now, wall } = self.clock.now();
         worked += self.inlet.settle(Some(Now { mono: now, wall }))?;
@@ -189,11 +209,15 @@ impl<O: Outside> FeedThread<O> {
         Ok(worked)
     }
 
-    /// Passes a command on. The paper venue's books are ours: after a kill is lifted there is
-    /// nobody to ask.
+    /// Passes a command on.
     fn obey(&mut self, command: &Command, wall: Nanos) -> Result<(), Halt> {
         self.inlet.call(&mut |_| {}, |feed, with| feed.on_command(command, wall, with))?;
-        if command.verb != Verb::Clear as u32 || self.private.is_some() {
+        if command.verb == Verb::Clear as u32 { self.know_paper(wall) } else { Ok(()) }
+    }
+
+    /// The paper venue's books are ours: where trading has to be reconciled there is nobody to ask.
+    fn know_paper(&mut self, wall: Nanos) -> Result<(), Halt> {
+        if self.private.is_some() {
             return Ok(());
         }
         let known = Event::new(Kind::Reconciled, InstrumentId::NONE, &Reconciled::default());
@@ -329,5 +353,32 @@ impl<O: Outside> FeedThread<O> {
             }
         }
         Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_p12_a_clock_that_jumps_either_way_or_a_pause_is_noticed_once() {
+        let began = Instant::now();
+        let at = |mono_ms: u64, wall_ms: i64| Now {
+            mono: began + Duration::from_millis(mono_ms),
+            wall: Nanos::from_millis(1_000_000 + wall_ms),
+        };
+        let mut due = Due::at(began);
+        let turns = [
+            (at(0, 0), false),
+            (at(900, 900), false),
+            // The process was stopped; the machine was paused; the clock was set forth and back.
+            (at(2_000, 2_000), true),
+            (at(2_010, 9_000), true),
+            (at(2_020, 4_000), true),
+            (at(2_030, 4_010), false),
+        ];
+        for (i, (now, slept)) in turns.into_iter().enumerate() {
+            assert_eq!(due.has_slept(now), slept, "turn {i}");
+        }
     }
 }

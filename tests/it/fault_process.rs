@@ -1,8 +1,8 @@
 //! Real processes: killed, ended, started twice, and commanded by an operator.
 
 use crate::pipeline_support::{peregrine, root, text};
-use peregrine::base::event::{SessionCarried, SessionStart};
-use peregrine::base::{Event, Kind};
+use peregrine::base::event::{SessionCarried, SessionStart, StateChange, VenueStatus};
+use peregrine::base::{Event, Kind, Reason};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::journal::{LaneEnd, LaneReader};
 use peregrine::registry::{Change, Registry, Stage};
@@ -202,11 +202,27 @@ fn fault_p01_a_killed_session_is_gone_on_from_and_both_journals_replay() {
 }
 
 #[test]
-fn fault_p02_a_terminated_session_ends_in_time_with_sealed_lanes() {
+fn fault_p02_and_p03_a_stopped_session_reconciles_and_a_terminated_one_ends_in_time() {
     let world = World::new();
     let session = world.start("config/paper.toml");
     let journal = world.journal("0000001-paper");
     wait("an order", || first(&read(&journal, 3), Kind::OrderIntent).is_some());
+    session.signal(Signal::STOP);
+    let began = Instant::now();
+    wait("a second and a half", || began.elapsed() > Duration::from_millis(1_500));
+    session.signal(Signal::CONT);
+    let stalled = |event: &Event| {
+        let body: &VenueStatus = event.body();
+        event.kind() == Some(Kind::VenueStatus) && body.reason == Reason::ThreadStalled as u16
+    };
+    wait("the pause to be noticed", || read(&journal, 0).iter().any(stalled));
+    wait("trading to wait for the venue's books", || {
+        let moved = |event: &Event| {
+            event.kind() == Some(Kind::StateChange)
+                && event.body::<StateChange>().reason == Reason::ThreadStalled as u16
+        };
+        read(&journal, 2).iter().any(moved)
+    });
     let began = Instant::now();
     let ended = session.terminate();
     assert_eq!(ended.status.code(), Some(0), "{}", error_of(&ended));
