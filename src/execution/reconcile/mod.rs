@@ -119,6 +119,14 @@ impl Reconciler {
                 self.want(now);
             }
             Some(Kind::OrderFilled) if report.client_id == 0 => self.want(now),
+            Some(Kind::VenueStatus) => {
+                // While a thread stood still, nobody looked.
+                let status: &VenueStatus = event.body();
+                if status.reason == Reason::ThreadStalled as u16 {
+                    self.drop_round();
+                    self.want(now);
+                }
+            }
             Some(Kind::Command) => {
                 let command: &Command = event.body();
                 if WANT_TRUTH.contains(&command.verb) {
