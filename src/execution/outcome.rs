@@ -234,7 +234,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_classified_and_what_is_not_understood_is_unknown(
+        fn fault_x11_whatever_comes_is_classified_and_what_is_not_understood_is_unknown(
             status in proptest::option::of(any::<u16>()),
             code in proptest::option::of(prop_oneof![any::<i32>(), -5100..0]),
             message in proptest::collection::vec(any::<u8>(), 0..80),

@@ -59,7 +59,7 @@ fn append_until_poisoned(writer: &mut LaneWriter) -> u64 {
 }
 
 #[test]
-fn the_first_failing_sync_poisons_the_journal_for_good_and_nothing_is_sealed_after_it() {
+fn fault_p09_the_first_failing_sync_poisons_the_journal_and_nothing_is_sealed_after_it() {
     for failing in 0..5 {
         SYNCS_LEFT.store(failing, Ordering::Relaxed);
         let dir = tempfile::tempdir().unwrap();

@@ -221,7 +221,7 @@ fn a_fill_without_a_trade_id_counts_only_if_it_raises_the_filled_quantity() {
 }
 
 #[test]
-fn a_cancelled_order_keeps_counting_until_the_fills_the_venue_counted_have_come() {
+fn fault_r12_a_cancelled_order_counts_until_the_fills_the_venue_counted_have_come() {
     let mut ledger = Ledger::new(1, Money::whole(1_000));
     ledger.on_order_sent(&order(1, BTC, Side::Buy, 100, 100)).unwrap();
     assert_eq!(leaves(&ledger), (100, 0));
@@ -234,7 +234,7 @@ fn a_cancelled_order_keeps_counting_until_the_fills_the_venue_counted_have_come(
 }
 
 #[test]
-fn a_late_fill_after_a_cancel_is_booked_and_is_no_fault() {
+fn fault_r13_a_late_fill_after_a_cancel_is_booked_and_is_no_fault() {
     let mut ledger = Ledger::new(1, Money::whole(1_000));
     ledger.on_order_sent(&order(1, BTC, Side::Buy, 100, 100)).unwrap();
     ledger.on_event(&report(Kind::OrderCancelled, 1));
@@ -263,7 +263,7 @@ fn a_fill_that_carries_no_id_of_ours_moves_the_position_and_can_be_traded_on_fro
 }
 
 #[test]
-fn a_missed_cancel_makes_the_outcome_unknown_and_a_later_report_settles_it() {
+fn fault_r11_a_missed_cancel_makes_the_outcome_unknown_and_a_later_report_settles_it() {
     let mut ledger = Ledger::new(1, Money::whole(1_000));
     ledger.on_order_sent(&order(1, BTC, Side::Sell, 100, 100)).unwrap();
     let missed = report_with(Kind::CancelRejected, 1, |body| {

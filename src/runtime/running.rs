@@ -173,3 +173,36 @@ fn joined<T>(thread: JoinHandle<T>) -> Result<T> {
     let name = thread.thread().name().unwrap_or("a thread").to_owned();
     thread.join().map_err(|_| anyhow!("thread {name} panicked; its lane is unsealed"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{JournalSettings, LANES, LaneEnd, LaneReader};
+
+    #[test]
+    fn fault_p05_a_thread_that_panics_ends_the_session_by_name_and_seals_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings =
+            JournalSettings { segment_records: [64; LANES], ..JournalSettings::backtest(7) };
+        let (journal, lanes) = Journal::create(dir.path(), settings).unwrap();
+        let [inputs, .., stamps] = lanes;
+        let feed = std::thread::Builder::new().name("feed".to_owned());
+        let running = Running {
+            feed: feed.spawn(|| panic!("out of its bounds")).unwrap(),
+            stages: Stages::Fused,
+            heartbeats: vec![("feed", None, Arc::new(Heartbeat::default()))],
+            counters: Arc::new(Counters::new()),
+            journal,
+            stamps: Recorder::lane(stamps),
+        };
+        while !running.any_ended() {
+            std::thread::yield_now();
+        }
+        let error = running.join(Money::ZERO).err().unwrap().to_string();
+        assert!(error.contains("feed panicked"), "{error}");
+        drop(inputs);
+        let mut lane = LaneReader::open(dir.path(), 0).unwrap();
+        assert_eq!(lane.by_ref().count(), 0);
+        assert!(matches!(lane.end(), Some(LaneEnd::Open { .. })), "a restart sees a crash");
+    }
+}

@@ -335,7 +335,7 @@ fn a_refusal_does_not_release_an_order_that_the_stream_has_told_of() {
 }
 
 #[test]
-fn an_order_that_the_venue_has_shrunk_is_over_when_that_much_is_filled() {
+fn fault_r20_an_order_that_the_venue_has_shrunk_is_over_when_that_much_is_filled() {
     let mut bench = Bench::start();
     let asked = order(1, Kind::OrderApproved);
     bench.exchange(&asked, answer(200, &taken(&asked, "NEW", "0")));

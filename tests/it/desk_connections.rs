@@ -2,7 +2,7 @@
 //! answered by what was meant for another, and none leaves after the desk was closed.
 
 use mio::Poll;
-use peregrine::base::event::{Event, Kind, Order, OrderReport};
+use peregrine::base::event::{Event, Kind, Order, OrderReport, VenueStatus};
 use peregrine::base::hop::Stamp;
 use peregrine::base::{ClientOrderId, InstrumentId, Nanos, Reason};
 use peregrine::execution::RequestText;
@@ -180,4 +180,66 @@ fn an_order_that_waits_for_a_connection_does_not_leave_after_the_desk_was_closed
         assert!(bench.request(&mut sockets).is_some(), "the cancel leaves");
         assert_eq!(bench.request(&mut sockets), None, "the order does not");
     }
+}
+
+#[test]
+fn fault_r01_an_order_that_never_left_is_refused_and_one_that_left_is_unknown() {
+    let mut bench = Bench::start();
+    let mut sockets = bench.sockets();
+    for counter in 0..CONNECTIONS as u32 {
+        bench.ask(&order(counter, Kind::OrderApproved));
+    }
+    let busy: Vec<_> = (0..CONNECTIONS).map(|_| bench.request(&mut sockets)).collect();
+    assert!(busy.iter().all(Option::is_some));
+    bench.ask(&order(9, Kind::OrderApproved));
+    bench.now += Duration::from_millis(1_001);
+    let report = bench.report();
+    assert_eq!(report.kind(), Some(Kind::OrderRejected), "not a byte of it left");
+    let body: &OrderReport = report.body();
+    assert_eq!(body.client_id, ClientOrderId::pack(1, 1, 1, 9).0);
+    assert_eq!(body.reason, Reason::NotSent as u16);
+    // Those that left are not answered in time.
+    bench.now += Duration::from_secs(10);
+    for _ in 0..CONNECTIONS {
+        let report = bench.report();
+        assert_eq!(report.kind(), Some(Kind::OrderUnknown));
+        assert_eq!(report.body::<OrderReport>().reason, Reason::RequestTimeout as u16);
+    }
+}
+
+#[test]
+fn fault_n12_however_many_orders_wait_there_are_four_connections_and_no_more() {
+    let mut bench = Bench::start();
+    let mut sockets = bench.sockets();
+    for counter in 0..20 {
+        bench.ask(&order(counter, Kind::OrderApproved));
+    }
+    let asked = (0..=CONNECTIONS).filter(|_| bench.request(&mut sockets).is_some()).count();
+    assert_eq!(asked, CONNECTIONS, "one request on each");
+    // Nor does one more come for each that is lost: it takes the place of the lost one.
+    for _ in 0..3 {
+        sockets.clear();
+        for _ in 0..100 {
+            bench.turn();
+        }
+        bench.now += Duration::from_secs(60);
+        sockets = bench.sockets();
+        assert!(bench.listener.accept().is_err(), "a fifth connection");
+    }
+}
+
+#[test]
+fn fault_r15_an_answer_that_names_another_order_is_a_broken_rule_and_no_acceptance() {
+    let mut bench = Bench::start();
+    let mut sockets = bench.sockets();
+    bench.ask(&order(1, Kind::OrderApproved));
+    let at = bench.request(&mut sockets).unwrap();
+    sockets[at].write_all(accepted(2).as_bytes()).unwrap();
+    let report = bench.report();
+    assert_eq!(report.kind(), Some(Kind::OrderUnknown));
+    let own = ClientOrderId::pack(1, 1, 1, 1);
+    assert_eq!(report.body::<OrderReport>().client_id, own.0, "what became of ours is not known");
+    let told = bench.report();
+    assert_eq!(told.kind(), Some(Kind::VenueStatus), "which halts");
+    assert_eq!(told.body::<VenueStatus>().reason, Reason::InvariantBroken as u16);
 }

@@ -176,7 +176,7 @@ fn settings_out_of_range_are_refused_by_name() {
 }
 
 #[test]
-fn a_journal_without_its_folder_runs_out_of_segments_and_says_why() {
+fn fault_p06_a_journal_without_its_folder_runs_out_of_segments_and_says_why() {
     let parent = tempfile::tempdir().unwrap();
     let (dir, gone) = (parent.path().join("journal"), parent.path().join("gone"));
     let (journal, mut writers) = Journal::create(&dir, settings(8, true)).unwrap();
@@ -227,7 +227,7 @@ fn what_was_appended_becomes_durable_without_being_asked() {
 }
 
 #[test]
-fn low_disk_space_is_told_and_does_not_stop_the_journal() {
+fn fault_p06_low_disk_space_is_told_and_does_not_stop_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let settings = JournalSettings { disk_free_min_bytes: u64::MAX, ..settings(8, true) };
     let (journal, mut writers) = Journal::create(dir.path(), settings).unwrap();

@@ -37,6 +37,8 @@ mod fault_process;
 mod fault_network;
 /// Order entry against an exchange that fails on demand.
 mod fault_orders;
+/// Every row of the catalogue of faults is a test of its name, or has a reason why not.
+mod fault_matrix;
 /// Frames that no venue should send, and pings.
 mod fault_frames;
 /// Connections renewed without a gap.

@@ -17,7 +17,7 @@ fn counters(rig: &Rig) -> [u64; 5] {
 }
 
 #[test]
-fn sixty_thousand_synthetic_frames_with_orders_and_fills_allocate_nothing() {
+fn fault_p04_sixty_thousand_frames_with_orders_and_fills_allocate_nothing() {
     let (instruments, arrivals) = synthetic(7, 90_000, &[]);
     let mut changes = SEGMENTS.to_vec();
     changes.extend([("policy", "enter_edge", "0.05"), ("policy", "decision_interval_ms", "10")]);

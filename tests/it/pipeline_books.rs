@@ -180,7 +180,7 @@ impl Stalled {
 }
 
 #[test]
-fn frames_lost_to_a_full_ring_are_counted_and_every_book_is_declared_lost_before_the_next_one() {
+fn fault_n03_frames_lost_to_a_full_ring_are_counted_and_every_book_is_declared_lost_first() {
     let (stall_at, again) = (8_000, 16_000);
     let (instruments, arrivals) = synthetic(5, 30_000, &[again]);
     let parts = parts(instruments, &EAGER);
@@ -253,4 +253,26 @@ fn snapshots_make_both_books_whole_at_the_place_the_inputs_say() {
     }
     assert!(rig.behind.book(BTC).unwrap().is_valid());
     rig.finish();
+}
+
+#[test]
+fn fault_w16_a_burst_that_fits_the_ring_loses_nothing_and_changes_no_answer() {
+    let (instruments, arrivals) = synthetic(5, 12_000, &[]);
+    let parts = parts(instruments, &EAGER);
+    let folder = tempfile::tempdir().unwrap();
+    let [lively, bursts] = [1, 30].map(|burst| {
+        let dir = folder.path().join(format!("by-{burst}"));
+        let mut rig = Stalled::new(&parts, &dir);
+        for arrivals in arrivals.chunks(burst) {
+            arrivals.iter().for_each(|arrival| rig.take(arrival));
+            rig.catch_up();
+        }
+        assert_eq!(rig.dropped(), 0);
+        rig.finish();
+        dir
+    });
+    for number in 0..4 {
+        assert_eq!(lane(&lively, number), lane(&bursts, number), "lane {number}");
+    }
+    assert!(lane(&lively, 3).iter().any(|event| event.kind() == Some(Kind::OrderIntent)));
 }

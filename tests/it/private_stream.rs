@@ -86,6 +86,15 @@ fn a_fill_carries_the_venues_own_price_quantity_fee_and_trade_id() {
 }
 
 #[test]
+fn fault_r21_a_market_order_s_fill_has_the_price_of_its_trade_though_the_order_has_none() {
+    let market = json!({"o": "MARKET", "p": "0", "ap": "0"});
+    let event = only(&mut feed(), &update(market));
+    assert_eq!(event.kind(), Some(Kind::OrderFilled));
+    let report: &OrderReport = event.body();
+    assert_eq!((report.px, report.last_px, report.last_qty), (0, 6_180_040_000_000, 500_000));
+}
+
+#[test]
 fn every_execution_type_becomes_its_report() {
     for (execution, status, kind) in [
         ("NEW", "NEW", Kind::OrderAccepted),

@@ -113,7 +113,7 @@ fn paper_trading_without_starting_equity_is_refused() {
 }
 
 #[test]
-fn paper_mode_sends_orders_to_no_venue_beyond_this_machine_and_names_the_key() {
+fn fault_x12_paper_mode_sends_orders_to_no_venue_beyond_this_machine_and_names_the_key() {
     let venue =
         |lines: &str| GOOD.replace("[instruments]", &format!("[venue]\n{lines}\n[instruments]"));
     let near = "orders = \"venue\"\nrest_url = \"http://127.0.0.1:80\"";

@@ -285,6 +285,41 @@ fn fault_r24_trades_are_read_on_by_their_numbers_though_all_have_one_time() {
 }
 
 #[test]
+fn fault_r22_an_order_that_left_the_venue_s_history_is_known_by_its_trades() {
+    let mut desk = clean();
+    desk.lose_order(5);
+    let taken = OrderReport { client_id: ID.0, venue_id: 70, qty: 5, ..OrderReport::default() };
+    desk.hear(Event::new(Kind::OrderAccepted, BTC, &taken));
+    // A long outage later the order is not listed any more, and its trades are.
+    desk.reconciler.on_stream(false, desk.now);
+    desk.now = desk.now + Nanos::from_secs(4 * 86_400);
+    desk.trade(11, 70, 2);
+    desk.trade(12, 70, 3);
+    desk.reconciler.on_stream(true, desk.now);
+    desk.settle(200);
+    let fills = desk.told.iter().filter(|e| e.kind() == Some(Kind::OrderFilled));
+    let fills: Vec<&OrderReport> = fills.map(Event::body).collect();
+    assert_eq!(fills.iter().map(|fill| fill.trade_id).collect::<Vec<_>>(), [11, 12]);
+    assert!(fills.iter().all(|fill| fill.client_id == ID.0));
+    assert!(!desk.kinds().contains(&Kind::OrderExpired), "it is filled, not lost");
+    assert_eq!(desk.reconciler.position(BTC), Some(5));
+    assert_eq!(desk.kinds().last(), Some(&Kind::Reconciled));
+}
+
+#[test]
+fn fault_r22_absence_alone_ends_no_order_while_the_position_says_otherwise() {
+    let mut desk = clean();
+    desk.lose_order(5);
+    desk.qty = 5;
+    for _ in 0..400 {
+        desk.turn();
+    }
+    assert!(!desk.kinds().contains(&Kind::OrderExpired));
+    assert!(!desk.kinds().contains(&Kind::Reconciled));
+    assert!(desk.statuses().contains(&Reason::OutcomeUnresolved), "{:?}", desk.statuses());
+}
+
+#[test]
 fn fault_w18_a_fill_that_the_stream_and_the_list_tell_counts_once() {
     let mut desk = clean();
     desk.lose_order(5);

@@ -274,7 +274,7 @@ proptest! {
     }
 
     #[test]
-    fn readers_agree_on_other_orders_blanks_and_unknown_members(
+    fn fault_w13_readers_agree_on_other_orders_blanks_and_unknown_members(
         frame in plain_frame(),
         order in proptest::collection::vec(any::<u64>(), 40),
         blanks in proptest::sample::select(vec!["", " ", "\t", "\n  "]),

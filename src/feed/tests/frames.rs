@@ -34,7 +34,7 @@ fn check_ignored(frame: &str, reason: Reason) {
 }
 
 #[test]
-fn each_defect_is_told_by_its_own_reason() {
+fn fault_w13_each_defect_of_a_frame_is_told_by_its_own_reason() {
     let with = |from: &str, to: &str| BOOK_TICKER.replacen(from, to, 1);
     let cases = [
         (String::new(), Reason::FrameNotJson),
@@ -233,5 +233,22 @@ fn a_thousand_symbols_all_keep_their_ids() {
     for (index, name) in names.iter().enumerate() {
         assert_eq!(symbols.find(name.as_bytes()), Some(InstrumentId(index as u16)));
         assert_eq!(symbols.find(&name.as_bytes()[1..]).is_some(), names.contains(&&name[1..]));
+    }
+}
+
+#[test]
+fn fault_w14_a_price_of_zero_or_below_is_no_event() {
+    let trade = concat!(
+        r#"{"e":"aggTrade","E":6,"s":"BTCUSDT","a":1,"p":"1.5","q":"2","#,
+        r#""f":1,"l":1,"T":5,"m":true}"#,
+    );
+    for price in ["0", "0.00", "-1.5"] {
+        let priced = |frame: &str, from: &str| {
+            assert!(frame.contains(from));
+            frame.replacen(from, &format!("\"{price}\""), 1)
+        };
+        check_malformed(&priced(BOOK_TICKER, "\"1.5\""), Reason::FrameValue);
+        check_malformed(&priced(BOOK_TICKER, "\"1.6\""), Reason::FrameValue);
+        check_malformed(&priced(trade, "\"1.5\""), Reason::FrameValue);
     }
 }

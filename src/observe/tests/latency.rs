@@ -34,7 +34,7 @@ fn what_a_thread_records_arrives_at_the_observer() {
 }
 
 #[test]
-fn nothing_is_lost_while_the_observer_sleeps() {
+fn fault_p15_nothing_waits_and_nothing_is_lost_while_the_observer_sleeps() {
     let mut collector = HopCollector::new();
     let mut recorder = collector.recorder();
     for ns in 0..100_000 {
@@ -213,7 +213,7 @@ fn hop_names_are_those_of_the_contract() {
 }
 
 #[test]
-fn the_cycle_clock_agrees_with_the_system_clock() {
+fn fault_p13_the_cycle_clock_agrees_with_the_system_clock() {
     let clock = CycleClock::calibrate();
     let (start, before) = (clock.stamp(), std::time::Instant::now());
     // Long enough that reading two clocks one after the other does not matter.

@@ -370,7 +370,7 @@ fn rc_24_losses_in_a_row_deny_at_their_limit() {
 }
 
 #[test]
-fn rc_27_one_unknown_order_freezes_its_instrument_and_three_the_account() {
+fn fault_x09_rc_27_one_unknown_order_freezes_its_instrument_and_three_the_account() {
     let names = ["BTCUSDT", "AUSDT", "BUSDT", "CUSDT"];
     let mut settings = generous();
     settings.allow = names.iter().map(|name| Symbol::new(name.as_bytes()).unwrap()).collect();
@@ -437,4 +437,30 @@ fn every_check_counts_how_often_it_was_made_and_tripped() {
     for check in Check::ALL {
         assert!(count(check).evaluated > 0, "{check:?} is dead");
     }
+}
+
+#[test]
+fn fault_x10_a_mark_price_far_from_the_touch_leaves_no_price_to_enter_at() {
+    let mut desk = desk(|s| (s.collar_mark_bps, s.collar_touch_bps) = (Some(100), Some(30)));
+    desk.passes(&entry());
+    desk.end_orders();
+    // The touch stays around 100; 1.4 % lie between it and the mark.
+    desk.now = desk.now + Nanos::from_secs(1);
+    desk.ledger.on_mark(BTC, px("101.5"), desk.now);
+    for tenths in 980..=1_030 {
+        let wanted = Wanted { px: Px(px("0.1").0 * tenths), ..entry() };
+        desk.is_denied(&wanted, Reason::PriceCollar);
+    }
+}
+
+#[test]
+fn fault_w14_a_touch_that_jumps_tenfold_or_crosses_is_entered_on_at_no_price() {
+    let mut desk = desk(|s| s.collar_mark_bps = Some(100));
+    desk.ledger.on_touch(BTC, px("999"), px("1001"), NOON);
+    desk.is_denied(&Wanted { px: px("1001"), ..entry() }, Reason::PriceCollar);
+    desk.is_denied(&Wanted { px: px("100.1"), ..entry() }, Reason::PriceCollar);
+    desk.ledger.on_touch(BTC, px("100.1"), px("99.9"), NOON);
+    desk.is_denied(&entry(), Reason::NoReferencePrice);
+    desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), NOON);
+    desk.passes(&entry());
 }

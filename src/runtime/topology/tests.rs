@@ -64,7 +64,7 @@ fn a_named_core_that_is_not_there_is_refused_by_number() {
 }
 
 #[test]
-fn pinning_is_read_back_and_a_core_that_does_not_exist_fails() {
+fn fault_p14_pinning_is_read_back_and_a_core_that_does_not_exist_fails() {
     std::thread::spawn(|| {
         let core = cores_available()[0];
         assert_eq!(pin_current_thread("test", core), Ok(()));

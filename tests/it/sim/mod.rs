@@ -18,6 +18,7 @@
 //! | `run` | a seed from start to end |
 //! | `watch`, `agree` | the promises, checked while it runs and when it has settled |
 //! | `seeds` | the tests: seeds in ranges |
+//! | `rows` | the tests: rows of the catalogue of faults, each alone |
 //! | `broken` | that each check finds what it is there for |
 
 mod account;
@@ -32,4 +33,5 @@ mod session;
 mod watch;
 
 mod broken;
+mod rows;
 mod seeds;

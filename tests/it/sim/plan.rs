@@ -24,6 +24,8 @@ pub enum Deed {
     Restart,
     /// An operator's command.
     Command { verb: u32 },
+    /// The process stands still, and goes on as if nothing had been.
+    Pause { ms: i64 },
     /// The wall clock jumps.
     Jump { ms: i64 },
 }
@@ -203,7 +205,7 @@ fn faults(draw: &mut Draw) -> Vec<Fault> {
 }
 
 /// A fault out of its tables, over by the end of the safety phase.
-fn fault(kind: &str, numbers: Value, when: Value) -> Fault {
+pub fn fault(kind: &str, numbers: Value, when: Value) -> Fault {
     let mut table = serde_json::Map::new();
     table.insert("kind".to_owned(), json!(kind));
     table.insert("until".to_owned(), json!(SAFETY.to_millis()));

@@ -209,6 +209,13 @@ impl Run {
                 let mut world = self.world.borrow_mut();
                 world.skew = world.skew + Nanos::from_millis(ms);
             }
+            (Deed::Pause { ms }, _) => {
+                let mut world = self.world.borrow_mut();
+                let until = world.now() + Nanos::from_millis(ms);
+                while world.now() < until {
+                    world.run_until(until);
+                }
+            }
             (Deed::Restart, Some(session)) if !self.is_ending => {
                 self.is_ending = true;
                 if let Err(halt) = session.begin_end() {

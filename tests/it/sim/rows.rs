@@ -1,0 +1,71 @@
+//! The tests: rows of the catalogue of faults, each alone in a calm world. All promises hold, and
+//! the session does what the row asks for.
+
+use super::net::Line;
+use super::plan::{Deed, Plan, fault};
+use super::run::{Outcome, Run};
+use peregrine::base::Nanos;
+use serde_json::json;
+
+/// Of all these tests.
+const SEED: u64 = 7;
+
+#[track_caller]
+fn outcome(plan: Plan) -> Outcome {
+    let outcome = Run::new(SEED, plan).until_end();
+    assert!(outcome.broken.is_empty(), "{:?}", outcome.broken);
+    assert_eq!(outcome.sessions, 1, "it went on");
+    outcome
+}
+
+/// Agrees with the exchange once all is well again, without an operator.
+#[track_caller]
+fn assert_settles(plan: Plan) {
+    let outcome = outcome(plan);
+    assert!(outcome.settled.is_some(), "{:?}", outcome.ended);
+    assert!(outcome.fills > 0, "nothing was tried");
+}
+
+fn with_deeds(deeds: &[(i64, Deed)]) -> Plan {
+    let deeds = deeds.iter().map(|(second, deed)| (Nanos::from_secs(*second), *deed));
+    Plan { deeds: deeds.collect(), ..Plan::calm() }
+}
+
+#[test]
+fn fault_n06_nothing_is_sent_on_data_that_come_a_second_and_a_half_late() {
+    let mut late = Plan::calm();
+    late.manners[Line::Market as usize].delay = Nanos::from_millis(1_500);
+    assert_eq!(outcome(late).sent, 0);
+    let mut quick = Plan::calm();
+    quick.manners[Line::Market as usize].jitter = Nanos::from_millis(300);
+    assert!(outcome(quick).sent > 0, "the same market in time is traded on");
+}
+
+#[test]
+fn fault_p03_a_process_that_stood_still_enters_on_nothing_that_is_old_by_then() {
+    for ms in [300, 2_000, 7_000, 15_000] {
+        assert_settles(with_deeds(&[(12, Deed::Pause { ms })]));
+    }
+}
+
+#[test]
+fn fault_p12_a_wall_clock_that_jumps_either_way_breaks_no_promise() {
+    for ms in [-3_000, -900, 900, 3_000] {
+        let deeds = [(12, Deed::Jump { ms }), (20, Deed::Jump { ms: -2 * ms })];
+        assert_settles(with_deeds(&deeds));
+    }
+}
+
+#[test]
+fn fault_x08_an_outage_of_the_whole_exchange_ends_in_agreement() {
+    let outage = fault("outage", json!({}), json!({"from": 10_000, "until": 25_000}));
+    assert_settles(Plan { faults: vec![outage], ..Plan::calm() });
+}
+
+#[test]
+fn fault_x09_answers_that_take_twelve_seconds_leave_unknown_orders_and_no_second_ones() {
+    let mut slow = Plan::calm();
+    slow.manners[Line::Entry as usize].delay = Nanos::from_secs(6);
+    let (slow, calm) = (outcome(slow), outcome(Plan::calm()));
+    assert!(slow.sent > 0 && slow.sent < calm.sent / 4, "{} of {}", slow.sent, calm.sent);
+}
