@@ -12,14 +12,16 @@ use peregrine::exchange::account::{AccountSettings, Credential};
 use peregrine::exchange::fault::script;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::RequestText;
+use peregrine::runtime::statement::LEDGER_PATH;
 use peregrine::runtime::{access, config};
 use peregrine::venue::account::Credentials;
 use peregrine::venue::budget::{Budget, RateLimits};
 use peregrine::venue::desk::{ApiEntry, ApiPlan, OrderDesk};
 use peregrine::venue::ports::Now;
+use peregrine::venue::rest::RestClient;
 use peregrine::venue::stream::{Dialer, Stream, StreamAddress};
 use peregrine::venue::transport::tls_config;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -279,9 +281,14 @@ fn a_session_over_the_trading_api_ends_with_equal_ledgers_and_replays() {
         let ws = exchange.ws_url();
         let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
         let api = format!("\"{ws}/ws-fapi/v1\"");
-        let entry = [("venue", "order_entry", "\"websocket\""), ("venue", "api_url", api.as_str())];
+        let more = [
+            ("venue", "order_entry", "\"websocket\""),
+            ("venue", "api_url", api.as_str()),
+            ("venue", "connection_age_s_max", "5"),
+            ("policy", "protective_stop_bps", "300"),
+        ];
         let credentials = Credentials::new(key, secret.to_owned());
-        let session = Session::start_with(&urls, credentials, &[&EAGER[..], &entry].concat());
+        let session = Session::start_with(&urls, credentials, &[&EAGER[..], &more].concat());
         session.wait(|told| count(told, Kind::OrderFilled) >= 6);
         let (outcome, state) = session.end();
         assert_eq!(outcome.halt, None);
@@ -291,6 +298,10 @@ fn a_session_over_the_trading_api_ends_with_equal_ledgers_and_replays() {
         let inputs = read(&dir, 0);
         assert!(count(&inputs, Kind::OrderFilled) >= 6);
         assert_eq!(count(&inputs, Kind::OrderUnknown), 0);
+        let rest = RestClient::new(&urls[0]);
+        let told: Value = serde_json::from_slice(&rest.get(LEDGER_PATH).unwrap()).unwrap();
+        let stops = told["accounts"][0]["algo_orders"].as_array().unwrap().len();
+        assert!(stops > 0, "positions had their stops");
         assert_replays(&dir);
     }
 }
