@@ -174,7 +174,7 @@ fn a_refused_logon_and_an_answer_that_is_nobodys_are_told_once_and_not_stormed()
 }
 
 #[test]
-fn fault_n04_what_is_under_way_is_lost_with_its_connection_without_an_answer_or_unreadable() {
+fn fault_r02_what_is_under_way_is_lost_with_its_connection_without_an_answer_or_unreadable() {
     let breaks: [fn(&mut Bench); 3] = [
         |bench| bench.wires[0].borrow_mut().cut = true,
         |bench| bench.now += Duration::from_millis(10_001),
