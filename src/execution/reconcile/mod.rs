@@ -34,7 +34,7 @@ pub use question::{
     PAGE_ROWS, Question, Standing, Told, VenueFunding, VenueHolding, VenueOrder, VenueTrade,
 };
 
-use crate::base::event::{Command, Event, OrderReport, VenueStatus};
+use crate::base::event::{Command, Event, OrderCarried, OrderReport, VenueStatus};
 use crate::base::{InstrumentId, Kind, Nanos, Reason, Symbol};
 use mirror::Mirror;
 use round::Round;
@@ -47,6 +47,8 @@ pub const FAILING_MAX: Nanos = Nanos::from_secs(30);
 const RETRY: (Nanos, Nanos) = (Nanos::from_millis(250), Nanos::from_secs(4));
 /// Wait before another round after one that did not end clean.
 const AGAIN: Nanos = Nanos::from_secs(2);
+/// The same where an order only has to be missing once more.
+const AGAIN_SOON: Nanos = Nanos::from_millis(200);
 /// An operator's verbs after which the truth is wanted: arm and clear.
 const WANT_TRUTH: [u32; 2] = [4, 5];
 
@@ -111,8 +113,10 @@ impl Reconciler {
         let report: &OrderReport = event.body();
         let absent = report.reason == Reason::UnknownOrder as u16;
         match event.kind() {
-            Some(Kind::OrderUnknown | Kind::OrderCarried) => {
-                self.search.begin(report.client_id, now);
+            Some(Kind::OrderUnknown) => self.search.begin(report.client_id, now),
+            Some(Kind::OrderCarried) => {
+                let order: &OrderCarried = event.body();
+                self.search.begin_carried(order.client_id, Nanos(order.ts_sent), now);
             }
             Some(Kind::CancelRejected) if absent => self.search.begin(report.client_id, now),
             Some(Kind::OrderRejected) if report.reason == Reason::ReduceOnlyRefused as u16 => {

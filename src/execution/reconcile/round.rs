@@ -2,14 +2,14 @@
 
 use super::mirror::Mirror;
 use super::search::ASK_AFTER;
-use super::{AGAIN, PAGE_ROWS, Question, Reconciler, Told, VenueHolding, VenueOrder};
+use super::{AGAIN, AGAIN_SOON, PAGE_ROWS, Question, Reconciler, Told, VenueHolding, VenueOrder};
 use crate::base::event::{
     Event, FundingPayment, OrderReport, Reconciled, VenuePosition, VenueStatus, flags, side_flag,
 };
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Qty, Reason, Symbol};
-use crate::execution::OrderState;
 use crate::execution::reconcile::{Standing, VenueFunding, VenueTrade};
-use std::collections::{BTreeSet, VecDeque};
+use crate::execution::{OrderState, TrackedOrder};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Pairs of position reads that may differ from one another, or from what we hold, before a round
 /// ends without having settled it.
@@ -33,6 +33,8 @@ pub struct Round {
     live: Vec<ClientOrderId>,
     open: BTreeSet<u64>,
     absent: BTreeSet<u64>,
+    /// Orders that the venue calls filled, with how much, 1e-8.
+    ended: BTreeMap<u64, i64>,
     first: Option<(Vec<VenueHolding>, Vec<u64>)>,
     passes: u32,
     /// A trade belongs to an order that may be ours and has no number yet.
@@ -58,6 +60,7 @@ impl Round {
             live,
             open: BTreeSet::new(),
             absent: BTreeSet::new(),
+            ended: BTreeMap::new(),
             first: None,
             passes: 0,
             unclear: false,
@@ -114,6 +117,9 @@ impl Reconciler {
             }
             (Question::Order { symbol, id }, Told::Order(Some(order))) => {
                 self.adopt(order);
+                if order.standing == Standing::Filled {
+                    round.ended.insert(id.0, order.filled.0);
+                }
                 if order.standing == Standing::Triggered {
                     round.plan.push_front(Question::Order { symbol: *symbol, id: *id });
                 }
@@ -385,9 +391,13 @@ impl Reconciler {
                 self.tell(InstrumentId::NONE, Reason::PositionMismatch, body);
             }
         }
+        let told = self.out.len();
         clean &= self.settle_absent(round, clean, now);
         if !clean {
-            self.due = Some(self.due.map_or(now + AGAIN, |due| due.min(now + AGAIN)));
+            // What was just said, or has to be missing once more, is soon looked at again.
+            let soon = self.out.len() > told || self.search.is_due_to_be_lost();
+            let wait = if soon { AGAIN_SOON } else { AGAIN };
+            self.due = Some(self.due.map_or(now + wait, |due| due.min(now + wait)));
             return;
         }
         self.last_clean = Some(now);
@@ -403,38 +413,35 @@ impl Reconciler {
             if !round.live.contains(&order.id) || round.open.contains(&order.id.0) {
                 continue;
             }
+            settled = false;
             if !round.absent.contains(&order.id.0) {
-                settled &= order.state != OrderState::Unknown;
+                let filled = round.ended.get(&order.id.0);
+                if filled.is_some_and(|&filled| order.filled.0 >= filled) {
+                    // Every fill is known, and yet it is not over: it was for less than we asked,
+                    // as a stop is that leaves a position which has shrunk.
+                    self.out.push_back(ended(&order, Reason::ImmediateRest));
+                }
                 continue;
             }
-            settled = false;
-            let body = OrderReport {
-                client_id: order.id.0,
-                venue_id: order.venue_id,
-                qty: order.qty.0,
-                cum_qty: order.filled.0,
-                reason: Reason::UnknownOrder as u16,
-                ..OrderReport::default()
-            };
             if order.state != OrderState::Unknown {
                 // It was there and is not any more: what became of it is not known.
-                self.out.push_back(Event::new(Kind::OrderUnknown, order.instrument, &body));
+                let lost = ended(&order, Reason::UnknownOrder);
+                self.out.push_back(Event { kind: Kind::OrderUnknown as u8, ..lost });
                 continue;
             }
             let Some(sought) = self.search.of(order.id) else { continue };
             if sought.asked < ASK_AFTER.len() {
                 continue;
             }
-            sought.rounds += 1;
             let late = now - order.asked_at > ARRIVAL_MAX;
+            sought.rounds += u32::from(late);
             if sought.rounds < VAIN_ROUNDS || !late {
                 continue;
             }
             if agree {
                 let was_there = order.filled > Qty::ZERO;
                 let reason = if was_there { Reason::ImmediateRest } else { Reason::UnknownOrder };
-                let body = OrderReport { reason: reason as u16, ..body };
-                self.out.push_back(Event::new(Kind::OrderExpired, order.instrument, &body));
+                self.out.push_back(ended(&order, reason));
             } else {
                 let status = VenueStatus { client_id: order.id.0, ..VenueStatus::default() };
                 self.tell(order.instrument, Reason::OutcomeUnresolved, status);
@@ -443,6 +450,19 @@ impl Reconciler {
         }
         settled
     }
+}
+
+/// An order that is over, with what is known to be filled.
+fn ended(order: &TrackedOrder, reason: Reason) -> Event {
+    let body = OrderReport {
+        client_id: order.id.0,
+        venue_id: order.venue_id,
+        qty: order.qty.0,
+        cum_qty: order.filled.0,
+        reason: reason as u16,
+        ..OrderReport::default()
+    };
+    Event::new(Kind::OrderExpired, order.instrument, &body)
 }
 
 fn told_of(held: &[VenueHolding], symbol: &Symbol) -> VenueHolding {

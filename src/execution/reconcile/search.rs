@@ -42,6 +42,14 @@ impl Search {
         }
     }
 
+    /// An order of an earlier session, sent at `sent`: the waits count from then, and it is asked
+    /// for at least once.
+    pub fn begin_carried(&mut self, client_id: u64, sent: Nanos, now: Nanos) {
+        let passed = ASK_AFTER.iter().filter(|&&after| now - sent >= after).count();
+        let asked = passed.saturating_sub(1);
+        self.sought.entry(client_id).or_insert(Sought { since: sent, asked, rounds: 0 });
+    }
+
     /// Nothing is sought.
     pub fn is_empty(&self) -> bool {
         self.sought.is_empty()
@@ -71,6 +79,11 @@ impl Search {
             });
         }
         None
+    }
+
+    /// True while an order has been missing in one round and may be declared lost by the next.
+    pub fn is_due_to_be_lost(&self) -> bool {
+        self.sought.values().any(|sought| sought.rounds == 1)
     }
 
     /// What is sought of an order.

@@ -356,3 +356,62 @@ fn fault_x04_funding_that_was_missed_is_told_and_what_the_stream_told_is_not_tol
     desk.settle(50);
     assert_eq!(told(&desk), 1, "once");
 }
+
+#[test]
+fn an_order_of_an_earlier_session_that_never_arrived_is_settled_as_soon_as_its_time_has_passed() {
+    for (age, early) in [(Nanos::from_secs(60), true), (Nanos::from_secs(1), false)] {
+        let mut desk = Desk::new();
+        let carried = OrderCarried {
+            client_id: ID.0,
+            qty: 10,
+            ts_sent: (desk.now - age).0,
+            ..OrderCarried::default()
+        };
+        desk.hear(Event::new(Kind::OrderCarried, BTC, &carried));
+        let began = desk.now;
+        desk.settle(200);
+        let lost = desk.told.iter().position(|event| {
+            let body: &OrderReport = event.body();
+            event.kind() == Some(Kind::OrderExpired) && body.reason == Reason::UnknownOrder as u16
+        });
+        let lost = lost.expect("it is nowhere, so it is lost");
+        assert!(desk.asked.iter().any(|q| matches!(q, Question::Order { .. })), "it is asked for");
+        assert_eq!(desk.kinds().last(), Some(&Kind::Reconciled));
+        assert_eq!(desk.told[lost].body::<OrderReport>().client_id, ID.0);
+        // Lost at once when no request can be on its way any more, and never before that.
+        let waited = desk.now - began;
+        assert_eq!(waited < Nanos::from_secs(2), early, "{waited:?}");
+        assert!(early || waited > Nanos::from_secs(5), "{waited:?}");
+    }
+}
+
+#[test]
+fn an_order_that_filled_for_less_than_we_asked_is_over_once_its_fills_are_known() {
+    let mut desk = Desk::new();
+    desk.settle(20);
+    let order = Order { client_id: ID.0, qty: 10, px: 100, ..Order::default() };
+    let request = Event::new(Kind::OrderApproved, BTC, &order);
+    desk.reconciler.hear_request(&Event { ts_recv: desk.now.0, ..request });
+    desk.hear(Event::new(
+        Kind::OrderFilled,
+        BTC,
+        &OrderReport {
+            client_id: ID.0,
+            venue_id: 70,
+            qty: 10,
+            last_px: 100,
+            last_qty: 6,
+            cum_qty: 6,
+            trade_id: 3,
+            ..OrderReport::default()
+        },
+    ));
+    desk.qty = 6;
+    desk.list(Standing::Filled, 6, 6);
+    desk.reconciler.want(desk.now);
+    desk.settle(200);
+    let kinds = desk.kinds();
+    assert!(kinds.contains(&Kind::OrderExpired), "{kinds:?}");
+    assert_eq!(kinds.last(), Some(&Kind::Reconciled), "{kinds:?}");
+    assert!(!kinds.contains(&Kind::OrderFilled), "no fill is told twice: {kinds:?}");
+}
