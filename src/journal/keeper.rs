@@ -47,7 +47,7 @@ pub struct JournalSettings {
 
 impl JournalSettings {
     /// Live settings: 64 MiB of inputs and 16 MiB of each other lane per segment, flushed every
-    /// 10 ms, nothing deleted, 2 GiB of free space wanted.
+    /// 10 ms, nothing deleted, 512 MiB of free space wanted: four segments of every lane.
     pub const fn live(session_id: u64) -> Self {
         let other = SEGMENT_RECORDS_DEFAULT / 4;
         Self {
@@ -55,7 +55,7 @@ impl JournalSettings {
             segment_records: [SEGMENT_RECORDS_DEFAULT, other, other, other, other],
             flush_interval_ms: 10,
             keep_segments: 0,
-            disk_free_min_bytes: 2 << 30,
+            disk_free_min_bytes: 512 << 20,
             threaded: true,
         }
     }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | the account's stream is down, no truth to be had | Reconciling | a clean reconcile |
 //! | over a limit, overloaded, no order entry, clocks apart | Reducing | told over, time is up |
+//! | no room for the journal soon | Reducing | told over |
 //! | banned, refused, foreign, mismatched, unresolved, … | Halted | an operator |
 //! | the venue closed our position, margin runs out | Killed | an operator's `clear` |
 //! | other numbers than asked, a stop triggered, a refusal | none | |
@@ -36,7 +37,8 @@ pub const fn response(reason: Reason) -> Response {
         | Reason::Overloaded
         | Reason::OrderEntryDown
         | Reason::ClockSkew
-        | Reason::MarginShort => Response::Reduce,
+        | Reason::MarginShort
+        | Reason::JournalFault => Response::Reduce,
         Reason::ClosedByVenue | Reason::MarginCall => Response::Enter(TradingState::Killed),
         Reason::None
         | Reason::VenueAdjusted
@@ -53,12 +55,13 @@ pub const fn response(reason: Reason) -> Response {
 }
 
 /// The reasons that reduce, each with its own end.
-const REDUCING: [Reason; 5] = [
+const REDUCING: [Reason; 6] = [
     Reason::RateLimited,
     Reason::Overloaded,
     Reason::OrderEntryDown,
     Reason::ClockSkew,
     Reason::MarginShort,
+    Reason::JournalFault,
 ];
 
 /// What reduces at the moment, and until when.

@@ -11,10 +11,11 @@ use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
 use super::private::PrivateLink;
 use crate::base::counters::Counters;
-use crate::base::event::{Command, Event, Kind, Reconciled, VenueStatus};
+use crate::base::event::{Command, Event, Kind, Reconciled, VenueStatus, flags};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::{Nanos, Reason};
 use crate::engine::{Halt, Probe};
+use crate::journal::JournalHealth;
 use crate::risk::Verb;
 use crate::venue::budget::Metered;
 use crate::venue::pace::{Pace, snapshot_weight};
@@ -54,6 +55,8 @@ pub struct FeedThread<O: Outside> {
     pub counters: Arc<Counters>,
     /// Signs of life.
     pub heartbeat: Arc<Heartbeat>,
+    /// The journal's condition.
+    pub health: Arc<JournalHealth>,
     /// Milliseconds between timers.
     pub timer_ms: u32,
     /// Seconds between open-interest requests, 0 for never.
@@ -75,12 +78,15 @@ pub struct Due {
     open_interest_waits: usize,
     /// When the last turn began; `None` before the first.
     turned: Option<Now>,
+    /// The river was told that the journal's disk is nearly full.
+    low_space: bool,
 }
 
 impl Due {
     /// Everything is due at `now`.
     pub const fn at(now: Instant) -> Self {
-        Self { timer: now, open_interest: now, open_interest_waits: 0, turned: None }
+        let (open_interest_waits, turned, low_space) = (0, None, false);
+        Self { timer: now, open_interest: now, open_interest_waits, turned, low_space }
     }
 }
 
@@ -195,6 +201,7 @@ impl<O: Outside> FeedThread<O> {
             let interval = u64::from(self.timer_ms);
             publish_feed_counters(&self.counters, self.inlet.feed.feed_mut().stats());
             self.inlet.call(&mut |_| {}, |feed, with| feed.on_timer(interval, wall, with))?;
+            self.tell_space(wall)?;
         }
         if let Some(place) = self.heartbeat.take_stall() {
             self.tell_stall(place, wall)?;
@@ -230,6 +237,23 @@ impl<O: Outside> FeedThread<O> {
         let told = i64::try_from(place).unwrap_or(i64::MAX);
         let body = VenueStatus { reason, told, ..VenueStatus::default() };
         let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
+        self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, wall, with))
+    }
+
+    /// Tells when the journal's disk is nearly full, and when it is not any more: without a journal
+    /// there is no trading, so what is held is left while it can still be written down.
+    fn tell_space(&mut self, wall: Nanos) -> Result<(), Halt> {
+        let low = self.health.low_space();
+        if std::mem::replace(&mut self.due.low_space, low) == low {
+            return Ok(());
+        }
+        let free = self.health.disk_free_bytes();
+        tracing::error!(low, free, "free space on the journal's disk, bytes");
+        let reason = Reason::JournalFault as u16;
+        let told = i64::try_from(free).unwrap_or(i64::MAX);
+        let body = VenueStatus { reason, told, ..VenueStatus::default() };
+        let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
+        let event = event.with_flags(if low { 0 } else { flags::ON });
         self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, wall, with))
     }
 

@@ -21,7 +21,7 @@ use crate::base::units::Money;
 use crate::engine::{FeedStage, Halt, Next, Outlet};
 use crate::execution::reconcile::Reconciler;
 use crate::feed::Feed;
-use crate::journal::Recorder;
+use crate::journal::{JournalHealth, Recorder};
 use crate::model::ExecutorKind;
 use crate::observe::{CycleClock, HopCollector};
 use crate::venue::account::{AccountClient, Credentials};
@@ -200,8 +200,8 @@ impl Rig {
         let feed = FeedStage::new(Feed::new(&parts.instruments), self.inputs, next, counters);
         let inlet = Inlet { feed, venue, orders, lost_books, probe: feed_probe };
         let heartbeat = Arc::clone(&self.heartbeats[0].2);
-        let counters = Arc::clone(&self.counters);
-        let thread = feed_thread(parts, launch, (inlet, budget), clock, (counters, heartbeat))?;
+        let signs = (Arc::clone(&self.counters), heartbeat, self.journal.health());
+        let thread = feed_thread(parts, launch, (inlet, budget), clock, signs)?;
         let (plan, required) = (topology.threads[0].clone(), rings.pin_required);
         let feed = std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
             if stage_thread::pin(&plan, required).is_err() {
@@ -260,7 +260,7 @@ fn feed_thread(
     launch: Launch<'_>,
     (mut inlet, budget): (Inlet<RealEntry>, Arc<Budget>),
     mut clock: SystemClock,
-    (counters, heartbeat): (Arc<Counters>, Arc<Heartbeat>),
+    (counters, heartbeat, health): (Arc<Counters>, Arc<Heartbeat>, Arc<JournalHealth>),
 ) -> Result<FeedThread<RealTime>> {
     let now = clock.now().mono;
     let settings = &parts.settings;
@@ -290,6 +290,7 @@ fn feed_thread(
         stop: Arc::clone(launch.stop),
         counters,
         heartbeat,
+        health,
         timer_ms: settings.session.timer_interval_ms,
         open_interest_every_s: settings.venue.open_interest_every_s,
         snapshot_levels: settings.venue.snapshot_levels,

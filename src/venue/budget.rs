@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_429_lets_nothing_but_cancels_through_until_it_says() {
+    fn fault_r06_a_429_lets_nothing_but_cancels_through_until_it_says() {
         for (retry, until) in [(Some(7), NOON + Nanos::from_secs(7)), (None, NOON + Nanos(MINUTE))]
         {
             let budget = Budget::new(RateLimits::default());
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_lets_nothing_through_before_it_ends() {
+    fn fault_r07_a_ban_lets_nothing_through_before_it_ends() {
         let until = NOON + Nanos::from_secs(300);
         let text = format!("Way too many requests; IP banned until {}.", until.to_millis());
         let cases = [

@@ -163,7 +163,12 @@ fn fault_r04_a_venue_that_says_it_failed_has_refused_for_certain() {
 
 #[test]
 fn fault_r05_an_overloaded_venue_refuses_entries_and_is_told() {
-    check_refused("overloaded", "", Reason::Overloaded);
+    let mut bench = check_refused("overloaded", "", Reason::Overloaded);
+    // What only reduces goes on: here the venue gets to say that there is nothing to reduce.
+    let id = ClientOrderId::pack(1, 1, 1, 2);
+    bench.send(id, &format!("{}&reduceOnly=true", resting(&id.to_string())));
+    let report = bench.next_report();
+    assert_eq!(report.body::<OrderReport>().reason, Reason::ReduceOnlyRefused as u16);
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use super::net::Line;
 use super::plan::{Deed, Plan, fault};
 use super::run::{Outcome, Run};
-use peregrine::base::Nanos;
+use peregrine::base::{Nanos, Reason};
+use peregrine::journal::{Journal, JournalSettings, LANES};
+use peregrine::risk::TradingState;
 use serde_json::json;
 
 /// Of all these tests.
@@ -46,6 +48,39 @@ fn fault_p03_a_process_that_stood_still_enters_on_nothing_that_is_old_by_then() 
     for ms in [300, 2_000, 7_000, 15_000] {
         assert_settles(with_deeds(&[(12, Deed::Pause { ms })]));
     }
+    // Nobody looked meanwhile, so the venue is asked before anything goes on.
+    let mut run = Run::new(SEED, Plan::calm());
+    run.start();
+    assert_eq!(run.state_after(12_000).0, TradingState::Active);
+    run.pause(2_000);
+    let stalled = (TradingState::Reconciling, Reason::ThreadStalled as u16);
+    assert_eq!(run.state_after(1), stalled);
+    assert_eq!(run.state_after(5_000).0, TradingState::Active);
+}
+
+#[test]
+fn fault_p06_while_the_journal_s_disk_is_nearly_full_it_only_reduces() {
+    let folder = super::parts::folder();
+    let settings = |least| JournalSettings {
+        segment_records: [64; LANES],
+        disk_free_min_bytes: least,
+        ..JournalSettings::live(7)
+    };
+    let mut run = Run::new(SEED, Plan::calm());
+    run.start();
+    assert_eq!(run.state_after(12_000).0, TradingState::Active);
+    let (full, _lanes) = Journal::create(&folder.path().join("full"), settings(u64::MAX)).unwrap();
+    while !full.health().low_space() {
+        std::thread::yield_now();
+    }
+    run.session().hear_health(full.health());
+    let reducing = (TradingState::Reducing, Reason::JournalFault as u16);
+    assert_eq!(run.state_after(2_000), reducing);
+    let (free, _lanes) = Journal::create(&folder.path().join("free"), settings(0)).unwrap();
+    run.session().hear_health(free.health());
+    assert_eq!(run.state_after(2_000).0, TradingState::Active);
+    let settled = run.settle();
+    assert_eq!(run.finish(settled).broken, Vec::<String>::new());
 }
 
 #[test]

@@ -209,13 +209,7 @@ impl Run {
                 let mut world = self.world.borrow_mut();
                 world.skew = world.skew + Nanos::from_millis(ms);
             }
-            (Deed::Pause { ms }, _) => {
-                let mut world = self.world.borrow_mut();
-                let until = world.now() + Nanos::from_millis(ms);
-                while world.now() < until {
-                    world.run_until(until);
-                }
-            }
+            (Deed::Pause { ms }, _) => self.pause(ms),
             (Deed::Restart, Some(session)) if !self.is_ending => {
                 self.is_ending = true;
                 if let Err(halt) = session.begin_end() {
@@ -230,6 +224,29 @@ impl Run {
             }
             _ => {}
         }
+    }
+
+    /// The process stands still for so many milliseconds while the world goes on.
+    pub fn pause(&mut self, ms: i64) {
+        let mut world = self.world.borrow_mut();
+        let until = world.now() + Nanos::from_millis(ms);
+        while world.now() < until {
+            world.run_until(until);
+        }
+    }
+
+    /// The trading state and why, once `ms` milliseconds have passed.
+    pub fn state_after(&mut self, ms: i64) -> (TradingState, u16) {
+        let end = self.now() + Nanos::from_millis(ms);
+        while self.now() < end {
+            self.step(end);
+        }
+        self.world.borrow().watch.state()
+    }
+
+    /// The session's process.
+    pub fn session(&mut self) -> &mut Session {
+        self.session.as_mut().expect("a session runs")
     }
 
     /// Nothing goes wrong from here on.

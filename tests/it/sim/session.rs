@@ -11,7 +11,7 @@ use peregrine::base::settings::Settings;
 use peregrine::engine::{FeedStage, Halt, Next, Outlet, RiskStage};
 use peregrine::execution::reconcile::Reconciler;
 use peregrine::feed::Feed;
-use peregrine::journal::{Journal, LaneWriter, Recorder};
+use peregrine::journal::{Journal, JournalHealth, LaneWriter, Recorder};
 use peregrine::ledger::Ledger;
 use peregrine::observe::{CycleClock, HopCollector};
 use peregrine::runtime::assemble::{Budget, Parts, StageRecorders};
@@ -102,7 +102,8 @@ impl Session {
         let probe = CycleProbe::new(clock(), HopCollector::new().recorder());
         let inlet = Inlet { feed, venue, orders, lost_books, probe };
         let (commands, commands_out) = crossbeam::channel::bounded(64);
-        let mut thread = thread(world, parts, (inlet, budget), counters, commands_out, key);
+        let signs = (counters, journal.health());
+        let mut thread = thread(world, parts, (inlet, budget), signs, commands_out, key);
         thread.open(&opening).expect("a fresh journal takes the opening");
         let stamps = Recorder::lane(stamps);
         let dir = dir.to_owned();
@@ -119,6 +120,11 @@ impl Session {
         let command = Command { verb, ..Command::default() };
         // A full channel refuses it, as it would an operator.
         let _ = self.commands.try_send(command);
+    }
+
+    /// Lets it hear of another journal's condition than its own.
+    pub fn hear_health(&mut self, health: Arc<JournalHealth>) {
+        self.thread.health = health;
     }
 
     /// Begins the end, as a signal does.
@@ -172,7 +178,7 @@ fn thread(
     world: &Shared,
     parts: &Parts,
     (inlet, budget): (Inlet<SimEntry>, Arc<budget::Budget>),
-    counters: Arc<Counters>,
+    (counters, health): (Arc<Counters>, Arc<JournalHealth>),
     commands: crossbeam::channel::Receiver<Command>,
     key: &str,
 ) -> FeedThread<SimOutside> {
@@ -194,6 +200,7 @@ fn thread(
         stop: Arc::new(AtomicBool::new(false)),
         counters,
         heartbeat: Arc::new(Heartbeat::default()),
+        health,
         timer_ms: settings.session.timer_interval_ms,
         open_interest_every_s: settings.venue.open_interest_every_s,
         snapshot_levels: settings.venue.snapshot_levels,
