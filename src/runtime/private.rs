@@ -228,7 +228,7 @@ impl<S: StreamPort> PrivateLink<S> {
         }
         if now >= self.keep_at && !self.keep_asked && !self.key_asked {
             self.keep_asked = rest.ask(RestJob::KeepListenKey);
-            self.keep_at = now + KEEP_EVERY;
+            self.keep_at = now + if self.keep_asked { KEEP_EVERY } else { RETRY };
         }
         Ok(())
     }

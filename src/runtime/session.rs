@@ -67,6 +67,9 @@ pub struct SessionOutcome {
 
 /// The session that starts an exchange of its own each time.
 pub const DEMO: &str = "demo";
+/// What an end that the venue did not answer in time is called.
+const UNSETTLED: &str = "the venue did not settle the end of the session in time; open orders are \
+    not known to be gone";
 /// Commands waiting at once.
 const COMMANDS_MAX: usize = 64;
 
@@ -140,7 +143,9 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
         ledger_equal: differences.as_ref().map(Vec::is_empty),
     };
     let differences = differences.unwrap_or_default();
-    Ok(SessionOutcome { summary, halt: ended.halt, killed: ended.killed, differences })
+    let unsettled = (!ended.settled).then(|| UNSETTLED.to_owned());
+    let halt = ended.halt.or(unsettled);
+    Ok(SessionOutcome { summary, halt, killed: ended.killed, differences })
 }
 
 /// What earlier sessions left; a session that brings its own exchange along has none.

@@ -113,7 +113,7 @@ impl Reconciler {
         let mut done = false;
         match (question, told) {
             (Question::OpenOrders { .. } | Question::OpenAlgoOrders { .. }, Told::Orders(open)) => {
-                self.on_list(&mut round, question, open);
+                self.on_list(&mut round, question, open, now);
             }
             (Question::Order { symbol, id }, Told::Order(Some(order))) => {
                 self.adopt(order);
@@ -147,11 +147,16 @@ impl Reconciler {
         self.round = (!done).then_some(round);
     }
 
-    fn on_list(&mut self, round: &mut Round, question: &Question, open: &[VenueOrder]) {
+    fn on_list(&mut self, round: &mut Round, question: &Question, open: &[VenueOrder], now: Nanos) {
         let mut again = false;
         for order in open {
-            let own = order.id().filter(|id| self.mirror.table.find(*id).is_some());
-            if let Some(id) = own {
+            // One that is long over for us is as unexpected as one of somebody else.
+            let lives = |id: &ClientOrderId| {
+                self.mirror.table.find(*id).is_some_and(|known| {
+                    !known.state.is_terminal() || now - known.asked_at <= ARRIVAL_MAX
+                })
+            };
+            if let Some(id) = order.id().filter(lives) {
                 round.open.insert(id.0);
                 self.adopt(order);
             } else {

@@ -415,3 +415,20 @@ fn an_order_that_filled_for_less_than_we_asked_is_over_once_its_fills_are_known(
     assert_eq!(kinds.last(), Some(&Kind::Reconciled), "{kinds:?}");
     assert!(!kinds.contains(&Kind::OrderFilled), "no fill is told twice: {kinds:?}");
 }
+
+#[test]
+fn an_order_held_for_over_that_is_open_at_the_venue_is_told_after_two_reads() {
+    let mut desk = clean();
+    desk.lose_order(5);
+    let over = OrderReport { client_id: ID.0, qty: 5, ..OrderReport::default() };
+    desk.hear(Event::new(Kind::OrderCancelled, BTC, &over));
+    desk.list(Standing::Open, 5, 0);
+    desk.now = desk.now + Nanos::from_secs(10);
+    desk.reconciler.want(desk.now);
+    desk.settle(50);
+    let told = desk.told.iter().find(|e| e.kind() == Some(Kind::VenueStatus)).unwrap();
+    let body: &VenueStatus = told.body();
+    assert_eq!((body.reason, body.client_id), (Reason::ForeignOrder as u16, ID.0));
+    let lists = desk.asked.iter().filter(|q| matches!(q, Question::OpenOrders { .. })).count();
+    assert_eq!(lists, 2);
+}

@@ -9,7 +9,7 @@
 //! ```
 //! An order and its cancel never travel at the same time: the cancel could arrive first. A request
 //! that never left is refused for certain; one of which any byte left and no answer came is
-//! unknown, never refused.
+//! unknown, never refused. A cancel of an order that still waits takes it out: neither leaves.
 //!
 //! Fills are not taken from answers: the account's stream tells each with its fee and trade id.
 //!
@@ -130,6 +130,14 @@ impl<E: EntryPort> OrderDesk<E> {
         let is_order = !flight.kind.is_cancel();
         if !leaves_when_closed(flight.kind) && self.closed != Reason::None {
             return self.refuse(&flight, self.closed);
+        }
+        let waits =
+            |other: &Waiting| !other.flight.kind.is_cancel() && other.flight.id() == flight.id();
+        if !is_order
+            && let Some(at) = self.waiting.iter().position(waits)
+            && let Some(order) = self.waiting.remove(at)
+        {
+            return self.refuse(&order.flight, Reason::NotSent);
         }
         if self.waiting.len() == WAITING_MAX {
             return self.refuse(&flight, Reason::OrderTableFull);

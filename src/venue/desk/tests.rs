@@ -1,10 +1,13 @@
 //! Order entry over the trading API, on connections that do as they are told.
 
-use super::{ApiEntry, ApiPlan};
-use crate::base::{Nanos, Reason};
+use super::{ApiEntry, ApiPlan, OrderDesk};
+use crate::base::event::{Event, Kind, Order, OrderReport};
+use crate::base::hop::Stamp;
+use crate::base::{InstrumentId, Nanos, Reason};
 use crate::execution::{RequestKind, RequestText};
 use crate::venue::account::Credentials;
-use crate::venue::ports::{Ended, EntryPort, StreamPort};
+use crate::venue::budget::{Budget, RateLimits};
+use crate::venue::ports::{Ended, EntryPort, Now, StreamPort};
 use crate::venue::stream::Polled;
 use serde_json::Value;
 use std::cell::RefCell;
@@ -256,4 +259,52 @@ fn a_second_connection_that_does_not_come_costs_nothing_and_is_tried_again_later
     bench.turn();
     bench.turn();
     assert_eq!(bench.entry.renewals(), 1);
+}
+
+/// A way that takes nothing until it is told to.
+#[derive(Default)]
+struct Busy {
+    ready: bool,
+    sent: Vec<RequestKind>,
+}
+
+impl EntryPort for Busy {
+    fn is_ready(&mut self, _: Instant) -> bool {
+        self.ready
+    }
+
+    fn send(&mut self, _: u64, kind: RequestKind, _: &RequestText, _: Instant) {
+        self.sent.push(kind);
+    }
+
+    fn poll(&mut self, _: Instant, _: &mut dyn FnMut(u64, Ended<'_>)) -> usize {
+        0
+    }
+
+    fn last_error(&self) -> Option<&str> {
+        None
+    }
+}
+
+#[test]
+fn an_order_that_waits_for_a_way_is_taken_out_by_its_cancel_and_never_leaves() {
+    let budget = std::sync::Arc::new(Budget::new(RateLimits::default()));
+    let mut desk = OrderDesk::new(Busy::default(), budget);
+    desk.open();
+    let now = Now { mono: Instant::now(), wall: Nanos::from_secs(1_700_000_000) };
+    let body = Order { client_id: 7, qty: 5, px: 100, ..Order::default() };
+    let request = |kind| Event::new(kind, InstrumentId(0), &body);
+    let text = RequestText::new(b"symbol=BTCUSDT");
+    desk.submit(&request(Kind::OrderApproved), &text, now, Stamp::default());
+    desk.submit(&request(Kind::CancelApproved), &text, now, Stamp::default());
+    desk.entry.ready = true;
+    desk.poll(now, &mut |_| {});
+    assert_eq!(desk.entry.sent, [], "what was taken back does not leave");
+    let report = desk.next_report().unwrap();
+    assert_eq!(report.kind(), Some(Kind::OrderRejected));
+    assert_eq!(report.body::<OrderReport>().reason, Reason::NotSent as u16);
+    assert!(!desk.has_report());
+    // Once it has left, its cancel follows.
+    desk.submit(&request(Kind::OrderApproved), &text, now, Stamp::default());
+    assert_eq!(desk.entry.sent, [RequestKind::Order]);
 }
