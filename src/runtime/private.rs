@@ -7,7 +7,9 @@
 //!                       ▼
 //!  key expired, or its life not extended ─► a new key ─► the connection moves to it
 //!  connection lost                       ─► it comes back
-//!       both: the river is told; no order leaves until all that was missed has been found out
+//!  an order or cancel was taken, and     ─► a new key, another connection; it counts as silent
+//!  it brought nothing for 2 s               until that brings something
+//!       each: the river is told; no order leaves until all that was missed has been found out
 //!  a frame that cannot be read ─► the river is told, and everything is looked at
 //! ```
 //! What comes over the stream while the venue is being asked is never held back: the stream first,
@@ -16,7 +18,7 @@
 use super::closing::Closing;
 use super::inlet::Inlet;
 use crate::base::Reason;
-use crate::base::event::{ACTOR_UNATTENDED, Command, Event, Kind, VenueStatus};
+use crate::base::event::{ACTOR_UNATTENDED, Command, Event, Kind, VenueStatus, carries};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::time::Nanos;
 use crate::engine::Halt;
@@ -50,6 +52,8 @@ pub struct PrivateLink<S> {
     keep_asked: bool,
     keys_expired: u64,
     unreadable: u64,
+    /// It brought nothing although it had to, and nothing since.
+    is_mute: bool,
     /// It was up once, so that a loss may have hidden something.
     was_up: bool,
     is_up: bool,
@@ -79,6 +83,7 @@ impl<S: StreamPort> PrivateLink<S> {
             keep_asked: false,
             keys_expired: 0,
             unreadable: 0,
+            is_mute: false,
             was_up: false,
             is_up: false,
             error: None,
@@ -111,18 +116,11 @@ impl<S: StreamPort> PrivateLink<S> {
             return Err(halt);
         }
         while let Some(edge) = self.stream.silent(now.mono) {
-            let (is_silent, ts) = (edge.is_silent, clock.now().wall);
+            let is_silent = edge.is_silent;
             tracing::warn!(is_silent, "the account's stream is asked whether it lives");
-            inlet.call(&mut |_| {}, |feed, with| {
-                feed.on_stream_silent(
-                    (CONNECTION, edge.carries),
-                    edge.instrument,
-                    is_silent,
-                    ts,
-                    with,
-                )
-            })?;
+            silent(inlet, is_silent, clock.now().wall)?;
         }
+        self.listen(polled.frames > 0, now.mono, inlet, clock)?;
         if polled.went_down {
             self.on_loss(inlet, clock.now())?;
         } else if polled.came_up {
@@ -150,16 +148,50 @@ impl<S: StreamPort> PrivateLink<S> {
         Ok(polled.frames)
     }
 
+    /// Leaves the connection when the venue took something and it did not tell it.
+    fn listen(
+        &mut self,
+        spoke: bool,
+        now: Instant,
+        inlet: &mut Inlet<impl EntryPort>,
+        clock: &mut impl ClockPort,
+    ) -> Result<(), Halt> {
+        let Some(desk) = inlet.venue.desk_mut() else { return Ok(()) };
+        if spoke {
+            desk.on_account_stream(now);
+            if std::mem::take(&mut self.is_mute) {
+                silent(inlet, false, clock.now().wall)?;
+            }
+            return Ok(());
+        }
+        let is_watched = self.is_up && self.closing.is_none() && self.key_at.is_none();
+        if is_watched && !self.key_asked && desk.is_account_silent(now) {
+            desk.on_account_stream(now);
+            desk.close(Reason::StreamDown);
+            tracing::error!("the account's stream does not tell what the venue did");
+            self.is_mute = true;
+            // Another connection, and by a key that is known to live.
+            self.key_at = Some(now);
+            silent(inlet, true, clock.now().wall)?;
+            down(inlet, clock.now().wall)?;
+        }
+        Ok(())
+    }
+
     fn on_up(&mut self, inlet: &mut Inlet<impl EntryPort>, now: Now) -> Result<(), Halt> {
         if let Some(desk) = inlet.venue.desk_mut()
             && self.closing.is_none()
             && self.key_at.is_none()
             && !self.key_asked
         {
+            desk.on_account_stream(now.mono);
             desk.open();
         }
         let Now { mono, wall: now } = now;
         inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, true, now, with))?;
+        if self.is_mute {
+            silent(inlet, true, now)?;
+        }
         if let Some(reconciler) = inlet.venue.reconciler_mut()
             && self.closing.is_none()
         {
@@ -195,7 +227,7 @@ impl<S: StreamPort> PrivateLink<S> {
     }
 
     fn on_loss(&mut self, inlet: &mut Inlet<impl EntryPort>, now: Now) -> Result<(), Halt> {
-        let error = self.stream.last_error().unwrap_or("its key expired");
+        let error = self.stream.last_error().unwrap_or("it was left");
         tracing::error!(error, "the account's stream was lost: no order leaves");
         if let Some(desk) = inlet.venue.desk_mut() {
             desk.close(Reason::StreamDown);
@@ -366,6 +398,14 @@ fn down(inlet: &mut Inlet<impl EntryPort>, now: Nanos) -> Result<(), Halt> {
     let body = VenueStatus { reason: Reason::AccountStreamDown as u16, ..VenueStatus::default() };
     let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
     inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, now, with))
+}
+
+/// Tells that the stream is there and says nothing, or speaks again.
+fn silent(inlet: &mut Inlet<impl EntryPort>, is_silent: bool, now: Nanos) -> Result<(), Halt> {
+    let stream = (CONNECTION, carries::ACCOUNT);
+    inlet.call(&mut |_| {}, |feed, with| {
+        feed.on_stream_silent(stream, InstrumentId::NONE, is_silent, now, with)
+    })
 }
 
 fn pause(inlet: &mut Inlet<impl EntryPort>, now: Nanos, why: &[u8]) -> Result<(), Halt> {

@@ -23,6 +23,7 @@
 //! | `framing` | where an answer begins and ends |
 //! | `answer` | an answer as an event |
 //! | `open` | orders that may still change |
+//! | `unheard` | whether the account's stream tells what answers say |
 
 mod answer;
 mod api;
@@ -34,6 +35,7 @@ mod open;
 mod real;
 #[cfg(test)]
 mod tests;
+mod unheard;
 
 pub use api::{ApiEntry, ApiPlan};
 pub use http::HttpEntry;
@@ -51,6 +53,7 @@ use open::OpenOrders;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use unheard::Unheard;
 
 /// Requests waiting to leave, and requests under way.
 const WAITING_MAX: usize = 2 * OPEN_ORDERS_MAX;
@@ -71,8 +74,8 @@ struct Waiting {
 /// See the head of this file.
 pub struct OrderDesk<E> {
     entry: E,
-    /// What is under way, by ticket.
-    flights: Vec<(u64, Flight)>,
+    /// What is under way, by ticket, and when it left.
+    flights: Vec<(u64, Flight, Instant)>,
     waiting: VecDeque<Waiting>,
     open: OpenOrders,
     reports: VecDeque<Event>,
@@ -84,6 +87,7 @@ pub struct OrderDesk<E> {
     /// Since when there has been no way to the venue.
     down_since: Option<Instant>,
     down_told: bool,
+    unheard: Unheard,
 }
 
 impl<E: EntryPort> OrderDesk<E> {
@@ -100,6 +104,7 @@ impl<E: EntryPort> OrderDesk<E> {
             budget,
             down_since: None,
             down_told: false,
+            unheard: Unheard::default(),
         }
     }
 
@@ -152,10 +157,10 @@ impl<E: EntryPort> OrderDesk<E> {
     /// Does what can be done without blocking; the number of requests that ended. Each answer tells
     /// `on_answer` when its request was handed over.
     pub fn poll(&mut self, now: Now, on_answer: &mut dyn FnMut(Stamp)) -> usize {
-        let Self { entry, flights, open, reports, budget, .. } = self;
+        let Self { entry, flights, open, reports, budget, unheard, .. } = self;
         let ended = entry.poll(now.mono, &mut |ticket, end| {
-            let at = flights.iter().position(|(of, _)| *of == ticket);
-            let Some((_, flight)) = at.map(|at| flights.swap_remove(at)) else {
+            let at = flights.iter().position(|(of, ..)| *of == ticket);
+            let Some((_, flight, left)) = at.map(|at| flights.swap_remove(at)) else {
                 debug_assert!(false, "ticket {ticket} ended twice");
                 return;
             };
@@ -172,6 +177,9 @@ impl<E: EntryPort> OrderDesk<E> {
                         client_id: flight.id().0,
                     };
                     budget.on_refusal(&refusal, now.wall);
+                    if said.event.as_ref().is_some_and(was_taken) {
+                        unheard.taken(left, now.mono);
+                    }
                     said.event
                 }
                 Ended::Lost => {
@@ -240,6 +248,16 @@ impl<E: EntryPort> OrderDesk<E> {
         }
     }
 
+    /// The account's stream brought something, or is a new one.
+    pub fn on_account_stream(&mut self, now: Instant) {
+        self.unheard.heard(now);
+    }
+
+    /// True when the venue took an order or cancel and the account's stream did not tell it.
+    pub fn is_account_silent(&self, now: Instant) -> bool {
+        self.unheard.is_silent(now)
+    }
+
     /// Requests under way or waiting, and orders that may still change.
     pub fn unsettled(&self) -> usize {
         self.flights.len() + self.waiting.len() + self.open.len()
@@ -270,7 +288,7 @@ impl<E: EntryPort> OrderDesk<E> {
             self.ticket += 1;
             self.budget.count(usage, now.wall);
             self.entry.send(self.ticket, next.flight.kind, &next.text, now.mono);
-            self.flights.push((self.ticket, next.flight));
+            self.flights.push((self.ticket, next.flight, now.mono));
         }
     }
 
@@ -284,7 +302,7 @@ impl<E: EntryPort> OrderDesk<E> {
     fn first_free(&self) -> Option<usize> {
         (0..self.waiting.len()).find(|&at| {
             let id = self.waiting[at].flight.id();
-            let travels = self.flights.iter().any(|(_, flight)| flight.id() == id);
+            let travels = self.flights.iter().any(|(_, flight, _)| flight.id() == id);
             let behind = self.waiting.iter().take(at).any(|other| other.flight.id() == id);
             !travels && !behind
         })
@@ -308,6 +326,11 @@ fn usage(flight: &Flight) -> Use {
 
 const fn leaves_when_closed(kind: RequestKind) -> bool {
     kind.is_cancel() || matches!(kind, RequestKind::Stop)
+}
+
+/// Whether an answer says that the venue did what was asked.
+fn was_taken(answer: &Event) -> bool {
+    matches!(answer.kind(), Some(Kind::OrderAccepted | Kind::OrderCancelled))
 }
 
 /// Whether an event adds to what the account's stream has told already: an order that the stream
