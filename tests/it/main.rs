@@ -43,6 +43,8 @@ mod fault_matrix;
 mod fault_frames;
 /// Connections renewed without a gap.
 mod fault_rollover;
+/// Streams that fall silent while their sockets live, and orders taken but answered otherwise.
+mod fault_silence;
 /// Trades that a lost connection missed.
 mod fault_trades;
 /// TLS that must not be trusted.

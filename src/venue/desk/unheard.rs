@@ -2,7 +2,7 @@
 //! takes is followed by a text on that stream. A connection that is alive, answers pings and brings
 //! nothing shows nowhere else.
 //!
-//! While nothing is asked of the venue there is nothing to hear, and silence is no sign of anything.
+//! While nothing is asked of the venue there is nothing to hear, and silence is no sign.
 
 use std::time::{Duration, Instant};
 

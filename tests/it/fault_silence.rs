@@ -1,0 +1,253 @@
+//! Whole sessions at the simulated exchange whose streams fall silent while their sockets live, or
+//! whose orders are taken and answered otherwise.
+
+use crate::desk_session::{Session, count, read};
+use crate::exchange_sim::Http;
+use crate::pipeline_support::{EAGER, assert_replays};
+use peregrine::base::event::{Event, Kind, Order, OrderReport, OrderState, StreamStatus, flags};
+use peregrine::base::{ClientOrderId, Nanos};
+use peregrine::exchange::fault::script;
+use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::execution::OrderState as State;
+use peregrine::venue::account::Credentials;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+/// Looks at the page before a test gives up.
+const LOOKS_MAX: usize = 3_000;
+/// The number of the account's own stream.
+const ACCOUNT: u64 = 100;
+/// From the last sign to the word that there is none.
+const NOTICED_WITHIN: Nanos = Nanos::from_secs(3);
+
+struct Floor {
+    exchange: ExchangeServer,
+    session: Session,
+    page: String,
+}
+
+impl Floor {
+    fn start(faults: &str) -> Self {
+        let faults = script::parse(faults).unwrap();
+        let exchange =
+            ExchangeServer::start(ServerSettings { faults, ..ServerSettings::default() }).unwrap();
+        let ws = exchange.ws_url();
+        let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
+        let page = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let bind = format!("\"{page}\"");
+        let more = [&EAGER[..], &[("http", "bind", bind.as_str())]].concat();
+        let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
+        let session = Session::start_with(&urls, Credentials::new(key, secret), &more);
+        Self { exchange, session, page }
+    }
+
+    fn sim(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut http = Http::connect(&self.exchange.rest_url());
+        let answer = http.request(method, path, &[], &body).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    }
+
+    /// Looks at the readiness until `is_so` of its status and reasons.
+    #[track_caller]
+    fn readiness(&self, what: &str, is_so: impl Fn(u16, &[Value]) -> bool) {
+        let mut last = String::new();
+        for _ in 0..LOOKS_MAX {
+            // Not before the page is there.
+            if std::net::TcpStream::connect(&self.page).is_ok() {
+                let request = ureq::get(format!("http://{}/readiness", self.page));
+                let request = request.config().http_status_as_error(false).build();
+                if let Ok(mut answer) = request.call() {
+                    last = answer.body_mut().read_to_string().unwrap_or_default();
+                    let told: Value = serde_json::from_str(&last).unwrap_or_default();
+                    let reasons = told["reasons"].as_array().cloned().unwrap_or_default();
+                    if is_so(answer.status().as_u16(), &reasons) {
+                        return;
+                    }
+                }
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        panic!("{what}: {last}");
+    }
+
+    #[track_caller]
+    fn is_ready(&self, what: &str) {
+        self.readiness(what, |status, _| status == 200);
+    }
+
+    /// Every text of this route vanishes, pings are answered; the readiness says so with this
+    /// reason, and that all is well after the fault has ended. What the first lane held before.
+    #[track_caller]
+    fn falls_silent(&self, route: &str, reason: &str) -> usize {
+        self.session.wait(|told| count(told, Kind::OrderFilled) >= 2);
+        self.is_ready("at first");
+        let before = read(&self.session.journal(), 0).len();
+        let fault = json!({"kind": "stale", "target": {"route": route}});
+        self.sim("POST", "/sim/faults", &fault);
+        self.readiness(reason, |status, reasons| {
+            status == 503 && reasons.iter().any(|told| told == reason)
+        });
+        self.sim("DELETE", "/sim/faults", &Value::Null);
+        self.is_ready("afterwards");
+        before
+    }
+
+    /// Ends the session: nothing is lost and the journal replays. Its first and fourth lane.
+    #[track_caller]
+    fn end(self) -> (Vec<Event>, Vec<Event>) {
+        let (outcome, state) = self.session.end();
+        assert_eq!(outcome.halt, None);
+        assert_eq!(outcome.differences, Vec::<String>::new());
+        assert_eq!(outcome.summary.ledger_equal, Some(true));
+        let dir = state.path().join("journal/0000001-paper");
+        assert_replays(&dir);
+        lanes(&dir)
+    }
+}
+
+fn lanes(dir: &Path) -> (Vec<Event>, Vec<Event>) {
+    (read(dir, 0), read(dir, 3))
+}
+
+fn is_down(event: &Event, account: bool) -> bool {
+    event.kind() == Some(Kind::StreamStatus)
+        && !event.has(flags::ON)
+        && (event.body::<StreamStatus>().connection == ACCOUNT) == account
+}
+
+fn id_of(event: &Event) -> u64 {
+    event.body::<OrderReport>().client_id
+}
+
+#[test]
+fn fault_w11_a_silent_market_stream_is_told_within_three_seconds_and_by_the_readiness() {
+    let floor = Floor::start("");
+    let before = floor.falls_silent("public", "market_stale");
+    let (inputs, _) = floor.end();
+    let down = before + inputs[before..].iter().position(|e| is_down(e, false)).expect("told");
+    let market = |e: &&Event| {
+        let brought = [Kind::BookTicker, Kind::DepthHead, Kind::DepthLevels];
+        e.kind().is_some_and(|kind| brought.contains(&kind))
+    };
+    let last = inputs[..down].iter().rfind(market).expect("a payload");
+    let took = Nanos(inputs[down].ts_recv - last.ts_recv);
+    assert!(took <= NOTICED_WITHIN, "{took:?}");
+}
+
+#[test]
+fn fault_n02_an_account_stream_that_answers_pings_and_tells_nothing_is_told_within_three_seconds() {
+    let floor = Floor::start("");
+    let before = floor.falls_silent("private", "private_stream_stale");
+    let (inputs, _) = floor.end();
+    let down = before + inputs[before..].iter().position(|e| is_down(e, true)).expect("told");
+    // An order that was taken, and of which nothing more was told until then.
+    let rest = &inputs[before..down];
+    let is_mute = |e: &&Event| {
+        let ends = [Kind::OrderFilled, Kind::OrderExpired, Kind::OrderCancelled];
+        let is_end = |o: &Event| o.kind().is_some_and(|kind| ends.contains(&kind));
+        e.kind() == Some(Kind::OrderAccepted)
+            && !inputs[..down].iter().any(|o| is_end(o) && id_of(o) == id_of(e))
+    };
+    let taken = rest.iter().find(is_mute).expect("an order of which the stream was silent");
+    let took = Nanos(inputs[down].ts_recv - taken.ts_recv);
+    assert!(took <= NOTICED_WITHIN, "{took:?}");
+    let (told, later) = (id_of(taken), &inputs[down..]);
+    let ends = |e: &&Event| {
+        id_of(e) == told && matches!(e.kind(), Some(Kind::OrderFilled | Kind::OrderExpired))
+    };
+    assert!(later.iter().any(|e| ends(&e)), "what was missed is found");
+}
+
+/// A session at an exchange whose answers to orders fail so; the strikes, and both lanes.
+fn trade(
+    fault: &str,
+    is_enough: impl Fn(&Floor, &[Event]) -> bool,
+) -> (u64, Value, [Vec<Event>; 2]) {
+    let floor = Floor::start(&format!(
+        "{fault}target = {{ method = \"POST\", path = \"/fapi/v1/order\" }}\n\
+         [[fault]]\nkind = \"delay\"\nms = 300\ntarget = {{ route = \"private\" }}\n"
+    ));
+    floor.session.wait(|told| is_enough(&floor, told));
+    let hits = floor.sim("GET", "/sim/faults", &Value::Null)[0]["hits"].as_u64().unwrap();
+    let mut http = Http::connect(&floor.exchange.rest_url());
+    let exchange = &mut http;
+    let (outcome, state) = floor.session.end();
+    assert_eq!(outcome.halt, None);
+    assert_eq!(outcome.differences, Vec::<String>::new());
+    assert_eq!(outcome.summary.ledger_equal, Some(true));
+    let told = exchange.request("GET", "/sim/ledger", &[], "").unwrap().json();
+    let dir = state.path().join("journal/0000001-paper");
+    assert_replays(&dir);
+    let (inputs, decisions) = lanes(&dir);
+    (hits, told["accounts"][0]["orders"].clone(), [inputs, decisions])
+}
+
+/// Every order of the exchange was intended once and sent once, and the journal knows its end.
+/// The orders whose outcome was unknown for a while.
+#[track_caller]
+fn check_each_once(orders: &Value, inputs: &[Event], decisions: &[Event]) -> Vec<u64> {
+    let orders = orders.as_array().unwrap();
+    let mut states: BTreeMap<u64, Vec<State>> = BTreeMap::new();
+    for event in decisions.iter().filter(|e| e.kind() == Some(Kind::OrderState)) {
+        let body: &OrderState = event.body();
+        let to = State::from_u8(body.to).unwrap();
+        states.entry(body.client_id).or_default().push(to);
+    }
+    let mut seen = Vec::new();
+    let mut unknown = Vec::new();
+    for order in orders {
+        let text = order["client_id"].as_str().unwrap();
+        let id: u64 = ClientOrderId::from_text(text.as_bytes()).expect("ours").0;
+        assert!(!seen.contains(&id), "{text} is there twice");
+        seen.push(id);
+        let of = |kind: Kind| move |e: &&Event| e.kind() == Some(kind);
+        let intents = decisions.iter().filter(of(Kind::OrderIntent));
+        let intents = intents.filter(|e| e.body::<Order>().client_id == id).count();
+        assert_eq!(intents, 1, "{text}");
+        let told = &states[&id];
+        let end = told.iter().find(|state| state.is_terminal());
+        assert!(end.is_some_and(|end| *end != State::Lost), "{text}: {told:?}");
+        let about: Vec<&Event> = inputs
+            .iter()
+            .filter(|e| (Kind::OrderAccepted as u8..=Kind::OrderUnknown as u8).contains(&e.kind))
+            .filter(|e| id_of(e) == id)
+            .collect();
+        let Some(at) = about.iter().position(|e| e.kind() == Some(Kind::OrderUnknown)) else {
+            continue;
+        };
+        let ends = [Kind::OrderFilled, Kind::OrderExpired, Kind::OrderCancelled];
+        let resolved = about[at..].iter().any(|e| ends.iter().any(|kind| of(*kind)(e)));
+        assert!(resolved, "{text}: its resolution is in lane 0");
+        let at = told.iter().position(|state| *state == State::Unknown);
+        let at = at.unwrap_or_else(|| panic!("{text}: lane 3 says that it was unknown: {told:?}"));
+        assert!(told[at..].iter().any(|state| state.is_terminal()), "{text}: {told:?}");
+        unknown.push(id);
+    }
+    unknown
+}
+
+#[test]
+fn fault_r02_a_503_after_acceptance_ends_in_exactly_one_order_with_every_outcome_journalled() {
+    let fault = "[[fault]]\nkind = \"unknown_after_accept\"\nprobability = 0.4\n";
+    let (hits, orders, [inputs, decisions]) = trade(fault, |_, told| {
+        count(told, Kind::OrderUnknown) >= 3 && count(told, Kind::OrderFilled) >= 8
+    });
+    let unknown = check_each_once(&orders, &inputs, &decisions);
+    // The stream is later than the answers. A strike at an order that the exchange refused leaves
+    // none in its ledger.
+    assert!(hits >= 3 && unknown.len() >= 2, "{hits} strikes, {} unknown", unknown.len());
+}
+
+#[test]
+fn fault_r02_an_answer_lost_after_acceptance_ends_in_exactly_one_order_in_a_whole_session() {
+    let fault = "[[fault]]\nkind = \"lost_answer\"\ncount = 2\n";
+    let (hits, orders, [inputs, decisions]) =
+        trade(fault, |_, told| count(told, Kind::OrderFilled) >= 6);
+    assert_eq!(hits, 2);
+    check_each_once(&orders, &inputs, &decisions);
+}
