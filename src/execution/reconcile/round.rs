@@ -361,8 +361,9 @@ impl Reconciler {
             round.plan_positions(&self.mirror);
             return false;
         }
-        if !steady {
-            // It trades: another time.
+        if !steady || round.unclear {
+            // It trades, or a trade may belong to an order whose number is still to be told or
+            // found out: another time.
             self.due = Some(now + AGAIN);
             return true;
         }
