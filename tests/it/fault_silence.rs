@@ -93,6 +93,13 @@ impl Floor {
             status == 503 && reasons.iter().any(|told| told == reason)
         });
         self.sim("DELETE", "/sim/faults", &Value::Null);
+        if route == "private" {
+            // What vanished last, right before the fault ended, is found by the next look at
+            // everything: a new connection begins one.
+            let known = count(&read(&self.session.journal(), 0), Kind::Reconciled);
+            self.sim("POST", "/sim/disconnect", &json!({"target": {"route": "private"}}));
+            self.session.wait(|told| count(told, Kind::Reconciled) > known);
+        }
         self.is_ready("afterwards");
         before
     }
