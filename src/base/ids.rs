@@ -74,6 +74,12 @@ impl Symbol {
         std::str::from_utf8(&self.0[..end]).unwrap_or("")
     }
 
+    /// From bytes as [`Symbol::to_bytes`] gives them; `None` where [`Symbol::new`] has none.
+    pub fn from_bytes(bytes: &[u8; Self::CAPACITY]) -> Option<Self> {
+        let end = bytes.iter().position(|&b| b == 0).unwrap_or(Self::CAPACITY);
+        Self::new(&bytes[..end])
+    }
+
     /// The padded bytes, as stored in events.
     pub const fn to_bytes(self) -> [u8; Self::CAPACITY] {
         self.0
@@ -164,5 +170,30 @@ impl ClientOrderId {
 impl fmt::Display for ClientOrderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "pg1-{:016x}", self.0)
+    }
+}
+
+/// Percent-encodes what a query may not carry plainly: UTF-8 bytes outside the unreserved set, for
+/// symbols need not be ASCII.
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_outside_ascii_is_percent_encoded_as_utf8() {
+        let symbol = Symbol::new("币安USDT".as_bytes()).unwrap();
+        assert_eq!(percent_encoded(symbol.as_str()), "%E5%B8%81%E5%AE%89USDT");
     }
 }

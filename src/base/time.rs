@@ -27,6 +27,11 @@ impl Nanos {
         self.0.div_euclid(1_000_000)
     }
 
+    /// The UTC day it lies in, counted from the epoch.
+    pub const fn utc_day(self) -> i64 {
+        self.0.div_euclid(86_400 * 1_000_000_000)
+    }
+
     /// Rounds down to a multiple of `step` (above zero), counted from the epoch.
     pub const fn floor_to(self, step: Self) -> Self {
         Self(self.0.div_euclid(step.0) * step.0)

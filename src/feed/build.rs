@@ -31,14 +31,34 @@ pub(super) const PREMIUM_INDEX: [&str; 7] = [
     "time",
 ];
 
+pub(super) const REST_AGG_TRADE: [&str; 7] = ["a", "p", "q", "f", "l", "T", "m"];
+
 /// The instrument a symbol field names.
 pub(super) fn instrument(symbols: &SymbolTable, field: &Field<'_>) -> Result<InstrumentId, Fail> {
     symbols.find(field.text()?).ok_or(field.fail(Reason::UnknownInstrument))
 }
 
 pub(super) fn agg_trade(members: &Members<'_, 10>, symbols: &SymbolTable) -> Result<Event, Fail> {
-    let [_, time, id, symbol, px, qty, first, last, matched, buyer_is_maker] = &members.fields;
+    let [_, time, id, symbol, px, qty, first, last, matched, maker] = &members.fields;
     let instrument = instrument(symbols, symbol)?;
+    let event = aggregated(instrument, [id, px, qty, first, last, matched, maker])?;
+    Ok(Event { ts_venue: time.millis()?, ..event })
+}
+
+/// A trade of the REST interface, which names neither symbol nor time of sending.
+pub(super) fn rest_agg_trade(
+    members: &Members<'_, 7>,
+    instrument: InstrumentId,
+) -> Result<Event, Fail> {
+    let [id, px, qty, first, last, matched, maker] = &members.fields;
+    let event = aggregated(instrument, [id, px, qty, first, last, matched, maker])?;
+    Ok(Event { ts_venue: matched.millis()?, ..event })
+}
+
+/// An aggregated trade out of its fields, wherever they came from. The buyer is maker where the
+/// taker sold.
+fn aggregated(instrument: InstrumentId, fields: [&Field<'_>; 7]) -> Result<Event, Fail> {
+    let [id, px, qty, first, last, matched, buyer_is_maker] = fields;
     let body = Trade {
         px: px.px()?,
         qty: qty.qty()?,
@@ -48,9 +68,7 @@ pub(super) fn agg_trade(members: &Members<'_, 10>, symbols: &SymbolTable) -> Res
         ts_trade: matched.millis()?,
         ..Trade::default()
     };
-    let sold = if buyer_is_maker.boolean()? { flags::SELL } else { 0 };
-    let event = Event::new(Kind::AggTrade, instrument, &body).with_flags(sold);
-    Ok(Event { ts_venue: time.millis()?, ..event })
+    Ok(traded(Kind::AggTrade, instrument, &body, buyer_is_maker.boolean()?))
 }
 
 /// A trade's event; `sold` when the taker sold.

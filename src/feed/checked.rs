@@ -9,7 +9,6 @@ use super::build;
 use super::depth::DepthWriter;
 use super::member::{Fail, Members, Scalar, Text, decimal};
 use super::scan::{Sink, is_diff_stream};
-use super::trades::{REST_AGG_TRADE, rest_agg_trade};
 use crate::base::event::{DepthHead, Event, flags};
 use crate::base::limits::FRAME_BYTES_MAX;
 use crate::base::{InstrumentId, Reason};
@@ -326,7 +325,7 @@ fn read_item(object: &Object<'_, '_>, body: RestBody, sink: &mut Sink<'_>) -> Re
             build::open_interest(&members(object, &build::OPEN_INTEREST)?, symbols)?
         }
         RestBody::AggTrades(instrument) => {
-            rest_agg_trade(&members(object, &REST_AGG_TRADE)?, instrument)?
+            build::rest_agg_trade(&members(object, &build::REST_AGG_TRADE)?, instrument)?
         }
         RestBody::FundingRate => {
             build::funding_rate(&members(object, &build::FUNDING_RATE)?, symbols)?

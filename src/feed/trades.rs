@@ -7,9 +7,7 @@
 //! ```
 //! Only a live session asks: a recording that jumps stays as it was.
 
-use super::build;
 use super::checked::RestBody;
-use super::member::Fail;
 use super::pool::{List, Pool};
 use super::{EventBatch, Feed, gap_event};
 use crate::base::event::{Event, Trade};
@@ -290,25 +288,4 @@ impl Feed {
     pub fn trade_stats(&self) -> TradeStats {
         self.trades.as_ref().map(|trades| trades.stats).unwrap_or_default()
     }
-}
-
-pub(super) const REST_AGG_TRADE: [&str; 7] = ["a", "p", "q", "f", "l", "T", "m"];
-
-/// A trade of the REST interface, which names neither symbol nor time of sending.
-pub(super) fn rest_agg_trade(
-    members: &super::member::Members<'_, 7>,
-    instrument: InstrumentId,
-) -> Result<Event, Fail> {
-    let [id, px, qty, first, last, matched, buyer_is_maker] = &members.fields;
-    let body = Trade {
-        px: px.px()?,
-        qty: qty.qty()?,
-        trade_id: id.uint()?,
-        first_id: first.uint()?,
-        last_id: last.uint()?,
-        ts_trade: matched.millis()?,
-        ..Trade::default()
-    };
-    let event = build::traded(Kind::AggTrade, instrument, &body, buyer_is_maker.boolean()?);
-    Ok(Event { ts_venue: matched.millis()?, ..event })
 }

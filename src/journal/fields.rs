@@ -81,12 +81,10 @@ impl InstrumentNames {
         if event.kind() != Some(Kind::Instrument) || index >= INSTRUMENTS_MAX {
             return;
         }
-        let padded = event.body::<body::Instrument>().symbol;
-        let end = padded.iter().position(|&byte| byte == 0).unwrap_or(padded.len());
         if self.0.len() <= index {
             self.0.resize(index + 1, None);
         }
-        self.0[index] = Symbol::new(&padded[..end]);
+        self.0[index] = Symbol::from_bytes(&event.body::<body::Instrument>().symbol);
     }
 
     /// The symbol, or the number of an instrument the journal has not named; `None` for events

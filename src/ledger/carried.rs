@@ -7,7 +7,7 @@
 //!        └─ the books of one instrument, to the unit
 //! ```
 
-use super::{DAY, Ledger, LedgerChange, OpenOrder, Position, Stage};
+use super::{Ledger, LedgerChange, OpenOrder, Position, Stage};
 use crate::base::event::{OrderCarried, PositionCarried, SessionCarried};
 use crate::base::units::notional;
 use crate::base::{ClientOrderId, Event, Kind, Money, Nanos, Purpose, Px, Qty, Reason};
@@ -89,7 +89,7 @@ impl Ledger {
         let equity = self.equity();
         self.peak_equity = Money(body.peak_equity).max(equity);
         self.losses_in_a_row = body.losses_in_a_row;
-        let today = event.now().0.div_euclid(DAY);
+        let today = event.now().utc_day();
         // A clock that was set back does not open yesterday's loss budget again.
         let goes_on = body.epoch > 0 && body.day >= today;
         self.day = if goes_on { body.day } else { today };

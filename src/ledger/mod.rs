@@ -27,9 +27,6 @@ use crate::base::{
 };
 use orders::OpenOrders;
 
-/// Nanoseconds in a UTC day.
-const DAY: i64 = 86_400 * 1_000_000_000;
-
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -131,7 +128,7 @@ impl Ledger {
 
     /// Starts a new UTC day when `now` is in one. Time never goes back.
     pub fn on_time(&mut self, now: Nanos) {
-        let day = now.0.div_euclid(DAY);
+        let day = now.utc_day();
         if day > self.day {
             self.day = day;
             self.day_start_equity = self.equity();

@@ -18,9 +18,6 @@ use crate::base::{
 use crate::ledger::Ledger;
 use crate::policy::{Intent, Wanted};
 
-/// Nanoseconds in a UTC day.
-const DAY: i64 = 86_400 * 1_000_000_000;
-
 /// An order or cancel that passed the gate. Only the gate makes one, and it cannot be copied: one
 /// approval is one send.
 #[derive(Debug, PartialEq, Eq)]
@@ -149,7 +146,7 @@ impl Gate {
     /// The newest event time; every event of the stage is shown here first. Time never goes back.
     pub fn on_time(&mut self, now: Nanos) {
         self.now = self.now.max(now);
-        let day = self.now.0.div_euclid(DAY);
+        let day = self.now.utc_day();
         if day > self.day {
             self.day = day;
             self.entries_today = 0;

@@ -69,23 +69,26 @@ pub fn open(
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
     let named = |what: String| anyhow::anyhow!("account: {what}");
     // Four answers of the venue, asked for at the same time: a restart has no time to lose.
-    let (mode, holdings, listen_key, info) = std::thread::scope(|scope| {
+    let (mode, wallet, listen_key, info) = std::thread::scope(|scope| {
         let mode = scope.spawn(|| one_way(&account));
         let key = scope.spawn(|| account.listen_key());
         let info = scope.spawn(|| RestClient::new(&venue.rest_url).get("/fapi/v1/exchangeInfo"));
-        (joined(mode), account.holdings(), joined(key), joined(info))
+        (joined(mode), account.wallet(), joined(key), joined(info))
     });
     mode.map_err(named)?;
-    let limits = info.map_or_else(|_| Default::default(), |b| RateLimits::from_exchange_info(&b));
-    let holdings = holdings.map_err(named)?;
-    if holdings.wallet.0 <= 0 {
+    let exchange_info = info.ok();
+    let limits = exchange_info.as_deref().map(RateLimits::from_exchange_info).unwrap_or_default();
+    let wallet = wallet.map_err(named)?;
+    if wallet.0 <= 0 {
         return Err(named("its wallet holds no USDT".to_owned()));
     }
     let listen_key = listen_key.map_err(|what| anyhow::anyhow!("account's stream: {what}"))?;
     let name = xxh3_64(credentials.key().as_bytes());
-    let equity = Value::String(holdings.wallet.to_string());
+    let equity = Value::String(wallet.to_string());
     let loaded = with_values(loaded, &[("risk", "starting_equity", equity)])?;
-    Ok((loaded, VenueAccess { credentials, limits, listen_key, account: name, statement }))
+    let account = name;
+    let access = VenueAccess { credentials, limits, exchange_info, listen_key, account, statement };
+    Ok((loaded, access))
 }
 
 fn one_way(account: &AccountClient) -> Result<(), String> {

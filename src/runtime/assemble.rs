@@ -7,7 +7,7 @@ use crate::base::event::{
     ACTOR_UNATTENDED, Command, EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, Reconciled,
     SessionStart,
 };
-use crate::base::ids::InstrumentId;
+use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::limits::INSTRUMENTS_MAX;
 use crate::base::settings::{InstrumentSettings, OrderRoute, Settings};
 use crate::base::time::Nanos;
@@ -86,6 +86,11 @@ impl Parts {
             .with_context(|| format!("model {}", self.files.card.version))?;
         self.check_bars(&model)?;
         Ok((model, selection))
+    }
+
+    /// The session's symbols, in table order.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        self.instruments.iter().map(|facts| facts.symbol).collect()
     }
 
     /// Refuses instrument tables the stages cannot hold.
@@ -271,9 +276,8 @@ fn instrument_body(facts: &InstrumentSettings) -> Instrument {
 /// # Errors
 /// When a record's symbol is none.
 pub fn instrument_settings(body: &Instrument) -> Result<InstrumentSettings> {
-    use crate::base::{Money, Px, Qty, Rate, Symbol};
-    let end = body.symbol.iter().position(|&b| b == 0).unwrap_or(body.symbol.len());
-    let symbol = Symbol::new(&body.symbol[..end]).context("an instrument record has no symbol")?;
+    use crate::base::{Money, Px, Qty, Rate};
+    let symbol = Symbol::from_bytes(&body.symbol).context("an instrument record has no symbol")?;
     Ok(InstrumentSettings {
         symbol,
         tick_size: Px(body.tick_size),

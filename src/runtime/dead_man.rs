@@ -169,7 +169,7 @@ impl DeadManSwitch<RestDesk> {
         heartbeats: &[(&'static str, Option<usize>, Arc<Heartbeat>)],
     ) -> std::io::Result<Option<Self>> {
         let venue = &parts.settings.venue;
-        let symbols: Vec<Symbol> = parts.instruments.iter().map(|facts| facts.symbol).collect();
+        let symbols = parts.symbols();
         let (threads, now) = (heartbeats.len(), Instant::now());
         let core = DeadMan::new(venue.dead_man_ms, &symbols, threads, now);
         let (Some(core), Some(credentials)) = (core, credentials) else { return Ok(None) };

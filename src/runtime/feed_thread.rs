@@ -18,6 +18,7 @@ use crate::engine::{Halt, Probe};
 use crate::journal::JournalHealth;
 use crate::risk::Verb;
 use crate::venue::budget::Metered;
+use crate::venue::job::TRADES_WEIGHT;
 use crate::venue::pace::{Pace, snapshot_weight};
 use crate::venue::ports::{ClockPort, Now, Outside, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob, RestReply};
@@ -26,8 +27,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What an answer with trades costs of the venue's request weight.
-const TRADES_WEIGHT: u32 = 20;
 /// Longest time between two turns of a thread that never waits longer than some milliseconds.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 

@@ -81,12 +81,9 @@ pub fn market(settings: &Settings, routes: &[Route], dialer: &Dialer) -> Result<
     let mut lines = Vec::new();
     for (i, route) in routes.iter().enumerate() {
         let seed = seed(settings, i);
-        let end = |n: u64| {
-            let address = StreamAddress::parse(&route.url)?;
-            Stream::new(address, dialer, Token(i), silence, seed ^ n << 32)
-        };
+        let ends = ends(&route.url, dialer, Token(i), silence, seed)?;
         let plan = LinePlan { names: route.names.clone(), age_max: age_max(settings), seed };
-        lines.push(Line::new([end(0)?, end(1)?], &plan));
+        lines.push(Line::new(ends, &plan));
     }
     Ok(lines)
 }
@@ -97,13 +94,9 @@ pub fn market(settings: &Settings, routes: &[Route], dialer: &Dialer) -> Result<
 /// As for [`market`].
 pub fn account(settings: &Settings, url: &str, dialer: &Dialer) -> Result<Line<Stream>> {
     let seed = seed(settings, ACCOUNT_TOKEN);
-    let end = |n: u64| {
-        let address = StreamAddress::parse(url)?;
-        let token = Token(ACCOUNT_TOKEN);
-        Stream::new(address, dialer, token, Duration::MAX, seed ^ n << 32).map(Stream::quiet)
-    };
+    let ends = ends(url, dialer, Token(ACCOUNT_TOKEN), Duration::MAX, seed)?;
     let plan = LinePlan { names: Vec::new(), age_max: age_max(settings), seed };
-    Ok(Line::new([end(0)?, end(1)?], &plan))
+    Ok(Line::new(ends.map(Stream::quiet), &plan))
 }
 
 /// Order entry over the trading API.
@@ -116,13 +109,22 @@ pub fn api(
     dialer: &Dialer,
 ) -> Result<ApiEntry<Stream>> {
     let seed = seed(settings, API_TOKEN);
-    let end = |n: u64| {
-        let address = StreamAddress::parse(&settings.venue.api_url)?;
-        let token = Token(API_TOKEN);
-        Stream::new(address, dialer, token, Duration::MAX, seed ^ n << 32).map(Stream::quiet)
-    };
+    let ends = ends(&settings.venue.api_url, dialer, Token(API_TOKEN), Duration::MAX, seed)?;
     let plan = ApiPlan { age_max: age_max(settings), wall: wall_now, seed };
-    Ok(ApiEntry::new([end(0)?, end(1)?], credentials.clone(), plan))
+    Ok(ApiEntry::new(ends.map(Stream::quiet), credentials.clone(), plan))
+}
+
+/// The two ends of a connection that is renewed.
+fn ends(
+    url: &str,
+    dialer: &Dialer,
+    token: Token,
+    silence: Duration,
+    seed: u64,
+) -> Result<[Stream; 2]> {
+    let address = StreamAddress::parse(url)?;
+    let end = |n: u64| Stream::new(address.clone(), dialer, token, silence, seed ^ n << 32);
+    Ok([end(0)?, end(1)?])
 }
 
 fn age_max(settings: &Settings) -> Duration {

@@ -167,13 +167,12 @@ impl<S: StreamPort> PrivateLink<S> {
         let is_watched = self.is_up && self.closing.is_none() && self.key_at.is_none();
         if is_watched && !self.key_asked && desk.is_account_silent(now) {
             desk.on_account_stream(now);
-            desk.close(Reason::StreamDown);
             tracing::error!("the account's stream does not tell what the venue did");
             self.is_mute = true;
             // Another connection, and by a key that is known to live.
             self.key_at = Some(now);
             silent(inlet, true, clock.now().wall)?;
-            down(inlet, clock.now().wall)?;
+            lose_sight(inlet, clock.now().wall)?;
         }
         Ok(())
     }
@@ -229,11 +228,8 @@ impl<S: StreamPort> PrivateLink<S> {
     fn on_loss(&mut self, inlet: &mut Inlet<impl EntryPort>, now: Now) -> Result<(), Halt> {
         let error = self.stream.last_error().unwrap_or("it was left");
         tracing::error!(error, "the account's stream was lost: no order leaves");
-        if let Some(desk) = inlet.venue.desk_mut() {
-            desk.close(Reason::StreamDown);
-        }
         let now = now.wall;
-        down(inlet, now)?;
+        lose_sight(inlet, now)?;
         inlet.call(&mut |_| {}, |feed, with| feed.on_stream(CONNECTION, false, now, with))
     }
 
@@ -248,10 +244,7 @@ impl<S: StreamPort> PrivateLink<S> {
         if std::mem::take(&mut self.key_gone) || has_expired {
             // The connection stays, but nothing more will come over it.
             tracing::error!("the key of the account's stream expired: no order leaves");
-            if let Some(desk) = inlet.venue.desk_mut() {
-                desk.close(Reason::StreamDown);
-            }
-            down(inlet, wall)?;
+            lose_sight(inlet, wall)?;
             self.key_at = Some(now);
         }
         if self.key_at.is_some_and(|at| now >= at) && !self.key_asked {
@@ -389,8 +382,16 @@ impl<S: StreamPort> PrivateLink<S> {
     }
 }
 
-/// What happens on the account is not seen: tells the river, and nothing is concluded from what was
-/// read so far.
+/// What happens on the account is not seen: no order leaves any more, and the river is told.
+fn lose_sight(inlet: &mut Inlet<impl EntryPort>, now: Nanos) -> Result<(), Halt> {
+    if let Some(desk) = inlet.venue.desk_mut() {
+        desk.close(Reason::StreamDown);
+    }
+    down(inlet, now)
+}
+
+/// What happened on the account was not seen: tells the river, and nothing is concluded from what
+/// was read so far.
 fn down(inlet: &mut Inlet<impl EntryPort>, now: Nanos) -> Result<(), Halt> {
     if let Some(reconciler) = inlet.venue.reconciler_mut() {
         reconciler.on_stream(false, now);

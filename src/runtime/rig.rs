@@ -50,6 +50,8 @@ pub struct VenueAccess {
     pub credentials: Credentials,
     /// What may be asked of the venue.
     pub limits: RateLimits,
+    /// The venue's facts as it told them at the start; `None` where it did not.
+    pub exchange_info: Option<Vec<u8>>,
     /// A fresh key of the account's stream.
     pub listen_key: String,
     /// Hash of the account's name.
@@ -148,7 +150,7 @@ impl Rig {
             collector: self.collector.take().unwrap_or_default(),
             heartbeats: self.heartbeats.clone(),
             taps: std::mem::take(&mut self.taps),
-            symbols: parts.instruments.iter().map(|facts| facts.symbol).collect(),
+            symbols: parts.symbols(),
             starting_equity: parts.settings.risk.starting_equity.unwrap_or(Money::ZERO),
             market_age_max: Duration::from_millis(u64::from(
                 parts.settings.features.market_age_ms_max,
@@ -178,7 +180,8 @@ impl Rig {
         let outlet = Outlet::ring(orders_in);
         let limits = launch.access.as_ref().map_or_else(RateLimits::default, |at| at.limits);
         let budget = Arc::new(Budget::new(limits));
-        let way = (&clock, &budget);
+        let dialer = Dialer::new(tls_config()?, clock.registry()?)?;
+        let way = (&dialer, &budget);
         let (outlet, venue) = order_venue(parts, outlet, launch.access.as_ref(), way)?;
         let recorders = self.stages.take().context("the stages were built twice")?;
         let mut probes = self.probes.drain(..);
@@ -201,7 +204,7 @@ impl Rig {
         let inlet = Inlet { feed, venue, orders, lost_books, probe: feed_probe };
         let heartbeat = Arc::clone(&self.heartbeats[0].2);
         let signs = (Arc::clone(&self.counters), heartbeat, self.journal.health());
-        let thread = feed_thread(parts, launch, (inlet, budget), clock, signs)?;
+        let thread = feed_thread(parts, launch, (inlet, budget), (clock, &dialer), signs)?;
         let (plan, required) = (topology.threads[0].clone(), rings.pin_required);
         let feed = std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
             if stage_thread::pin(&plan, required).is_err() {
@@ -227,7 +230,7 @@ fn order_venue(
     parts: &Parts,
     outlet: Outlet,
     access: Option<&VenueAccess>,
-    (clock, budget): (&SystemClock, &Arc<Budget>),
+    (dialer, budget): (&Dialer, &Arc<Budget>),
 ) -> Result<(Outlet, OrderVenue<RealEntry>)> {
     let settings = &parts.settings;
     let Some(access) = access else {
@@ -237,21 +240,19 @@ fn order_venue(
     };
     let (texts_in, texts) = RingBuffer::new(settings.topology.execution_feed_events as usize);
     let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
-    let (url, tls) = (&settings.venue.rest_url, tls_config()?);
-    let (registry, credentials) = (clock.registry()?, &access.credentials);
+    let credentials = &access.credentials;
     let entry = match settings.venue.order_entry {
         OrderEntry::Rest => {
-            let entry = HttpEntry::new(url, credentials, &tls, registry, seed)?;
+            let (url, registry) = (&settings.venue.rest_url, dialer.registry.try_clone()?);
+            let entry = HttpEntry::new(url, credentials, &dialer.tls, registry, seed)?;
             RealEntry::Http(Box::new(entry))
         }
         OrderEntry::WebSocket => {
-            let dialer = Dialer::new(tls, registry)?;
-            RealEntry::Api(Box::new(lines::api(settings, credentials, &dialer)?))
+            RealEntry::Api(Box::new(lines::api(settings, credentials, dialer)?))
         }
     };
     let desk = Box::new(OrderDesk::new(entry, Arc::clone(budget)));
-    let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
-    let reconciler = Box::new(Reconciler::new(&symbols, settings.venue.reconcile_every_s));
+    let reconciler = Box::new(Reconciler::new(&parts.symbols(), settings.venue.reconcile_every_s));
     Ok((outlet.with_texts(texts_in), OrderVenue::Desk { desk, texts, reconciler }))
 }
 
@@ -259,20 +260,19 @@ fn feed_thread(
     parts: &Parts,
     launch: Launch<'_>,
     (mut inlet, budget): (Inlet<RealEntry>, Arc<Budget>),
-    mut clock: SystemClock,
+    (mut clock, dialer): (SystemClock, &Dialer),
     (counters, heartbeat, health): (Arc<Counters>, Arc<Heartbeat>, Arc<JournalHealth>),
 ) -> Result<FeedThread<RealTime>> {
     let now = clock.now().mono;
     let settings = &parts.settings;
-    let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
+    let symbols = parts.symbols();
     let routes = lines::routes(settings, &symbols)?;
     lines::tell_feed(inlet.feed.feed_mut(), &routes);
     let pace = Pace::new(symbols.len(), settings.session.seed, now);
-    let dialer = Dialer::new(tls_config()?, clock.registry()?)?;
     let (mut private, mut account, mut statement) = (None, None, None);
     if let Some(access) = launch.access {
         let base = &settings.venue.private_url;
-        let stream = lines::account(settings, &stream_url(base, &access.listen_key), &dialer)?;
+        let stream = lines::account(settings, &stream_url(base, &access.listen_key), dialer)?;
         private = Some(PrivateLink::new(stream, base, now));
         statement = access.statement;
         let client = AccountClient::new(&settings.venue.rest_url, access.credentials, wall_now);
@@ -280,7 +280,7 @@ fn feed_thread(
     }
     Ok(FeedThread {
         inlet,
-        streams: lines::market(settings, &routes, &dialer)?,
+        streams: lines::market(settings, &routes, dialer)?,
         private,
         statement,
         clock,

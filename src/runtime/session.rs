@@ -82,15 +82,15 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let carried = carried(&order, &state)?;
     let at_venue = order.loaded.settings.venue.orders == OrderRoute::Venue;
     let credentials = order.credentials.filter(|_| at_venue);
-    let (loaded, access) = if at_venue {
-        access::open(&order.loaded, credentials.clone(), order.statement)
-            .map(|(loaded, access)| (loaded, Some(access)))?
-    } else {
-        (order.loaded, None)
-    };
+    let (mut loaded, mut access) = (order.loaded, None);
+    if at_venue {
+        let opened = access::open(&loaded, credentials.clone(), order.statement)?;
+        (loaded, access) = (opened.0, Some(opened.1));
+    }
     let signer = credentials.as_ref().map_or_else(Signer::paper, Credentials::signer);
     let account = access.as_ref().map_or(0, |access| access.account);
-    let parts = prepare(&loaded, &state, carried.of_account(account)?, signer)?;
+    let told = access.as_mut().and_then(|access| access.exchange_info.take());
+    let parts = prepare(&loaded, &state, carried.of_account(account)?, signer, told)?;
     let model = parts.load_model(Budget::Configured)?;
     let topology = plan(&parts.settings.topology, &cores_available())?;
     tracing::info!(%topology, "topology");
@@ -157,18 +157,19 @@ fn carried(order: &SessionOrder, state: &StateFolder) -> Result<Carried> {
     Carried::read(&state.journals(), &chain, state.begun(order.name)?.as_deref())
 }
 
-/// Instruments, model files and epoch of a session.
+/// Instruments, model files and epoch of a session. `exchange_info` is what the venue told before.
 fn prepare(
     loaded: &Loaded,
     state: &StateFolder,
     carried: Carried,
     signer: Signer,
+    exchange_info: Option<Vec<u8>>,
 ) -> Result<Parts> {
     let settings = loaded.settings.clone();
     let registry = Registry::open(Path::new(&settings.model.dir))?;
     let files = registry.select(&settings.model.version)?;
     let parts = Parts {
-        instruments: instruments(&settings)?,
+        instruments: instruments(&settings, exchange_info)?,
         text: loaded.text.clone(),
         settings,
         files,
@@ -191,14 +192,18 @@ const fn mode_number(mode: Mode) -> u32 {
 }
 
 /// Contract facts: the file's, else the venue's.
-fn instruments(settings: &Settings) -> Result<Vec<InstrumentSettings>> {
+fn instruments(
+    settings: &Settings,
+    exchange_info: Option<Vec<u8>>,
+) -> Result<Vec<InstrumentSettings>> {
     let list = &settings.instruments;
     let known = |symbol| list.facts.iter().any(|facts| facts.symbol == symbol);
     let listed = if list.symbols.iter().all(|&symbol| known(symbol)) {
         Vec::new()
     } else {
-        let body = RestClient::new(&settings.venue.rest_url)
-            .get("/fapi/v1/exchangeInfo")
+        let asked = || RestClient::new(&settings.venue.rest_url).get("/fapi/v1/exchangeInfo");
+        let body = exchange_info
+            .map_or_else(asked, Ok)
             .map_err(|error| anyhow::anyhow!("contract facts: {error}"))?;
         contracts(&body)?
     };

@@ -8,7 +8,7 @@
 //! position records of lane 2 must say the same.
 
 use crate::base::event::{Event, Instrument, OrderReport, Position};
-use crate::base::{ClientOrderId, Kind, Money, Nanos, Qty};
+use crate::base::{ClientOrderId, Kind, Money, Nanos, Qty, Symbol};
 use crate::journal::LaneReader;
 use crate::ledger::{Ledger, LedgerChange};
 use anyhow::{Context, Result, bail};
@@ -21,38 +21,100 @@ pub const LEDGER_PATH: &str = "/sim/ledger";
 /// The scale both sides count in.
 const UNIT: i64 = crate::base::units::SCALE;
 
-#[derive(Deserialize)]
-struct Statement {
-    time: i64,
-    unit: i64,
-    accounts: Vec<Account>,
-    balanced: bool,
+/// The simulated exchange's ledger as it tells it; amounts in 1/`unit`.
+#[derive(Debug, Deserialize)]
+pub struct Statement {
+    /// When it was written, in milliseconds since the epoch.
+    pub time: i64,
+    /// The scale of every amount.
+    pub unit: i64,
+    /// The accounts.
+    pub accounts: Vec<Account>,
+    /// Its double entry comes out even.
+    pub balanced: bool,
 }
 
-#[derive(Deserialize)]
-struct Account {
-    api_key: String,
-    deposit: i64,
-    wallet: i64,
-    realized: i64,
-    fees: i64,
-    funding: i64,
-    positions: Vec<Held>,
-    orders: Vec<Told>,
+/// One account of a [`Statement`].
+#[derive(Debug, Deserialize)]
+pub struct Account {
+    /// Whose.
+    pub api_key: String,
+    /// What was paid in.
+    pub deposit: i64,
+    /// What there is.
+    pub wallet: i64,
+    /// Closed profit.
+    pub realized: i64,
+    /// Fees paid.
+    pub fees: i64,
+    /// Funding received.
+    pub funding: i64,
+    /// Positions that are open.
+    pub positions: Vec<Held>,
+    /// Every order, ended ones included.
+    pub orders: Vec<Told>,
+    /// Every conditional order.
+    #[serde(default)]
+    pub algo_orders: Vec<ToldAlgo>,
 }
 
-#[derive(Deserialize)]
-struct Held {
-    symbol: String,
-    qty: i64,
-    cost: i64,
+/// A position.
+#[derive(Debug, Deserialize)]
+pub struct Held {
+    /// Its contract.
+    pub symbol: String,
+    /// Signed quantity.
+    pub qty: i64,
+    /// What it cost.
+    pub cost: i64,
 }
 
-#[derive(Deserialize)]
-struct Told {
-    client_id: String,
-    filled: i64,
-    fee: i64,
+/// An order.
+#[derive(Debug, Deserialize)]
+pub struct Told {
+    /// Its client's name.
+    pub client_id: String,
+    /// The exchange's number.
+    pub order_id: i64,
+    /// As the protocol writes it.
+    pub status: String,
+    /// Quantity filled.
+    pub filled: i64,
+    /// Fees of its fills.
+    pub fee: i64,
+    /// Its fills.
+    pub fills: Vec<serde_json::Value>,
+}
+
+/// A conditional order.
+#[derive(Debug, Deserialize)]
+pub struct ToldAlgo {
+    /// Its client's name.
+    pub client_id: String,
+    /// As the protocol writes it.
+    pub status: String,
+    /// The number of the order that it became.
+    #[serde(default)]
+    pub order_id: serde_json::Value,
+}
+
+impl Statement {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).context("the venue's ledger")
+    }
+
+    /// The account of a key.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn account(&self, api_key: &str) -> Result<&Account> {
+        let account = self.accounts.iter().find(|account| account.api_key == api_key);
+        account.context("the venue's ledger does not tell our account")
+    }
 }
 
 /// The journal's side.
@@ -69,12 +131,11 @@ struct Booked {
 /// # Errors
 /// When either cannot be read.
 pub fn differences(dir: &Path, statement: &[u8], api_key: &str) -> Result<Vec<String>> {
-    let told: Statement = serde_json::from_slice(statement).context("the venue's ledger")?;
+    let told = Statement::read(statement)?;
     if told.unit != UNIT {
         bail!("the venue's ledger counts in 1/{}, the journal in 1/{UNIT}", told.unit);
     }
-    let account = told.accounts.iter().find(|account| account.api_key == api_key);
-    let account = account.context("the venue's ledger does not tell our account")?;
+    let account = told.account(api_key)?;
     // What the venue settled after it wrote its account is not in it.
     let until = Nanos::from_millis(told.time);
     let booked = book(dir, until)?;
@@ -127,7 +188,10 @@ fn book(dir: &Path, until: Nanos) -> Result<Booked> {
     for item in LaneReader::open(dir, 0)? {
         let (_, event) = item?;
         match event.kind() {
-            Some(Kind::Instrument) => symbols.push(symbol_of(&event)),
+            Some(Kind::Instrument) => {
+                let symbol = Symbol::from_bytes(&event.body::<Instrument>().symbol);
+                symbols.push(symbol.unwrap_or_default().to_string());
+            }
             Some(Kind::OrderFilled | Kind::FundingPayment) => events.push(event),
             _ => {}
         }
@@ -143,12 +207,6 @@ fn book(dir: &Path, until: Nanos) -> Result<Booked> {
         }
     }
     Ok(Booked { symbols, ledger, orders })
-}
-
-fn symbol_of(event: &Event) -> String {
-    let body: &Instrument = event.body();
-    let text = body.symbol.split(|&b| b == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).into_owned()
 }
 
 /// Where the position records of lane 2 say otherwise than lane 0 booked anew.

@@ -50,15 +50,6 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// What an account holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holdings {
-    /// Wallet balance in the quote currency.
-    pub wallet: Money,
-    /// Symbols with a position.
-    pub positions: Vec<String>,
-}
-
 /// How long the venue may take to accept a request of ours, in milliseconds.
 pub const RECV_WINDOW_MS: u32 = 5_000;
 
@@ -98,10 +89,7 @@ impl AccountClient {
         let request = job.request();
         let query = whole_query(&request, &self.signer, (self.clock)());
         let key = (request.access != Access::Public).then(|| self.credentials.key());
-        match self.rest.carry(request.method, request.path, &query, key) {
-            Ok((status, body, limits)) => (job.read(status, body), limits),
-            Err(failure) => (Err(failure), AnswerLimits::default()),
-        }
+        self.rest.run(job, &request, &query, key)
     }
 
     /// What a job's answer says.
@@ -124,29 +112,14 @@ impl AccountClient {
         }
     }
 
-    /// Wallet and positions.
+    /// Wallet balance in the quote currency.
     ///
     /// # Errors
     /// In words: the request and what came of it.
-    pub fn holdings(&self) -> Result<Holdings, String> {
-        let mut holdings = Holdings::default();
-        if let Told::Wallet(wallet) = self.told(Question::Wallet)? {
-            holdings.wallet = wallet;
-        }
-        if let Told::Positions(held) = self.told(Question::Positions)? {
-            holdings.positions = held.iter().map(|held| held.symbol.to_string()).collect();
-        }
-        Ok(holdings)
-    }
-
-    /// Client ids of the orders open on all symbols.
-    ///
-    /// # Errors
-    /// In words.
-    pub fn open_orders(&self) -> Result<Vec<String>, String> {
-        match self.told(Question::OpenOrders { symbol: None })? {
-            Told::Orders(orders) => Ok(orders.into_iter().map(|order| order.name).collect()),
-            _ => Err("the open orders were answered by something else".to_owned()),
+    pub fn wallet(&self) -> Result<Money, String> {
+        match self.told(Question::Wallet)? {
+            Told::Wallet(wallet) => Ok(wallet),
+            _ => Err("the wallet was answered by something else".to_owned()),
         }
     }
 

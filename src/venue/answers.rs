@@ -1,8 +1,6 @@
 //! The bodies of answers. What is missing or not of its form makes the whole answer unreadable: a
 //! list with a hole in it would be taken for the truth.
 
-use super::capture::entries;
-use super::job::ContractNow;
 use crate::base::units::parse_fixed;
 use crate::base::{Money, Nanos, Px, Qty, Side, Symbol};
 use crate::execution::reconcile::{
@@ -63,32 +61,6 @@ pub fn hedged(body: &[u8]) -> Result<bool, String> {
         dual_side_position: bool,
     }
     parse::<Mode>(body).map(|mode| mode.dual_side_position)
-}
-
-/// The venue's clock.
-pub fn time(body: &[u8]) -> Result<Nanos, String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Time {
-        server_time: i64,
-    }
-    parse::<Time>(body).map(|time| Nanos::from_millis(time.server_time))
-}
-
-/// The contracts with usable filters, and whether they trade.
-pub fn contracts(body: &[u8]) -> Result<Vec<ContractNow>, String> {
-    let entries = entries(body).map_err(|error| error.to_string())?;
-    Ok(entries
-        .into_iter()
-        .map(|(facts, entry)| ContractNow {
-            facts,
-            is_trading: entry.get("status").and_then(|status| status.as_str()) == Some("TRADING"),
-            delivery: entry
-                .get("deliveryDate")
-                .and_then(serde_json::Value::as_i64)
-                .map_or(Nanos(i64::MAX), |ms| Nanos(ms.saturating_mul(1_000_000))),
-        })
-        .collect())
 }
 
 /// The answer to a question of reconciliation.

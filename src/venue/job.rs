@@ -7,10 +7,11 @@
 //! ```
 
 use super::answers;
-use crate::base::ids::{InstrumentId, Symbol};
-use crate::base::settings::InstrumentSettings;
-use crate::base::{ClientOrderId, Nanos};
+use crate::base::ids::{InstrumentId, Symbol, percent_encoded};
 use crate::execution::reconcile::{PAGE_ROWS, Question, Told};
+
+/// What trades that are asked for cost of the venue's request weight.
+pub const TRADES_WEIGHT: u32 = 20;
 
 /// What to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,24 +50,10 @@ pub enum RestJob {
         /// Whose.
         symbol: Symbol,
     },
-    /// The end of every conditional order of a symbol.
-    CancelAllAlgo {
-        /// Whose.
-        symbol: Symbol,
-    },
-    /// The end of one conditional order.
-    CancelAlgo {
-        /// Which.
-        id: ClientOrderId,
-    },
     /// Something that reconciliation wants to know.
     Ask(Question),
     /// True in hedge mode.
     PositionMode,
-    /// Contracts, their steps and whether they trade.
-    Contracts,
-    /// The venue's clock.
-    ServerTime,
     /// The venue is to cancel every open order of a symbol unless told otherwise within a time.
     Countdown {
         /// Whose.
@@ -120,21 +107,6 @@ pub enum RestReply {
     Told(Told),
     /// True in hedge mode.
     Hedged(bool),
-    /// Contracts that have usable steps.
-    Contracts(Vec<ContractNow>),
-    /// The venue's time.
-    Time(Nanos),
-}
-
-/// A contract as the venue lists it at the moment.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ContractNow {
-    /// Its steps and bounds; fees are not told there.
-    pub facts: InstrumentSettings,
-    /// Orders are taken.
-    pub is_trading: bool,
-    /// When it is delivered; far off for a perpetual one.
-    pub delivery: Nanos,
 }
 
 /// A question that was not answered by what it asked for.
@@ -173,7 +145,7 @@ impl RestRequest {
     }
 
     fn with_symbol(self, symbol: &Symbol) -> Self {
-        self.with("symbol", &percent_encoded(symbol))
+        self.with("symbol", &percent_encoded(symbol.as_str()))
     }
 
     fn with_symbol_if(self, symbol: Option<&Symbol>) -> Self {
@@ -196,25 +168,19 @@ impl RestJob {
             Self::OpenInterest { symbol, .. } => {
                 new("GET", "/fapi/v1/openInterest", Public, 1).with_symbol(symbol)
             }
-            Self::Trades { symbol, from_id, .. } => new("GET", "/fapi/v1/aggTrades", Public, 20)
-                .with_symbol(symbol)
-                .with("fromId", &from_id.to_string())
-                .with("limit", "500"),
+            Self::Trades { symbol, from_id, .. } => {
+                new("GET", "/fapi/v1/aggTrades", Public, TRADES_WEIGHT)
+                    .with_symbol(symbol)
+                    .with("fromId", &from_id.to_string())
+                    .with("limit", "500")
+            }
             Self::ListenKey => new("POST", "/fapi/v1/listenKey", Key, 1),
             Self::KeepListenKey => new("PUT", "/fapi/v1/listenKey", Key, 1),
             Self::CancelAll { symbol } => {
                 new("DELETE", "/fapi/v1/allOpenOrders", Signed, 1).with_symbol(symbol)
             }
-            Self::CancelAllAlgo { symbol } => {
-                new("DELETE", "/fapi/v1/algoOpenOrders", Signed, 1).with_symbol(symbol)
-            }
-            Self::CancelAlgo { id } => {
-                new("DELETE", "/fapi/v1/algoOrder", Signed, 1).with("clientAlgoId", &id.to_string())
-            }
             Self::Ask(question) => ask(question),
             Self::PositionMode => new("GET", "/fapi/v1/positionSide/dual", Signed, 30),
-            Self::Contracts => new("GET", "/fapi/v1/exchangeInfo", Public, 1),
-            Self::ServerTime => new("GET", "/fapi/v1/time", Public, 1),
             Self::Countdown { symbol, after_ms } => {
                 new("POST", "/fapi/v1/countdownCancelAll", Signed, 10)
                     .with_symbol(symbol)
@@ -242,8 +208,7 @@ impl RestJob {
             RestFailure { status: Some(status), code, message, sent: true }
         };
         if status != 200 {
-            let head = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-            return Err(failure(&format!("status {status}: {head}")));
+            return Err(failure(&refusal(status, &body)));
         }
         let read = match self {
             Self::Snapshot { .. }
@@ -253,19 +218,20 @@ impl RestJob {
                 return Ok(RestReply::Body(body));
             }
             // What they answer tells nothing new.
-            Self::KeepListenKey
-            | Self::CancelAll { .. }
-            | Self::CancelAllAlgo { .. }
-            | Self::CancelAlgo { .. }
-            | Self::Countdown { .. } => return Ok(RestReply::Done),
+            Self::KeepListenKey | Self::CancelAll { .. } | Self::Countdown { .. } => {
+                return Ok(RestReply::Done);
+            }
             Self::ListenKey => answers::key(&body).map(RestReply::Key),
             Self::Ask(question) => answers::told(question, &body).map(RestReply::Told),
             Self::PositionMode => answers::hedged(&body).map(RestReply::Hedged),
-            Self::Contracts => answers::contracts(&body).map(RestReply::Contracts),
-            Self::ServerTime => answers::time(&body).map(RestReply::Time),
         };
         read.map_err(|what| failure(&what))
     }
+}
+
+/// A status other than 200 in words, with the start of its body.
+pub(super) fn refusal(status: u16, body: &[u8]) -> String {
+    format!("status {status}: {}", String::from_utf8_lossy(&body[..body.len().min(200)]))
 }
 
 fn ask(question: &Question) -> RestRequest {
@@ -305,28 +271,10 @@ fn ask(question: &Question) -> RestRequest {
     }
 }
 
-/// Symbols need not be ASCII: UTF-8 bytes outside the unreserved set are percent-encoded.
-pub fn percent_encoded(symbol: &Symbol) -> String {
-    let mut text = String::new();
-    for byte in symbol.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_symbol_outside_ascii_is_percent_encoded_as_utf8() {
-        let symbol = Symbol::new("币安USDT".as_bytes()).unwrap();
-        assert_eq!(percent_encoded(&symbol), "%E5%B8%81%E5%AE%89USDT");
-    }
+    use crate::base::ClientOrderId;
 
     #[test]
     fn an_order_that_the_venue_does_not_know_is_an_answer_and_any_other_refusal_is_a_failure() {

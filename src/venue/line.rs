@@ -109,13 +109,6 @@ impl<S: StreamPort> Line<S> {
         self.second.is_some()
     }
 
-    /// Renews at the next poll.
-    pub const fn renew(&mut self, now: Instant) {
-        if self.is_up {
-            self.renew_at = Some(now);
-        }
-    }
-
     fn came_up(&mut self, now: Instant, since: Instant) {
         self.is_up = true;
         self.ages.start(now);

@@ -7,7 +7,7 @@
 //! this thread wait, never the pinned one.
 
 use super::account::AccountClient;
-use super::job::{Access, RestRequest};
+use super::job::{Access, RestRequest, refusal};
 pub use super::job::{RestFailure, RestJob, RestReply};
 use super::ports::{AnswerLimits, RestPort};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -124,8 +124,7 @@ impl RestClient {
         if status == 200 {
             return Ok(body);
         }
-        let head = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-        Err(format!("GET {path}: status {status}: {head}"))
+        Err(format!("GET {path}: {}", refusal(status, &body)))
     }
 
     /// Status, body and limits of a request without a body, with the account's key in its header
@@ -171,13 +170,15 @@ impl RestClient {
         Ok((status, body, limits))
     }
 
-    /// Carries a job that needs no signature.
-    fn plain(
+    /// Carries a job's request with its whole query and reads the answer.
+    pub fn run(
         &self,
         job: &RestJob,
         request: &RestRequest,
+        query: &str,
+        key: Option<&str>,
     ) -> (Result<RestReply, RestFailure>, AnswerLimits) {
-        match self.carry(request.method, request.path, &request.query, None) {
+        match self.carry(request.method, request.path, query, key) {
             Ok((status, body, limits)) => (job.read(status, body), limits),
             Err(failure) => (Err(failure), AnswerLimits::default()),
         }
@@ -190,7 +191,7 @@ impl RestClient {
     ) -> (Result<RestReply, RestFailure>, AnswerLimits) {
         let request = job.request();
         match (request.access, account) {
-            (Access::Public, _) => self.plain(job, &request),
+            (Access::Public, _) => self.run(job, &request, &request.query, None),
             (_, Some(account)) => account.answer(job),
             (_, None) => {
                 let message = format!("{job:?} needs an account");

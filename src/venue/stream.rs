@@ -16,7 +16,7 @@ use super::backoff::Backoff;
 use super::ports::StreamPort;
 use super::resolver::{Addresses, Resolver};
 use super::socket::{self, Gated, Socket};
-use super::transport::{Transport, guard, is_refused_by_tls};
+use super::transport::{Transport, guard, is_connected, is_refused_by_tls};
 use crate::base::InstrumentId;
 use crate::base::event::carries;
 use mio::net::TcpStream;
@@ -176,24 +176,12 @@ impl Stream {
     }
 
     fn shake(&mut self, socket: TcpStream, since: Instant, now: Instant) -> io::Result<State> {
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
-        }
-        match socket.peer_addr() {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                within(since, now, "connecting")?;
-                return Ok(State::Dialing { socket, since });
-            }
-            Err(error) => return Err(error),
+        if !is_connected(&socket)? {
+            within(since, now, "connecting")?;
+            return Ok(State::Dialing { socket, since });
         }
         guard(&socket)?;
-        let transport = if self.address.endpoint.secure {
-            Transport::tls(socket, &self.address.endpoint.host, &self.tls)?
-        } else {
-            Transport::Plain(socket)
-        };
-        let gated = Gated::new(transport);
+        let gated = Gated::new(Transport::to(&self.address.endpoint, socket, &self.tls)?);
         let url = self.address.url.as_str();
         let result = client_with_config(url, gated, Some(socket::config()));
         self.shaken(result, now, now)

@@ -1,5 +1,6 @@
 //! A TCP or TLS byte stream that never blocks.
 
+use super::address::Endpoint;
 use mio::net::TcpStream;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -27,6 +28,17 @@ impl Transport {
             .map_err(|_| io::Error::other(format!("{host:?} is no server name")))?;
         let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(session, socket))))
+    }
+
+    /// A connected socket to this host, with TLS where its address wants it.
+    ///
+    /// # Errors
+    /// As for [`Transport::tls`].
+    pub fn to(endpoint: &Endpoint, socket: TcpStream, tls: &Arc<ClientConfig>) -> io::Result<Self> {
+        match endpoint.secure {
+            true => Self::tls(socket, &endpoint.host, tls),
+            false => Ok(Self::Plain(socket)),
+        }
     }
 
     /// True until both sides have agreed on the keys of TLS.
@@ -68,6 +80,21 @@ impl Write for Transport {
             Self::Plain(socket) => socket.flush(),
             Self::Tls(stream) => stream.flush(),
         }
+    }
+}
+
+/// Whether a socket that is being connected is by now.
+///
+/// # Errors
+/// When the connection was refused or failed.
+pub fn is_connected(socket: &TcpStream) -> io::Result<bool> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The demo, ended by signals: in order by SIGTERM, in the middle of anything by SIGKILL.
 
-use crate::pipeline_support::{last_json, peregrine, root, text};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::pipeline_support::{last_json, peregrine, text};
+use crate::process::Process;
+use rustix::process::Signal;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Longer than any test waits: a demo that only ends by itself fails the test.
@@ -11,39 +11,14 @@ const LENGTH: &str = "60s";
 /// Looks at a growing journal before a test gives up.
 const LOOKS_MAX: u32 = 4_000;
 
-/// Ends the child if a test fails before it did.
-struct Demo(Option<Child>);
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
+struct Demo(Process);
 
 impl Demo {
     fn start(state: &Path) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
-            .args(["demo", "--for", LENGTH, "--json"])
-            .env("PEREGRINE__SESSION__STATE_DIR", state)
-            .env("PEREGRINE__HTTP__BIND", "")
-            .current_dir(root())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self(Some(child))
-    }
-
-    fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.0.as_ref().unwrap().id()).unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
-    }
-
-    fn end(mut self) -> std::process::Output {
-        self.0.take().unwrap().wait_with_output().unwrap()
+        let arguments = ["demo", "--for", LENGTH, "--json"];
+        let variables =
+            [("PEREGRINE__SESSION__STATE_DIR", text(state)), ("PEREGRINE__HTTP__BIND", "")];
+        Self(Process::start(&arguments, &variables))
     }
 
     /// The demo's journal, once it holds predictions.
@@ -62,8 +37,7 @@ impl Demo {
                     return dir;
                 }
             }
-            let ended = self.0.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the demo ended by itself");
+            assert!(!self.0.has_ended(), "the demo ended by itself");
             // Gives the processor away between two looks; what counts is the condition.
             std::thread::park_timeout(Duration::from_millis(10));
         }
@@ -76,8 +50,8 @@ fn a_terminated_demo_ends_in_order_with_a_sealed_journal_and_its_summary() {
     let state = tempfile::tempdir().unwrap();
     let mut demo = Demo::start(state.path());
     let journal = demo.journal_with_predictions(state.path());
-    demo.signal(Signal::TERM);
-    let output = demo.end();
+    demo.0.signal(Signal::TERM);
+    let output = demo.0.end();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{error}");
     let summary = last_json(&output);
@@ -100,8 +74,8 @@ fn a_killed_demo_leaves_a_journal_that_verifies_and_replays_up_to_its_torn_end()
     let state = tempfile::tempdir().unwrap();
     let mut demo = Demo::start(state.path());
     let journal = demo.journal_with_predictions(state.path());
-    demo.signal(Signal::KILL);
-    let output = demo.end();
+    demo.0.signal(Signal::KILL);
+    let output = demo.0.end();
     assert_eq!(output.status.code(), None, "killed, not ended");
 
     let verified = peregrine(&["journal", "verify", text(&journal), "--json"]);
@@ -129,8 +103,7 @@ impl Demo {
             if let Some(other) = paths.into_iter().find(|path| path != first) {
                 return other;
             }
-            let ended = self.0.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the second demo does not start");
+            assert!(!self.0.has_ended(), "the second demo does not start");
             std::thread::park_timeout(Duration::from_millis(10));
         }
         panic!("no second journal within {LOOKS_MAX} looks");

@@ -7,6 +7,7 @@ use crate::pipeline_support::{EAGER, assert_replays, config_text, root};
 use peregrine::base::event::{Event, Kind};
 use peregrine::base::units::{SCALE, parse_fixed};
 use peregrine::base::{Money, Nanos, Px, Qty};
+use peregrine::exchange::fault::script;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::Signer;
 use peregrine::journal::LaneReader;
@@ -324,6 +325,18 @@ impl Session {
         };
         let thread = std::thread::spawn(move || session::run(order));
         Self { state, stop, thread }
+    }
+
+    /// One at an exchange of its own whose faults are these.
+    pub fn at_exchange(faults: &str, more: &[(&str, &str, &str)]) -> (ExchangeServer, Self) {
+        let faults = script::parse(faults).unwrap();
+        let settings = ServerSettings { faults, ..ServerSettings::default() };
+        let exchange = ExchangeServer::start(settings).unwrap();
+        let ws = exchange.ws_url();
+        let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
+        let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
+        let session = Self::start_with(&urls, Credentials::new(key, secret), more);
+        (exchange, session)
     }
 
     pub fn journal(&self) -> PathBuf {

@@ -1,15 +1,16 @@
 //! Real processes: killed, ended, started twice, and commanded by an operator.
 
 use crate::pipeline_support::{peregrine, root, text};
+use crate::process::Process;
 use peregrine::base::event::{SessionCarried, SessionStart, StateChange, VenueStatus};
 use peregrine::base::{Event, Kind, Reason};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::journal::{LaneEnd, LaneReader};
 use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -20,18 +21,6 @@ const LOOKS_MAX: u32 = 3_000;
 struct World {
     exchange: ExchangeServer,
     dir: TempDir,
-}
-
-/// A session's process; killed if a test fails before it ended.
-struct Session(Option<Child>);
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
 }
 
 impl World {
@@ -57,32 +46,31 @@ impl World {
 
     /// A session with a shipped configuration: only addresses, keys and folders are others, and
     /// thresholds under which it trades at once.
-    fn start(&self, config: &str) -> Session {
+    fn start(&self, config: &str) -> Process {
         let ws = self.exchange.ws_url();
-        let child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
-            .args(["run", "--config", config, "--json"])
-            .env("PEREGRINE_API_KEY", self.exchange.api_key())
-            .env("PEREGRINE_API_SECRET", self.exchange.api_secret())
-            .env("PEREGRINE__SESSION__STATE_DIR", self.state())
-            .env("PEREGRINE__MODEL__DIR", self.dir.path().join("models"))
-            .env("PEREGRINE__MODEL__BUDGET_US", "1000000")
-            .env("PEREGRINE__VENUE__ORDERS", "venue")
-            .env("PEREGRINE__VENUE__REST_URL", self.exchange.rest_url())
-            .env("PEREGRINE__VENUE__PUBLIC_URL", format!("{ws}/public"))
-            .env("PEREGRINE__VENUE__MARKET_URL", format!("{ws}/market"))
-            .env("PEREGRINE__VENUE__PRIVATE_URL", format!("{ws}/private"))
-            .env("PEREGRINE__VENUE__API_URL", format!("{ws}/ws-fapi/v1"))
-            .env("PEREGRINE__POLICY__ENTER_EDGE", "0.01")
-            .env("PEREGRINE__POLICY__STOP_ATR", "0.0")
-            .env("PEREGRINE__POLICY__TAKE_PROFIT_ATR", "0.0")
-            .env("PEREGRINE__POLICY__HOLD_MS_MAX", "200")
-            .env("PEREGRINE__HTTP__BIND", "")
-            .current_dir(root())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Session(Some(child))
+        let (state, models) = (self.state(), self.dir.path().join("models"));
+        let (rest, public, market) =
+            (self.exchange.rest_url(), format!("{ws}/public"), format!("{ws}/market"));
+        let (private, api) = (format!("{ws}/private"), format!("{ws}/ws-fapi/v1"));
+        let variables = [
+            ("PEREGRINE_API_KEY", self.exchange.api_key()),
+            ("PEREGRINE_API_SECRET", self.exchange.api_secret()),
+            ("PEREGRINE__SESSION__STATE_DIR", text(&state)),
+            ("PEREGRINE__MODEL__DIR", text(&models)),
+            ("PEREGRINE__MODEL__BUDGET_US", "1000000"),
+            ("PEREGRINE__VENUE__ORDERS", "venue"),
+            ("PEREGRINE__VENUE__REST_URL", &rest),
+            ("PEREGRINE__VENUE__PUBLIC_URL", &public),
+            ("PEREGRINE__VENUE__MARKET_URL", &market),
+            ("PEREGRINE__VENUE__PRIVATE_URL", &private),
+            ("PEREGRINE__VENUE__API_URL", &api),
+            ("PEREGRINE__POLICY__ENTER_EDGE", "0.01"),
+            ("PEREGRINE__POLICY__STOP_ATR", "0.0"),
+            ("PEREGRINE__POLICY__TAKE_PROFIT_ATR", "0.0"),
+            ("PEREGRINE__POLICY__HOLD_MS_MAX", "200"),
+            ("PEREGRINE__HTTP__BIND", ""),
+        ];
+        Process::start(&["run", "--config", config, "--json"], &variables)
     }
 
     /// Waits until the session's own word is `state`.
@@ -114,20 +102,9 @@ fn wait(what: &str, mut is_there: impl FnMut() -> bool) {
     panic!("{what}: not within {LOOKS_MAX} looks");
 }
 
-impl Session {
-    fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.0.as_ref().unwrap().id()).unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
-    }
-
-    fn end(mut self) -> Output {
-        self.0.take().unwrap().wait_with_output().unwrap()
-    }
-
-    fn terminate(self) -> Output {
-        self.signal(Signal::TERM);
-        self.end()
-    }
+fn terminate(session: Process) -> Output {
+    session.signal(Signal::TERM);
+    session.end()
 }
 
 fn read(dir: &Path, lane: usize) -> Vec<Event> {
@@ -161,7 +138,7 @@ fn a_testnet_session_waits_for_an_operator_and_a_kill_outlives_it() {
         let killed = world.operate(&["kill", "--mode", "graceful", "--reason", "enough"]);
         assert_eq!(killed.status.code(), Some(0), "{}", error_of(&killed));
     }
-    let ended = session.terminate();
+    let ended = terminate(session);
     assert_eq!(ended.status.code(), Some(78), "{}", error_of(&ended));
 
     let again = world.start("config/testnet.toml");
@@ -169,7 +146,7 @@ fn a_testnet_session_waits_for_an_operator_and_a_kill_outlives_it() {
     let armed = world.operate(&["arm", "--reason", "try"]);
     assert_eq!(armed.status.code(), Some(1), "a kill is not lifted by arming");
     assert!(error_of(&armed).contains("clear it first"), "{}", error_of(&armed));
-    let ended = again.terminate();
+    let ended = terminate(again);
     assert_eq!(ended.status.code(), Some(78), "{}", error_of(&ended));
     let carried = read(&world.journal("0000002-testnet"), 0);
     let carried: SessionCarried = *first(&carried, Kind::SessionCarried).unwrap().body();
@@ -224,7 +201,7 @@ fn fault_p02_and_p03_a_stopped_session_reconciles_and_a_terminated_one_ends_in_t
         read(&journal, 2).iter().any(moved)
     });
     let began = Instant::now();
-    let ended = session.terminate();
+    let ended = terminate(session);
     assert_eq!(ended.status.code(), Some(0), "{}", error_of(&ended));
     assert!(began.elapsed() < Duration::from_secs(20));
     for lane in 0..4 {

@@ -6,10 +6,8 @@ use crate::exchange_sim::Http;
 use crate::pipeline_support::{EAGER, assert_replays};
 use peregrine::base::event::{Event, Kind, Order, OrderReport, OrderState, StreamStatus, flags};
 use peregrine::base::{ClientOrderId, Nanos};
-use peregrine::exchange::fault::script;
-use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::exchange::ExchangeServer;
 use peregrine::execution::OrderState as State;
-use peregrine::venue::account::Credentials;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -31,16 +29,10 @@ struct Floor {
 
 impl Floor {
     fn start(faults: &str) -> Self {
-        let faults = script::parse(faults).unwrap();
-        let exchange =
-            ExchangeServer::start(ServerSettings { faults, ..ServerSettings::default() }).unwrap();
-        let ws = exchange.ws_url();
-        let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
         let page = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let bind = format!("\"{page}\"");
         let more = [&EAGER[..], &[("http", "bind", bind.as_str())]].concat();
-        let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-        let session = Session::start_with(&urls, Credentials::new(key, secret), &more);
+        let (exchange, session) = Session::at_exchange(faults, &more);
         Self { exchange, session, page }
     }
 

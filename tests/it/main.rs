@@ -119,6 +119,8 @@ mod cli_replay;
 mod pipeline_books;
 /// The demo ends in order when told to, and leaves a sound journal when it is killed.
 mod cli_signals;
+/// The program as a process of its own.
+mod process;
 /// Connections that close, fall silent or are refused come back.
 mod venue_stream;
 /// Sessions outlive their exchange and failed requests.

@@ -4,9 +4,7 @@ use crate::desk_session::{Session, read};
 use crate::pipeline_support::assert_replays;
 use peregrine::base::Reason;
 use peregrine::base::event::{Event, Kind, VenueStatus};
-use peregrine::exchange::fault::script;
-use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::venue::account::Credentials;
+use peregrine::exchange::ExchangeServer;
 use peregrine::venue::rest::RestClient;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -33,13 +31,7 @@ struct Floor {
 
 impl Floor {
     fn start(faults: &str) -> Self {
-        let faults = script::parse(faults).unwrap();
-        let exchange =
-            ExchangeServer::start(ServerSettings { faults, ..ServerSettings::default() }).unwrap();
-        let ws = exchange.ws_url();
-        let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
-        let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-        let session = Session::start_with(&urls, Credentials::new(key, secret), &HOLDS);
+        let (exchange, session) = Session::at_exchange(faults, &HOLDS);
         let rest = RestClient::new(&exchange.rest_url());
         Self { exchange, rest, session }
     }

@@ -4,10 +4,10 @@ use crate::records;
 use anyhow::{Context, Result, bail};
 use peregrine::base::event::{Instrument, Order, OrderReport, OrderState};
 use peregrine::base::units::SCALE;
-use peregrine::base::{ClientOrderId, Kind};
+use peregrine::base::{ClientOrderId, Kind, Symbol};
 use peregrine::execution::OrderState as State;
 use peregrine::runtime::recover::{Carried, Chain};
-use serde::Deserialize;
+use peregrine::runtime::statement::{Account, Statement};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -32,51 +32,6 @@ pub struct Findings {
     pub lines: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Ledger {
-    unit: i64,
-    accounts: Vec<Account>,
-    balanced: bool,
-}
-
-#[derive(Deserialize)]
-struct Account {
-    api_key: String,
-    deposit: i64,
-    wallet: i64,
-    fees: i64,
-    funding: i64,
-    positions: Vec<Held>,
-    orders: Vec<Told>,
-    #[serde(default)]
-    algo_orders: Vec<ToldAlgo>,
-}
-
-#[derive(Deserialize)]
-struct Held {
-    symbol: String,
-    qty: i64,
-    cost: i64,
-}
-
-#[derive(Deserialize)]
-struct Told {
-    client_id: String,
-    status: String,
-    filled: i64,
-    fee: i64,
-    fills: Vec<serde_json::Value>,
-    order_id: i64,
-}
-
-#[derive(Deserialize)]
-struct ToldAlgo {
-    client_id: String,
-    status: String,
-    #[serde(default)]
-    order_id: serde_json::Value,
-}
-
 /// What all journals together hold.
 #[derive(Default)]
 struct Journaled {
@@ -91,12 +46,11 @@ struct Journaled {
 
 /// Compares; `journals` are the folders of one chain, the oldest first.
 pub fn findings(ledger: &[u8], journals: &[PathBuf], api_key: &str) -> Result<Findings> {
-    let ledger: Ledger = serde_json::from_slice(ledger).context("the exchange's ledger")?;
+    let ledger = Statement::read(ledger)?;
     if ledger.unit != SCALE || !ledger.balanced {
         bail!("the exchange's ledger is not balanced, or of another unit");
     }
-    let account = ledger.accounts.iter().find(|account| account.api_key == api_key);
-    let account = account.context("the exchange's ledger does not tell our account")?;
+    let account = ledger.account(api_key)?;
     let mut journaled = Journaled::default();
     for dir in journals {
         journaled.add(dir).with_context(|| dir.display().to_string())?;
@@ -120,9 +74,8 @@ impl Journaled {
             let report: &OrderReport = event.body();
             match event.kind() {
                 Some(Kind::Instrument) => {
-                    let body: &Instrument = event.body();
-                    let text = body.symbol.split(|&b| b == 0).next().unwrap_or_default();
-                    symbols.push(String::from_utf8_lossy(text).into_owned());
+                    let symbol = Symbol::from_bytes(&event.body::<Instrument>().symbol);
+                    symbols.push(symbol.unwrap_or_default().to_string());
                 }
                 Some(Kind::OrderFilled) => {
                     let symbol = symbols.get(event.instrument as usize).cloned();

@@ -15,19 +15,12 @@ pub fn journals(state: &Path) -> Vec<PathBuf> {
 
 /// A lane's records; none where it was not begun.
 pub fn lane(dir: &Path, lane: usize) -> Result<Vec<Event>> {
-    if !dir.join("manifest.json").is_file() {
-        return Ok(Vec::new());
-    }
-    let reader = match LaneReader::open(dir, lane) {
-        Ok(reader) => reader,
-        Err(_) if !dir.join(format!("lane{lane}-000000.pgj")).exists() => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    if !dir.join(format!("lane{lane}-000000.pgj")).exists() {
+    let begun = ["manifest.json".to_owned(), format!("lane{lane}-000000.pgj")];
+    if !begun.iter().all(|name| dir.join(name).is_file()) {
         return Ok(Vec::new());
     }
     let mut events = Vec::new();
-    for item in reader {
+    for item in LaneReader::open(dir, lane)? {
         events.push(item?.1);
     }
     Ok(events)

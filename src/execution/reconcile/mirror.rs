@@ -7,7 +7,7 @@ use crate::base::event::{
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Purpose, Qty};
 use crate::execution::{OrderState, OrderTable, TrackedOrder};
 use crate::ledger::FillMemory;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Payments remembered, for one that is told by the stream and by the list.
 const PAYMENTS_MAX: usize = 256;
@@ -41,7 +41,7 @@ pub struct Mirror {
     holdings: Vec<Holding>,
     payments: VecDeque<(InstrumentId, i64, Nanos)>,
     /// Conditional orders among ours.
-    algos: BTreeMap<u64, ()>,
+    algos: BTreeSet<u64>,
     /// Venue's numbers of orders of ours that were found by asking.
     names: BTreeMap<u64, ClientOrderId>,
     /// Funding is wanted from here on.
@@ -55,7 +55,7 @@ impl Mirror {
             fills: FillMemory::new(),
             holdings: vec![Holding::default(); instruments],
             payments: VecDeque::with_capacity(PAYMENTS_MAX),
-            algos: BTreeMap::new(),
+            algos: BTreeSet::new(),
             names: BTreeMap::new(),
             funding_since: Nanos::ZERO,
         }
@@ -77,7 +77,7 @@ impl Mirror {
             return;
         }
         if Purpose::from_u8(order.purpose) == Some(Purpose::Protect) {
-            self.algos.insert(order.client_id, ());
+            self.algos.insert(order.client_id);
         }
         // A full table refuses the order in execution just as here: it does not leave.
         let _ = self.table.insert(order.id(), request.instrument(), Qty(order.qty), request.now());
@@ -109,7 +109,7 @@ impl Mirror {
                 let body: &OrderCarried = event.body();
                 self.table.carry(event);
                 if Purpose::from_u8(body.purpose) == Some(Purpose::Protect) {
-                    self.algos.insert(body.client_id, ());
+                    self.algos.insert(body.client_id);
                 }
                 if let Some(holding) = self.holdings.get_mut(event.instrument().index()) {
                     let sent = Nanos(body.ts_sent);
@@ -173,7 +173,7 @@ impl Mirror {
 
     /// True for a conditional order of ours.
     pub fn is_algo(&self, id: ClientOrderId) -> bool {
-        self.algos.contains_key(&id.0)
+        self.algos.contains(&id.0)
     }
 
     /// Our orders that may still change, in order of their ids.

@@ -167,11 +167,6 @@ impl Reconciler {
         self.due.is_some() || self.round.is_some() || !self.search.is_empty()
     }
 
-    /// When the last round ended clean.
-    pub fn last_clean(&self) -> Option<Nanos> {
-        self.last_clean
-    }
-
     /// What the mirror holds of an instrument, for a page or a test: signed, 1e-8.
     pub fn position(&self, instrument: InstrumentId) -> Option<i64> {
         self.mirror.holding(instrument.index()).map(|holding| holding.qty)

@@ -15,6 +15,7 @@
 use super::super::number::{write_digits, write_fixed, write_hex};
 use super::signer::{Signer, SigningKey, hmac};
 use super::{REQUEST_BYTES_MAX, Text};
+use crate::base::ids::percent_encoded;
 use crate::base::settings::OrderEntry;
 use crate::base::{Nanos, Reason};
 use hmac::{Hmac, Mac};
@@ -140,7 +141,7 @@ impl Template {
             let quote = if json { "\"" } else { "" };
             match value {
                 Value::Text(constant) if json => text += &format!("{lead}\"{constant}\""),
-                Value::Text(constant) => text += &format!("{lead}{}", escape(constant)),
+                Value::Text(constant) => text += &format!("{lead}{}", percent_encoded(constant)),
                 Value::Plain(constant) => text += &format!("{lead}{constant}"),
                 Value::Id => {
                     text += &format!("{lead}{quote}{ID_PREFIX}");
@@ -295,17 +296,4 @@ fn sorted(params: &[Param], keyed: &Hmac<Sha256>, api_key: &str) -> Seal {
     }
     pieces.remove(0);
     Seal::Sorted { absorbed, rest: pieces.into(), key: api_key.as_bytes().into() }
-}
-
-/// Percent-encodes what a query may not carry plainly: symbols need not be ASCII.
-fn escape(symbol: &str) -> String {
-    let mut text = String::new();
-    for byte in symbol.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
 }

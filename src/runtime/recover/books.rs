@@ -18,9 +18,6 @@ use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Nanoseconds in a UTC day.
-const DAY: i64 = 86_400 * 1_000_000_000;
-
 /// Reads the journal to its end.
 ///
 /// # Errors
@@ -194,7 +191,7 @@ impl Books {
         };
         self.orders.insert(body.id(), known);
         if Purpose::from_u8(body.purpose).is_none_or(Purpose::is_entry) {
-            let day = event.ts_recv.div_euclid(DAY);
+            let day = event.now().utc_day();
             if day > self.entries_day {
                 (self.entries_day, self.session.entries_today) = (day, 0);
             }

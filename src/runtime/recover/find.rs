@@ -172,8 +172,7 @@ fn has_lane(dir: &Path, lane: usize) -> Result<bool> {
 
 fn symbol_of(event: &Event) -> Result<Symbol> {
     let body: &Instrument = event.body();
-    let text = body.symbol.split(|&b| b == 0).next().unwrap_or_default();
-    Symbol::new(text).context("an instrument record has no symbol")
+    Symbol::from_bytes(&body.symbol).context("an instrument record has no symbol")
 }
 
 fn whole(dir: &Path, start: SessionStart, symbols: Vec<Symbol>, chain: &Chain) -> Result<Look> {

@@ -227,23 +227,15 @@ fn note(value: Option<&Value>, decimals: &mut Decimals) {
 /// # Errors
 /// When the body is no exchange information.
 pub fn contracts(body: &[u8]) -> Result<Vec<InstrumentSettings>, CaptureError> {
-    Ok(entries(body)?.into_iter().map(|(facts, _)| facts).collect())
-}
-
-/// The same, each with the whole entry it stands in.
-///
-/// # Errors
-/// When the body is no exchange information.
-pub fn entries(body: &[u8]) -> Result<Vec<(InstrumentSettings, Value)>, CaptureError> {
     let fault = |what: String| CaptureError::ExchangeInfo { what };
-    let mut value: Value = serde_json::from_slice(body).map_err(|e| fault(e.to_string()))?;
-    let entries = value.get_mut("symbols").and_then(Value::as_array_mut);
-    let entries = std::mem::take(entries.ok_or_else(|| fault("no list of symbols".to_owned()))?);
+    let value: Value = serde_json::from_slice(body).map_err(|e| fault(e.to_string()))?;
+    let entries = value.get("symbols").and_then(Value::as_array);
+    let entries = entries.ok_or_else(|| fault("no list of symbols".to_owned()))?;
     Ok(entries
-        .into_iter()
+        .iter()
         .filter_map(|entry| {
             let symbol = Symbol::new(entry.get("symbol")?.as_str()?.as_bytes())?;
-            Some((contract_rules(symbol, &entry)?, entry))
+            contract_rules(symbol, entry)
         })
         .collect())
 }

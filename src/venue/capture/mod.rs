@@ -17,7 +17,7 @@ mod discover;
 mod line;
 mod source;
 
-pub use discover::{DiscoveredInstrument, contracts, discover, entries, scan_instruments};
+pub use discover::{DiscoveredInstrument, contracts, discover, scan_instruments};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use super::framing::{Framed, Parsed, parse};
 use crate::venue::address::Endpoint;
 use crate::venue::backoff::Backoff;
 use crate::venue::ports::Ended;
-use crate::venue::transport::Transport;
+use crate::venue::transport::{Transport, is_connected};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConfig;
@@ -181,28 +181,17 @@ impl Connection {
 
     fn connected(&mut self, now: Instant) -> io::Result<()> {
         let State::Dialing { socket, since } = &self.state else { return Ok(()) };
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
-        }
-        match socket.peer_addr() {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                let late = now.saturating_duration_since(*since) > DIAL_MAX;
-                let error = || io::Error::other("connecting took too long");
-                return if late { Err(error()) } else { Ok(()) };
-            }
-            Err(error) => return Err(error),
+        if !is_connected(socket)? {
+            let late = now.saturating_duration_since(*since) > DIAL_MAX;
+            let error = || io::Error::other("connecting took too long");
+            return if late { Err(error()) } else { Ok(()) };
         }
         socket.set_nodelay(true)?;
         let waiting = State::Waiting { until: now };
         let State::Dialing { socket, .. } = std::mem::replace(&mut self.state, waiting) else {
             return Ok(());
         };
-        let transport = if self.endpoint.secure {
-            Transport::tls(socket, &self.endpoint.host, &self.tls)?
-        } else {
-            Transport::Plain(socket)
-        };
+        let transport = Transport::to(&self.endpoint, socket, &self.tls)?;
         self.state = State::Open { transport, since: now };
         Ok(())
     }
