@@ -6,13 +6,6 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 const LINE_CHARS_MAX: usize = 100;
 
-/// Files that may be longer, up to the stated length, and why.
-const LONG_FILES: &[(&str, usize, &str)] = &[(
-    "src/base/event/mod.rs",
-    1_020,
-    "one record per kind: a table that is looked up, not read through",
-)];
-
 /// Files that may hold `unsafe`, and why.
 const UNSAFE_FILES: &[(&str, &str)] = &[
     ("benches/harness/onnxruntime.rs", "the C interface of a library opened at run time"),
@@ -42,12 +35,10 @@ fn banned_anywhere() -> [String; 3] {
 }
 
 fn length_errors(file: &File) -> Vec<String> {
-    let allowed = LONG_FILES.iter().find(|(path, _, _)| *path == file.path);
-    let limit = allowed.map_or(FILE_LINES_MAX, |(_, lines, _)| *lines);
     let lines = file.text.lines().count();
     let mut errors = Vec::new();
-    if lines > limit {
-        errors.push(format!("{}: {lines} lines, {limit} are allowed", file.path));
+    if lines > FILE_LINES_MAX {
+        errors.push(format!("{}: {lines} lines, {FILE_LINES_MAX} are allowed", file.path));
     }
     for (i, line) in file.text.lines().enumerate() {
         let chars = line.chars().count();
@@ -182,15 +173,6 @@ fn nothing_is_left_unfinished_or_named_emptily_or_unwrapped() {
 #[test]
 fn unsafe_code_is_where_it_is_declared_and_says_why() {
     check(unsafe_errors);
-}
-
-#[test]
-fn exceptions_are_still_needed() {
-    for (path, lines, why) in LONG_FILES {
-        let text = std::fs::read_to_string(root().join(path)).unwrap_or_default();
-        let needed = text.lines().count() > FILE_LINES_MAX;
-        assert!(needed, "{path} ({lines} lines: {why}) needs no exception any more");
-    }
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! Bodies of control events (kinds 32 to 47).
+
+use super::{BODY_BYTES, Body};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+body!(
+    /// What the session runs with. Replay refuses other hashes.
+    SessionStart {
+        /// SHA-256 of the effective configuration text.
+        config_sha256: [u8; 32],
+        /// Hash of the feature schema.
+        schema_hash: u64,
+        /// Seed of everything random.
+        seed: u64,
+        /// Order-id epoch of this start.
+        epoch: u32,
+        /// 0 backtest, 1 paper, 2 testnet, 3 live.
+        mode: u32,
+        /// Version of the event layout: [`super::EVENT_VERSION`].
+        event_version: u32,
+        /// Number of [`Instrument`] events that follow.
+        instrument_count: u32,
+        /// Hash of the account's name at the venue; 0 on paper.
+        account: u64,
+        /// Zero.
+        reserved: [u64; 3],
+    }
+);
+body!(
+    /// One instrument's contract facts.
+    Instrument {
+        /// Symbol, padded with zeros.
+        symbol: [u8; 32],
+        /// Price step, 1e-8.
+        tick_size: i64,
+        /// Quantity step, 1e-8.
+        lot_size: i64,
+        /// Least order quantity, 1e-8.
+        min_qty: i64,
+        /// Largest order quantity, 1e-8.
+        max_qty: i64,
+        /// Least order value, 1e-8.
+        min_notional: i64,
+        /// Maker fee rate, 1e-8 (negative: rebate).
+        maker_fee: i64,
+        /// Taker fee rate, 1e-8.
+        taker_fee: i64,
+        /// Zero.
+        reserved: [u64; 1],
+    }
+);
+body!(
+    /// The model that decides from this point of the river on.
+    ModelLoaded {
+        /// SHA-256 of the ONNX file.
+        sha256: [u8; 32],
+        /// Version name, padded with zeros.
+        version: [u8; 32],
+        /// Hash of the feature schema it was trained on.
+        schema_hash: u64,
+        /// 1 native plan, 2 tract.
+        executor: u32,
+        /// Zero.
+        pad: u32,
+        /// Zero.
+        reserved: [u64; 2],
+    }
+);
+body!(
+    /// Time passed; the time is `ts_recv`.
+    Timer {
+        /// Milliseconds between timers.
+        interval_ms: u64,
+        /// Zero.
+        reserved: [u64; 11],
+    }
+);
+body!(
+    /// An operator's command.
+    Command {
+        /// 1 pause, 2 graceful kill, 3 immediate kill, 4 arm, 5 clear.
+        verb: u32,
+        /// User id that gave it; `u32::MAX` for a signal, [`super::ACTOR_UNATTENDED`] for paper trading's
+        /// own setting.
+        actor: u32,
+        /// Why, padded with zeros.
+        reason: [u8; 88],
+    }
+);
+body!(
+    /// Our books and the venue's agree; what was found there.
+    Reconciled {
+        /// Orders open at the venue.
+        open_orders: u64,
+        /// Instruments with a position.
+        positions: u64,
+        /// Zero.
+        reserved: [u64; 10],
+    }
+);
+body!(
+    /// A position that an earlier session left. The ledger starts from it.
+    PositionCarried {
+        /// Signed position, 1e-8.
+        qty: i64,
+        /// What the position cost, 1e-8, as the ledger keeps it.
+        cost: i64,
+        /// Realised profit, before fees and funding, 1e-8.
+        realised: i64,
+        /// Fees, 1e-8; above zero is paid.
+        fees: i64,
+        /// Funding, 1e-8; above zero is received.
+        funding: i64,
+        /// Number of the newest trade that was booked; 0 for none.
+        last_trade_id: u64,
+        /// Event time of the first fill of the open position; 0 when flat.
+        ts_opened: i64,
+        /// Venue time of the newest funding payment that was booked; 0 for none.
+        ts_funding: i64,
+        /// Profit of the round trip under way, before it is closed, 1e-8.
+        round_trip: i64,
+        /// Zero.
+        reserved: [u64; 3],
+    }
+);
+body!(
+    /// An order that an earlier session left open, or of unknown outcome.
+    OrderCarried {
+        /// Our [`crate::base::ClientOrderId`].
+        client_id: u64,
+        /// The venue's number; 0 while not known.
+        venue_id: u64,
+        /// Limit or trigger price, 1e-8; 0 for a market order.
+        px: i64,
+        /// Quantity, 1e-8.
+        qty: i64,
+        /// Booked fills, 1e-8.
+        filled: i64,
+        /// Most that the venue said was filled, 1e-8.
+        reported: i64,
+        /// Event time of its approval.
+        ts_sent: i64,
+        /// A [`crate::base::OrderType`] number.
+        order_type: u8,
+        /// A [`crate::base::TimeInForce`] number.
+        time_in_force: u8,
+        /// A [`crate::base::Purpose`] number.
+        purpose: u8,
+        /// State the earlier session knew, as in `execution::OrderState`.
+        state: u8,
+        /// Zero.
+        pad: [u8; 4],
+        /// Zero.
+        reserved: [u64; 4],
+    }
+);
+body!(
+    /// What else an earlier session left; all zero but `starting_equity` where there was none.
+    SessionCarried {
+        /// Equity at the start of the first session of the chain, 1e-8.
+        starting_equity: i64,
+        /// Highest equity seen, 1e-8.
+        peak_equity: i64,
+        /// Equity at the start of the UTC day `day`, 1e-8.
+        day_start_equity: i64,
+        /// UTC day, counted from the epoch.
+        day: i64,
+        /// Order-id epoch of the session that left it; 0 for none.
+        epoch: u32,
+        /// Round trips in a row that ended with a loss.
+        losses_in_a_row: u32,
+        /// Entries on the UTC day `day`.
+        entries_today: u32,
+        /// Trading state it was left in, as in `risk::TradingState`.
+        state: u8,
+        /// 1 where part of its journal was lost.
+        lossy: u8,
+        /// Why the trading state was what it was: a [`crate::base::Reason`] number.
+        reason: u16,
+        /// Receive time of the newest event of that session.
+        ts_last: i64,
+        /// Zero.
+        reserved: [u64; 5],
+    }
+);
