@@ -1,8 +1,9 @@
 //! The gate: the one place where an intent becomes an approved order.
 
+use super::breakers::Breakers;
 use super::check::Check;
 use super::checks::{self, Question, Trip};
-use super::limits::{Breakers, Limits};
+use super::limits::Limits;
 use super::state::{Actor, Trading, TradingState, Verb};
 use super::throttle::{Duplicates, Throttle};
 use super::venue::{Conditions, Response, response};
@@ -201,24 +202,19 @@ impl Gate {
     /// record of the state's change, if one tripped; the caller then cancels resting entries
     /// ([`Ledger::entry_to_cancel`]).
     pub fn break_on(&mut self, cause: &Event, ledger: &Ledger) -> Option<Event> {
-        let Breakers { daily_loss, drawdown_bps, losses_in_a_row } = self.breakers;
-        let reason = if let Some(fault) = ledger.fault() {
-            fault
-        } else if daily_loss.is_some_and(|most| ledger.day_loss() >= most) {
-            Reason::DailyLoss
-        } else if drawdown_bps.is_some_and(|most| checks::drawdown_reached(ledger, most)) {
-            Reason::Drawdown
-        } else if losses_in_a_row.is_some_and(|most| ledger.losses_in_a_row() >= most) {
-            Reason::ConsecutiveLosses
-        } else if ledger.unknown_orders() >= checks::UNKNOWN_ORDERS_MAX {
-            let to = TradingState::Reconciling;
-            let halted = self.trading.state() == TradingState::Halted;
-            let reason = Reason::OrderOutcomeUnknown;
-            return if halted { None } else { self.request(cause, to, reason, Actor::System) };
-        } else {
+        let (to, reason) = self.breakers.judge(ledger)?;
+        // A reconciliation is no way out of a halt.
+        let halted = self.trading.state() == TradingState::Halted;
+        if to == TradingState::Reconciling && halted {
             return None;
-        };
-        self.request(cause, TradingState::Halted, reason, Actor::System)
+        }
+        self.request(cause, to, reason, Actor::System)
+    }
+
+    /// Share of the policy's size that an entry may have now, in percent: 0 to 100. Breakers lower
+    /// it; exits are never smaller for it.
+    pub fn size_percent(&self) -> u32 {
+        self.breakers.size_percent()
     }
 
     /// Moves the trading state where the rules allow it; the record of the move.

@@ -47,29 +47,11 @@ impl Limits {
     }
 }
 
-/// The limits that act after the fact, each on its own: a missing one must not disarm the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Breakers {
-    pub(super) daily_loss: Option<Money>,
-    pub(super) drawdown_bps: Option<i64>,
-    pub(super) losses_in_a_row: Option<u32>,
-}
-
-impl Breakers {
-    pub(super) fn new(settings: &RiskSettings) -> Self {
-        Self {
-            daily_loss: amount(settings.daily_loss_max),
-            drawdown_bps: count(settings.drawdown_bps_max).map(i64::from),
-            losses_in_a_row: count(settings.losses_in_a_row_max),
-        }
-    }
-}
-
-fn amount(limit: Option<Money>) -> Option<Money> {
+pub(super) fn amount(limit: Option<Money>) -> Option<Money> {
     limit.filter(|money| money.is_positive())
 }
 
-fn count(limit: Option<u32>) -> Option<u32> {
+pub(super) fn count(limit: Option<u32>) -> Option<u32> {
     limit.filter(|&number| number > 0)
 }
 

@@ -8,8 +8,10 @@
 //! | `check` | the checks, in order, and whom each binds |
 //! | `checks` | how each is made |
 //! | `throttle` | what was approved lately |
-//! | `gate` | intents to approved orders; breakers |
+//! | `breakers` | what acts after the fact |
+//! | `gate` | intents to approved orders |
 
+mod breakers;
 mod check;
 mod checks;
 mod gate;

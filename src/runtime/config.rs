@@ -4,6 +4,10 @@ use crate::base::settings::{Settings, effective_text, merge_overrides, parse, pa
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
+/// What a risk file may hold: everything that bounds what may be lost, to be signed off as one.
+const RISK_TABLES: [&str; 7] =
+    ["risk", "portfolio", "stage", "breakers", "sizing", "exits", "kill"];
+
 /// A configuration with the text that reproduces it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -41,9 +45,11 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
             return Err(ConfigError::one(path, "risk_file: must be a text"));
         };
         let risk_path = path.parent().map_or_else(|| PathBuf::from(&name), |dir| dir.join(&name));
-        let risk = read_risk(&risk_path)?;
-        if document.insert("risk".to_owned(), Value::Table(risk)).is_some() {
-            return Err(ConfigError::one(path, "risk: stands here and in risk_file; keep one"));
+        for (name, table) in read_risk(&risk_path)? {
+            let twice = format!("{name}: stands here and in risk_file; keep one");
+            if document.insert(name, table).is_some() {
+                return Err(ConfigError::one(path, twice));
+            }
         }
     }
     // Variables that are not UTF-8 cannot be ours.
@@ -80,16 +86,24 @@ pub fn with_values(loaded: &Loaded, values: &[(&str, &str, Value)]) -> Result<Lo
     from_text(origin, &effective_text(&document))
 }
 
+/// The tables of a risk file; `risk` must be there.
 fn read_risk(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| ConfigError::one(path, e))?;
-    let mut document = parse_document(&text).map_err(|e| ConfigError::one(path, e))?;
-    let risk = document.remove("risk");
-    if let Some(key) = document.keys().next() {
-        return Err(ConfigError::one(path, format!("{key}: unknown key; only [risk] stands here")));
+    let document = parse_document(&text).map_err(|e| ConfigError::one(path, e))?;
+    for (key, value) in &document {
+        if !RISK_TABLES.contains(&key.as_str()) {
+            let lawful = RISK_TABLES.join("], [");
+            let what = format!("{key}: unknown key; only [{lawful}] stand here");
+            return Err(ConfigError::one(path, what));
+        }
+        if !value.is_table() {
+            return Err(ConfigError::one(path, format!("{key}: must be a table")));
+        }
     }
-    match risk {
-        Some(Value::Table(table)) => Ok(table),
-        _ => Err(ConfigError::one(path, "risk: the table is missing")),
+    if document.contains_key("risk") {
+        Ok(document)
+    } else {
+        Err(ConfigError::one(path, "risk: the table is missing"))
     }
 }
 
@@ -106,4 +120,28 @@ fn checked(
     let text = effective_text(&document);
     let settings = parse(document).map_err(listed)?;
     Ok(Loaded { settings, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_risk_file_brings_its_tables_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("risk.toml");
+        let all: String = RISK_TABLES.iter().map(|name| format!("[{name}]\n")).collect();
+        std::fs::write(&path, &all).unwrap();
+        let read = read_risk(&path).unwrap();
+        assert_eq!(read.len(), RISK_TABLES.len());
+        for (text, told) in [
+            (format!("{all}[venue]\n"), "venue: unknown key"),
+            ("[stage]\n".to_owned(), "risk: the table is missing"),
+            ("risk = 1\n".to_owned(), "risk: must be a table"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = read_risk(&path).unwrap_err().to_string();
+            assert!(error.contains(told) && error.contains("risk.toml"), "{error}");
+        }
+    }
 }
