@@ -139,7 +139,7 @@ impl<'b> Desk<'b> {
         let prediction = self.event(Kind::Prediction, &body);
         let _ = self.ledger.on_event(&prediction);
         let start = self.bench.clock.stamp();
-        let intent = black_box(self.policy.decide(&prediction, &self.ledger));
+        let intent = black_box(self.policy.decide(&prediction, &self.ledger, 100));
         self.keep(Part::Policy, start);
         if intent == Intent::None {
             return None;

@@ -65,8 +65,8 @@ impl Policy {
     /// What to do on a `Prediction`. The ledger must have taken the event in before.
     ///
     /// Exits that need no model ([`Policy::check`]) come first; they do not wait for the decision
-    /// interval.
-    pub fn decide(&mut self, event: &Event, ledger: &Ledger) -> Intent {
+    /// interval. `size_percent` is how much of its size an entry may have, 0 to 100.
+    pub fn decide(&mut self, event: &Event, ledger: &Ledger, size_percent: u32) -> Intent {
         let (instrument, now) = (event.instrument(), event.now());
         let prediction: &Prediction = event.body();
         let Some(position) = ledger.position(instrument) else { return Intent::None };
@@ -97,7 +97,7 @@ impl Policy {
             let faded = entry.side.sign() as f64 * edge < self.settings.exit_edge;
             return if faded { cancel(entry) } else { Intent::None };
         }
-        self.enter(instrument, position, edge)
+        self.enter(instrument, position, edge, size_percent)
     }
 
     /// What to do without a model: stop, profit, longest hold, longest rest. For every change of
@@ -132,7 +132,13 @@ impl Policy {
         }
     }
 
-    fn enter(&self, instrument: InstrumentId, position: &Position, edge: f64) -> Intent {
+    fn enter(
+        &self,
+        instrument: InstrumentId,
+        position: &Position,
+        edge: f64,
+        size_percent: u32,
+    ) -> Intent {
         let side = if edge >= self.settings.enter_edge {
             Side::Buy
         } else if edge <= -self.settings.enter_edge {
@@ -158,7 +164,8 @@ impl Policy {
             (self.through(facts, side, far), TimeInForce::Ioc)
         };
         let Some(px) = px else { return Intent::None };
-        let Some(qty) = self.size(facts, px.max(far)) else { return Intent::None };
+        let qty = self.size(facts, px.max(far), size_percent);
+        let Some(qty) = qty else { return Intent::None };
         Intent::Enter(Wanted {
             instrument,
             side,
@@ -226,10 +233,12 @@ impl Policy {
         px.is_positive().then_some(px)
     }
 
-    /// Quantity of a full position at `px`, rounded down to the lot; `None` below the venue's
-    /// least.
-    fn size(&self, facts: &InstrumentSettings, px: Px) -> Option<Qty> {
-        let wanted = i128::from(self.settings.position_notional.0) * i128::from(SCALE);
+    /// So many percent of a full position at `px`, rounded down to the lot; `None` below the
+    /// venue's least.
+    fn size(&self, facts: &InstrumentSettings, px: Px, size_percent: u32) -> Option<Qty> {
+        let percent = i128::from(size_percent.min(100));
+        let full = i128::from(self.settings.position_notional.0) * i128::from(SCALE);
+        let wanted = full * percent / 100;
         let qty = Qty(i64::try_from(wanted / i128::from(px.0)).ok()?);
         let qty = qty.min(facts.max_qty).floor_to(facts.lot_size);
         let value = notional(qty, px)?;

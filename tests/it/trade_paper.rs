@@ -248,7 +248,7 @@ fn run(events: &[Event], maker: bool) -> Outcome {
         };
         let prediction = Event::caused_by(event, Kind::Prediction, BTC, &body);
         desk.out.ledger.on_event(&prediction);
-        let intent = desk.policy.decide(&prediction, &desk.out.ledger);
+        let intent = desk.policy.decide(&prediction, &desk.out.ledger, 100);
         desk.act(&prediction, intent);
     }
     while let Some(due) = desk.out.venue.next_due() {

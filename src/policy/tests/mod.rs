@@ -74,7 +74,7 @@ impl Desk {
         let mut event = Event::new(Kind::Prediction, BTC, &body);
         event.ts_recv = Nanos::from_millis(ms).0;
         self.ledger.on_event(&event);
-        self.policy.decide(&event, &self.ledger)
+        self.policy.decide(&event, &self.ledger, 100)
     }
 
     pub(super) fn touch(&mut self, ms: i64, bid: &str, ask: &str) -> Intent {
@@ -253,7 +253,7 @@ fn the_stop_s_range_is_the_one_of_the_entry_and_not_of_a_calmer_market_later() {
         atr_px: px("0.1").0,
         ..Prediction::default()
     };
-    desk.policy.decide(&Event::new(Kind::Prediction, BTC, &body), &desk.ledger);
+    desk.policy.decide(&Event::new(Kind::Prediction, BTC, &body), &desk.ledger, 100);
     assert_eq!(desk.touch(1, "99", "99.1"), Intent::None);
 }
 
@@ -268,10 +268,10 @@ fn no_entry_without_the_range_its_stop_needs() {
     };
     let cold = Event::new(Kind::Prediction, BTC, &body);
     desk.ledger.on_event(&cold);
-    assert_eq!(desk.policy.decide(&cold, &desk.ledger), Intent::None);
+    assert_eq!(desk.policy.decide(&cold, &desk.ledger, 100), Intent::None);
     let mut desk = Desk::new(|s| (s.stop_atr, s.take_profit_atr) = (0.0, 0.0));
     desk.ledger.on_event(&cold);
-    assert!(matches!(desk.policy.decide(&cold, &desk.ledger), Intent::Enter(_)));
+    assert!(matches!(desk.policy.decide(&cold, &desk.ledger, 100), Intent::Enter(_)));
 }
 
 #[test]
@@ -326,6 +326,30 @@ fn a_size_below_the_venue_s_least_is_no_entry() {
     assert_eq!(desk.predict(0, 0.75, 0.0), Intent::None);
     let mut desk = Desk::new(|s| s.position_notional = Money(0));
     assert_eq!(desk.predict(0, 0.75, 0.0), Intent::None);
+}
+
+#[test]
+fn a_smaller_share_of_the_size_is_a_smaller_entry_and_none_of_it_is_none() {
+    for (percent, wanted) in
+        [(100, Some("9.98")), (50, Some("4.99")), (25, Some("2.49")), (0, None)]
+    {
+        let mut desk = Desk::new(|_| {});
+        assert_eq!(desk.predict(0, 0.0, 0.0), Intent::None);
+        let body = Prediction {
+            probability: [0.0, 0.25, 0.75],
+            bid_px: px("99.9").0,
+            ask_px: px("100.1").0,
+            atr_px: px("1").0,
+            ..Prediction::default()
+        };
+        let event = Event::new(Kind::Prediction, BTC, &body);
+        let intent = desk.policy.decide(&event, &desk.ledger, percent);
+        match (intent, wanted) {
+            (Intent::Enter(entry), Some(wanted)) => assert_eq!(entry.qty, qty(wanted)),
+            (Intent::None, None) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]
