@@ -24,9 +24,6 @@ use std::sync::Arc;
 /// position, and an order for the instrument in hand.
 const TIMER_ROOM: usize = 8;
 
-/// Entries have their whole size, in percent.
-const FULL_SIZE: u32 = 100;
-
 /// The third stage; see the head of this file.
 pub struct RiskStage {
     ledger: Ledger,
@@ -106,7 +103,7 @@ impl RiskStage {
             ) => self.on_venue(event),
             Some(Kind::Prediction) => {
                 let start = probe.stamp();
-                let intent = self.policy.decide(event, &self.ledger, FULL_SIZE);
+                let intent = self.policy.decide(event, &self.ledger, self.gate.size_percent());
                 let wanted = probe.stamp();
                 probe.record(Hop::Policy, start, wanted);
                 if intent != Intent::None {
