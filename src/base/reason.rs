@@ -247,6 +247,47 @@ reasons! {
     /// A pinned thread does not turn: the venue's own timer may cancel our orders.
     ThreadStalled = 538,
 
+    /// The clocks are apart by more than is worth a word.
+    ClockOff = 540,
+    /// RC-18: the clocks are apart so far that requests may soon be refused.
+    ClockFar = 541,
+    /// RC-18: the clocks are apart so far that no time can be believed.
+    ClockBroken = 542,
+    /// RC-18: the venue's time could not be had for too long.
+    ClockUnread = 543,
+    /// RC-13: the contracts' filters could not be had for too long.
+    FiltersOld = 544,
+    /// RC-13: the contract's filters are others, and those from here on.
+    FiltersReloaded = 545,
+    /// The contract stopped trading, or will be delivered soon: it is left.
+    ContractEnding = 546,
+    /// RC-07: the account could not be read for too long.
+    AccountUnread = 547,
+    /// RC-19: the mark price is near the liquidation price.
+    MarginLow = 548,
+    /// RC-19: the mark price is so near the liquidation price that the position is taken back.
+    MarginCritical = 549,
+    /// RC-19: the venue's liquidation price is not the one that its brackets give.
+    MarginDisagrees = 550,
+    /// RC-21: funding is about to be paid, or just was.
+    FundingWindow = 551,
+    /// The venue announced maintenance.
+    Maintenance = 552,
+    /// Mark price and touch are too far apart.
+    MarkDiverged = 553,
+    /// RC-30: the venue's own list of what we earned and paid is not ours.
+    DropCopyDiffers = 554,
+    /// RC-30: the venue's own list of what we earned and paid is ours.
+    DropCopyAgrees = 555,
+    /// RC-30: the venue's own list of what we earned and paid could not be had.
+    DropCopyUnread = 556,
+    /// The venue counts less equity than the ledger: something else of the account loses.
+    EquityShort = 557,
+    /// The rules of the contract's funding are others.
+    FundingChanged = 558,
+    /// RC-20: how the account is set up could not be had for too long.
+    ModesUnread = 559,
+
     /// An operator asked for it.
     Operator = 901,
     /// The session is ending.

@@ -3,6 +3,8 @@
 //!
 //! Reserved and padding fields are left out. Not for the hot path.
 
+mod venue;
+
 use crate::base::event::{self as body, BODY_BYTES, Event, Kind, LEVELS_PER_EVENT, Level, flags};
 use crate::base::limits::INSTRUMENTS_MAX;
 use crate::base::{ClientOrderId, InstrumentId, Reason, Symbol};
@@ -160,16 +162,19 @@ pub fn visit_fields(event: &Event, visit: &mut Visit<'_>) {
         Kind::PositionCarried => position_carried(event.body(), visit),
         Kind::OrderCarried => order_carried(event, visit),
         Kind::SessionCarried => session_carried(event.body(), visit),
-        Kind::VenuePosition => venue_position(event.body(), visit),
-        Kind::VenueStatus => venue_status(event.body(), visit),
+        Kind::VenuePosition => venue::position(event.body(), visit),
+        Kind::VenueStatus => venue::status(event.body(), visit),
+        Kind::AccountStatus => venue::account(event.body(), visit),
+        Kind::MarginStatus => venue::margin(event.body(), visit),
+        Kind::ContractStatus => venue::contract(event.body(), visit),
         Kind::OrderAccepted
         | Kind::OrderFilled
         | Kind::OrderCancelled
         | Kind::OrderRejected
         | Kind::OrderExpired
         | Kind::OrderUnknown
-        | Kind::CancelRejected => order_report(event, visit),
-        Kind::FundingPayment => funding_payment(event.body(), visit),
+        | Kind::CancelRejected => venue::order_report(event, visit),
+        Kind::FundingPayment => venue::funding_payment(event.body(), visit),
         Kind::Prediction => prediction(event.body(), visit),
         Kind::NoDecision => no_decision(event.body(), visit),
         Kind::BookState => book_state(event.body(), visit),
@@ -361,44 +366,6 @@ fn session_carried(body: &body::SessionCarried, visit: &mut Visit<'_>) {
     visit("lossy", Field::Count(u64::from(body.lossy)));
     visit("reason", Field::Reason(body.reason));
     visit("ts_last", Field::Time(body.ts_last));
-}
-
-fn venue_position(body: &body::VenuePosition, visit: &mut Visit<'_>) {
-    visit("qty", Field::Fixed(body.qty));
-    visit("entry_px", Field::Fixed(body.entry_px));
-    visit("round", Field::Count(body.round));
-}
-
-fn venue_status(body: &body::VenueStatus, visit: &mut Visit<'_>) {
-    visit("reason", Field::Reason(body.reason));
-    visit("venue_code", Field::Whole(i64::from(body.venue_code)));
-    visit("client_id", Field::Order(ClientOrderId(body.client_id)));
-    visit("told", Field::Whole(body.told));
-    visit("held", Field::Whole(body.held));
-    visit("ts_until", Field::Time(body.ts_until));
-}
-
-fn order_report(event: &Event, visit: &mut Visit<'_>) {
-    let body: &body::OrderReport = event.body();
-    visit("client_id", Field::Order(ClientOrderId(body.client_id)));
-    visit("venue_id", Field::Count(body.venue_id));
-    side(event, visit);
-    visit("px", Field::Fixed(body.px));
-    visit("qty", Field::Fixed(body.qty));
-    visit("last_px", Field::Fixed(body.last_px));
-    visit("last_qty", Field::Fixed(body.last_qty));
-    visit("cum_qty", Field::Fixed(body.cum_qty));
-    visit("fee", Field::Fixed(body.fee));
-    visit("trade_id", Field::Count(body.trade_id));
-    visit("reason", Field::Reason(body.reason));
-    visit("venue_code", Field::Whole(i64::from(body.venue_code)));
-}
-
-fn funding_payment(body: &body::FundingPayment, visit: &mut Visit<'_>) {
-    visit("amount", Field::Fixed(body.amount));
-    visit("rate", Field::Fixed(body.rate));
-    visit("mark_px", Field::Fixed(body.mark_px));
-    visit("position_qty", Field::Fixed(body.position_qty));
 }
 
 fn prediction(body: &body::Prediction, visit: &mut Visit<'_>) {

@@ -6,6 +6,7 @@
 //! One ledger, owned by the risk stage. Its only time is the receipt time of the event in hand; its
 //! day is the UTC day of that time. Nothing allocates after [`Ledger::new`].
 
+mod account;
 mod carried;
 mod fills;
 mod orders;
@@ -16,6 +17,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, Margin};
 pub use fills::FillMemory;
 pub use orders::{OpenOrder, Stage};
 pub use position::{Booked, Position};
@@ -46,6 +48,9 @@ pub struct Ledger {
     day_start_equity: Money,
     losses_in_a_row: u32,
     fault: Option<Reason>,
+    /// What the venue last told of the account, and of each position's margin.
+    account: Option<Account>,
+    margins: Vec<Option<Margin>>,
 }
 
 /// What an event changed.
@@ -86,6 +91,8 @@ impl Ledger {
             day_start_equity: starting_equity,
             losses_in_a_row: 0,
             fault: None,
+            account: None,
+            margins: vec![None; instrument_count],
         }
     }
 
@@ -121,6 +128,7 @@ impl Ledger {
                 let body: &MarkPrice = event.body();
                 self.on_mark(event.instrument(), Px(body.mark_px), event.now());
             }
+            Some(Kind::AccountStatus | Kind::MarginStatus) => self.on_account(event),
             _ => return self.on_report(event),
         }
         LedgerChange::None

@@ -38,7 +38,18 @@ pub const fn response(reason: Reason) -> Response {
         | Reason::OrderEntryDown
         | Reason::ClockSkew
         | Reason::MarginShort
-        | Reason::JournalFault => Response::Reduce,
+        | Reason::JournalFault
+        | Reason::ClockFar
+        | Reason::ClockUnread
+        | Reason::FiltersOld
+        | Reason::AccountUnread
+        | Reason::MarginLow
+        | Reason::MarginCritical
+        | Reason::MarginDisagrees
+        | Reason::Maintenance
+        | Reason::DropCopyUnread
+        | Reason::EquityShort
+        | Reason::ModesUnread => Response::Reduce,
         Reason::ClosedByVenue | Reason::MarginCall => Response::Enter(TradingState::Killed),
         Reason::None
         | Reason::VenueAdjusted
@@ -49,19 +60,37 @@ pub const fn response(reason: Reason) -> Response {
         | Reason::VenueRejected
         | Reason::DuplicateId
         | Reason::NeverArrived
-        | Reason::NotSent => Response::Note,
+        | Reason::NotSent
+        | Reason::ClockOff
+        | Reason::FiltersReloaded
+        | Reason::ContractEnding
+        | Reason::FundingWindow
+        | Reason::MarkDiverged
+        | Reason::DropCopyAgrees
+        | Reason::FundingChanged => Response::Note,
         _ => Response::Enter(TradingState::Halted),
     }
 }
 
 /// The reasons that reduce, each with its own end.
-const REDUCING: [Reason; 6] = [
+const REDUCING: [Reason; 17] = [
     Reason::RateLimited,
     Reason::Overloaded,
     Reason::OrderEntryDown,
     Reason::ClockSkew,
     Reason::MarginShort,
     Reason::JournalFault,
+    Reason::ClockFar,
+    Reason::ClockUnread,
+    Reason::FiltersOld,
+    Reason::AccountUnread,
+    Reason::MarginLow,
+    Reason::MarginCritical,
+    Reason::MarginDisagrees,
+    Reason::Maintenance,
+    Reason::DropCopyUnread,
+    Reason::EquityShort,
+    Reason::ModesUnread,
 ];
 
 /// What reduces at the moment, and until when.

@@ -118,6 +118,12 @@ kinds! {
     VenuePosition = 56,
     /// Something about the venue or our account there that bears on trading ([`VenueStatus`]).
     VenueStatus = 57,
+    /// The account's balance and margins as the venue tells them ([`AccountStatus`]).
+    AccountStatus = 58,
+    /// A position's margin and liquidation price ([`MarginStatus`]).
+    MarginStatus = 59,
+    /// A contract's state and filters as the venue tells them ([`ContractStatus`]).
+    ContractStatus = 60,
 
     /// The model's answer ([`Prediction`]).
     Prediction = 64,
@@ -335,10 +341,13 @@ pub use market::{
 pub use stages::{
     BookState, Denied, NoDecision, Order, OrderState, Position, Prediction, Sent, StateChange,
 };
-pub use venue::{FundingPayment, OrderReport, VenuePosition, VenueStatus};
+pub use venue::{
+    AccountStatus, ContractStatus, FundingPayment, MarginStatus, OrderReport, VenuePosition,
+    VenueStatus,
+};
 
 /// The actor of commands that paper trading and backtests give themselves.
 pub const ACTOR_UNATTENDED: u32 = u32::MAX - 2;
 
 /// Version of everything in this module; a journal of another version is refused.
-pub const EVENT_VERSION: u32 = 2;
+pub const EVENT_VERSION: u32 = 3;

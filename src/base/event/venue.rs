@@ -85,3 +85,77 @@ body!(
         reserved: [u64; 7],
     }
 );
+body!(
+    /// The account as the venue tells it, in the quote currency. Belongs to no instrument.
+    AccountStatus {
+        /// What the wallet holds, 1e-8.
+        wallet: i64,
+        /// Equity: wallet and unrealised profit of every position, 1e-8.
+        equity: i64,
+        /// Unrealised profit, 1e-8.
+        unrealised: i64,
+        /// Margin that positions and open orders take, 1e-8.
+        initial_margin: i64,
+        /// Equity below which the venue liquidates, 1e-8.
+        maintenance_margin: i64,
+        /// What new orders may take as margin, 1e-8.
+        available: i64,
+        /// When it was asked for; what happened since may not be in it.
+        ts_asked: i64,
+        /// Zero.
+        reserved: [u64; 5],
+    }
+);
+body!(
+    /// A position's margin as the venue tells it, and its liquidation price by the venue and by
+    /// our own arithmetic.
+    MarginStatus {
+        /// Signed position, 1e-8.
+        qty: i64,
+        /// Entry price, 1e-8; 0 when flat.
+        entry_px: i64,
+        /// Mark price the venue valued it at, 1e-8.
+        mark_px: i64,
+        /// Mark price at which the venue liquidates, as it says, 1e-8; 0 for none.
+        liquidation_px: i64,
+        /// The same from the leverage brackets, 1e-8; 0 where it is not known, or none.
+        computed_px: i64,
+        /// Margin the position takes, 1e-8.
+        initial_margin: i64,
+        /// Margin below which it is liquidated, 1e-8.
+        maintenance_margin: i64,
+        /// Leverage set for the symbol; 0 where it is not told.
+        leverage: u32,
+        /// 1 with a margin of its own, 0 where the account's whole equity stands behind it.
+        isolated: u32,
+        /// Zero.
+        reserved: [u64; 4],
+    }
+);
+body!(
+    /// A contract's state and filters as the venue tells them.
+    ContractStatus {
+        /// Price step, 1e-8.
+        tick_size: i64,
+        /// Quantity step, 1e-8.
+        lot_size: i64,
+        /// Least order quantity, 1e-8.
+        min_qty: i64,
+        /// Largest order quantity, 1e-8.
+        max_qty: i64,
+        /// Least order value, 1e-8.
+        min_notional: i64,
+        /// Hash of the whole set of filters, those that are not read among them.
+        filters_hash: u64,
+        /// When it is delivered, and ends; 0 where it is not told.
+        ts_delivery: i64,
+        /// The venue's word for its state, padded with zeros; empty where it is not listed.
+        state: [u8; 24],
+        /// 1 while it trades.
+        trading: u32,
+        /// Zero.
+        pad: u32,
+        /// Zero.
+        reserved: [u64; 1],
+    }
+);

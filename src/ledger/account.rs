@@ -1,0 +1,180 @@
+//! What the venue last told of our account there: kept beside the books, never mixed into them.
+//!
+//! Nothing here is a decision. Whoever decides asks how old it is: what was never told, or long
+//! ago, is not known, and not known is not zero.
+
+use super::Ledger;
+use crate::base::event::{AccountStatus, MarginStatus};
+use crate::base::{Event, InstrumentId, Kind, Money, Nanos, Px, Qty};
+
+/// The account's margins, in the quote currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// What the wallet holds.
+    pub wallet: Money,
+    /// Equity: the wallet and the unrealised profit of every position.
+    pub equity: Money,
+    /// Margin that positions and open orders take.
+    pub initial_margin: Money,
+    /// Equity below which the venue liquidates.
+    pub maintenance_margin: Money,
+    /// What new orders may take as margin.
+    pub available: Money,
+    /// When it was asked for, by our clock: it is as old as that.
+    pub at: Nanos,
+}
+
+/// One position's margin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Margin {
+    /// The position it was told for.
+    pub qty: Qty,
+    /// Mark price at which the venue liquidates, as it says; zero for none.
+    pub liquidation_px: Px,
+    /// The same by our own arithmetic; zero where it is not known, or none.
+    pub computed_px: Px,
+    /// Mark price it was told at.
+    pub mark_px: Px,
+    /// When it was told.
+    pub at: Nanos,
+}
+
+impl Margin {
+    /// The liquidation price that is nearer to `mark`, of the venue's and ours; `None` for neither.
+    fn nearest(&self, mark: Px) -> Option<Px> {
+        let known = [self.liquidation_px, self.computed_px];
+        let known = known.into_iter().filter(|px| px.is_positive());
+        known.min_by_key(|px| (px.0 - mark.0).unsigned_abs())
+    }
+}
+
+impl Ledger {
+    /// The account as the venue last told it; `None` before it did.
+    pub const fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
+    /// The instrument's margin as the venue last told it; `None` before it did.
+    pub fn margin(&self, instrument: InstrumentId) -> Option<&Margin> {
+        self.margins.get(instrument.index())?.as_ref()
+    }
+
+    /// How far the mark price is from the liquidation price, in basis points of the mark price;
+    /// zero at it and beyond it. `None` while flat, where no price is known, and where the position
+    /// cannot be liquidated.
+    pub fn liquidation_bps(&self, instrument: InstrumentId) -> Option<u32> {
+        let position = self.position(instrument)?;
+        let margin = self.margin(instrument)?;
+        if position.qty == Qty::ZERO || margin.qty.0.signum() != position.qty.0.signum() {
+            return None;
+        }
+        let told = position.mark_px.is_positive();
+        let mark = if told { position.mark_px } else { margin.mark_px };
+        let liquidation = margin.nearest(mark).filter(|_| mark.is_positive())?;
+        let away =
+            (i128::from(mark.0) - i128::from(liquidation.0)) * i128::from(position.qty.0.signum());
+        let bps = away.max(0) * 10_000 / i128::from(mark.0);
+        Some(u32::try_from(bps).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn on_account(&mut self, event: &Event) {
+        if event.kind() == Some(Kind::AccountStatus) {
+            let body: &AccountStatus = event.body();
+            let asked = Nanos(body.ts_asked);
+            self.account = Some(Account {
+                wallet: Money(body.wallet),
+                equity: Money(body.equity),
+                initial_margin: Money(body.initial_margin),
+                maintenance_margin: Money(body.maintenance_margin),
+                available: Money(body.available),
+                at: if asked > Nanos::ZERO { asked.min(event.now()) } else { event.now() },
+            });
+            return;
+        }
+        let body: &MarginStatus = event.body();
+        if let Some(margin) = self.margins.get_mut(event.instrument().index()) {
+            *margin = Some(Margin {
+                qty: Qty(body.qty),
+                liquidation_px: Px(body.liquidation_px),
+                computed_px: Px(body.computed_px),
+                mark_px: Px(body.mark_px),
+                at: event.now(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::event::{MarkPrice, OrderReport};
+    use crate::base::units::SCALE;
+
+    const BTC: InstrumentId = InstrumentId(0);
+
+    fn at(second: i64, event: Event) -> Event {
+        Event { ts_recv: second * 1_000_000_000, ..event }
+    }
+
+    fn holding(qty: i64) -> Ledger {
+        let mut ledger = Ledger::new(1, Money(10_000 * SCALE));
+        let bought = OrderReport {
+            last_px: 100 * SCALE,
+            last_qty: qty.abs(),
+            trade_id: 1,
+            ..OrderReport::default()
+        };
+        let side = if qty < 0 { crate::base::event::flags::SELL } else { 0 };
+        ledger.on_event(&at(1, Event::new(Kind::OrderFilled, BTC, &bought).with_flags(side)));
+        ledger
+    }
+
+    fn told(qty: i64, venue: i64, ours: i64) -> Event {
+        let body = MarginStatus {
+            qty,
+            mark_px: 100 * SCALE,
+            liquidation_px: venue * SCALE,
+            computed_px: ours * SCALE,
+            ..MarginStatus::default()
+        };
+        at(2, Event::new(Kind::MarginStatus, BTC, &body))
+    }
+
+    #[test]
+    fn an_account_is_not_known_before_it_is_told_and_as_old_as_its_question() {
+        let mut ledger = Ledger::new(1, Money(10));
+        assert_eq!(ledger.account(), None);
+        let body = AccountStatus { equity: 7, ts_asked: 4_000_000_000, ..Default::default() };
+        ledger.on_event(&at(5, Event::new(Kind::AccountStatus, InstrumentId::NONE, &body)));
+        let account = ledger.account().unwrap();
+        assert_eq!((account.equity, account.at), (Money(7), Nanos::from_secs(4)));
+        assert_eq!(ledger.equity(), Money(10), "the venue's word is kept beside the books");
+    }
+
+    #[test]
+    fn the_distance_is_to_the_nearer_price_from_the_newest_mark_and_zero_beyond_it() {
+        let mut ledger = holding(SCALE);
+        assert_eq!(ledger.liquidation_bps(BTC), None, "never told");
+        ledger.on_event(&told(SCALE, 80, 85));
+        assert_eq!(ledger.liquidation_bps(BTC), Some(1_500), "ours is nearer");
+        ledger.on_event(&told(SCALE, 80, 0));
+        assert_eq!(ledger.liquidation_bps(BTC), Some(2_000));
+        let mark = MarkPrice { mark_px: 90 * SCALE, ..MarkPrice::default() };
+        ledger.on_event(&at(3, Event::new(Kind::MarkPrice, BTC, &mark)));
+        assert_eq!(ledger.liquidation_bps(BTC), Some(1_111), "10 of 90");
+        let mark = MarkPrice { mark_px: 70 * SCALE, ..MarkPrice::default() };
+        ledger.on_event(&at(4, Event::new(Kind::MarkPrice, BTC, &mark)));
+        assert_eq!(ledger.liquidation_bps(BTC), Some(0));
+        ledger.on_event(&told(SCALE, 0, 0));
+        assert_eq!(ledger.liquidation_bps(BTC), None, "it cannot be liquidated");
+    }
+
+    #[test]
+    fn a_short_is_liquidated_above_and_another_side_s_price_is_none() {
+        let mut ledger = holding(-SCALE);
+        ledger.on_event(&told(-SCALE, 125, 0));
+        assert_eq!(ledger.liquidation_bps(BTC), Some(2_500));
+        ledger.on_event(&told(SCALE, 80, 0));
+        assert_eq!(ledger.liquidation_bps(BTC), None, "told of the position before it turned");
+    }
+}
