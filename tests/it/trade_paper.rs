@@ -116,6 +116,7 @@ fn limits() -> RiskSettings {
         daily_loss_max: Some(Money::whole(1_000)),
         drawdown_bps_max: Some(2_000),
         losses_in_a_row_max: Some(100_000),
+        ..RiskSettings::default()
     }
 }
 

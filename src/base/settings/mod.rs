@@ -6,13 +6,19 @@
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
 mod parse;
+mod portfolio;
+mod risk;
 mod route;
 pub mod section;
+mod stage;
 #[cfg(test)]
 mod tests;
 
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
+pub use portfolio::PortfolioSettings;
+pub use risk::{RiskSettings, gate_keys};
 pub use route::{OrderEntry, OrderRoute};
+pub use stage::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
 
 use super::ids::Symbol;
 use super::units::{Money, Px, Qty, Rate};
@@ -44,7 +50,7 @@ pub struct Settings {
     pub model: ModelSettings,
     /// How predictions become wanted positions.
     pub policy: PolicySettings,
-    /// Limits of the order gate.
+    /// Limits of the order gate: the tables `[risk]`, `[portfolio]` and `[stage]`.
     pub risk: RiskSettings,
     /// The paper venue.
     pub paper: PaperSettings,
@@ -271,45 +277,6 @@ pub struct PolicySettings {
     /// Distance of the protective stop at the venue from the entry price, in basis points; 0 for
     /// none.
     pub protective_stop_bps: u32,
-}
-
-/// Limits of the order gate. `None` is unset, and unset means deny.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RiskSettings {
-    /// Account equity at session start in paper and backtest.
-    pub starting_equity: Option<Money>,
-    /// Symbols that may be traded; empty denies all.
-    pub allow: Vec<Symbol>,
-    /// RC-02: largest order quantity as value in quote currency at the reference price.
-    pub order_notional_max: Option<Money>,
-    /// RC-04: band around the mark price in basis points.
-    pub collar_mark_bps: Option<u32>,
-    /// RC-04: band around the touch in basis points.
-    pub collar_touch_bps: Option<u32>,
-    /// RC-05: largest worst-case position value per instrument.
-    pub position_notional_max: Option<Money>,
-    /// RC-06: largest gross exposure over all instruments.
-    pub gross_notional_max: Option<Money>,
-    /// RC-06: gross exposure over equity, in hundredths (300 is 3 ×).
-    pub leverage_max_percent: Option<u32>,
-    /// RC-08: window in which the same order again is a duplicate, in milliseconds.
-    pub duplicate_window_ms: Option<u32>,
-    /// RC-09: orders in any ten seconds.
-    pub orders_per_10s_max: Option<u32>,
-    /// RC-10: entries per UTC day.
-    pub entries_per_day_max: Option<u32>,
-    /// Orders working or in flight at once.
-    pub open_orders_max: Option<u32>,
-    /// RC-15: oldest market data an entry may rest on, in milliseconds.
-    pub market_age_ms_max: Option<u32>,
-    /// RC-17: longest time from input to gate by event time, in milliseconds.
-    pub decision_age_ms_max: Option<u32>,
-    /// RC-22: loss since 00:00 UTC that halts trading.
-    pub daily_loss_max: Option<Money>,
-    /// RC-23: fall from the equity peak that halts trading, in basis points.
-    pub drawdown_bps_max: Option<u32>,
-    /// RC-24: losing trades in a row that halt trading.
-    pub losses_in_a_row_max: Option<u32>,
 }
 
 /// The paper venue's models.

@@ -96,6 +96,8 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         "model",
         "policy",
         "risk",
+        "portfolio",
+        "stage",
         "paper",
         "topology",
         "journal",
@@ -117,7 +119,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         features: read.features(next()),
         model: read.model(next()),
         policy: read.policy(next()),
-        risk: read.risk(next(), mode),
+        risk: read.risk([next(), next(), next()], mode),
         paper: read.paper(next()),
         topology: read.topology(next()),
         journal: read.journal(next()),
@@ -289,33 +291,8 @@ impl Reader<'_> {
         settings
     }
 
-    fn risk(&mut self, part: (String, Table), mode: Mode) -> RiskSettings {
-        let any = 1..=u32::MAX;
-        let mut s = self.section(part);
-        let settings = RiskSettings {
-            starting_equity: s.money_opt("starting_equity"),
-            allow: s.symbols("allow"),
-            order_notional_max: s.money_opt("order_notional_max"),
-            collar_mark_bps: s.u32_opt("collar_mark_bps", 1..=10_000),
-            collar_touch_bps: s.u32_opt("collar_touch_bps", 1..=10_000),
-            position_notional_max: s.money_opt("position_notional_max"),
-            gross_notional_max: s.money_opt("gross_notional_max"),
-            leverage_max_percent: s.u32_opt("leverage_max_percent", 1..=12_500),
-            duplicate_window_ms: s.u32_opt("duplicate_window_ms", any.clone()),
-            orders_per_10s_max: s.u32_opt("orders_per_10s_max", any.clone()),
-            entries_per_day_max: s.u32_opt("entries_per_day_max", any.clone()),
-            open_orders_max: s.u32_opt("open_orders_max", 1..=256),
-            market_age_ms_max: s.u32_opt("market_age_ms_max", any.clone()),
-            decision_age_ms_max: s.u32_opt("decision_age_ms_max", any.clone()),
-            daily_loss_max: s.money_opt("daily_loss_max"),
-            drawdown_bps_max: s.u32_opt("drawdown_bps_max", 1..=10_000),
-            losses_in_a_row_max: s.u32_opt("losses_in_a_row_max", any),
-        };
-        if mode == Mode::Paper && settings.starting_equity.is_none() {
-            s.fail("starting_equity", "missing; paper trading needs an account to start from");
-        }
-        s.finish();
-        settings
+    fn risk(&mut self, parts: [(String, Table); 3], mode: Mode) -> RiskSettings {
+        RiskSettings::read(parts, mode, self.errors)
     }
 
     fn paper(&mut self, part: (String, Table)) -> PaperSettings {

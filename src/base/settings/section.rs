@@ -9,17 +9,29 @@ use toml::{Table, Value};
 pub struct Section<'e> {
     path: String,
     table: Table,
+    /// Every key that was asked for, whether it is there or not: the schema.
+    asked: Vec<String>,
     errors: &'e mut Vec<SettingsError>,
 }
 
 impl<'e> Section<'e> {
     /// Starts on `table`, found at `path` (empty for the document).
     pub fn new(path: &str, table: Table, errors: &'e mut Vec<SettingsError>) -> Self {
-        Self { path: path.to_owned(), table, errors }
+        Self { path: path.to_owned(), table, asked: Vec::new(), errors }
     }
 
     fn key_path(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.asked.push(key.to_owned());
+        self.table.remove(key)
+    }
+
+    /// Every key asked for so far.
+    pub fn asked(&self) -> &[String] {
+        &self.asked
     }
 
     /// Records that `key` is wrong.
@@ -31,7 +43,7 @@ impl<'e> Section<'e> {
     /// The sub-table `key`, empty when absent.
     pub fn table(&mut self, key: &str) -> (String, Table) {
         let path = self.key_path(key);
-        match self.table.remove(key) {
+        match self.take(key) {
             None => (path, Table::new()),
             Some(Value::Table(table)) => (path, table),
             Some(other) => {
@@ -44,7 +56,7 @@ impl<'e> Section<'e> {
     /// The array of tables `key`, empty when absent.
     pub fn tables(&mut self, key: &str) -> Vec<(String, Table)> {
         let path = self.key_path(key);
-        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        let Some(value) = self.take(key) else { return Vec::new() };
         let Value::Array(items) = value else {
             self.fail(key, "must be an array of tables");
             return Vec::new();
@@ -80,7 +92,7 @@ impl<'e> Section<'e> {
 
     /// A text, if present.
     pub fn text_opt(&mut self, key: &str) -> Option<String> {
-        match self.table.remove(key)? {
+        match self.take(key)? {
             Value::String(text) => Some(text),
             other => {
                 self.fail(key, format!("must be a text, not {}", other.type_str()));
@@ -108,7 +120,7 @@ impl<'e> Section<'e> {
 
     /// A truth value, or the default.
     pub fn flag(&mut self, key: &str, default: bool) -> bool {
-        match self.table.remove(key) {
+        match self.take(key) {
             None => default,
             Some(Value::Boolean(value)) => value,
             Some(other) => {
@@ -120,7 +132,7 @@ impl<'e> Section<'e> {
 
     /// An integer within `range`, if present.
     pub fn integer_opt(&mut self, key: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
-        match self.table.remove(key)? {
+        match self.take(key)? {
             Value::Integer(value) if range.contains(&value) => Some(value),
             Value::Integer(value) => {
                 let (low, high) = (range.start(), range.end());
@@ -152,31 +164,33 @@ impl<'e> Section<'e> {
         self.required(key, value)
     }
 
-    /// A required number within `range`.
-    pub fn number(&mut self, key: &str, range: std::ops::RangeInclusive<f64>) -> f64 {
-        let value = match self.table.remove(key) {
-            None => None,
-            Some(Value::Float(value)) => Some(value),
-            Some(Value::Integer(value)) => Some(value as f64),
-            Some(other) => {
+    /// A number within `range`, if present.
+    pub fn number_opt(&mut self, key: &str, range: std::ops::RangeInclusive<f64>) -> Option<f64> {
+        let value = match self.take(key)? {
+            Value::Float(value) => value,
+            Value::Integer(value) => value as f64,
+            other => {
                 self.fail(key, format!("must be a number, not {}", other.type_str()));
-                return *range.start();
+                return None;
             }
         };
-        match value {
-            Some(value) if range.contains(&value) => value,
-            Some(value) => {
-                let (low, high) = (range.start(), range.end());
-                self.fail(key, format!("{value} is outside {low} to {high}"));
-                *range.start()
-            }
-            None => self.required(key, None),
+        if range.contains(&value) {
+            return Some(value);
         }
+        let (low, high) = (range.start(), range.end());
+        self.fail(key, format!("{value} is outside {low} to {high}"));
+        None
+    }
+
+    /// A required number within `range`.
+    pub fn number(&mut self, key: &str, range: std::ops::RangeInclusive<f64>) -> f64 {
+        let value = self.number_opt(key, range);
+        self.required(key, value)
     }
 
     /// A decimal written as a text (`"0.10"`), so that no float ever touches money.
     fn decimal_opt(&mut self, key: &str) -> Option<i64> {
-        let text = match self.table.remove(key)? {
+        let text = match self.take(key)? {
             Value::String(text) => text,
             Value::Integer(value) => value.to_string(),
             other => {
@@ -251,7 +265,7 @@ impl<'e> Section<'e> {
 
     /// A list of texts, empty when absent.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
-        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        let Some(value) = self.take(key) else { return Vec::new() };
         let Value::Array(items) = value else {
             self.fail(key, "must be a list of texts");
             return Vec::new();

@@ -66,6 +66,7 @@ pub(super) fn generous() -> RiskSettings {
         daily_loss_max: Some(Money::whole(500_000)),
         drawdown_bps_max: Some(9_999),
         losses_in_a_row_max: Some(100),
+        ..RiskSettings::default()
     }
 }
 
