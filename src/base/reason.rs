@@ -308,4 +308,14 @@ reasons! {
     JournalLossy = 909,
     /// Arms itself: paper trading.
     Unattended = 910,
+    /// A kill is under way and the venue is not empty in time: page somebody.
+    KillNotEmpty = 911,
+    /// A kill is under way and the venue is still not empty: page by the second channel.
+    KillStuck = 912,
+    /// A kill found the venue empty, twice.
+    KillEmpty = 913,
+    /// Left by a kill file in the state folder.
+    KillFile = 914,
+    /// A pinned thread did not turn for too long.
+    DeadMan = 915,
 }

@@ -3,6 +3,7 @@
 //!
 //! Reserved and padding fields are left out. Not for the hot path.
 
+mod control;
 mod venue;
 
 use crate::base::event::{self as body, BODY_BYTES, Event, Kind, LEVELS_PER_EVENT, Level, flags};
@@ -116,9 +117,6 @@ pub const FLAG_NAMES: [(u8, &str); 6] = [
 ];
 
 const SIDES: &[&str] = &["buy", "sell"];
-const MODES: &[&str] = &["backtest", "paper", "testnet", "live"];
-const EXECUTORS: &[&str] = &["", "native", "tract"];
-const VERBS: &[&str] = &["", "pause", "graceful kill", "immediate kill", "arm", "clear"];
 const ORDER_TYPES: &[&str] = &["", "limit", "market", "stop market"];
 const TIMES_IN_FORCE: &[&str] = &["", "GTC", "IOC", "FOK", "GTX"];
 const PURPOSES: &[&str] =
@@ -148,20 +146,21 @@ pub fn visit_fields(event: &Event, visit: &mut Visit<'_>) {
         Kind::Gap => gap(event.body(), visit),
         Kind::Malformed => malformed(event.body(), visit),
         Kind::StreamStatus => stream_status(event.body(), visit),
-        Kind::SessionStart => session_start(event.body(), visit),
-        Kind::Instrument => instrument(event.body(), visit),
-        Kind::ModelLoaded => model_loaded(event.body(), visit),
+        Kind::SessionStart => control::session_start(event.body(), visit),
+        Kind::Instrument => control::instrument(event.body(), visit),
+        Kind::ModelLoaded => control::model_loaded(event.body(), visit),
         Kind::Timer => visit("interval_ms", Field::Count(event.body::<body::Timer>().interval_ms)),
-        Kind::Command => command(event.body(), visit),
+        Kind::Command => control::command(event.body(), visit),
         Kind::SessionEnd => {}
         Kind::Reconciled => {
             let found = event.body::<body::Reconciled>();
             visit("open_orders", Field::Count(found.open_orders));
             visit("positions", Field::Count(found.positions));
         }
-        Kind::PositionCarried => position_carried(event.body(), visit),
-        Kind::OrderCarried => order_carried(event, visit),
-        Kind::SessionCarried => session_carried(event.body(), visit),
+        Kind::KillRound => control::kill_round(event.body(), visit),
+        Kind::PositionCarried => control::position_carried(event.body(), visit),
+        Kind::OrderCarried => control::order_carried(event, visit),
+        Kind::SessionCarried => control::session_carried(event.body(), visit),
         Kind::VenuePosition => venue::position(event.body(), visit),
         Kind::VenueStatus => venue::status(event.body(), visit),
         Kind::AccountStatus => venue::account(event.body(), visit),
@@ -289,83 +288,6 @@ fn stream_status(body: &body::StreamStatus, visit: &mut Visit<'_>) {
     visit("connection", Field::Count(body.connection));
     visit("reason", Field::Reason(body.reason));
     visit("carries", Field::Count(u64::from(body.carries)));
-}
-
-fn session_start(body: &body::SessionStart, visit: &mut Visit<'_>) {
-    visit("config_sha256", Field::Bytes(&body.config_sha256));
-    visit("schema_hash", Field::Hash(body.schema_hash));
-    visit("seed", Field::Count(body.seed));
-    visit("epoch", Field::Count(u64::from(body.epoch)));
-    visit("mode", Field::Choice(u64::from(body.mode), MODES));
-    visit("event_version", Field::Count(u64::from(body.event_version)));
-    visit("instrument_count", Field::Count(u64::from(body.instrument_count)));
-    visit("account", Field::Hash(body.account));
-}
-
-fn instrument(body: &body::Instrument, visit: &mut Visit<'_>) {
-    visit("symbol", Field::Text(&body.symbol));
-    visit("tick_size", Field::Fixed(body.tick_size));
-    visit("lot_size", Field::Fixed(body.lot_size));
-    visit("min_qty", Field::Fixed(body.min_qty));
-    visit("max_qty", Field::Fixed(body.max_qty));
-    visit("min_notional", Field::Fixed(body.min_notional));
-    visit("maker_fee", Field::Fixed(body.maker_fee));
-    visit("taker_fee", Field::Fixed(body.taker_fee));
-}
-
-fn model_loaded(body: &body::ModelLoaded, visit: &mut Visit<'_>) {
-    visit("sha256", Field::Bytes(&body.sha256));
-    visit("version", Field::Text(&body.version));
-    visit("schema_hash", Field::Hash(body.schema_hash));
-    visit("executor", Field::Choice(u64::from(body.executor), EXECUTORS));
-}
-
-fn command(body: &body::Command, visit: &mut Visit<'_>) {
-    visit("verb", Field::Choice(u64::from(body.verb), VERBS));
-    visit("actor", Field::Count(u64::from(body.actor)));
-    visit("command_reason", Field::Text(&body.reason));
-}
-
-fn position_carried(body: &body::PositionCarried, visit: &mut Visit<'_>) {
-    visit("qty", Field::Fixed(body.qty));
-    visit("cost", Field::Fixed(body.cost));
-    visit("realised", Field::Fixed(body.realised));
-    visit("fees", Field::Fixed(body.fees));
-    visit("funding", Field::Fixed(body.funding));
-    visit("last_trade_id", Field::Count(body.last_trade_id));
-    visit("ts_opened", Field::Time(body.ts_opened));
-    visit("ts_funding", Field::Time(body.ts_funding));
-    visit("round_trip", Field::Fixed(body.round_trip));
-}
-
-fn order_carried(event: &Event, visit: &mut Visit<'_>) {
-    let body: &body::OrderCarried = event.body();
-    visit("client_id", Field::Order(ClientOrderId(body.client_id)));
-    visit("venue_id", Field::Count(body.venue_id));
-    side(event, visit);
-    visit("px", Field::Fixed(body.px));
-    visit("qty", Field::Fixed(body.qty));
-    visit("filled", Field::Fixed(body.filled));
-    visit("reported", Field::Fixed(body.reported));
-    visit("ts_sent", Field::Time(body.ts_sent));
-    visit("order_type", Field::Choice(u64::from(body.order_type), ORDER_TYPES));
-    visit("time_in_force", Field::Choice(u64::from(body.time_in_force), TIMES_IN_FORCE));
-    visit("purpose", Field::Choice(u64::from(body.purpose), PURPOSES));
-    visit("state", Field::Count(u64::from(body.state)));
-}
-
-fn session_carried(body: &body::SessionCarried, visit: &mut Visit<'_>) {
-    visit("starting_equity", Field::Fixed(body.starting_equity));
-    visit("peak_equity", Field::Fixed(body.peak_equity));
-    visit("day_start_equity", Field::Fixed(body.day_start_equity));
-    visit("day", Field::Whole(body.day));
-    visit("epoch", Field::Count(u64::from(body.epoch)));
-    visit("losses_in_a_row", Field::Count(u64::from(body.losses_in_a_row)));
-    visit("entries_today", Field::Count(u64::from(body.entries_today)));
-    visit("state", Field::Count(u64::from(body.state)));
-    visit("lossy", Field::Count(u64::from(body.lossy)));
-    visit("reason", Field::Reason(body.reason));
-    visit("ts_last", Field::Time(body.ts_last));
 }
 
 fn prediction(body: &body::Prediction, visit: &mut Visit<'_>) {

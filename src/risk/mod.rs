@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `state` | the trading state and who may move it where |
+//! | `command` | commands: who, how, why, and who may give which |
 //! | `venue` | what the venue tells, as trading states |
 //! | `limits` | the configured limits, complete or not at all |
 //! | `check` | the checks, in order, and whom each binds |
@@ -14,6 +15,7 @@
 mod breakers;
 mod check;
 mod checks;
+mod command;
 mod gate;
 mod limits;
 mod state;
@@ -23,6 +25,7 @@ mod throttle;
 mod venue;
 
 pub use check::Check;
+pub use command::{ACTOR_SYSTEM, CommandError, Origin, command, reason_of};
 pub use gate::{Approved, CheckCount, Gate, GateError, GateSession, Verdict};
 pub use state::{Actor, Trading, TradingState, Verb};
 pub use venue::{Conditions, Response, response};

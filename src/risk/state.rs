@@ -14,6 +14,7 @@
 //! ```
 //! Throttles and cool-downs expire; halts and kills never reset themselves.
 
+use super::command::{ACTOR_SYSTEM, Origin};
 use crate::base::event::{ACTOR_UNATTENDED, Command, SessionCarried, StateChange};
 use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 
@@ -248,10 +249,15 @@ impl Trading {
     /// tighten.
     pub fn on_command(&mut self, event: &Event) -> Option<Event> {
         let command: &Command = event.body();
-        let signal = command.actor == u32::MAX;
+        let verb = Verb::from_u32(command.verb)?;
+        // Who may only tighten cannot loosen, whatever carried the command here.
+        if !Origin::from_u32(command.origin).is_some_and(|origin| origin.may(verb)) {
+            return None;
+        }
+        let signal = command.actor == ACTOR_SYSTEM;
         let actor = if signal { Actor::System } else { Actor::Operator(command.actor) };
         let reason = Reason::Operator;
-        match Verb::from_u32(command.verb)? {
+        match verb {
             Verb::Pause if self.state == TradingState::Reconciling => {
                 if self.resume == TradingState::Active {
                     self.resume = TradingState::Reducing;

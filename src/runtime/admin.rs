@@ -13,7 +13,7 @@
 
 use crate::base::event::Command;
 use crate::observe::snapshot::{Snapshot, SnapshotCell};
-use crate::risk::Verb;
+use crate::risk::{self, Origin, Verb};
 use anyhow::{Context, Result};
 use crossbeam::channel::Sender;
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,6 @@ use std::time::{Duration, Instant};
 pub const SOCKET: &str = "admin.sock";
 /// Longest line taken, in bytes.
 const LINE_BYTES_MAX: u64 = 4_096;
-/// Longest reason, in bytes: what a command record holds.
-const REASON_BYTES_MAX: usize = 88;
 /// Connections at once.
 const PEERS_MAX: usize = 8;
 /// How long a peer may take for its line.
@@ -51,7 +49,7 @@ pub struct Request {
     /// Of a kill: `pause`, `graceful` or `immediate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
-    /// Why, 1 to 88 bytes; for everything but `status`.
+    /// Why, 1 to 84 bytes; for everything but `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -77,15 +75,10 @@ impl Request {
         Ok(Some(verb))
     }
 
-    /// The reason as a record holds it.
-    fn reason(&self) -> Result<[u8; REASON_BYTES_MAX], String> {
-        let text = self.reason.as_deref().unwrap_or_default().trim();
-        let mut bytes = [0; REASON_BYTES_MAX];
-        if text.is_empty() || text.len() > REASON_BYTES_MAX {
-            return Err(format!("reason: 1 to {REASON_BYTES_MAX} bytes are needed"));
-        }
-        bytes[..text.len()].copy_from_slice(text.as_bytes());
-        Ok(bytes)
+    /// The command as the river takes it.
+    fn command(&self, verb: Verb, user: u32) -> Result<Command, String> {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        risk::command(verb, Origin::Operator, user, reason).map_err(|error| error.to_string())
     }
 }
 
@@ -195,8 +188,7 @@ impl Desk {
         reader.read_line(&mut line).map_err(|error| format!("no line came: {error}"))?;
         let request: Request = serde_json::from_str(&line).map_err(|error| error.to_string())?;
         let Some(verb) = request.verb()? else { return Ok(status(&self.cell.load().0)) };
-        let reason = request.reason()?;
-        let command = Command { verb: verb as u32, actor: user.as_raw(), reason };
+        let command = request.command(verb, user.as_raw())?;
         tracing::warn!(
             user = user.as_raw(),
             verb = request.verb,

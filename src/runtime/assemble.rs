@@ -17,7 +17,7 @@ use crate::execution::Signer;
 use crate::features::{Selection, WarmUp, schema_hash};
 use crate::journal::Recorder;
 use crate::model::{ArtifactFiles, ExecutorKind, LoadPolicy, Model};
-use crate::risk::GateSession;
+use crate::risk::{GateSession, Origin, Verb};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -244,7 +244,9 @@ impl Parts {
 
 /// Paper trading and backtests arm themselves; anything else waits for an operator.
 fn arm_unattended() -> Command {
-    let mut command = Command { verb: 4, actor: ACTOR_UNATTENDED, ..Command::default() };
+    let origin = Origin::Session as u32;
+    let mut command =
+        Command { verb: Verb::Arm as u32, actor: ACTOR_UNATTENDED, origin, ..Command::default() };
     let why = b"paper trading arms itself";
     command.reason[..why.len()].copy_from_slice(why);
     command

@@ -24,6 +24,7 @@ use crate::base::time::Nanos;
 use crate::engine::Halt;
 use crate::execution::reconcile::{Question, Reconciler, Told};
 use crate::feed::PrivateStats;
+use crate::risk::{Origin, Verb};
 use crate::venue::ports::{ClockPort, EntryPort, Now, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob, RestReply};
 use std::collections::VecDeque;
@@ -410,7 +411,8 @@ fn silent(inlet: &mut Inlet<impl EntryPort>, is_silent: bool, now: Nanos) -> Res
 }
 
 fn pause(inlet: &mut Inlet<impl EntryPort>, now: Nanos, why: &[u8]) -> Result<(), Halt> {
-    let mut command = Command { verb: 1, actor: ACTOR_UNATTENDED, ..Command::default() };
+    let (verb, origin) = (Verb::Pause as u32, Origin::Session as u32);
+    let mut command = Command { verb, actor: ACTOR_UNATTENDED, origin, ..Command::default() };
     command.reason[..why.len()].copy_from_slice(why);
     inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, now, with))
 }

@@ -75,16 +75,50 @@ body!(
         reserved: [u64; 11],
     }
 );
+/// Longest reason of a [`Command`], in bytes.
+pub const COMMAND_REASON_BYTES: usize = 84;
+
 body!(
-    /// An operator's command.
+    /// An operator's command, or that of something which kills.
     Command {
         /// 1 pause, 2 graceful kill, 3 immediate kill, 4 arm, 5 clear.
         verb: u32,
         /// User id that gave it; `u32::MAX` for a signal, [`super::ACTOR_UNATTENDED`] for paper trading's
         /// own setting.
         actor: u32,
+        /// How it came in: a `risk::Origin` number.
+        origin: u32,
         /// Why, padded with zeros.
-        reason: [u8; 88],
+        reason: [u8; COMMAND_REASON_BYTES],
+    }
+);
+body!(
+    /// One round of a kill: what the venue was asked to end, and what it then told is there. A
+    /// count that could not be had is `u32::MAX`.
+    KillRound {
+        /// Number of the round, from 1.
+        round: u32,
+        /// Plain orders open on the session's contracts.
+        orders: u32,
+        /// Conditional orders that could open a position.
+        algo_entries: u32,
+        /// Conditional orders that can only close one.
+        stops: u32,
+        /// Contracts with a position.
+        positions: u32,
+        /// Rounds in a row, this one included, that found what had to be gone to be gone.
+        empty: u32,
+        /// Milliseconds since the kill began.
+        elapsed_ms: u64,
+        /// 2 graceful, 3 immediate: as in [`Command`].
+        mode: u32,
+        /// A [`crate::base::Reason`] number where the round is worth an alert: not empty in time,
+        /// still not empty, empty.
+        reason: u16,
+        /// Zero.
+        pad: u16,
+        /// Zero.
+        reserved: [u64; 7],
     }
 );
 body!(

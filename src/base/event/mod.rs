@@ -97,6 +97,8 @@ kinds! {
     OrderCarried = 40,
     /// What else an earlier session left; the last record of every opening ([`SessionCarried`]).
     SessionCarried = 41,
+    /// A kill looked at what is left at the venue ([`KillRound`]).
+    KillRound = 42,
 
     /// The venue accepted an order ([`OrderReport`]).
     OrderAccepted = 48,
@@ -331,8 +333,8 @@ mod tests;
 mod venue;
 
 pub use control::{
-    Command, Instrument, ModelLoaded, OrderCarried, PositionCarried, Reconciled, SessionCarried,
-    SessionStart, Timer,
+    COMMAND_REASON_BYTES, Command, Instrument, KillRound, ModelLoaded, OrderCarried,
+    PositionCarried, Reconciled, SessionCarried, SessionStart, Timer,
 };
 pub use market::{
     BookTicker, DepthHead, DepthLevels, Funding, Gap, Kline, Level, Liquidation, Malformed,

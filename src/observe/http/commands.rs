@@ -13,6 +13,7 @@
 
 use super::pages::{Answer, Ask};
 use crate::base::event::Command;
+use crate::risk::{Origin, Verb, command};
 use crossbeam::channel::Sender;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -56,7 +57,7 @@ pub(super) struct Desk {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
+enum Asked {
     Pause,
     Kill,
 }
@@ -86,8 +87,8 @@ impl Desk {
     /// Answers a POST to `/api/v1/<verb>` at the instant `now`.
     pub(super) fn take(&mut self, verb: &str, ask: &Ask, now: Instant) -> Answer {
         let verb = match verb {
-            "pause" => Verb::Pause,
-            "kill" => Verb::Kill,
+            "pause" => Asked::Pause,
+            "kill" => Asked::Kill,
             "arm" | "clear" | "promote" | "limits" => {
                 return Answer::error(403, "loosening is not possible over HTTP");
             }
@@ -108,14 +109,14 @@ impl Desk {
     }
 
     /// Who is asking?
-    fn admit(&mut self, verb: Verb, ask: &Ask, now: Instant) -> Result<(), Answer> {
+    fn admit(&mut self, verb: Asked, ask: &Ask, now: Instant) -> Result<(), Answer> {
         let Some(token) = self.token else {
             return Err(Answer::error(403, "commands over HTTP are off: no token is configured"));
         };
         let given = ask.header("authorization").and_then(|text| text.strip_prefix("Bearer "));
         let right = given.is_some_and(|guess| token.is_of(guess.as_bytes()));
         let locked = self.locked_until.is_some_and(|until| now < until);
-        if locked && !(right && verb == Verb::Kill) {
+        if locked && !(right && verb == Asked::Kill) {
             return Err(Answer::error(429, "locked after wrong tokens"));
         }
         if !right {
@@ -131,23 +132,25 @@ impl Desk {
         Ok(())
     }
 
-    fn pass_on(&self, verb: Verb, order: &Order) -> Answer {
-        let reason = order.reason.trim();
-        let mut text = [0; 88];
-        if reason.is_empty() || reason.len() > text.len() {
-            return Answer::error(400, "reason: 1 to 88 bytes are needed");
-        }
-        text[..reason.len()].copy_from_slice(reason.as_bytes());
-        // Numbers as in `Command::verb`. A kill that does not say how is the strongest one.
-        let number = match (verb, order.mode) {
-            (Verb::Pause, None | Some(KillMode::Pause)) | (Verb::Kill, Some(KillMode::Pause)) => 1,
-            (Verb::Kill, Some(KillMode::Graceful)) => 2,
-            (Verb::Kill, None | Some(KillMode::Immediate)) => 3,
-            (Verb::Pause, _) => return Answer::error(400, "mode: a pause has no other mode"),
+    fn pass_on(&self, verb: Asked, order: &Order) -> Answer {
+        // A kill that does not say how is the strongest one.
+        let verb = match (verb, order.mode) {
+            (Asked::Pause, None | Some(KillMode::Pause)) | (Asked::Kill, Some(KillMode::Pause)) => {
+                Verb::Pause
+            }
+            (Asked::Kill, Some(KillMode::Graceful)) => Verb::KillGraceful,
+            (Asked::Kill, None | Some(KillMode::Immediate)) => Verb::KillImmediate,
+            (Asked::Pause, _) => return Answer::error(400, "mode: a pause has no other mode"),
         };
-        let command = Command { verb: number, actor: ACTOR_HTTP, reason: text };
+        let command = match command(verb, Origin::Http, ACTOR_HTTP, &order.reason) {
+            Ok(command) => command,
+            Err(error) => return Answer::error(400, &error.to_string()),
+        };
         match self.river.try_send(command) {
-            Ok(()) => Answer::json(202, &serde_json::json!({ "accepted": true, "verb": number })),
+            Ok(()) => {
+                let verb = verb as u32;
+                Answer::json(202, &serde_json::json!({ "accepted": true, "verb": verb }))
+            }
             Err(_) => {
                 Answer::error(503, "the command could not be passed on; use the admin socket")
             }

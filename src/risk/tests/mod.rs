@@ -91,7 +91,7 @@ impl Desk {
         let session = GateSession { epoch: 3, strategy: 1, model: 2, mode };
         let mut gate = Gate::new(settings, instruments, session, Trading::new()).unwrap();
         let mut ledger = Ledger::new(instruments.len(), settings.starting_equity.unwrap());
-        let arm = Command { verb: Verb::Arm as u32, actor: 1_000, reason: [0; 88] };
+        let arm = Command { verb: Verb::Arm as u32, actor: 1_000, ..Command::default() };
         let arm = Event::new(Kind::Command, InstrumentId::NONE, &arm);
         assert_eq!(gate.on_command(&arm, &mut ledger), None, "armed, but not reconciled");
         gate.on_reconciled(&arm).unwrap();

@@ -7,7 +7,7 @@ use TradingState::{Active, Halted, Killed, Reconciling, Reducing};
 const STATES: [TradingState; 5] = [Reconciling, Active, Reducing, Halted, Killed];
 
 fn command(verb: Verb, actor: u32) -> Event {
-    let body = Command { verb: verb as u32, actor, reason: [0; 88] };
+    let body = Command { verb: verb as u32, actor, ..Command::default() };
     Event::new(Kind::Command, InstrumentId::NONE, &body)
 }
 

@@ -12,7 +12,7 @@ fn status(reason: Reason, ts_until: i64) -> Event {
 }
 
 fn command(verb: Verb, actor: u32) -> Event {
-    let body = Command { verb: verb as u32, actor, reason: [0; 88] };
+    let body = Command { verb: verb as u32, actor, ..Command::default() };
     Event::new(Kind::Command, InstrumentId::NONE, &body)
 }
 

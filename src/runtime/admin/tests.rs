@@ -56,7 +56,7 @@ fn what_changes_the_state_needs_a_reason_and_a_known_verb() {
     let refused = [
         request("arm", None, None),
         request("arm", None, Some("  ")),
-        request("clear", None, Some(&"x".repeat(89))),
+        request("clear", None, Some(&"x".repeat(85))),
         request("kill", None, Some("now")),
         request("kill", Some("loudly"), Some("now")),
         request("arm", Some("graceful"), Some("now")),

@@ -34,7 +34,7 @@ pub struct StatusArguments {
 pub struct CommandArguments {
     #[command(flatten)]
     at: Where,
-    /// Why; it goes into the journal: 1 to 88 bytes.
+    /// Why; it goes into the journal: 1 to 84 bytes.
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
@@ -62,7 +62,7 @@ pub struct KillArguments {
     /// How.
     #[arg(long, value_enum)]
     mode: Mode,
-    /// Why; it goes into the journal: 1 to 88 bytes.
+    /// Why; it goes into the journal: 1 to 84 bytes.
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
