@@ -305,6 +305,8 @@ fn concerns_execution(event: &Event) -> bool {
                 | Kind::OrderExpired
                 | Kind::OrderUnknown
                 | Kind::CancelRejected
+                | Kind::PositionCarried
+                | Kind::BookedCarried
                 | Kind::OrderCarried
                 | Kind::Timer
                 | Kind::Command

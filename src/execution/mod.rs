@@ -145,6 +145,10 @@ impl Execution {
     pub fn on_report(&mut self, event: &Event) -> Option<Event> {
         match event.kind() {
             Some(Kind::OrderCarried) => self.table.carry(event),
+            Some(Kind::PositionCarried | Kind::BookedCarried) => {
+                self.table.carry_fills(event);
+                None
+            }
             _ => self.table.on_report(event),
         }
     }

@@ -118,6 +118,11 @@ impl OrderTable {
         Some(Event::caused_by(event, Kind::OrderState, event.instrument(), &state))
     }
 
+    /// Takes in what an earlier session booked (`PositionCarried`, `BookedCarried`).
+    pub fn carry_fills(&mut self, event: &Event) {
+        self.fills.carry(event);
+    }
+
     fn place(&mut self, order: TrackedOrder) -> Result<(), Reason> {
         if self.index(order.id).is_some() {
             return Err(Reason::DuplicateOrder);

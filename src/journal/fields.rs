@@ -156,11 +156,13 @@ pub fn visit_fields(event: &Event, visit: &mut Visit<'_>) {
             let found = event.body::<body::Reconciled>();
             visit("open_orders", Field::Count(found.open_orders));
             visit("positions", Field::Count(found.positions));
+            visit("funding_since", Field::Time(found.funding_since));
         }
         Kind::KillRound => control::kill_round(event.body(), visit),
         Kind::PositionCarried => control::position_carried(event.body(), visit),
         Kind::OrderCarried => control::order_carried(event, visit),
         Kind::SessionCarried => control::session_carried(event.body(), visit),
+        Kind::BookedCarried => control::booked_carried(event.body(), visit),
         Kind::VenuePosition => venue::position(event.body(), visit),
         Kind::VenueStatus => venue::status(event.body(), visit),
         Kind::AccountStatus => venue::account(event.body(), visit),

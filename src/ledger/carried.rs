@@ -1,9 +1,10 @@
 //! What an earlier session left, taken in by the opening of the next one.
 //!
 //! ```text
-//!   PositionCarried …  OrderCarried …  SessionCarried
-//!        │                 │                └─ starting equity, peak, day, losses in a row
-//!        │                 └─ counts as live: open, of unknown outcome, or with fills to come
+//!   PositionCarried …  BookedCarried …  OrderCarried …  SessionCarried
+//!        │                 │                 │              └─ starting equity, peak, day, losses
+//!        │                 │                 └─ counts as live: open, of unknown outcome, settling
+//!        │                 └─ trades that are in the books and that the venue will tell again
 //!        └─ the books of one instrument, to the unit
 //! ```
 
@@ -29,6 +30,10 @@ impl Ledger {
     pub(super) fn on_carried(&mut self, event: &Event) -> LedgerChange {
         match event.kind() {
             Some(Kind::PositionCarried) => self.carry_position(event),
+            Some(Kind::BookedCarried) => {
+                self.fills.carry(event);
+                LedgerChange::Carried
+            }
             Some(Kind::OrderCarried) => self.carry_order(event),
             Some(Kind::SessionCarried) => self.carry_session(event),
             _ => LedgerChange::None,
@@ -41,6 +46,7 @@ impl Ledger {
             return self.fail(Reason::UnknownInstrument);
         };
         let before = *position;
+        self.fills.carry(event);
         position.carry(body);
         let valued = position.revalue();
         let after = *position;

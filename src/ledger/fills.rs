@@ -2,11 +2,18 @@
 //!
 //! ```text
 //! hash(instrument, trade id) ──► one of 512 buckets ──► 8 keys, the oldest is overwritten
+//!                                                            │
+//! floor of the instrument: the highest number overwritten ◄──┘     at or below it: booked before
 //! ```
-//! About four thousand fills are remembered; a venue repeats a fill within minutes of it, after a
-//! reconnect, not thousands of fills later.
+//! A venue numbers the trades of an instrument upwards. So a number that was shown is either still
+//! in its bucket or not above the floor: however many fills lie between, none is new twice. A trade
+//! that was never shown and lies at or below the floor is taken for known. It is then missing in
+//! the books, which a reconciliation finds and halts for; for that it has to be older than some
+//! thousand later fills and unknown to every look at the venue since.
 
 use crate::base::InstrumentId;
+use crate::base::event::{BookedCarried, Event, Kind, PositionCarried};
+use crate::base::limits::INSTRUMENTS_MAX;
 
 const BUCKETS: usize = 512;
 const WAYS: usize = 8;
@@ -17,6 +24,8 @@ const _: () = assert!(BUCKETS.is_power_of_two(), "the bucket is taken by mask");
 #[derive(Clone, Debug)]
 pub struct FillMemory {
     buckets: Vec<Bucket>,
+    /// By instrument: numbers up to this one are known, 0 for none.
+    floors: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +43,12 @@ impl Default for FillMemory {
 }
 
 impl FillMemory {
-    /// Empty. The only allocation.
+    /// Empty. The only allocations.
     pub fn new() -> Self {
-        Self { buckets: vec![Bucket { keys: [(0, 0); WAYS], next: 0 }; BUCKETS] }
+        Self {
+            buckets: vec![Bucket { keys: [(0, 0); WAYS], next: 0 }; BUCKETS],
+            floors: vec![0; INSTRUMENTS_MAX],
+        }
     }
 
     /// True the first time a fill is shown. A trade id of 0 means the venue did not tell one: such
@@ -45,19 +57,60 @@ impl FillMemory {
         if trade_id == 0 {
             return true;
         }
-        let key = (instrument.0, trade_id);
-        let bucket = &mut self.buckets[place(instrument, trade_id)];
-        if bucket.keys.contains(&key) {
+        if self.knows(instrument, trade_id) {
             return false;
         }
-        bucket.keys[bucket.next] = key;
+        let bucket = &mut self.buckets[place(instrument, trade_id)];
+        let (of, old) = std::mem::replace(&mut bucket.keys[bucket.next], (instrument.0, trade_id));
         bucket.next = (bucket.next + 1) % WAYS;
+        self.raise(InstrumentId(of), old);
         true
     }
-    /// True for a fill that was shown before and is still remembered.
+
+    /// True for a fill that was shown before, or lies at or below the instrument's floor.
     pub fn knows(&self, instrument: InstrumentId, trade_id: u64) -> bool {
         let bucket = &self.buckets[place(instrument, trade_id)];
-        trade_id != 0 && bucket.keys.contains(&(instrument.0, trade_id))
+        trade_id != 0
+            && (trade_id <= self.floor(instrument)
+                || bucket.keys.contains(&(instrument.0, trade_id)))
+    }
+
+    /// Numbers up to this one are known; 0 for none.
+    pub fn floor(&self, instrument: InstrumentId) -> u64 {
+        self.floors.get(instrument.index()).copied().unwrap_or(0)
+    }
+
+    /// Numbers from `first` on that were shown and are still remembered one by one, rising. For
+    /// cold threads: it allocates.
+    pub fn from(&self, instrument: InstrumentId, first: u64) -> std::vec::IntoIter<u64> {
+        let keys = self.buckets.iter().flat_map(|bucket| bucket.keys);
+        let own = keys.filter(|&(of, id)| of == instrument.0 && id > 0 && id >= first);
+        let mut ids: Vec<u64> = own.map(|(_, id)| id).collect();
+        ids.sort_unstable();
+        ids.into_iter()
+    }
+
+    /// Takes in what an earlier session booked (`PositionCarried`, `BookedCarried`).
+    pub fn carry(&mut self, event: &Event) {
+        match event.kind() {
+            Some(Kind::PositionCarried) => {
+                let body: &PositionCarried = event.body();
+                self.raise(event.instrument(), body.trades_from.saturating_sub(1));
+            }
+            Some(Kind::BookedCarried) => {
+                let body: &BookedCarried = event.body();
+                for &id in &body.trade_ids {
+                    let _ = self.is_new(event.instrument(), id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn raise(&mut self, instrument: InstrumentId, trade_id: u64) {
+        if let Some(floor) = self.floors.get_mut(instrument.index()) {
+            *floor = trade_id.max(*floor);
+        }
     }
 }
 
@@ -65,4 +118,57 @@ fn place(instrument: InstrumentId, trade_id: u64) -> usize {
     // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio are well mixed.
     let mixed = (trade_id ^ (u64::from(instrument.0) << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 32) as usize & (BUCKETS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    const BTC: InstrumentId = InstrumentId(0);
+    const ETH: InstrumentId = InstrumentId(1);
+
+    #[test]
+    fn no_fill_is_new_twice_however_many_lie_between() {
+        // An ever growing set is the oracle; gaps in the numbers, two instruments, old repeats.
+        let (mut memory, mut shown) = (FillMemory::new(), HashSet::new());
+        let mut random = 1_u64;
+        let mut newest = [1_000_u64; 2];
+        for step in 0..60_000_u64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let of = (random >> 40) as usize % 2;
+            let instrument = [BTC, ETH][of];
+            newest[of] += 1 + (random >> 50) % 3;
+            assert!(memory.is_new(instrument, newest[of]), "step {step}: above everything shown");
+            shown.insert((of, newest[of]));
+            let back = (random >> 33) % 50_000;
+            let old = newest[of].saturating_sub(back).max(1);
+            if shown.contains(&(of, old)) {
+                assert!(memory.knows(instrument, old));
+                assert!(!memory.is_new(instrument, old), "step {step}: {back} numbers later");
+            }
+        }
+    }
+
+    #[test]
+    fn a_trade_that_was_missed_a_thousand_fills_ago_is_still_new() {
+        let mut memory = FillMemory::new();
+        for id in (2..=4_000).step_by(2) {
+            assert!(memory.is_new(BTC, id));
+        }
+        assert!((3_001..4_000).step_by(2).all(|id| memory.is_new(BTC, id)));
+    }
+
+    #[test]
+    fn what_is_carried_is_known_and_what_lies_between_is_not() {
+        let mut memory = FillMemory::new();
+        let position = PositionCarried { trades_from: 101, ..PositionCarried::default() };
+        memory.carry(&Event::new(Kind::PositionCarried, BTC, &position));
+        let booked = BookedCarried { trade_ids: [103, 104, 0, 0], ..BookedCarried::default() };
+        memory.carry(&Event::new(Kind::BookedCarried, BTC, &booked));
+        let new: Vec<u64> = (95..=106).filter(|&id| memory.is_new(BTC, id)).collect();
+        assert_eq!(new, [101, 102, 105, 106]);
+        assert!(memory.is_new(ETH, 95), "another contract has numbers of its own");
+        assert_eq!(memory.from(BTC, 102).collect::<Vec<_>>(), [102, 103, 104, 105, 106]);
+    }
 }

@@ -269,6 +269,11 @@ impl Ledger {
         self.losses_in_a_row
     }
 
+    /// Which fills were booked.
+    pub fn fills(&self) -> &FillMemory {
+        &self.fills
+    }
+
     /// Starts the count of losses in a row anew: an operator has seen them.
     pub fn forget_losses(&mut self) {
         self.losses_in_a_row = 0;

@@ -413,7 +413,7 @@ fn a_session_that_carries_another_one_goes_on_as_if_there_had_been_no_end() {
         realised: held.realised.0,
         fees: held.fees.0,
         funding: held.funding.0,
-        last_trade_id: 5,
+        trades_from: 6,
         ts_opened: held.opened_at.0,
         round_trip: held.round_trip().0,
         ..PositionCarried::default()

@@ -83,7 +83,8 @@ body!(
     Command {
         /// 1 pause, 2 graceful kill, 3 immediate kill, 4 arm, 5 clear.
         verb: u32,
-        /// User id that gave it; `u32::MAX` for a signal, [`super::ACTOR_UNATTENDED`] for paper trading's
+        /// User id that gave it; `u32::MAX` for a signal, [`super::ACTOR_UNATTENDED`] for paper
+        /// trading's
         /// own setting.
         actor: u32,
         /// How it came in: a `risk::Origin` number.
@@ -128,8 +129,10 @@ body!(
         open_orders: u64,
         /// Instruments with a position.
         positions: u64,
+        /// Venue time from which on funding is still to be asked for, overlap included; 0 on paper.
+        funding_since: i64,
         /// Zero.
-        reserved: [u64; 10],
+        reserved: [u64; 9],
     }
 );
 body!(
@@ -145,16 +148,15 @@ body!(
         fees: i64,
         /// Funding, 1e-8; above zero is received.
         funding: i64,
-        /// Number of the newest trade that was booked; 0 for none.
-        last_trade_id: u64,
+        /// Number from which on the venue's trades are still to be asked for: everything before it
+        /// was known at the last clean look. 0 where its list was never read.
+        trades_from: u64,
         /// Event time of the first fill of the open position; 0 when flat.
         ts_opened: i64,
-        /// Venue time of the newest funding payment that was booked; 0 for none.
-        ts_funding: i64,
         /// Profit of the round trip under way, before it is closed, 1e-8.
         round_trip: i64,
         /// Zero.
-        reserved: [u64; 3],
+        reserved: [u64; 4],
     }
 );
 body!(
@@ -213,7 +215,22 @@ body!(
         reason: u16,
         /// Receive time of the newest event of that session.
         ts_last: i64,
+        /// Venue time from which on funding is still to be asked for: as of the last clean look, or
+        /// the start of the chain's first session where there was none.
+        funding_since: i64,
         /// Zero.
-        reserved: [u64; 5],
+        reserved: [u64; 4],
+    }
+);
+body!(
+    /// Of one instrument: what was booked behind the last clean look. The venue's lists, asked from
+    /// that look on, tell it again, and it must not count twice.
+    BookedCarried {
+        /// Numbers of trades at or above `trades_from` of the position; 0 for none.
+        trade_ids: [u64; 4],
+        /// Venue times of funding payments; 0 for none.
+        ts_funding: [i64; 4],
+        /// Their amounts, 1e-8.
+        funding: [i64; 4],
     }
 );

@@ -99,6 +99,9 @@ kinds! {
     SessionCarried = 41,
     /// A kill looked at what is left at the venue ([`KillRound`]).
     KillRound = 42,
+    /// Trades and funding behind the last clean look that an earlier session booked
+    /// ([`BookedCarried`]).
+    BookedCarried = 44,
 
     /// The venue accepted an order ([`OrderReport`]).
     OrderAccepted = 48,
@@ -333,7 +336,7 @@ mod tests;
 mod venue;
 
 pub use control::{
-    COMMAND_REASON_BYTES, Command, Instrument, KillRound, ModelLoaded, OrderCarried,
+    BookedCarried, COMMAND_REASON_BYTES, Command, Instrument, KillRound, ModelLoaded, OrderCarried,
     PositionCarried, Reconciled, SessionCarried, SessionStart, Timer,
 };
 pub use market::{

@@ -59,8 +59,11 @@ body!(
         entry_px: i64,
         /// Number of the reconciliation, counted from 1.
         round: u64,
+        /// Number from which on the venue's trades are still to be asked for; 0 where its list was
+        /// not read.
+        trades_from: u64,
         /// Zero.
-        reserved: [u64; 9],
+        reserved: [u64; 8],
     }
 );
 body!(

@@ -2,7 +2,8 @@
 //! move the ledger, so what differs from it differs from the ledger.
 
 use crate::base::event::{
-    Event, FundingPayment, Order, OrderCarried, OrderReport, PositionCarried, SessionCarried,
+    BookedCarried, Event, FundingPayment, Order, OrderCarried, OrderReport, PositionCarried,
+    SessionCarried,
 };
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Purpose, Qty};
 use crate::execution::{OrderState, OrderTable, TrackedOrder};
@@ -100,9 +101,16 @@ impl Mirror {
                     return;
                 };
                 holding.qty = body.qty;
-                holding.cursor = (body.last_trade_id > 0).then_some(body.last_trade_id);
-                if body.ts_funding > 0 {
-                    self.note_payment(event.instrument(), i64::MIN, Nanos(body.ts_funding));
+                holding.cursor = body.trades_from.checked_sub(1);
+                self.carry_fills(event);
+            }
+            Some(Kind::BookedCarried) => {
+                let body: &BookedCarried = event.body();
+                self.carry_fills(event);
+                for (&ts, &amount) in body.ts_funding.iter().zip(&body.funding) {
+                    if ts > 0 {
+                        self.note_payment(event.instrument(), amount, Nanos(ts));
+                    }
                 }
             }
             Some(Kind::OrderCarried) => {
@@ -119,7 +127,7 @@ impl Mirror {
             Some(Kind::SessionCarried) => {
                 let body: &SessionCarried = event.body();
                 if body.epoch > 0 {
-                    self.funding_since = Nanos(body.ts_last);
+                    self.funding_since = Nanos(body.funding_since);
                 }
             }
             Some(
@@ -135,6 +143,11 @@ impl Mirror {
             }
             _ => {}
         }
+    }
+
+    fn carry_fills(&mut self, event: &Event) {
+        self.fills.carry(event);
+        self.table.carry_fills(event);
     }
 
     fn fill(&mut self, event: &Event) {

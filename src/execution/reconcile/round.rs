@@ -381,8 +381,15 @@ impl Reconciler {
             let instrument = InstrumentId(u16::try_from(index).unwrap_or(u16::MAX));
             positions += u64::from(told.qty != Qty::ZERO);
             let (qty, entry_px) = (told.qty.0, told.entry_px.0);
-            let body =
-                VenuePosition { qty, entry_px, round: self.rounds, ..VenuePosition::default() };
+            let cursor = self.mirror.holding(index).and_then(|holding| holding.cursor);
+            let body = VenuePosition {
+                qty,
+                entry_px,
+                round: self.rounds,
+                // What the list told up to here is in the river before this record.
+                trades_from: cursor.map_or(0, |newest| newest.saturating_add(1)),
+                ..VenuePosition::default()
+            };
             let event = Event::new(Kind::VenuePosition, instrument, &body);
             self.out.push_back(event.with_flags(flags::LAST));
             if qty != ours {
@@ -408,7 +415,8 @@ impl Reconciler {
         }
         self.last_clean = Some(now);
         let open_orders = round.open.len() as u64;
-        let body = Reconciled { open_orders, positions, ..Reconciled::default() };
+        let funding_since = self.mirror.funding_since.0;
+        let body = Reconciled { open_orders, positions, funding_since, ..Reconciled::default() };
         self.out.push_back(Event::new(Kind::Reconciled, InstrumentId::NONE, &body));
     }
 

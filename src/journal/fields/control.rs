@@ -67,9 +67,8 @@ pub(super) fn position_carried(body: &body::PositionCarried, visit: &mut Visit<'
     visit("realised", Field::Fixed(body.realised));
     visit("fees", Field::Fixed(body.fees));
     visit("funding", Field::Fixed(body.funding));
-    visit("last_trade_id", Field::Count(body.last_trade_id));
+    visit("trades_from", Field::Count(body.trades_from));
     visit("ts_opened", Field::Time(body.ts_opened));
-    visit("ts_funding", Field::Time(body.ts_funding));
     visit("round_trip", Field::Fixed(body.round_trip));
 }
 
@@ -101,4 +100,16 @@ pub(super) fn session_carried(body: &body::SessionCarried, visit: &mut Visit<'_>
     visit("lossy", Field::Count(u64::from(body.lossy)));
     visit("reason", Field::Reason(body.reason));
     visit("ts_last", Field::Time(body.ts_last));
+    visit("funding_since", Field::Time(body.funding_since));
+}
+
+pub(super) fn booked_carried(body: &body::BookedCarried, visit: &mut Visit<'_>) {
+    const TRADES: [&str; 4] = ["trade_id_0", "trade_id_1", "trade_id_2", "trade_id_3"];
+    const TIMES: [&str; 4] = ["ts_funding_0", "ts_funding_1", "ts_funding_2", "ts_funding_3"];
+    const AMOUNTS: [&str; 4] = ["funding_0", "funding_1", "funding_2", "funding_3"];
+    for i in 0..4 {
+        visit(TRADES[i], Field::Count(body.trade_ids[i]));
+        visit(TIMES[i], Field::Time(body.ts_funding[i]));
+        visit(AMOUNTS[i], Field::Fixed(body.funding[i]));
+    }
 }

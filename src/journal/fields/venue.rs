@@ -8,6 +8,7 @@ pub(super) fn position(body: &body::VenuePosition, visit: &mut Visit<'_>) {
     visit("qty", Field::Fixed(body.qty));
     visit("entry_px", Field::Fixed(body.entry_px));
     visit("round", Field::Count(body.round));
+    visit("trades_from", Field::Count(body.trades_from));
 }
 
 pub(super) fn status(body: &body::VenueStatus, visit: &mut Visit<'_>) {

@@ -3,16 +3,16 @@
 use super::Carried;
 use super::find::{Found, GO_ON};
 use crate::base::event::{
-    ACTOR_UNATTENDED, Command, Event, Kind, Order, OrderCarried, OrderReport, PositionCarried,
-    SessionCarried, StateChange, flags,
+    ACTOR_UNATTENDED, BookedCarried, Command, Event, FundingPayment, Kind, Order, OrderCarried,
+    OrderReport, PositionCarried, Reconciled, SessionCarried, StateChange, VenuePosition, flags,
 };
 use crate::base::ids::{ClientOrderId, InstrumentId};
 use crate::base::units::{Money, Qty};
-use crate::base::{OrderType, Purpose, Reason};
+use crate::base::{Nanos, OrderType, Purpose, Reason};
 use crate::execution::OrderState;
 use crate::journal::format::Ending;
 use crate::journal::{LaneEnd, LaneReader};
-use crate::ledger::{Ledger, LedgerChange, OpenOrder, Stage};
+use crate::ledger::{Ledger, OpenOrder, Stage};
 use crate::risk::{TradingState, Verb};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -76,12 +76,25 @@ fn is_lossy(reader: &LaneReader) -> bool {
     reader.end() == Some(LaneEnd::Closed(Ending::Lossy))
 }
 
-/// What one instrument was last told.
+/// What of an instrument's trades was known at the last clean look.
 #[derive(Clone, Copy, Debug, Default)]
-struct Newest {
-    trade_id: u64,
-    ts_funding: i64,
+struct Looked {
+    trades_from: u64,
+    /// As of a look of which it is not known yet whether it ends clean.
+    next: u64,
 }
+
+/// A funding payment that is in the books.
+#[derive(Clone, Copy, Debug)]
+struct Paid {
+    instrument: InstrumentId,
+    ts: i64,
+    amount: i64,
+}
+
+/// How long before the time from which on funding is asked for again a payment is still kept: the
+/// stream and the list tell times that differ by milliseconds.
+const PAID_MARGIN: i64 = Nanos::from_secs(60).0;
 
 /// What is kept of an order besides the ledger's line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,7 +109,8 @@ struct Known {
 
 struct Books {
     ledger: Ledger,
-    newest: Vec<Newest>,
+    looked: Vec<Looked>,
+    paid: Vec<Paid>,
     orders: HashMap<ClientOrderId, Known>,
     session: SessionCarried,
     entries_day: i64,
@@ -112,7 +126,8 @@ impl Books {
         let count = found.symbols.len();
         Self {
             ledger: Ledger::new(count, Money::ZERO),
-            newest: vec![Newest::default(); count],
+            looked: vec![Looked::default(); count],
+            paid: Vec::new(),
             orders: HashMap::new(),
             session: SessionCarried { epoch: found.start.epoch, ..SessionCarried::default() },
             entries_day: i64::MIN,
@@ -124,40 +139,62 @@ impl Books {
     }
 
     fn input(&mut self, event: &Event) {
-        let change = self.ledger.on_event(event);
+        self.ledger.on_event(event);
         self.session.ts_last = self.session.ts_last.max(event.ts_recv);
-        let newest = self.newest.get_mut(event.instrument().index());
-        match (event.kind(), newest) {
-            (Some(Kind::OrderFilled), Some(newest)) => {
-                let report: &OrderReport = event.body();
-                if change != LedgerChange::Duplicate {
-                    newest.trade_id = newest.trade_id.max(report.trade_id);
-                }
-                self.report(event);
+        if self.session.funding_since == 0 {
+            self.session.funding_since = event.ts_recv;
+        }
+        match event.kind() {
+            Some(Kind::FundingPayment) => {
+                let body: &FundingPayment = event.body();
+                let ts = if event.ts_venue > 0 { event.ts_venue } else { event.ts_recv };
+                self.paid.push(Paid { instrument: event.instrument(), ts, amount: body.amount });
             }
-            (Some(Kind::FundingPayment), Some(newest)) => {
-                newest.ts_funding = newest.ts_funding.max(event.ts_venue);
-            }
-            (Some(Kind::PositionCarried), Some(newest)) => {
+            Some(Kind::VenuePosition | Kind::Reconciled) => self.look(event),
+            Some(Kind::PositionCarried) => {
                 let body: &PositionCarried = event.body();
-                newest.trade_id = body.last_trade_id;
-                newest.ts_funding = body.ts_funding;
+                if let Some(looked) = self.looked.get_mut(event.instrument().index()) {
+                    looked.trades_from = body.trades_from;
+                }
             }
-            (Some(Kind::OrderCarried), _) => self.carried_order(event),
-            (Some(Kind::SessionCarried), _) => self.carried_session(event.body()),
-            (Some(Kind::Command), _) => self.command(event.body()),
-            (
-                Some(
-                    Kind::OrderAccepted
-                    | Kind::OrderCancelled
-                    | Kind::OrderExpired
-                    | Kind::OrderRejected
-                    | Kind::OrderUnknown,
-                ),
-                _,
+            Some(Kind::BookedCarried) => {
+                let body: &BookedCarried = event.body();
+                let rows = body.ts_funding.iter().zip(&body.funding).filter(|(ts, _)| **ts > 0);
+                let instrument = event.instrument();
+                self.paid.extend(rows.map(|(&ts, &amount)| Paid { instrument, ts, amount }));
+            }
+            Some(Kind::OrderCarried) => self.carried_order(event),
+            Some(Kind::SessionCarried) => self.carried_session(event.body()),
+            Some(Kind::Command) => self.command(event.body()),
+            Some(
+                Kind::OrderAccepted
+                | Kind::OrderFilled
+                | Kind::OrderCancelled
+                | Kind::OrderExpired
+                | Kind::OrderRejected
+                | Kind::OrderUnknown,
             ) => self.report(event),
             _ => {}
         }
+    }
+
+    /// What the venue's lists told is known up to here once a look has ended clean, and not before:
+    /// what the stream told says nothing of what it left out.
+    fn look(&mut self, event: &Event) {
+        if event.kind() == Some(Kind::VenuePosition) {
+            let body: &VenuePosition = event.body();
+            if let Some(looked) = self.looked.get_mut(event.instrument().index()) {
+                looked.next = body.trades_from;
+            }
+            return;
+        }
+        for looked in &mut self.looked {
+            looked.trades_from = looked.trades_from.max(looked.next);
+        }
+        let body: &Reconciled = event.body();
+        let since = self.session.funding_since.max(body.funding_since);
+        self.session.funding_since = since;
+        self.paid.retain(|paid| paid.ts > since - PAID_MARGIN);
     }
 
     fn report(&mut self, event: &Event) {
@@ -213,6 +250,7 @@ impl Books {
 
     fn carried_session(&mut self, body: &SessionCarried) {
         if body.epoch > 0 {
+            self.session.funding_since = body.funding_since;
             self.entries_day = body.day;
             self.session.entries_today = body.entries_today;
         }
@@ -255,21 +293,44 @@ impl Books {
         }
     }
 
+    /// What of an instrument is booked and will be told again by the venue's lists.
+    fn booked(&self, id: InstrumentId, trades_from: u64) -> Vec<BookedCarried> {
+        let mut trades = self.ledger.fills().from(id, trades_from);
+        let paid = self.paid.iter().filter(|paid| paid.instrument == id);
+        let mut paid = paid.copied().collect::<Vec<_>>().into_iter();
+        let mut bodies = Vec::new();
+        loop {
+            let mut body = BookedCarried::default();
+            body.trade_ids.iter_mut().zip(&mut trades).for_each(|(place, id)| *place = id);
+            for (place, paid) in paid.by_ref().take(body.funding.len()).enumerate() {
+                (body.ts_funding[place], body.funding[place]) = (paid.ts, paid.amount);
+            }
+            if body == BookedCarried::default() {
+                return bodies;
+            }
+            bodies.push(body);
+        }
+    }
+
     fn carried(self, found: &Found) -> Carried {
         let place = |id: InstrumentId| found.symbols.get(id.index()).copied();
-        let mut positions = Vec::new();
-        for (i, (symbol, newest)) in found.symbols.iter().zip(&self.newest).enumerate() {
+        let (mut positions, mut booked) = (Vec::new(), Vec::new());
+        for (i, (symbol, looked)) in found.symbols.iter().zip(&self.looked).enumerate() {
             let id = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
             let Some(position) = self.ledger.position(id) else { continue };
+            // Of fills that the memory let go the number is known: nothing up to it is new.
+            let forgotten = self.ledger.fills().floor(id).saturating_add(1);
+            let least = if forgotten > 1 { forgotten } else { 0 };
+            let trades_from = looked.trades_from.max(least);
+            booked.extend(self.booked(id, trades_from).into_iter().map(|body| (*symbol, body)));
             let body = PositionCarried {
                 qty: position.qty.0,
                 cost: position.cost.0,
                 realised: position.realised.0,
                 fees: position.fees.0,
                 funding: position.funding.0,
-                last_trade_id: newest.trade_id,
+                trades_from,
                 ts_opened: position.opened_at.0,
-                ts_funding: newest.ts_funding,
                 round_trip: position.round_trip().0,
                 ..PositionCarried::default()
             };
@@ -302,6 +363,7 @@ impl Books {
             account: found.start.account,
             from: Some(found.dir.clone()),
             positions,
+            booked,
             orders,
             session,
             paused: self.paused,

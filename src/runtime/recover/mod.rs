@@ -7,9 +7,12 @@
 //!                0000005-paper   lies in what 6 carried
 //!
 //!  lane 0  inputs ─────────┐ merged by number
-//!  lane 2  state changes ──┼─► ledger, orders, trading state ─► PositionCarried, OrderCarried,
-//!  lane 3  intents ────────┘                                    SessionCarried
+//!  lane 2  state changes ──┼─► ledger, orders, trading state ─► PositionCarried, BookedCarried,
+//!  lane 3  intents ────────┘                                    OrderCarried, SessionCarried
 //! ```
+//! What was missed before a crash is found as well: the venue is asked from the last clean look on,
+//! not from the newest trade and payment that came, and what came since is known by its number.
+
 //! A chain is the sessions of one name and one way of orders in one state folder, of one account. A
 //! session writes its opening to the last record before any order leaves, so a journal without it
 //! never saw one. A journal that is damaged, or is not there although it was begun, refuses the
@@ -22,7 +25,9 @@ mod tests;
 
 pub use find::{Chain, newest_epoch};
 
-use crate::base::event::{Event, Kind, OrderCarried, PositionCarried, SessionCarried};
+use crate::base::event::{
+    BookedCarried, Event, Kind, OrderCarried, PositionCarried, SessionCarried,
+};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::Money;
@@ -39,6 +44,8 @@ pub struct Carried {
     pub from: Option<PathBuf>,
     /// Books by symbol.
     pub positions: Vec<(Symbol, PositionCarried)>,
+    /// What is in the books and will be told again by the venue's lists.
+    pub booked: Vec<(Symbol, BookedCarried)>,
     /// Orders that are open, of unknown outcome, or still to be settled; with the header's flags.
     pub orders: Vec<(Symbol, u8, OrderCarried)>,
     /// The rest. All zero for the first session of a chain.
@@ -90,6 +97,7 @@ impl Carried {
     /// halt stay.
     fn end_with_the_process(&mut self) {
         self.positions.clear();
+        self.booked.clear();
         self.orders.clear();
         self.session.losses_in_a_row = 0;
         (self.session.starting_equity, self.session.peak_equity) = (0, 0);
@@ -148,6 +156,11 @@ impl Carried {
             match place(instruments, symbol) {
                 Some(id) => events.push(Event::new(Kind::PositionCarried, id, body)),
                 None => session.starting_equity += body.realised - body.fees + body.funding,
+            }
+        }
+        for (symbol, body) in &self.booked {
+            if let Some(id) = place(instruments, symbol) {
+                events.push(Event::new(Kind::BookedCarried, id, body));
             }
         }
         for (symbol, flags, body) in &self.orders {

@@ -3,6 +3,8 @@ use crate::base::event::{Order, VenuePosition, flags};
 use crate::base::{ClientOrderId, Money, Px, Qty, Side};
 use std::collections::BTreeMap;
 
+mod carried;
+
 const BTC: InstrumentId = InstrumentId(0);
 const ID: ClientOrderId = ClientOrderId(7);
 const TURN: Nanos = Nanos::from_millis(100);

@@ -13,6 +13,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
+mod looks;
+
 const AT_VENUE: Chain = Chain { name: "paper", at_venue: true };
 const BTC: InstrumentId = InstrumentId(0);
 const UNIT: i64 = 100_000_000;
@@ -186,14 +188,19 @@ fn fault_p01_positions_are_carried_to_the_last_unit() {
         realised: 10 * UNIT,
         fees: UNIT * 15 / 100,
         funding: -UNIT * 3 / 10,
-        last_trade_id: 502,
         // The fifth input: session, two instruments, what was left, the fill.
         ts_opened: NOON + 5,
-        ts_funding: 77,
         round_trip: UNIT * 955 / 100,
         ..PositionCarried::default()
     };
     assert_eq!(*position, expected);
+    // Nobody has looked at the venue's lists: all of it may be told again.
+    let booked = BookedCarried {
+        trade_ids: [501, 502, 0, 0],
+        ts_funding: [77, 0, 0, 0],
+        funding: [-UNIT * 3 / 10, 0, 0, 0],
+    };
+    assert_eq!(carried.booked, [(*symbol, booked)]);
     assert_eq!(carried.orders, []);
     assert_eq!(carried.session.starting_equity, 1_000 * UNIT);
     assert_eq!(carried.session.epoch, 1);
@@ -218,6 +225,7 @@ fn a_chain_of_sessions_carries_what_one_session_would_hold() {
             position.ts_opened = 0;
         }
         assert_eq!(both.positions, one.positions, "cut at {cut}");
+        assert_eq!(both.booked, one.booked, "cut at {cut}");
         assert_eq!(both.orders, []);
         let figures = |c: &Carried| {
             let s = c.session;
