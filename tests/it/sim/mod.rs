@@ -18,6 +18,7 @@
 //! | `run` | a seed from start to end |
 //! | `watch`, `agree` | the promises, checked while it runs and when it has settled |
 //! | `seeds` | the tests: seeds in ranges |
+//! | `missed` | the tests: what was missed right before a crash |
 //! | `rows` | the tests: rows of the catalogue of faults, each alone |
 //! | `broken` | that each check finds what it is there for |
 
@@ -33,5 +34,6 @@ mod session;
 mod watch;
 
 mod broken;
+mod missed;
 mod rows;
 mod seeds;
