@@ -2,7 +2,7 @@
 //! read.
 
 use crossbeam::utils::CachePadded;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
@@ -70,6 +70,8 @@ counters! {
 #[derive(Debug, Default)]
 pub struct Counters {
     slots: [CachePadded<AtomicU64>; Counter::ALL.len()],
+    /// See [`Counters::trading`].
+    trading: CachePadded<AtomicU32>,
 }
 
 impl Counters {
@@ -88,6 +90,19 @@ impl Counters {
     /// Sets the value, for counts kept elsewhere and published from time to time.
     pub fn set(&self, counter: Counter, value: u64) {
         self.slots[counter as usize].store(value, Ordering::Relaxed);
+    }
+
+    /// Publishes the trading state; the risk stage alone calls this.
+    #[inline]
+    pub fn publish_trading(&self, word: u32) {
+        self.trading.store(word, Ordering::Release);
+    }
+
+    /// The trading state as the risk stage left it, for every thread that must know it before the
+    /// record of it arrives: a word of `risk::TradingWord`.
+    #[inline]
+    pub fn trading(&self) -> u32 {
+        self.trading.load(Ordering::Acquire)
     }
 
     /// The value; it may be behind by what the owner has not published yet.

@@ -10,13 +10,15 @@ use crate::base::event::{Command, Event, Kind};
 use crate::base::hop::{Hop, Stamp};
 use crate::base::ids::InstrumentId;
 use crate::base::limits::STEP_EVENTS_MAX;
-use crate::base::settings::{InstrumentSettings, Settings};
+use crate::base::settings::{InstrumentSettings, KillSettings, Settings};
 use crate::base::time::Nanos;
 use crate::base::units::{Money, Qty};
 use crate::journal::Recorder;
 use crate::ledger::{Ledger, LedgerChange};
 use crate::policy::{Intent, Policy};
-use crate::risk::{Approved, Gate, GateError, GateSession, Trading, TradingState, Verb, Verdict};
+use crate::risk::{
+    Approved, Gate, GateError, GateSession, Trading, TradingState, TradingWord, Verb, Verdict,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -32,8 +34,11 @@ pub struct RiskStage {
     instruments: usize,
     /// Where the next timer goes on, when one timer could not visit every instrument.
     timer_cursor: usize,
-    /// An operator ordered every position closed; only a restart ends it.
-    flattening: bool,
+    /// An operator ordered every position closed, at this event time; only a restart ends it.
+    flattening: Option<Nanos>,
+    kill: KillSettings,
+    /// The trading state as it was last published.
+    published: u32,
     /// The second positions were last valued in.
     valued: Nanos,
     out: Outbox,
@@ -63,7 +68,9 @@ impl RiskStage {
             gate: Gate::new(&settings.risk, instruments, session, Trading::new())?,
             instruments: instruments.len(),
             timer_cursor: 0,
-            flattening: false,
+            flattening: None,
+            kill: settings.kill,
+            published: 0,
             valued: Nanos(i64::MIN),
             out: Outbox::new(),
             approved: VecDeque::with_capacity(STEP_EVENTS_MAX),
@@ -95,7 +102,9 @@ impl RiskStage {
             Some(Kind::Command) => {
                 let moved = self.gate.on_command(event, &mut self.ledger);
                 self.push(moved);
-                self.flattening |= is_immediate_kill(event);
+                if is_immediate_kill(event) {
+                    self.begin_flattening(event);
+                }
                 self.flatten(event);
             }
             Some(
@@ -113,7 +122,7 @@ impl RiskStage {
                 }
             }
             Some(Kind::BookTicker | Kind::MarkPrice | Kind::BookState) => {
-                if self.flattening {
+                if self.flattening.is_some() {
                     self.flatten_one(event, event.instrument());
                 } else {
                     self.check(event, event.instrument());
@@ -192,7 +201,7 @@ impl RiskStage {
     /// After an immediate kill: every position is left, again on every price until it is flat,
     /// because an exit may expire unfilled.
     fn flatten(&mut self, event: &Event) {
-        if !self.flattening {
+        if self.flattening.is_none() {
             return;
         }
         for i in 0..self.instruments {
@@ -204,8 +213,25 @@ impl RiskStage {
     }
 
     fn flatten_one(&mut self, event: &Event, instrument: InstrumentId) {
-        let intent = self.policy.flatten(instrument, &self.ledger);
+        let Some(began) = self.flattening else { return };
+        let since = event.now() - began;
+        let intent = self.policy.flatten(instrument, &self.ledger, &self.kill, since);
         self.admit(event, &intent);
+    }
+
+    fn begin_flattening(&mut self, event: &Event) {
+        self.flattening.get_or_insert(event.now());
+    }
+
+    /// Tells every thread the trading state where it is another than before.
+    #[inline]
+    fn publish(&mut self) {
+        let word = TradingWord { state: self.gate.state(), flattens: self.flattening.is_some() };
+        let word = word.pack();
+        if word != self.published {
+            self.published = word;
+            self.counters.publish_trading(word);
+        }
     }
 
     /// Once a second and at the end: what the open positions are worth, for the equity curve.
@@ -334,6 +360,7 @@ impl Accept for RiskStage {
         while let Some(approved) = self.approved.pop_front() {
             self.next.hand_on(ToExecution::Approved(approved), origin, probe)?;
         }
+        self.publish();
         if self.out.lost() > 0 {
             return Err(Halt::OutboxFull("risk"));
         }

@@ -15,6 +15,7 @@
 //! has at most one live entry and, while its outcome is known, at most one live exit. Beside them a
 //! position may have its stop at the venue, see `protect`. Floats end here.
 
+mod flatten;
 mod intent;
 mod protect;
 #[cfg(test)]
@@ -122,16 +123,6 @@ impl Policy {
         if rested || leaving { cancel(entry) } else { Intent::None }
     }
 
-    /// Leaves the position whatever the prediction says: an operator or a breaker wants us flat.
-    pub fn flatten(&self, instrument: InstrumentId, ledger: &Ledger) -> Intent {
-        match ledger.position(instrument) {
-            Some(position) if position.qty != Qty::ZERO => {
-                self.exit(instrument, position, ledger, Purpose::Flatten)
-            }
-            _ => Intent::None,
-        }
-    }
-
     fn enter(
         &self,
         instrument: InstrumentId,
@@ -225,12 +216,7 @@ impl Policy {
     /// The price that takes through `touch` by no more than the settings allow, rounded to the tick
     /// toward the safe side: a buy never pays more, a sell never takes less.
     fn through(&self, facts: &InstrumentSettings, side: Side, touch: Px) -> Option<Px> {
-        let bps = i64::from(self.settings.take_through_bps);
-        let px = match side {
-            Side::Buy => shift_bps(touch, bps)?.floor_to(facts.tick_size),
-            Side::Sell => ceil_to(shift_bps(touch, -bps)?, facts.tick_size)?,
-        };
-        px.is_positive().then_some(px)
+        through_by(facts, side, touch, i64::from(self.settings.take_through_bps))
     }
 
     /// So many percent of a full position at `px`, rounded down to the lot; `None` below the
@@ -271,6 +257,15 @@ impl Policy {
         let held = now - position.opened_at;
         (held >= Nanos::from_millis(hold)).then_some(Purpose::ExitTime)
     }
+}
+
+/// The price that takes through `touch` by no more than `bps`, rounded as [`Policy::through`] is.
+fn through_by(facts: &InstrumentSettings, side: Side, touch: Px, bps: i64) -> Option<Px> {
+    let px = match side {
+        Side::Buy => shift_bps(touch, bps)?.floor_to(facts.tick_size),
+        Side::Sell => ceil_to(shift_bps(touch, -bps)?, facts.tick_size)?,
+    };
+    px.is_positive().then_some(px)
 }
 
 /// A multiple of the range in price units; `None` where the multiple is off.

@@ -138,6 +138,8 @@ impl Check {
         match purpose {
             Purpose::Entry => true,
             Purpose::Protect => self.binds_stops(),
+            // Slices of a flattening are alike, and follow each other as fast as they fill.
+            Purpose::Flatten => self.binds_exits() && !matches!(self, Self::Duplicate),
             _ => self.binds_exits(),
         }
     }

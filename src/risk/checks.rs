@@ -183,7 +183,10 @@ impl Question<'_> {
             Check::Reference => {
                 let touch = self.position.has_touch();
                 let mark = self.mark().is_positive() || !wanted.purpose.is_entry();
-                yes_or(touch && mark, Reason::NoReferencePrice)
+                // The last step of a flattening goes at any price, and without one.
+                let at_any_price =
+                    wanted.order_type == OrderType::Market && wanted.purpose == Purpose::Flatten;
+                yes_or(touch && mark || at_any_price, Reason::NoReferencePrice)
             }
             Check::CollarTouch => self.band(self.position.bid, self.position.ask, EXIT_COLLAR_BPS),
             Check::Rate => self.rate(EXITS_PER_10S),

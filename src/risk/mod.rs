@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `state` | the trading state and who may move it where |
+//! | `word` | the trading state as one word for every thread |
 //! | `command` | commands: who, how, why, and who may give which |
 //! | `venue` | what the venue tells, as trading states |
 //! | `limits` | the configured limits, complete or not at all |
@@ -23,9 +24,11 @@ mod state;
 mod tests;
 mod throttle;
 mod venue;
+mod word;
 
 pub use check::Check;
 pub use command::{ACTOR_SYSTEM, CommandError, Origin, command, reason_of};
 pub use gate::{Approved, CheckCount, Gate, GateError, GateSession, Verdict};
 pub use state::{Actor, Trading, TradingState, Verb};
 pub use venue::{Conditions, Response, response};
+pub use word::TradingWord;

@@ -327,7 +327,7 @@ impl<R: RestPort> Metered<R> {
 impl<R: RestPort> RestPort for Metered<R> {
     fn ask(&mut self, job: RestJob) -> bool {
         let usage = match job {
-            RestJob::CancelAll { .. } => Use::Cancel,
+            job if job.is_cancel() => Use::Cancel,
             job => Use::Question(job.request().weight),
         };
         let may = self.budget.permits(usage, self.now).is_ok() && self.inner.ask(job);

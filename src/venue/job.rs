@@ -13,6 +13,9 @@ use crate::execution::reconcile::{PAGE_ROWS, Question, Told};
 /// What trades that are asked for cost of the venue's request weight.
 pub const TRADES_WEIGHT: u32 = 20;
 
+/// Most orders that one request cancels by their numbers.
+pub const CANCELS_MAX: usize = 10;
+
 /// What to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestJob {
@@ -47,6 +50,23 @@ pub enum RestJob {
     KeepListenKey,
     /// The end of every open order of a symbol but conditional ones.
     CancelAll {
+        /// Whose.
+        symbol: Symbol,
+    },
+    /// The end of some open orders of a symbol, by the venue's numbers; zeros name none.
+    CancelBatch {
+        /// Whose.
+        symbol: Symbol,
+        /// Which.
+        orders: [u64; CANCELS_MAX],
+    },
+    /// The end of one conditional order.
+    CancelAlgo {
+        /// Its number in the venue's service for conditional orders.
+        order: u64,
+    },
+    /// The end of every conditional order of a symbol.
+    CancelAllAlgo {
         /// Whose.
         symbol: Symbol,
     },
@@ -157,6 +177,17 @@ impl RestRequest {
 }
 
 impl RestJob {
+    /// True for what takes orders away and can do nothing else.
+    pub const fn is_cancel(&self) -> bool {
+        matches!(
+            self,
+            Self::CancelAll { .. }
+                | Self::CancelBatch { .. }
+                | Self::CancelAlgo { .. }
+                | Self::CancelAllAlgo { .. }
+        )
+    }
+
     /// What is asked of the venue.
     pub fn request(&self) -> RestRequest {
         use Access::{Key, Public, Signed};
@@ -178,6 +209,19 @@ impl RestJob {
             Self::KeepListenKey => new("PUT", "/fapi/v1/listenKey", Key, 1),
             Self::CancelAll { symbol } => {
                 new("DELETE", "/fapi/v1/allOpenOrders", Signed, 1).with_symbol(symbol)
+            }
+            Self::CancelBatch { symbol, orders } => {
+                let named = orders.iter().filter(|order| **order != 0);
+                let named: Vec<String> = named.map(u64::to_string).collect();
+                new("DELETE", "/fapi/v1/batchOrders", Signed, 1)
+                    .with_symbol(symbol)
+                    .with("orderIdList", &format!("%5B{}%5D", named.join("%2C")))
+            }
+            Self::CancelAlgo { order } => {
+                new("DELETE", "/fapi/v1/algoOrder", Signed, 1).with("algoId", &order.to_string())
+            }
+            Self::CancelAllAlgo { symbol } => {
+                new("DELETE", "/fapi/v1/algoOpenOrders", Signed, 1).with_symbol(symbol)
             }
             Self::Ask(question) => ask(question),
             Self::PositionMode => new("GET", "/fapi/v1/positionSide/dual", Signed, 30),
@@ -218,7 +262,12 @@ impl RestJob {
                 return Ok(RestReply::Body(body));
             }
             // What they answer tells nothing new.
-            Self::KeepListenKey | Self::CancelAll { .. } | Self::Countdown { .. } => {
+            Self::KeepListenKey
+            | Self::CancelAll { .. }
+            | Self::CancelBatch { .. }
+            | Self::CancelAlgo { .. }
+            | Self::CancelAllAlgo { .. }
+            | Self::Countdown { .. } => {
                 return Ok(RestReply::Done);
             }
             Self::ListenKey => answers::key(&body).map(RestReply::Key),

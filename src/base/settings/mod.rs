@@ -5,6 +5,7 @@
 //! `config/*.toml`. [`parse`] turns a document into settings; [`merge_overrides`] lays
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
+mod kill;
 mod parse;
 mod portfolio;
 mod risk;
@@ -14,6 +15,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use kill::KillSettings;
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
 pub use portfolio::PortfolioSettings;
 pub use risk::{RiskSettings, gate_keys};
@@ -52,6 +54,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// Limits of the order gate: the tables `[risk]`, `[portfolio]` and `[stage]`.
     pub risk: RiskSettings,
+    /// How a kill ends what is open.
+    pub kill: KillSettings,
     /// The paper venue.
     pub paper: PaperSettings,
     /// Threads, cores, rings.

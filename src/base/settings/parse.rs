@@ -2,9 +2,10 @@
 
 use super::section::Section;
 use super::{
-    FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings, JournalSettings, Layout,
-    Mode, ModelSettings, OrderEntry, OrderRoute, PaperSettings, PolicySettings, QueueModel,
-    RiskSettings, SessionSettings, Settings, SettingsError, TopologySettings, VenueSettings, Wait,
+    FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings, JournalSettings,
+    KillSettings, Layout, Mode, ModelSettings, OrderEntry, OrderRoute, PaperSettings,
+    PolicySettings, QueueModel, RiskSettings, SessionSettings, Settings, SettingsError,
+    TopologySettings, VenueSettings, Wait,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;
@@ -98,6 +99,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         "risk",
         "portfolio",
         "stage",
+        "kill",
         "paper",
         "topology",
         "journal",
@@ -120,6 +122,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         model: read.model(next()),
         policy: read.policy(next()),
         risk: read.risk([next(), next(), next()], mode),
+        kill: KillSettings::read(next(), read.errors),
         paper: read.paper(next()),
         topology: read.topology(next()),
         journal: read.journal(next()),

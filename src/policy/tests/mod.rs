@@ -1,7 +1,9 @@
+mod flatten;
 mod stops;
 
 use super::*;
 use crate::base::event::{Order, OrderReport, side_flag};
+use crate::base::settings::KillSettings;
 use crate::base::{Kind, Money, Rate, Symbol};
 
 pub(super) const BTC: InstrumentId = InstrumentId(0);
@@ -289,7 +291,8 @@ fn one_exit_at_a_time_and_another_once_the_first_is_of_unknown_outcome() {
     let wanted = exited(desk.predict(1, 0.0, 0.0));
     desk.send(1, 1, &wanted);
     assert_eq!(desk.predict(2, 0.0, 0.0), Intent::None);
-    assert_eq!(desk.policy.flatten(BTC, &desk.ledger), Intent::None);
+    let kill = flatten::kill();
+    assert_eq!(desk.policy.flatten(BTC, &desk.ledger, &kill, Nanos::ZERO), Intent::None);
     desk.report(Kind::OrderUnknown, 1);
     let again = exited(desk.predict(3, 0.0, 0.0));
     desk.send(2, 3, &again);
@@ -312,12 +315,9 @@ fn a_position_beyond_the_largest_order_is_left_in_parts() {
     let mut desk = Desk::new(|_| {});
     desk.fill(0, Side::Buy, "250", "100");
     desk.touch(0, "99.9", "100.1");
-    match desk.policy.flatten(BTC, &desk.ledger) {
-        Intent::Exit(Wanted { qty: part, purpose: Purpose::Flatten, .. }) => {
-            assert_eq!(part, qty("100"));
-        }
-        other => panic!("{other:?}"),
-    }
+    let kill = KillSettings { slice_notional: Money::whole(1_000_000), ..flatten::kill() };
+    assert_eq!(flatten::leaving(&desk, &kill, 0).qty, qty("100"));
+    assert_eq!(flatten::leaving(&desk, &kill, 10_000).qty, qty("100"));
 }
 
 #[test]

@@ -195,10 +195,7 @@ fn a_stop_keeps_neither_exit_nor_entry_from_being_wanted() {
     let mut desk = holding(Side::Buy, "5");
     desk.protected(0, 1);
     desk.accepted(1);
-    match desk.policy.flatten(BTC, &desk.ledger) {
-        Intent::Exit(wanted) => assert_eq!(wanted.qty, qty("5")),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(super::flatten::leaving(&desk, &super::flatten::kill(), 0).qty, qty("5"));
     assert_eq!(desk.ledger.live_exit(BTC), None);
     assert_eq!(desk.ledger.live_entry(BTC), None);
 }
