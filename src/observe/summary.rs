@@ -25,6 +25,9 @@ pub struct Summary {
     /// Whether the venue's own ledger agrees with the journal's to the last unit; `None` where
     /// there is none to compare with.
     pub ledger_equal: Option<bool>,
+    /// What a last look at the venue's orders and positions found: `clean`, `differs` or `unknown`;
+    /// `None` where there was none.
+    pub last_look: Option<&'static str>,
 }
 
 impl Summary {
@@ -60,6 +63,9 @@ impl Summary {
         for (name, value) in rows {
             let _ = writeln!(text, "{name:<12} {value}");
         }
+        if let Some(found) = self.last_look {
+            let _ = writeln!(text, "last look    {found}");
+        }
         if let Some(equal) = self.ledger_equal {
             let told = if equal { "equal" } else { "different" };
             let _ = writeln!(text, "exchange ledger   {told}");
@@ -93,6 +99,9 @@ impl Serialize for Summary {
         object.serialize_field("journal", &self.journal_text())?;
         if let Some(equal) = self.ledger_equal {
             object.serialize_field("ledger_equal", &equal)?;
+        }
+        if let Some(found) = self.last_look {
+            object.serialize_field("last_look", found)?;
         }
         object.serialize_field("latency_ns", &self.latency)?;
         object.end()

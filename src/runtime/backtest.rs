@@ -364,6 +364,7 @@ impl Bench {
             journal: Some(dir),
             latency: self.collector.since_start(),
             ledger_equal: None,
+            last_look: None,
         };
         Ok(BacktestOutcome { summary, market, bad_lines, refused })
     }

@@ -1,6 +1,9 @@
 //! The end of a session at the venue, step by step: what is open is cancelled, the open orders are
-//! looked at, and looked at again where a request was under way; then the last reports are awaited.
+//! looked at, and looked at again where a request was under way; then the last reports are awaited,
+//! and a last round of reconciliation says whether the books that are left are the venue's.
 
+use crate::base::Reason;
+use crate::base::event::{Event, Kind, VenueStatus, flags};
 use crate::base::ids::Symbol;
 use crate::execution::reconcile::{Question, Told};
 use crate::venue::ports::RestPort;
@@ -16,8 +19,32 @@ const ROUND: Duration = Duration::from_millis(100);
 const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// Time in which reports may still come after the venue has told that nothing is open.
 const LINGER: Duration = Duration::from_millis(300);
+/// Longest time for the last round of reconciliation.
+const LAST_LOOK_MAX: Duration = Duration::from_secs(5);
 /// The look at the end of a session.
 const OPEN_ORDERS: RestJob = RestJob::Ask(Question::OpenOrders { symbol: None });
+
+/// What the last round of reconciliation came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastLook {
+    /// Our books and the venue's agree.
+    Clean,
+    /// They do not: trading is halted, and stays so over a restart.
+    Differs,
+    /// It could not be found out in time.
+    Unknown,
+}
+
+impl LastLook {
+    /// As it stands in the summary.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Differs => "differs",
+            Self::Unknown => "unknown",
+        }
+    }
+}
 
 /// The end of a session, step by step.
 pub struct Closing {
@@ -38,6 +65,10 @@ pub struct Closing {
     asked_open: bool,
     /// When the venue told that nothing is open.
     pub empty_at: Option<Instant>,
+    /// When the last round of reconciliation was begun.
+    look_at: Option<Instant>,
+    /// What it came to.
+    pub look: Option<LastLook>,
     page: Option<&'static str>,
     page_asked: bool,
     /// When the venue's own account of the session came, or failed to.
@@ -50,7 +81,7 @@ impl Closing {
     pub fn new(symbols: &[Symbol], page: Option<&'static str>, now: Instant) -> Self {
         Self {
             symbols: symbols.to_vec(),
-            deadline: now + WIND_DOWN_MAX,
+            deadline: now + WIND_DOWN_MAX + LAST_LOOK_MAX,
             began: now,
             round_at: now,
             look_counts: false,
@@ -59,6 +90,8 @@ impl Closing {
             cancels: 0,
             asked_open: true,
             empty_at: None,
+            look_at: None,
+            look: None,
             page,
             page_asked: false,
             page_at: None,
@@ -67,8 +100,9 @@ impl Closing {
     }
 
     pub fn on_answer(&mut self, job: RestJob, reply: Result<RestReply, RestFailure>, now: Instant) {
-        if job == OPEN_ORDERS && (self.cancels > 0 || !self.asked_open) {
-            // Somebody else's look, from before the cancels.
+        let is_ours = self.cancels == 0 && self.asked_open && self.empty_at.is_none();
+        if job == OPEN_ORDERS && !is_ours {
+            // Reconciliation's look, from before the cancels or after them.
             return;
         }
         match (job, reply) {
@@ -129,10 +163,15 @@ impl Closing {
         };
         let since = now.saturating_duration_since(empty_at);
         // An order of unknown outcome that never came about is never heard of.
-        if unsettled > 0 && since < SETTLE_MAX {
+        if unsettled > 0 && since < SETTLE_MAX || since < LINGER {
             return false;
         }
-        let Some(path) = self.page else { return since >= LINGER };
+        let began = *self.look_at.get_or_insert(now);
+        if self.look.is_none() && now.saturating_duration_since(began) < LAST_LOOK_MAX {
+            return false;
+        }
+        self.look.get_or_insert(LastLook::Unknown);
+        let Some(path) = self.page else { return true };
         if !self.page_asked {
             self.page_asked = rest.ask(RestJob::Page { path });
             return false;
@@ -141,9 +180,42 @@ impl Closing {
     }
 }
 
+impl Closing {
+    /// True while the last round of reconciliation is wanted or under way.
+    pub fn is_looking(&self) -> bool {
+        self.look_at.is_some() && self.look.is_none()
+    }
+
+    /// Hears what reconciliation tells; the first word of the last round counts.
+    pub fn hear(&mut self, event: &Event) {
+        if !self.is_looking() {
+            return;
+        }
+        let differs = |status: &VenueStatus| {
+            let reasons = [Reason::PositionMismatch, Reason::ForeignOrder, Reason::ClosedByVenue];
+            reasons.iter().any(|reason| *reason as u16 == status.reason)
+        };
+        self.look = match event.kind() {
+            Some(Kind::Reconciled) => Some(LastLook::Clean),
+            Some(Kind::VenueStatus) if !event.has(flags::ON) && differs(event.body()) => {
+                Some(LastLook::Differs)
+            }
+            _ => None,
+        };
+    }
+
+    /// The time is up.
+    pub fn give_up(&mut self) {
+        self.gave_up = self.empty_at.is_none();
+        self.look.get_or_insert(LastLook::Unknown);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::InstrumentId;
+    use crate::base::event::Reconciled;
     use crate::venue::rest::RestDesk;
 
     fn closing(began: Instant) -> Closing {
@@ -175,10 +247,45 @@ mod tests {
             assert_eq!(end.cancels, 0, "not before anything has changed");
             round(&mut end, began + later, unsettled, &mut rest);
             assert_eq!(end.empty_at, Some(began + later));
-            assert!(end.is_done(began + later + SETTLE_MAX, unsettled, &mut rest));
+            let settled = began + later + SETTLE_MAX;
+            assert!(!end.is_done(settled, unsettled, &mut rest), "a last look is wanted");
+            assert!(end.is_looking());
+            end.hear(&Event::new(Kind::Reconciled, InstrumentId::NONE, &Reconciled::default()));
+            assert!(end.is_done(settled, unsettled, &mut rest));
+            assert_eq!(end.look, Some(LastLook::Clean));
         }
         let mut end = closing(began);
         round(&mut end, began, 0, &mut rest);
         assert_eq!(end.empty_at, Some(began), "with nothing under way one round is enough");
+    }
+
+    #[test]
+    fn the_first_word_of_the_last_look_counts_and_without_one_it_is_unknown_in_time() {
+        let status = |reason: Reason| {
+            let body = VenueStatus { reason: reason as u16, ..VenueStatus::default() };
+            Event::new(Kind::VenueStatus, InstrumentId::NONE, &body)
+        };
+        let clean = Event::new(Kind::Reconciled, InstrumentId::NONE, &Reconciled::default());
+        let cases = [
+            (vec![clean, status(Reason::PositionMismatch)], LastLook::Clean),
+            (vec![status(Reason::PositionMismatch), clean], LastLook::Differs),
+            (vec![status(Reason::StopTriggered), status(Reason::ForeignOrder)], LastLook::Differs),
+            (vec![status(Reason::ReconcileFailed)], LastLook::Unknown),
+        ];
+        let mut rest = RestDesk::start("http://127.0.0.1:9", None).unwrap();
+        let began = Instant::now();
+        for (told, expected) in cases {
+            let mut end = closing(began);
+            // What was told before the last look is not its word.
+            end.hear(&clean);
+            round(&mut end, began, 0, &mut rest);
+            let looked = began + LINGER;
+            assert!(!end.is_done(looked, 0, &mut rest));
+            told.iter().for_each(|event| end.hear(event));
+            let until = looked + LAST_LOOK_MAX;
+            assert_eq!(end.is_done(until - LINGER, 0, &mut rest), expected != LastLook::Unknown);
+            assert!(end.is_done(until, 0, &mut rest));
+            assert_eq!(end.look, Some(expected));
+        }
     }
 }

@@ -133,7 +133,7 @@ impl<O: Outside> FeedThread<O> {
     /// Leaves no order at the venue, and hears the last of those that were there.
     fn wind_down(&mut self) -> Result<(), Halt> {
         self.begin_end()?;
-        while !self.has_ended() {
+        while !self.has_ended()? {
             self.turn()?;
         }
         Ok(())
@@ -152,9 +152,12 @@ impl<O: Outside> FeedThread<O> {
     }
 
     /// True when nothing is left to wait for, or the time is up; turn until then.
-    pub fn has_ended(&mut self) -> bool {
-        let now = self.clock.now().mono;
-        let Some(private) = &mut self.private else { return true };
+    ///
+    /// # Errors
+    /// [`Halt`] when trading must stop.
+    pub fn has_ended(&mut self) -> Result<bool, Halt> {
+        let now = self.clock.now();
+        let Some(private) = &mut self.private else { return Ok(true) };
         private.is_closed(now, &mut self.inlet, &mut self.rest)
     }
 

@@ -7,15 +7,15 @@
 //!                       ▼
 //!  key expired, or its life not extended ─► a new key ─► the connection moves to it
 //!  connection lost                       ─► it comes back
-//!  an order or cancel was taken, and     ─► a new key, another connection; it counts as silent
-//!  it brought nothing for 2 s               until that brings something
+//!  an order or cancel was taken, and     ─► a new key, another connection, after a wait that grows
+//!  it brought nothing for 2 s               each time; it counts as silent until that speaks
 //!       each: the river is told; no order leaves until all that was missed has been found out
 //!  a frame that cannot be read ─► the river is told, and everything is looked at
 //! ```
 //! What comes over the stream while the venue is being asked is never held back: the stream first,
 //! then the reads, and whatever both tell counts once.
 
-use super::closing::Closing;
+use super::closing::{Closing, LastLook};
 use super::inlet::Inlet;
 use crate::base::Reason;
 use crate::base::event::{ACTOR_UNATTENDED, Command, Event, Kind, VenueStatus, carries};
@@ -25,6 +25,7 @@ use crate::engine::Halt;
 use crate::execution::reconcile::{Question, Reconciler, Told};
 use crate::feed::PrivateStats;
 use crate::risk::{Origin, Verb};
+use crate::venue::backoff::Backoff;
 use crate::venue::ports::{ClockPort, EntryPort, Now, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob, RestReply};
 use std::collections::VecDeque;
@@ -34,8 +35,10 @@ use std::time::{Duration, Instant};
 const KEEP_EVERY: Duration = Duration::from_secs(20 * 60);
 /// The venue's code for a key of the stream that it does not have.
 const NO_LISTEN_KEY: i32 = -1125;
-/// Wait after a key could not be had.
+/// Least wait after a key could not be had.
 const RETRY: Duration = Duration::from_secs(2);
+/// After so much time without trouble the waits are short again; longer than the longest of them.
+const STEADY: Duration = Duration::from_secs(120);
 /// The number under which the stream's ups and downs are told; the market's count from 1.
 pub const CONNECTION: u64 = 100;
 
@@ -55,6 +58,10 @@ pub struct PrivateLink<S> {
     unreadable: u64,
     /// It brought nothing although it had to, and nothing since.
     is_mute: bool,
+    /// Waits before another connection or key.
+    backoff: Backoff,
+    /// When the last of these waits began.
+    troubled: Option<Instant>,
     /// It was up once, so that a loss may have hidden something.
     was_up: bool,
     is_up: bool,
@@ -85,6 +92,8 @@ impl<S: StreamPort> PrivateLink<S> {
             keys_expired: 0,
             unreadable: 0,
             is_mute: false,
+            backoff: Backoff::new(0),
+            troubled: None,
             was_up: false,
             is_up: false,
             error: None,
@@ -92,6 +101,12 @@ impl<S: StreamPort> PrivateLink<S> {
             closing: None,
             answers: VecDeque::new(),
         }
+    }
+
+    /// The same with another seed of its waits, so that two sessions do not come back together.
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.backoff = Backoff::new(seed);
+        self
     }
 
     /// Reads what the stream brought and keeps its key alive.
@@ -170,12 +185,21 @@ impl<S: StreamPort> PrivateLink<S> {
             desk.on_account_stream(now);
             tracing::error!("the account's stream does not tell what the venue did");
             self.is_mute = true;
-            // Another connection, and by a key that is known to live.
-            self.key_at = Some(now);
+            // Another connection, and by a key that is known to live; later each time.
+            self.key_at = Some(now + self.wait_longer(now));
             silent(inlet, true, clock.now().wall)?;
             lose_sight(inlet, clock.now().wall)?;
         }
         Ok(())
+    }
+
+    /// The wait before the next connection or key, longer each time while none serves for long.
+    fn wait_longer(&mut self, now: Instant) -> Duration {
+        let was = self.troubled.replace(now);
+        if was.is_none_or(|at| now.saturating_duration_since(at) > STEADY) {
+            self.backoff.reset();
+        }
+        self.backoff.next_wait()
     }
 
     fn on_up(&mut self, inlet: &mut Inlet<impl EntryPort>, now: Now) -> Result<(), Halt> {
@@ -221,6 +245,9 @@ impl<S: StreamPort> PrivateLink<S> {
             reconciler.put_back(question, now);
         }
         while let Some(event) = inlet.venue.reconciler_mut().and_then(Reconciler::event) {
+            if let Some(closing) = &mut self.closing {
+                closing.hear(&event);
+            }
             inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, now, with))?;
         }
         Ok(())
@@ -297,7 +324,7 @@ impl<S: StreamPort> PrivateLink<S> {
             (RestJob::ListenKey, Err(error)) => {
                 tracing::error!(%error, "no key for the account's stream");
                 self.key_asked = false;
-                self.key_at = Some(now + RETRY);
+                self.key_at = Some(now + RETRY + self.wait_longer(now));
             }
             (RestJob::KeepListenKey, Ok(_)) => self.keep_asked = false,
             (RestJob::KeepListenKey, Err(error)) => {
@@ -306,7 +333,7 @@ impl<S: StreamPort> PrivateLink<S> {
                 if error.code == Some(NO_LISTEN_KEY) {
                     self.key_gone = true;
                 } else {
-                    self.keep_at = now + RETRY;
+                    self.keep_at = now + RETRY + self.wait_longer(now);
                 }
             }
             (RestJob::Ask(question), reply) => {
@@ -355,26 +382,50 @@ impl<S: StreamPort> PrivateLink<S> {
     }
 
     /// Goes on with the end; true when nothing is left to wait for, or the time is up.
+    ///
+    /// # Errors
+    /// [`Halt`] when the river cannot take what is to be told.
     pub fn is_closed(
         &mut self,
-        now: Instant,
+        now: Now,
         inlet: &mut Inlet<impl EntryPort>,
         rest: &mut impl RestPort,
-    ) -> bool {
+    ) -> Result<bool, Halt> {
         let unsettled = inlet.venue.desk_mut().map_or(0, |desk| desk.unsettled());
-        let Some(closing) = &mut self.closing else { return true };
-        if now >= closing.deadline {
+        let Some(closing) = &mut self.closing else { return Ok(true) };
+        let late = now.mono >= closing.deadline;
+        if late {
             let open = closing.empty_at.is_none();
             tracing::warn!(unsettled, open, "the venue did not settle everything in time");
-            closing.gave_up = true;
-            return true;
+            closing.give_up();
         }
-        closing.is_done(now, unsettled, rest)
+        let is_done = late || closing.is_done(now.mono, unsettled, rest);
+        let looks = closing.is_looking();
+        let is_unknown = is_done && closing.look == Some(LastLook::Unknown);
+        if let Some(reconciler) = inlet.venue.reconciler_mut()
+            && looks
+            && !reconciler.is_busy()
+        {
+            reconciler.look_last(now.wall);
+        }
+        if is_unknown {
+            tracing::error!("whether the books are the venue's could not be found out at the end");
+            let reason = Reason::ReconcileFailed as u16;
+            let body = VenueStatus { reason, ..VenueStatus::default() };
+            let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
+            inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, now.wall, with))?;
+        }
+        Ok(is_done)
     }
 
     /// True after an end at which the venue told that nothing is open any more.
     pub fn has_settled(&self) -> bool {
         self.closing.as_ref().is_some_and(|closing| !closing.gave_up)
+    }
+
+    /// What the last round of reconciliation came to; `None` where the end did not come to it.
+    pub fn last_look(&self) -> Option<LastLook> {
+        self.closing.as_ref().and_then(|closing| closing.look)
     }
 
     /// The venue's own account of the session, if it was asked for and came.
@@ -416,3 +467,6 @@ fn pause(inlet: &mut Inlet<impl EntryPort>, now: Nanos, why: &[u8]) -> Result<()
     command.reason[..why.len()].copy_from_slice(why);
     inlet.call(&mut |_| {}, |feed, with| feed.on_command(&command, now, with))
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,7 +273,8 @@ fn feed_thread(
     if let Some(access) = launch.access {
         let base = &settings.venue.private_url;
         let stream = lines::account(settings, &stream_url(base, &access.listen_key), dialer)?;
-        private = Some(PrivateLink::new(stream, base, now));
+        let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
+        private = Some(PrivateLink::new(stream, base, now).seeded(seed));
         statement = access.statement;
         let client = AccountClient::new(&settings.venue.rest_url, access.credentials, wall_now);
         account = Some(client);

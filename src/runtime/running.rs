@@ -1,6 +1,7 @@
 //! A session in flight, and taking it apart: threads are joined in the order of the river, each
 //! when the one before it has gone and its ring is empty.
 
+use super::closing::LastLook;
 use super::feed_thread::FeedThread;
 use super::heartbeat::Heartbeat;
 use super::launch::Stages;
@@ -50,6 +51,8 @@ pub struct Ended {
     pub journal: Journal,
     /// The venue told that no order of the session is open any more; true on paper.
     pub settled: bool,
+    /// What the last round of reconciliation came to; `None` on paper and after a halt.
+    pub last_look: Option<LastLook>,
     /// The venue's own account of the session, where it was asked for and told.
     pub statement: Option<Vec<u8>>,
 }
@@ -131,6 +134,7 @@ impl Running {
             counters: self.counters,
             journal: self.journal,
             settled: private.as_ref().is_none_or(PrivateLink::has_settled),
+            last_look: private.as_ref().and_then(PrivateLink::last_look),
             statement: private.and_then(PrivateLink::into_statement),
         })
     }

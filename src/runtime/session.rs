@@ -12,6 +12,7 @@ use super::access;
 use super::admin::AdminSocket;
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
+use super::closing::LastLook;
 use super::config::Loaded;
 use super::dead_man::DeadManSwitch;
 use super::recover::{Carried, Chain, newest_epoch};
@@ -70,6 +71,12 @@ pub const DEMO: &str = "demo";
 /// What an end that the venue did not answer in time is called.
 const UNSETTLED: &str = "the venue did not settle the end of the session in time; open orders are \
     not known to be gone";
+/// What an end is called after which our books and the venue's are known to differ.
+const DIFFERS: &str = "at the end the venue's orders or positions were not those of the journal; \
+    the next session stays halted until an operator has looked";
+/// What an end is called at which that could not be found out.
+const UNKNOWN: &str = "at the end the venue did not tell in time whether its positions are those \
+    of the journal; the next session asks before it trades";
 /// Commands waiting at once.
 const COMMANDS_MAX: usize = 64;
 
@@ -141,11 +148,22 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
         journal: Some(dir),
         latency,
         ledger_equal: differences.as_ref().map(Vec::is_empty),
+        last_look: ended.last_look.map(LastLook::name),
     };
     let differences = differences.unwrap_or_default();
-    let unsettled = (!ended.settled).then(|| UNSETTLED.to_owned());
-    let halt = ended.halt.or(unsettled);
+    let halt = ended.halt.or(fault_of(ended.settled, ended.last_look));
     Ok(SessionOutcome { summary, halt, killed: ended.killed, differences })
+}
+
+/// What is wrong with an end in order.
+fn fault_of(settled: bool, last_look: Option<LastLook>) -> Option<String> {
+    let fault = match last_look {
+        _ if !settled => UNSETTLED,
+        None | Some(LastLook::Clean) => return None,
+        Some(LastLook::Differs) => DIFFERS,
+        Some(LastLook::Unknown) => UNKNOWN,
+    };
+    Some(fault.to_owned())
 }
 
 /// What earlier sessions left; a session that brings its own exchange along has none.

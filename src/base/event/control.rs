@@ -84,8 +84,7 @@ body!(
         /// 1 pause, 2 graceful kill, 3 immediate kill, 4 arm, 5 clear.
         verb: u32,
         /// User id that gave it; `u32::MAX` for a signal, [`super::ACTOR_UNATTENDED`] for paper
-        /// trading's
-        /// own setting.
+        /// trading's own setting.
         actor: u32,
         /// How it came in: a `risk::Origin` number.
         origin: u32,

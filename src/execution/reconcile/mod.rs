@@ -10,7 +10,8 @@
 //!          nowhere  ─► OrderExpired for the reason "unknown order", after its time has passed
 //!          foreign  ─► VenueStatus, never touched
 //!          equal    ─► VenuePosition (LAST) for each instrument, then Reconciled
-//!  an order unknown ─► asked for after 0.5, 1, 2, 4, 8 s (procedure U), then a round
+//!  an order unknown ─► asked for after 0.5, 1, 2, 4, 8 s (procedure U), then a round; a round as
+//!                      well once the stream has settled every unknown order
 //! ```
 //! Two reads must tell the same before anything is concluded from a difference, with no word on
 //! that instrument in between. A read that fails says nothing: it is made again, and after
@@ -36,6 +37,7 @@ pub use question::{
 
 use crate::base::event::{Command, Event, OrderCarried, OrderReport, VenueStatus};
 use crate::base::{InstrumentId, Kind, Nanos, Reason, Symbol};
+use crate::execution::OrderState;
 use mirror::Mirror;
 use round::Round;
 use search::Search;
@@ -67,6 +69,8 @@ pub struct Reconciler {
     round: Option<Round>,
     rounds: u64,
     search: Search,
+    /// An order's outcome was unknown since the last clean round.
+    owes_round: bool,
     /// The question to be asked, and when; it leaves `asked` once it was handed out.
     next: Option<(Question, Nanos)>,
     asked: Option<Question>,
@@ -94,6 +98,7 @@ impl Reconciler {
             round: None,
             rounds: 0,
             search: Search::default(),
+            owes_round: false,
             next: None,
             asked: None,
             failing_since: None,
@@ -113,12 +118,12 @@ impl Reconciler {
         let report: &OrderReport = event.body();
         let absent = report.reason == Reason::UnknownOrder as u16;
         match event.kind() {
-            Some(Kind::OrderUnknown) => self.search.begin(report.client_id, now),
+            Some(Kind::OrderUnknown) => self.seek(report.client_id, now),
             Some(Kind::OrderCarried) => {
                 let order: &OrderCarried = event.body();
                 self.search.begin_carried(order.client_id, Nanos(order.ts_sent), now);
             }
-            Some(Kind::CancelRejected) if absent => self.search.begin(report.client_id, now),
+            Some(Kind::CancelRejected) if absent => self.seek(report.client_id, now),
             Some(Kind::OrderRejected) if report.reason == Reason::ReduceOnlyRefused as u16 => {
                 self.want(now);
             }
@@ -139,6 +144,11 @@ impl Reconciler {
             }
             _ => {}
         }
+    }
+
+    fn seek(&mut self, client_id: u64, now: Nanos) {
+        self.search.begin(client_id, now);
+        self.owes_round = true;
     }
 
     /// Hears an order or cancel that leaves (`OrderApproved`, `CancelApproved`).
@@ -177,6 +187,7 @@ impl Reconciler {
         if self.asked.is_some() || !self.is_up {
             return None;
         }
+        self.drop_settled();
         if self.next.is_none() {
             self.plan(now);
         }
@@ -189,10 +200,17 @@ impl Reconciler {
         Some(question)
     }
 
-    /// The question could not be handed over: it is asked again.
+    /// The question could not be handed over, or is over the budget: it is asked again. The truth
+    /// is out of reach meanwhile, just as when a read fails.
     pub fn put_back(&mut self, question: Question, now: Nanos) {
         self.asked = None;
         self.next = Some((question, now + RETRY.0));
+        self.note_failing(now);
+    }
+
+    /// The last look of a session: whatever the stream does, everything is asked once more.
+    pub fn look_last(&mut self, now: Nanos) {
+        self.on_stream(true, now);
     }
 
     /// What the venue says; `None` for a read that failed, which says nothing.
@@ -226,7 +244,10 @@ impl Reconciler {
             self.next = Some((question, now));
             return;
         }
-        if self.search.wants_round() {
+        // The stream settled what was sought: whether it told everything is for a round to say, and
+        // trading may be waiting for one.
+        let is_owed = self.owes_round && self.search.is_empty();
+        if self.search.wants_round() || is_owed {
             self.due.get_or_insert(now);
         }
         let quiet = self.every > Nanos::ZERO
@@ -246,6 +267,20 @@ impl Reconciler {
     fn on_failure(&mut self, question: Question, now: Nanos) {
         self.next = Some((question, now + self.wait));
         self.wait = Nanos((self.wait.0 * 2).min(RETRY.1.0));
+        self.note_failing(now);
+    }
+
+    /// What was to be asked of an order whose outcome is known by now is asked no more.
+    fn drop_settled(&mut self) {
+        let (None, Some((question, _))) = (&self.round, &self.next) else { return };
+        let (Question::Order { id, .. } | Question::AlgoOrder { id }) = *question else { return };
+        if self.mirror.table.find(id).is_none_or(|order| order.state != OrderState::Unknown) {
+            self.next = None;
+            (self.failing_since, self.failing_told, self.wait) = (None, false, RETRY.0);
+        }
+    }
+
+    fn note_failing(&mut self, now: Nanos) {
         let since = *self.failing_since.get_or_insert(now);
         if now - since >= FAILING_MAX && !std::mem::replace(&mut self.failing_told, true) {
             self.tell(InstrumentId::NONE, Reason::ReconcileFailed, VenueStatus::default());

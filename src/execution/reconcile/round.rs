@@ -17,6 +17,9 @@ const PASSES_MAX: u32 = 4;
 /// Longest time the venue may take to accept a request of ours, plus a margin: after that, an order
 /// that is nowhere can never come about.
 const ARRIVAL_MAX: Nanos = Nanos::from_secs(1 + 5);
+/// How far the venue's clock may be behind ours where trades are asked for by a time of ours.
+/// Those of the margin count once, by their numbers, and only where they are of an order of ours.
+pub const CLOCK_MARGIN: Nanos = Nanos::from_secs(10);
 /// Rounds that must have looked for an order in vain.
 const VAIN_ROUNDS: u32 = 2;
 /// Names of orders that the venue itself makes.
@@ -91,7 +94,9 @@ impl Round {
         let instrument = InstrumentId(u16::try_from(index).ok()?);
         Some(match (holding.cursor, holding.since) {
             (Some(newest), _) => Question::Trades { instrument, symbol, from: Some(newest + 1) },
-            (None, Some(since)) => Question::TradesSince { instrument, symbol, since },
+            (None, Some(since)) => {
+                Question::TradesSince { instrument, symbol, since: since - CLOCK_MARGIN }
+            }
             (None, None) => Question::Trades { instrument, symbol, from: None },
         })
     }
@@ -253,7 +258,11 @@ impl Reconciler {
         let Some(holding) = self.mirror.holding(instrument.index()).copied() else { return };
         let baseline = holding.cursor.is_none() && holding.since.is_none();
         for trade in trades {
-            let new = !self.mirror.fills.knows(instrument, trade.id)
+            let early = holding.cursor.is_none()
+                && holding.since.is_some_and(|since| trade.ts < since)
+                && self.mirror.id_of(trade.order).is_none();
+            let new = !early
+                && !self.mirror.fills.knows(instrument, trade.id)
                 && holding.cursor.is_none_or(|newest| trade.id > newest);
             if !baseline && new && !self.missed(instrument, trade) {
                 // The number it belongs to is not known yet: nothing behind it is read either.
@@ -414,6 +423,8 @@ impl Reconciler {
             return;
         }
         self.last_clean = Some(now);
+        self.search.forget_settled(&self.mirror);
+        self.owes_round = !self.search.is_empty();
         let open_orders = round.open.len() as u64;
         let funding_since = self.mirror.funding_since.0;
         let body = Reconciled { open_orders, positions, funding_since, ..Reconciled::default() };

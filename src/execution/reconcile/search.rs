@@ -62,10 +62,7 @@ impl Search {
 
     /// The next question that is due. What the river has settled is dropped.
     pub fn next(&mut self, mirror: &Mirror, symbols: &[Symbol], now: Nanos) -> Option<Question> {
-        let unknown = |id: u64| {
-            mirror.table.find(ClientOrderId(id)).is_some_and(|o| o.state == OrderState::Unknown)
-        };
-        self.sought.retain(|&id, _| unknown(id));
+        self.forget_settled(mirror);
         for (&id, sought) in &mut self.sought {
             let due = ASK_AFTER.get(sought.asked).is_some_and(|&after| now - sought.since >= after);
             let order = mirror.table.find(ClientOrderId(id)).filter(|_| due);
@@ -79,6 +76,14 @@ impl Search {
             });
         }
         None
+    }
+
+    /// Drops what the river has settled.
+    pub fn forget_settled(&mut self, mirror: &Mirror) {
+        let unknown = |id: u64| {
+            mirror.table.find(ClientOrderId(id)).is_some_and(|o| o.state == OrderState::Unknown)
+        };
+        self.sought.retain(|&id, _| unknown(id));
     }
 
     /// True while an order has been missing in one round and may be declared lost by the next.

@@ -28,6 +28,7 @@ fn summary() -> Summary {
         journal: Some("state/journal/1".into()),
         latency: totals.view(),
         ledger_equal: Some(true),
+        last_look: Some("clean"),
     }
 }
 
@@ -38,6 +39,7 @@ fn the_json_object_has_every_key_of_the_contract() {
         "events": 5_000, "events_per_second": 2_000.0, "decisions": 400, "orders": 30, "fills": 25,
         "rejected": 2, "dropped": 1, "pnl_quote": -1.25, "journal": "state/journal/1",
         "ledger_equal": true,
+        "last_look": "clean",
         "latency_ns": {
             "tick_to_order": {"p50": 1_500, "p99": 1_500, "p999": 1_500, "max": 1_500, "count": 30}
         },
@@ -69,6 +71,7 @@ fn an_empty_session_still_sums_up() {
         journal: Some(odd.into()),
         latency: HopTotals::new().view(),
         ledger_equal: None,
+        last_look: None,
     };
     let json: serde_json::Value = serde_json::from_str(&empty.to_json()).unwrap();
     assert_eq!(json["events_per_second"], 0.0);

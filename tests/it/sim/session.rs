@@ -134,7 +134,7 @@ impl Session {
 
     /// True when the end has come.
     pub fn has_ended(&mut self) -> bool {
-        self.thread.has_ended()
+        self.thread.has_ended().expect("the river takes what is told at the end")
     }
 
     /// Writes the last record and seals the journal; its folder.

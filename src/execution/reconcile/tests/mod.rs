@@ -4,6 +4,7 @@ use crate::base::{ClientOrderId, Money, Px, Qty, Side};
 use std::collections::BTreeMap;
 
 mod carried;
+mod waits;
 
 const BTC: InstrumentId = InstrumentId(0);
 const ID: ClientOrderId = ClientOrderId(7);
