@@ -5,11 +5,14 @@
 use super::clock::wall_now;
 use super::config::{Loaded, with_values};
 use super::rig::VenueAccess;
+use crate::base::Money;
 use crate::base::settings::{OrderEntry, Settings};
+use crate::execution::reconcile::{Question, Told};
 use crate::venue::account::{AccountClient, Credentials};
-use crate::venue::budget::RateLimits;
-use crate::venue::rest::RestClient;
+use crate::venue::budget::{Budget, RateLimits, usage_of};
+use crate::venue::job::{RestJob, RestReply, RestRequest};
 use anyhow::{Context, Result, bail};
+use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 use toml::Value;
@@ -53,6 +56,7 @@ pub fn open(
     loaded: &Loaded,
     credentials: Option<Credentials>,
     statement: Option<&'static str>,
+    budget: &Arc<Budget>,
 ) -> Result<(Loaded, VenueAccess)> {
     let venue = &loaded.settings.venue;
     let credentials = credentials.with_context(|| {
@@ -67,35 +71,82 @@ pub fn open(
         bail!("venue.api_url: empty; venue.order_entry = \"websocket\" needs it");
     }
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
+    let asking = Asking { account, budget };
     let named = |what: String| anyhow::anyhow!("account: {what}");
     // Four answers of the venue, asked for at the same time: a restart has no time to lose.
     let (mode, wallet, listen_key, info) = std::thread::scope(|scope| {
-        let mode = scope.spawn(|| one_way(&account));
-        let key = scope.spawn(|| account.listen_key());
-        let info = scope.spawn(|| RestClient::new(&venue.rest_url).get("/fapi/v1/exchangeInfo"));
-        (joined(mode), account.wallet(), joined(key), joined(info))
+        let mode = scope.spawn(|| asking.one_way());
+        let key = scope.spawn(|| asking.listen_key());
+        let info = scope.spawn(|| asking.exchange_info());
+        (joined(mode), asking.wallet(), joined(key), joined(info))
     });
     mode.map_err(named)?;
     let exchange_info = info.ok();
-    let limits = exchange_info.as_deref().map(RateLimits::from_exchange_info).unwrap_or_default();
+    budget.set_limits(
+        exchange_info.as_deref().map(RateLimits::from_exchange_info).unwrap_or_default(),
+    );
     let wallet = wallet.map_err(named)?;
     if wallet.0 <= 0 {
         return Err(named("its wallet holds no USDT".to_owned()));
     }
     let listen_key = listen_key.map_err(|what| anyhow::anyhow!("account's stream: {what}"))?;
-    let name = xxh3_64(credentials.key().as_bytes());
+    let account = xxh3_64(credentials.key().as_bytes());
     let equity = Value::String(wallet.to_string());
     let loaded = with_values(loaded, &[("risk", "starting_equity", equity)])?;
-    let account = name;
-    let access = VenueAccess { credentials, limits, exchange_info, listen_key, account, statement };
+    let budget = Arc::clone(budget);
+    let access = VenueAccess { credentials, budget, exchange_info, listen_key, account, statement };
     Ok((loaded, access))
 }
 
-fn one_way(account: &AccountClient) -> Result<(), String> {
-    if account.hedged()? {
-        return Err("it is in hedge mode; set it to one-way mode".to_owned());
+/// Asks for one account within the budget; what the answers say of limits is kept in it.
+struct Asking<'b> {
+    account: AccountClient,
+    budget: &'b Budget,
+}
+
+impl Asking<'_> {
+    fn ask(&self, job: RestJob) -> Result<RestReply, String> {
+        let usage = usage_of(&job);
+        self.budget.permits(usage, wall_now()).map_err(|reason| {
+            let RestRequest { method, path, .. } = job.request();
+            format!("{method} {path}: not asked: {}", reason.name())
+        })?;
+        self.budget.count(usage, wall_now());
+        let (reply, limits) = self.account.answer(&job);
+        self.budget.on_answer(reply.as_ref().err(), &limits, wall_now());
+        reply.map_err(|failure| failure.message)
     }
-    Ok(())
+
+    fn one_way(&self) -> Result<(), String> {
+        match self.ask(RestJob::PositionMode)? {
+            RestReply::Hedged(false) => Ok(()),
+            RestReply::Hedged(true) => {
+                Err("it is in hedge mode; set it to one-way mode".to_owned())
+            }
+            _ => Err("the position mode was answered by something else".to_owned()),
+        }
+    }
+
+    fn wallet(&self) -> Result<Money, String> {
+        match self.ask(RestJob::Ask(Question::Wallet))? {
+            RestReply::Told(Told::Wallet(wallet)) => Ok(wallet),
+            _ => Err("the wallet was answered by something else".to_owned()),
+        }
+    }
+
+    fn listen_key(&self) -> Result<String, String> {
+        match self.ask(RestJob::ListenKey)? {
+            RestReply::Key(key) => Ok(key),
+            _ => Err("the stream's key was answered by something else".to_owned()),
+        }
+    }
+
+    fn exchange_info(&self) -> Result<Vec<u8>, String> {
+        match self.ask(RestJob::Page { path: "/fapi/v1/exchangeInfo" })? {
+            RestReply::Body(body) => Ok(body),
+            _ => Err("the venue's facts were answered by something else".to_owned()),
+        }
+    }
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, String>>) -> Result<T, String> {
@@ -105,16 +156,18 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, String>>) -> Result<T, Strin
 /// Time after which no further symbol is tried: a venue that does not answer takes 10 s for each.
 const CANCELS_MAX: Duration = Duration::from_secs(30);
 
-/// Cancels what a session that ended early may have left open; what fails is logged.
-pub fn cancel_everything(settings: &Settings, credentials: Credentials) {
+/// Cancels what a session that ended early may have left open, within the budget of cancels; what
+/// fails, or may not be asked, is logged.
+pub fn cancel_everything(settings: &Settings, credentials: Credentials, budget: &Budget) {
     let account = AccountClient::new(&settings.venue.rest_url, credentials, wall_now);
+    let asking = Asking { account, budget };
     let began = Instant::now();
-    for symbol in &settings.instruments.symbols {
+    for &symbol in &settings.instruments.symbols {
         if began.elapsed() > CANCELS_MAX {
             tracing::error!(%symbol, "open orders were not cancelled, from this symbol on");
             return;
         }
-        if let Err(error) = account.cancel_all(symbol) {
+        if let Err(error) = asking.ask(RestJob::CancelAll { symbol }) {
             tracing::error!(%symbol, error, "open orders were not cancelled");
         }
     }

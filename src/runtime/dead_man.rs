@@ -12,8 +12,10 @@
 use super::assemble::Parts;
 use super::clock::wall_now;
 use super::heartbeat::Heartbeat;
+use crate::base::Nanos;
 use crate::base::ids::Symbol;
 use crate::venue::account::{AccountClient, Credentials};
+use crate::venue::budget::{Budget, Metered};
 use crate::venue::ports::RestPort;
 use crate::venue::rest::{RestAnswer, RestDesk, RestJob};
 use std::sync::Arc;
@@ -157,7 +159,7 @@ impl<R: RestPort> DeadManSwitch<R> {
     }
 }
 
-impl DeadManSwitch<RestDesk> {
+impl DeadManSwitch<Metered<RestDesk>> {
     /// The switch of a session; `None` without an account at the venue, and where the configuration
     /// wants none.
     ///
@@ -165,7 +167,7 @@ impl DeadManSwitch<RestDesk> {
     /// When its thread cannot be started.
     pub fn start(
         parts: &Parts,
-        credentials: Option<&Credentials>,
+        (credentials, budget): (Option<&Credentials>, &Arc<Budget>),
         heartbeats: &[(&'static str, Option<usize>, Arc<Heartbeat>)],
     ) -> std::io::Result<Option<Self>> {
         let venue = &parts.settings.venue;
@@ -175,13 +177,21 @@ impl DeadManSwitch<RestDesk> {
         let (Some(core), Some(credentials)) = (core, credentials) else { return Ok(None) };
         let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
         let rest = RestDesk::start(&venue.rest_url, Some(account))?;
+        let rest = Metered::new(rest, Arc::clone(budget));
         let hearts = heartbeats.iter().map(|(name, _, heart)| (*name, Arc::clone(heart)));
         Ok(Some(Self::new(core, rest, hearts.collect())))
+    }
+
+    /// One look at this time of the wall clock, which the budget counts by.
+    pub fn turn_at(&mut self, wall: Nanos) {
+        self.rest.on_time(wall);
+        self.turn(Instant::now());
     }
 
     /// The end of the session. In order: the venue is asked to stop its timer. Else the timer does
     /// what it is there for.
     pub fn finish(mut self, in_order: bool) {
+        self.rest.on_time(wall_now());
         if in_order {
             self.core.stop(&mut self.rest);
             let deadline = Instant::now() + STOP_MAX;
@@ -189,7 +199,7 @@ impl DeadManSwitch<RestDesk> {
                 std::thread::sleep(STOP_TURN);
             }
         }
-        self.rest.stop();
+        self.rest.into_inner().stop();
     }
 }
 

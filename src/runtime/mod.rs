@@ -45,6 +45,7 @@ pub mod session;
 pub mod stage_thread;
 pub mod state;
 pub mod statement;
+mod stopped;
 pub mod streams_seen;
 pub mod topology;
 pub mod wait;

@@ -48,8 +48,8 @@ const TAP_EVENTS: usize = 8_192;
 pub struct VenueAccess {
     /// Key and secret.
     pub credentials: Credentials,
-    /// What may be asked of the venue.
-    pub limits: RateLimits,
+    /// What may be asked of the venue, and what was.
+    pub budget: Arc<Budget>,
     /// The venue's facts as it told them at the start; `None` where it did not.
     pub exchange_info: Option<Vec<u8>>,
     /// A fresh key of the account's stream.
@@ -178,8 +178,8 @@ impl Rig {
         let (orders_in, orders) = RingBuffer::new(rings.execution_feed_events as usize);
         let clock = SystemClock::new(topology.threads[0].wait)?;
         let outlet = Outlet::ring(orders_in);
-        let limits = launch.access.as_ref().map_or_else(RateLimits::default, |at| at.limits);
-        let budget = Arc::new(Budget::new(limits));
+        let budget = launch.access.as_ref().map(|access| Arc::clone(&access.budget));
+        let budget = budget.unwrap_or_else(|| Arc::new(Budget::new(RateLimits::default())));
         let dialer = Dialer::new(tls_config()?, clock.registry()?)?;
         let way = (&dialer, &budget);
         let (outlet, venue) = order_venue(parts, outlet, launch.access.as_ref(), way)?;
@@ -243,8 +243,7 @@ fn order_venue(
     let credentials = &access.credentials;
     let entry = match settings.venue.order_entry {
         OrderEntry::Rest => {
-            let (url, registry) = (&settings.venue.rest_url, dialer.registry.try_clone()?);
-            let entry = HttpEntry::new(url, credentials, &dialer.tls, registry, seed)?;
+            let entry = HttpEntry::new(&settings.venue.rest_url, credentials, dialer, seed)?;
             RealEntry::Http(Box::new(entry))
         }
         OrderEntry::WebSocket => {

@@ -12,13 +12,15 @@ use super::access;
 use super::admin::AdminSocket;
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
+use super::clock::wall_now;
 use super::closing::LastLook;
 use super::config::Loaded;
 use super::dead_man::DeadManSwitch;
 use super::recover::{Carried, Chain, newest_epoch};
-use super::rig::{Launch, Rig};
+use super::rig::{Launch, Rig, VenueAccess};
 use super::state::StateFolder;
 use super::statement;
+use super::stopped;
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
 use crate::base::event::Command;
@@ -29,9 +31,10 @@ use crate::observe::Summary;
 use crate::observe::snapshot::CounterValues;
 use crate::registry::Registry;
 use crate::venue::account::Credentials;
+use crate::venue::budget::{Budget as VenueBudget, RateLimits};
 use crate::venue::capture::contracts;
 use crate::venue::rest::RestClient;
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use crossbeam::channel::{Receiver, bounded};
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +53,8 @@ pub struct SessionOrder {
     pub stop: Arc<AtomicBool>,
     /// The account's, for orders at the venue.
     pub credentials: Option<Credentials>,
+    /// An operator says that the account has another key than in the session before.
+    pub key_rotated: bool,
     /// Where the venue tells its own ledger, to be held against the journal's at the end.
     pub statement: Option<&'static str>,
 }
@@ -86,18 +91,9 @@ const COMMANDS_MAX: usize = 64;
 /// When it cannot start: configuration, model, state folder, venue or threads are named.
 pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
-    let carried = carried(&order, &state)?;
-    let at_venue = order.loaded.settings.venue.orders == OrderRoute::Venue;
-    let credentials = order.credentials.filter(|_| at_venue);
-    let (mut loaded, mut access) = (order.loaded, None);
-    if at_venue {
-        let opened = access::open(&loaded, credentials.clone(), order.statement)?;
-        (loaded, access) = (opened.0, Some(opened.1));
-    }
-    let signer = credentials.as_ref().map_or_else(Signer::paper, Credentials::signer);
-    let account = access.as_ref().map_or(0, |access| access.account);
-    let told = access.as_mut().and_then(|access| access.exchange_info.take());
-    let parts = prepare(&loaded, &state, carried.of_account(account)?, signer, told)?;
+    let budget = Arc::new(VenueBudget::new(RateLimits::default()));
+    let (parts, access) = enter(&order, &state, &budget)?;
+    let credentials = order.credentials.filter(|_| access.is_some());
     let model = parts.load_model(Budget::Configured)?;
     let topology = plan(&parts.settings.topology, &cores_available())?;
     tracing::info!(%topology, "topology");
@@ -111,13 +107,14 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let admin = AdminSocket::open(Path::new(&parts.settings.session.state_dir), river, cell)?;
     let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
     let running = rig.launch(&parts, model, launch)?;
-    let mut switch = DeadManSwitch::start(&parts, credentials.as_ref(), &running.heartbeats)?;
+    let asking = (credentials.as_ref(), &budget);
+    let mut switch = DeadManSwitch::start(&parts, asking, &running.heartbeats)?;
     let started = Instant::now();
     let over = |elapsed: Duration| order.duration.is_some_and(|all| elapsed >= all);
     let told = || order.stop.load(Ordering::Relaxed);
     while !told() && !over(started.elapsed()) && !running.any_ended() {
         watcher.turn();
-        switch.iter_mut().for_each(|switch| switch.turn(Instant::now()));
+        switch.iter_mut().for_each(|switch| switch.turn_at(wall_now()));
     }
     order.stop.store(true, Ordering::Relaxed);
     let elapsed = started.elapsed();
@@ -128,7 +125,8 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     // Also when a thread panicked, or the venue did not answer in time while it was asked to.
     let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
     if let (Some(credentials), false) = (&credentials, in_order) {
-        access::cancel_everything(&parts.settings, credentials.clone());
+        access::cancel_everything(&parts.settings, credentials.clone(), &budget);
+        let _ = stopped::keep(&state, &budget);
     }
     switch.into_iter().for_each(|switch| switch.finish(in_order));
     let ended = ended?;
@@ -164,6 +162,38 @@ fn fault_of(settled: bool, last_look: Option<LastLook>) -> Option<String> {
         Some(LastLook::Unknown) => UNKNOWN,
     };
     Some(fault.to_owned())
+}
+
+/// Looks at the account, where orders go to one, and gathers what the session is made of.
+fn enter(
+    order: &SessionOrder,
+    state: &StateFolder,
+    budget: &Arc<VenueBudget>,
+) -> Result<(Parts, Option<VenueAccess>)> {
+    let carried = carried(order, state)?;
+    if order.loaded.settings.venue.orders != OrderRoute::Venue {
+        let carried = carried.of_account(0)?;
+        return Ok((prepare(&order.loaded, state, carried, Signer::paper(), None)?, None));
+    }
+    stopped::wait(state, carried.stopped_until, &order.stop)?;
+    let opened = access::open(&order.loaded, order.credentials.clone(), order.statement, budget);
+    let (loaded, mut access) = opened.map_err(|error| blame(error, state, budget))?;
+    let carried = match order.key_rotated {
+        true => carried.of_rotated_key(access.account)?,
+        false => carried.of_account(access.account)?,
+    };
+    let (told, signer) = (access.exchange_info.take(), access.credentials.signer());
+    Ok((prepare(&loaded, state, carried, signer, told)?, Some(access)))
+}
+
+/// A start that failed because the venue does not want to be asked says until when, and keeps it.
+fn blame(error: Error, state: &StateFolder, budget: &VenueBudget) -> Error {
+    match stopped::keep(state, budget) {
+        Some((reason, until)) => {
+            error.context(format!("the venue does not answer ({}) before {until}", reason.name()))
+        }
+        None => error,
+    }
 }
 
 /// What earlier sessions left; a session that brings its own exchange along has none.

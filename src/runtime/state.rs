@@ -1,5 +1,6 @@
 //! The state folder: who owns it, the order-id epoch, where journals go.
 
+use crate::base::Nanos;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ pub struct StateFolder {
     _lock: File,
 }
 
+/// Until when the venue may not be asked, nanoseconds since the epoch.
+const ASKED_NOT_UNTIL: &str = "asked-not-until";
 /// Largest epoch an order id can carry.
 const EPOCH_MAX: u32 = (1 << 20) - 1;
 
@@ -56,6 +59,30 @@ impl StateFolder {
         }
         write_durably(&path, next.to_string().as_bytes())?;
         Ok(next)
+    }
+
+    /// Until when the venue said not to be asked, as an earlier process kept it; zero for never.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no time.
+    pub fn stopped_until(&self) -> io::Result<Nanos> {
+        let path = self.dir.join(ASKED_NOT_UNTIL);
+        match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map(Nanos).map_err(|_| {
+                io::Error::other(format!("{}: {:?} is no time", path.display(), text.trim()))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Nanos::ZERO),
+            Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        }
+    }
+
+    /// Keeps durably until when the venue said not to be asked; a later time stays.
+    ///
+    /// # Errors
+    /// When the file cannot be read or made durable.
+    pub fn stop_until(&self, until: Nanos) -> io::Result<()> {
+        let until = until.max(self.stopped_until()?);
+        write_durably(&self.dir.join(ASKED_NOT_UNTIL), until.0.to_string().as_bytes())
     }
 
     /// The folder of the journals.

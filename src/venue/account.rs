@@ -3,9 +3,8 @@
 use super::job::{Access, RestFailure, RestJob, RestReply, RestRequest};
 use super::ports::AnswerLimits;
 use super::rest::RestClient;
-use crate::base::{Money, Nanos, Symbol};
+use crate::base::Nanos;
 use crate::execution::Signer;
-use crate::execution::reconcile::{Question, Told};
 use zeroize::Zeroizing;
 
 /// Key and secret of an account. Wiped when dropped, never shown.
@@ -90,70 +89,5 @@ impl AccountClient {
         let query = whole_query(&request, &self.signer, (self.clock)());
         let key = (request.access != Access::Public).then(|| self.credentials.key());
         self.rest.run(job, &request, &query, key)
-    }
-
-    /// What a job's answer says.
-    ///
-    /// # Errors
-    /// [`RestFailure`] when it was not answered by what it asked for.
-    pub fn run(&self, job: RestJob) -> Result<RestReply, RestFailure> {
-        self.answer(&job).0
-    }
-
-    /// What the venue says to a question.
-    ///
-    /// # Errors
-    /// In words: the request and what came of it.
-    pub fn told(&self, question: Question) -> Result<Told, String> {
-        match self.run(RestJob::Ask(question)) {
-            Ok(RestReply::Told(told)) => Ok(told),
-            Ok(_) => Err(format!("{question:?} was answered by something else")),
-            Err(failure) => Err(failure.message),
-        }
-    }
-
-    /// Wallet balance in the quote currency.
-    ///
-    /// # Errors
-    /// In words: the request and what came of it.
-    pub fn wallet(&self) -> Result<Money, String> {
-        match self.told(Question::Wallet)? {
-            Told::Wallet(wallet) => Ok(wallet),
-            _ => Err("the wallet was answered by something else".to_owned()),
-        }
-    }
-
-    /// True in hedge mode, where an order names the position it belongs to.
-    ///
-    /// # Errors
-    /// In words.
-    pub fn hedged(&self) -> Result<bool, String> {
-        match self.run(RestJob::PositionMode) {
-            Ok(RestReply::Hedged(hedged)) => Ok(hedged),
-            Ok(_) => Err("the position mode was answered by something else".to_owned()),
-            Err(failure) => Err(failure.message),
-        }
-    }
-
-    /// Cancels every open order of a symbol but protective stops: a position may be left, and
-    /// nothing else watches it then.
-    ///
-    /// # Errors
-    /// In words.
-    pub fn cancel_all(&self, symbol: &Symbol) -> Result<(), String> {
-        let done = self.run(RestJob::CancelAll { symbol: *symbol });
-        done.map(|_| ()).map_err(|failure| failure.message)
-    }
-
-    /// The key of the account's stream: a new one, or the living one with its life extended.
-    ///
-    /// # Errors
-    /// In words.
-    pub fn listen_key(&self) -> Result<String, String> {
-        match self.run(RestJob::ListenKey) {
-            Ok(RestReply::Key(key)) => Ok(key),
-            Ok(_) => Err("the stream's key was answered by something else".to_owned()),
-            Err(failure) => Err(failure.message),
-        }
     }
 }

@@ -20,7 +20,7 @@ use crate::base::{Nanos, Reason};
 use crate::execution::outcome::{Outcome, banned_until_ms, classify};
 use serde::Deserialize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// A ban of unknown end; the venue's shortest.
 const BAN_MIN: Nanos = Nanos::from_secs(120);
@@ -101,44 +101,51 @@ pub enum Use {
 #[derive(Debug)]
 struct Count {
     length: i64,
-    limit: u32,
-    window: AtomicI64,
-    used: AtomicU32,
+    limit: AtomicU32,
+    /// The window's number, its lower half, above what was used in it: both change in one step.
+    used: AtomicU64,
 }
 
 impl Count {
     const fn new(length: i64, limit: u32) -> Self {
-        Self { length, limit, window: AtomicI64::new(i64::MIN), used: AtomicU32::new(0) }
+        Self { length, limit: AtomicU32::new(limit), used: AtomicU64::new(0) }
+    }
+
+    /// Replaces what was used in the window of `now`.
+    fn change(&self, now: Nanos, change: impl Fn(u32) -> u32) {
+        let window = now.0.div_euclid(self.length).cast_unsigned() & u64::from(u32::MAX);
+        let next = |old: u64| {
+            let used = if old >> 32 == window { old as u32 } else { 0 };
+            Some(window << 32 | u64::from(change(used)))
+        };
+        let _ = self.used.fetch_update(Relaxed, Relaxed, next);
     }
 
     fn used(&self, now: Nanos) -> u32 {
-        let window = now.0.div_euclid(self.length);
-        if self.window.swap(window, Relaxed) != window {
-            self.used.store(0, Relaxed);
-        }
-        self.used.load(Relaxed)
+        self.change(now, |used| used);
+        self.used.load(Relaxed) as u32
     }
 
     fn add(&self, count: u32, now: Nanos) {
-        let used = self.used(now);
-        self.used.store(used.saturating_add(count), Relaxed);
+        self.change(now, |used| used.saturating_add(count));
     }
 
     fn told(&self, used: Option<u32>, now: Nanos) {
-        if let Some(used) = used {
-            let _ = self.used(now);
-            self.used.store(used, Relaxed);
+        if let Some(told) = used {
+            self.change(now, |_| told);
         }
     }
 
     /// Whether `count` more stay within the limit, or leave the reserve alone.
     fn has(&self, count: u32, spare: bool, now: Nanos) -> bool {
-        let reserve = if spare { self.limit / RESERVE_PART } else { 0 };
-        self.used(now).saturating_add(count) <= self.limit - reserve
+        let limit = self.limit.load(Relaxed);
+        let reserve = if spare { limit / RESERVE_PART } else { 0 };
+        self.used(now).saturating_add(count) <= limit - reserve
     }
 }
 
-/// See the head of this file. Shared within one thread; the atomics let it change threads.
+/// See the head of this file. Shared: the start asks under it, then the feed's thread and the timer
+/// at the venue, then the end. No call waits, but for news, which are rare.
 #[derive(Debug)]
 pub struct Budget {
     weight: Count,
@@ -176,6 +183,20 @@ impl Budget {
             }),
             has_news: AtomicU32::new(0),
         }
+    }
+
+    /// The limits that the venue lists, once they are known.
+    pub fn set_limits(&self, limits: RateLimits) {
+        self.weight.limit.store(limits.weight_1m, Relaxed);
+        self.orders_1m.limit.store(limits.orders_1m, Relaxed);
+        self.orders_10s.limit.store(limits.orders_10s, Relaxed);
+    }
+
+    /// Until when the venue said not to be asked, and why, where that lies ahead.
+    pub fn stopped(&self, now: Nanos) -> Option<(Reason, Nanos)> {
+        let until = |place: usize| Nanos(self.stopped[place].load(Relaxed));
+        let ahead = STOPS.iter().enumerate().map(|(place, &reason)| (reason, until(place)));
+        ahead.filter(|(_, until)| *until > now).max_by_key(|(_, until)| *until)
     }
 
     /// Whether a request may leave at `now`.
@@ -300,6 +321,38 @@ pub struct Refusal<'a> {
     pub client_id: u64,
 }
 
+impl Budget {
+    /// What the answer to a question says of those after it.
+    pub fn on_answer(&self, reply: Option<&RestFailure>, limits: &AnswerLimits, now: Nanos) {
+        self.on_limits(limits, now);
+        let Some(RestFailure { status: status @ Some(_), code, message, .. }) = reply else {
+            return;
+        };
+        let message = message.as_bytes();
+        // Margin and the like are said of orders; a question is refused for what it is.
+        if let Outcome::Rejected(
+            reason @ (Reason::RateLimited
+            | Reason::Banned
+            | Reason::Blocked
+            | Reason::ClockSkew
+            | Reason::CredentialsRefused),
+        ) = classify(*status, *code, message)
+        {
+            let (code, retry_after_s) = (code.unwrap_or(0), limits.retry_after_s);
+            let refusal = Refusal { reason, code, message, retry_after_s, client_id: 0 };
+            self.on_refusal(&refusal, now);
+        }
+    }
+}
+
+/// What a job is counted as.
+pub const fn usage_of(job: &RestJob) -> Use {
+    match job {
+        job if job.is_cancel() => Use::Cancel,
+        job => Use::Question(job.weight()),
+    }
+}
+
 /// The REST side under the same budget as the orders: what does not fit is not asked.
 pub struct Metered<R> {
     inner: R,
@@ -326,10 +379,7 @@ impl<R: RestPort> Metered<R> {
 
 impl<R: RestPort> RestPort for Metered<R> {
     fn ask(&mut self, job: RestJob) -> bool {
-        let usage = match job {
-            job if job.is_cancel() => Use::Cancel,
-            job => Use::Question(job.request().weight),
-        };
+        let usage = usage_of(&job);
         let may = self.budget.permits(usage, self.now).is_ok() && self.inner.ask(job);
         if may {
             self.budget.count(usage, self.now);
@@ -339,23 +389,7 @@ impl<R: RestPort> RestPort for Metered<R> {
 
     fn answer(&mut self) -> Option<RestAnswer> {
         let answer = self.inner.answer()?;
-        self.budget.on_limits(&answer.limits, self.now);
-        if let Err(RestFailure { status: status @ Some(_), code, message, .. }) = &answer.reply {
-            let message = message.as_bytes();
-            // Margin and the like are said of orders; a question is refused for what it is.
-            if let Outcome::Rejected(
-                reason @ (Reason::RateLimited
-                | Reason::Banned
-                | Reason::Blocked
-                | Reason::ClockSkew
-                | Reason::CredentialsRefused),
-            ) = classify(*status, *code, message)
-            {
-                let (code, retry_after_s) = (code.unwrap_or(0), answer.limits.retry_after_s);
-                let refusal = Refusal { reason, code, message, retry_after_s, client_id: 0 };
-                self.budget.on_refusal(&refusal, self.now);
-            }
-        }
+        self.budget.on_answer(answer.reply.as_ref().err(), &answer.limits, self.now);
         Some(answer)
     }
 }
@@ -445,5 +479,29 @@ mod tests {
         let expected = RateLimits { weight_1m: 1_200, orders_1m: 1_200, orders_10s: 50 };
         assert_eq!(limits, expected);
         assert_eq!(RateLimits::from_exchange_info(b"<html>"), RateLimits::default());
+    }
+
+    #[test]
+    fn what_several_threads_use_is_counted_to_the_last_request() {
+        let budget = Budget::new(RateLimits { weight_1m: u32::MAX, ..RateLimits::default() });
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|_| budget.count(Use::Question(3), NOON)));
+            }
+        });
+        assert_eq!(budget.weight.used(NOON), 4 * 10_000 * 3);
+        budget.count(Use::Cancel, NOON + Nanos(MINUTE));
+        assert_eq!(budget.weight.used(NOON + Nanos(MINUTE)), 1, "a new window begins at none");
+    }
+
+    #[test]
+    fn the_longest_stop_is_told_until_it_is_over() {
+        let budget = Budget::new(RateLimits::default());
+        assert_eq!(budget.stopped(NOON), None);
+        budget.on_refusal(&refusal(Reason::RateLimited, "", Some(5)), NOON);
+        budget.on_refusal(&refusal(Reason::Banned, "", Some(150)), NOON);
+        let until = NOON + Nanos::from_secs(150);
+        assert_eq!(budget.stopped(NOON), Some((Reason::Banned, until)));
+        assert_eq!(budget.stopped(until), None);
     }
 }

@@ -110,8 +110,6 @@ pub struct RestRequest {
     pub query: String,
     /// What it has to show.
     pub access: Access,
-    /// What it costs of the venue's request weight.
-    pub weight: u32,
 }
 
 /// What an answer says.
@@ -149,8 +147,8 @@ impl std::fmt::Display for RestFailure {
 }
 
 impl RestRequest {
-    fn new(method: &'static str, path: &'static str, access: Access, weight: u32) -> Self {
-        Self { method, path, query: String::new(), access, weight }
+    fn new(method: &'static str, path: &'static str, access: Access) -> Self {
+        Self { method, path, query: String::new(), access }
     }
 
     /// The same with one parameter more.
@@ -188,49 +186,66 @@ impl RestJob {
         )
     }
 
+    /// What it costs of the venue's request weight.
+    pub const fn weight(&self) -> u32 {
+        match self {
+            Self::Snapshot { levels, .. } => snapshot_weight(*levels),
+            Self::Trades { .. } => TRADES_WEIGHT,
+            Self::Ask(question) => question_weight(question),
+            Self::PositionMode => 30,
+            Self::Countdown { .. } => 10,
+            Self::OpenInterest { .. }
+            | Self::ListenKey
+            | Self::KeepListenKey
+            | Self::CancelAll { .. }
+            | Self::CancelBatch { .. }
+            | Self::CancelAlgo { .. }
+            | Self::CancelAllAlgo { .. }
+            | Self::Page { .. } => 1,
+        }
+    }
+
     /// What is asked of the venue.
     pub fn request(&self) -> RestRequest {
         use Access::{Key, Public, Signed};
         let new = RestRequest::new;
         match self {
-            Self::Snapshot { symbol, levels, .. } => new("GET", "/fapi/v1/depth", Public, 20)
+            Self::Snapshot { symbol, levels, .. } => new("GET", "/fapi/v1/depth", Public)
                 .with_symbol(symbol)
                 .with("limit", &levels.to_string()),
             Self::OpenInterest { symbol, .. } => {
-                new("GET", "/fapi/v1/openInterest", Public, 1).with_symbol(symbol)
+                new("GET", "/fapi/v1/openInterest", Public).with_symbol(symbol)
             }
-            Self::Trades { symbol, from_id, .. } => {
-                new("GET", "/fapi/v1/aggTrades", Public, TRADES_WEIGHT)
-                    .with_symbol(symbol)
-                    .with("fromId", &from_id.to_string())
-                    .with("limit", "500")
-            }
-            Self::ListenKey => new("POST", "/fapi/v1/listenKey", Key, 1),
-            Self::KeepListenKey => new("PUT", "/fapi/v1/listenKey", Key, 1),
+            Self::Trades { symbol, from_id, .. } => new("GET", "/fapi/v1/aggTrades", Public)
+                .with_symbol(symbol)
+                .with("fromId", &from_id.to_string())
+                .with("limit", "500"),
+            Self::ListenKey => new("POST", "/fapi/v1/listenKey", Key),
+            Self::KeepListenKey => new("PUT", "/fapi/v1/listenKey", Key),
             Self::CancelAll { symbol } => {
-                new("DELETE", "/fapi/v1/allOpenOrders", Signed, 1).with_symbol(symbol)
+                new("DELETE", "/fapi/v1/allOpenOrders", Signed).with_symbol(symbol)
             }
             Self::CancelBatch { symbol, orders } => {
                 let named = orders.iter().filter(|order| **order != 0);
                 let named: Vec<String> = named.map(u64::to_string).collect();
-                new("DELETE", "/fapi/v1/batchOrders", Signed, 1)
+                new("DELETE", "/fapi/v1/batchOrders", Signed)
                     .with_symbol(symbol)
                     .with("orderIdList", &format!("%5B{}%5D", named.join("%2C")))
             }
             Self::CancelAlgo { order } => {
-                new("DELETE", "/fapi/v1/algoOrder", Signed, 1).with("algoId", &order.to_string())
+                new("DELETE", "/fapi/v1/algoOrder", Signed).with("algoId", &order.to_string())
             }
             Self::CancelAllAlgo { symbol } => {
-                new("DELETE", "/fapi/v1/algoOpenOrders", Signed, 1).with_symbol(symbol)
+                new("DELETE", "/fapi/v1/algoOpenOrders", Signed).with_symbol(symbol)
             }
             Self::Ask(question) => ask(question),
-            Self::PositionMode => new("GET", "/fapi/v1/positionSide/dual", Signed, 30),
+            Self::PositionMode => new("GET", "/fapi/v1/positionSide/dual", Signed),
             Self::Countdown { symbol, after_ms } => {
-                new("POST", "/fapi/v1/countdownCancelAll", Signed, 10)
+                new("POST", "/fapi/v1/countdownCancelAll", Signed)
                     .with_symbol(symbol)
                     .with("countdownTime", &after_ms.to_string())
             }
-            Self::Page { path } => new("GET", path, Public, 1),
+            Self::Page { path } => new("GET", path, Public),
         }
     }
 
@@ -283,39 +298,62 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> String {
     format!("status {status}: {}", String::from_utf8_lossy(&body[..body.len().min(200)]))
 }
 
+/// What a snapshot of so many levels costs of the venue's request weight.
+pub const fn snapshot_weight(levels: u32) -> u32 {
+    match levels {
+        0..=50 => 2,
+        51..=100 => 5,
+        101..=500 => 10,
+        _ => 20,
+    }
+}
+
+const fn question_weight(question: &Question) -> u32 {
+    match question {
+        Question::OpenOrders { symbol } | Question::OpenAlgoOrders { symbol } => {
+            if symbol.is_some() { 1 } else { 40 }
+        }
+        Question::Positions
+        | Question::Wallet
+        | Question::Trades { .. }
+        | Question::TradesSince { .. } => 5,
+        Question::Funding { .. } => 30,
+        Question::Order { .. } | Question::AlgoOrder { .. } => 1,
+    }
+}
+
 fn ask(question: &Question) -> RestRequest {
-    let new = |path, weight| RestRequest::new("GET", path, Access::Signed, weight);
-    let all_or_one = |symbol: &Option<Symbol>| if symbol.is_some() { 1 } else { 40 };
+    let new = |path| RestRequest::new("GET", path, Access::Signed);
     let rows = PAGE_ROWS.to_string();
     match question {
         Question::OpenOrders { symbol } => {
-            new("/fapi/v1/openOrders", all_or_one(symbol)).with_symbol_if(symbol.as_ref())
+            new("/fapi/v1/openOrders").with_symbol_if(symbol.as_ref())
         }
         Question::OpenAlgoOrders { symbol } => {
-            new("/fapi/v1/openAlgoOrders", all_or_one(symbol)).with_symbol_if(symbol.as_ref())
+            new("/fapi/v1/openAlgoOrders").with_symbol_if(symbol.as_ref())
         }
-        Question::Positions => new("/fapi/v3/positionRisk", 5),
-        Question::Wallet => new("/fapi/v3/account", 5),
+        Question::Positions => new("/fapi/v3/positionRisk"),
+        Question::Wallet => new("/fapi/v3/account"),
         Question::Trades { symbol, from, .. } => {
-            let request = new("/fapi/v1/userTrades", 5).with_symbol(symbol).with("limit", &rows);
+            let request = new("/fapi/v1/userTrades").with_symbol(symbol).with("limit", &rows);
             match from {
                 Some(from) => request.with("fromId", &from.to_string()),
                 None => request,
             }
         }
-        Question::TradesSince { symbol, since, .. } => new("/fapi/v1/userTrades", 5)
+        Question::TradesSince { symbol, since, .. } => new("/fapi/v1/userTrades")
             .with_symbol(symbol)
             .with("limit", &rows)
             .with("startTime", &since.to_millis().max(0).to_string()),
-        Question::Funding { since } => new("/fapi/v1/income", 30)
+        Question::Funding { since } => new("/fapi/v1/income")
             .with("incomeType", "FUNDING_FEE")
             .with("startTime", &since.to_millis().max(0).to_string())
             .with("limit", &rows),
         Question::Order { symbol, id } => {
-            new("/fapi/v1/order", 1).with_symbol(symbol).with("origClientOrderId", &id.to_string())
+            new("/fapi/v1/order").with_symbol(symbol).with("origClientOrderId", &id.to_string())
         }
         Question::AlgoOrder { id } => {
-            new("/fapi/v1/algoOrder", 1).with("clientAlgoId", &id.to_string())
+            new("/fapi/v1/algoOrder").with("clientAlgoId", &id.to_string())
         }
     }
 }

@@ -97,16 +97,6 @@ impl Pace {
     }
 }
 
-/// What a snapshot of so many levels costs of the venue's request weight.
-pub const fn snapshot_weight(levels: u32) -> u32 {
-    match levels {
-        0..=50 => 2,
-        51..=100 => 5,
-        101..=500 => 10,
-        _ => 20,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

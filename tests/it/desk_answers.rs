@@ -10,6 +10,7 @@ use peregrine::venue::account::Credentials;
 use peregrine::venue::budget::{Budget, RateLimits};
 use peregrine::venue::desk::{HttpEntry, OrderDesk};
 use peregrine::venue::ports::Now;
+use peregrine::venue::stream::Dialer;
 use peregrine::venue::transport::tls_config;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -100,7 +101,8 @@ impl Bench {
         let tls = tls_config().unwrap();
         let poll = Poll::new().unwrap();
         let registry = poll.registry().try_clone().unwrap();
-        let entry = HttpEntry::new(&venue.url, &credentials, &tls, registry, 1).unwrap();
+        let dialer = Dialer::new(tls, registry).unwrap();
+        let entry = HttpEntry::new(&venue.url, &credentials, &dialer, 1).unwrap();
         let mut desk = OrderDesk::new(entry, Arc::new(Budget::new(RateLimits::default())));
         desk.open();
         Self { desk, poll, venue, wall: Nanos(0) }

@@ -265,7 +265,8 @@ fn entry_over_the_trading_api_without_its_address_is_refused_by_name() {
     ]);
     let loaded = config::from_text("test", &text).unwrap();
     let credentials = Credentials::new(hmac_key(), SECRET.to_owned());
-    let error = access::open(&loaded, credentials, None).err().expect("refused");
+    let budget = Arc::new(Budget::new(RateLimits::default()));
+    let error = access::open(&loaded, credentials, None, &budget).err().expect("refused");
     assert!(error.to_string().contains("venue.api_url"), "{error}");
 }
 

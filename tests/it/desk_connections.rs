@@ -10,6 +10,7 @@ use peregrine::venue::account::Credentials;
 use peregrine::venue::budget::{Budget, RateLimits};
 use peregrine::venue::desk::{HttpEntry, OrderDesk};
 use peregrine::venue::ports::Now;
+use peregrine::venue::stream::Dialer;
 use peregrine::venue::transport::tls_config;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -35,7 +36,8 @@ impl Bench {
         let credentials = Credentials::new("key".to_owned(), "secret".to_owned()).unwrap();
         let tls = tls_config().unwrap();
         let registry = Poll::new().unwrap().registry().try_clone().unwrap();
-        let entry = HttpEntry::new(&url, &credentials, &tls, registry, 1).unwrap();
+        let dialer = Dialer::new(tls, registry).unwrap();
+        let entry = HttpEntry::new(&url, &credentials, &dialer, 1).unwrap();
         let mut desk = OrderDesk::new(entry, Arc::new(Budget::new(RateLimits::default())));
         desk.open();
         listener.set_nonblocking(true).unwrap();

@@ -321,6 +321,7 @@ impl Session {
             duration: None,
             stop: Arc::clone(&stop),
             credentials,
+            key_rotated: false,
             statement: Some(LEDGER_PATH),
         };
         let thread = std::thread::spawn(move || session::run(order));

@@ -10,6 +10,7 @@ use peregrine::venue::account::Credentials;
 use peregrine::venue::budget::{Budget, RateLimits};
 use peregrine::venue::desk::{HttpEntry, OrderDesk};
 use peregrine::venue::ports::Now;
+use peregrine::venue::stream::Dialer;
 use peregrine::venue::transport::tls_config;
 use serde_json::json;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ impl Bench {
         let credentials = Credentials::new(key.to_owned(), secret.to_owned()).unwrap();
         let registry = Poll::new().unwrap().registry().try_clone().unwrap();
         let (url, tls) = (sim.server.rest_url(), tls_config().unwrap());
-        let entry = HttpEntry::new(&url, &credentials, &tls, registry, 1).unwrap();
+        let dialer = Dialer::new(tls, registry).unwrap();
+        let entry = HttpEntry::new(&url, &credentials, &dialer, 1).unwrap();
         let mut desk = OrderDesk::new(entry, Arc::new(Budget::new(RateLimits::default())));
         desk.open();
         Self { sim, desk }

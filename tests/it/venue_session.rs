@@ -59,6 +59,7 @@ impl Session {
             duration: None,
             stop: Arc::clone(&stop),
             credentials: None,
+            key_rotated: false,
             statement: None,
         };
         let run = move || session::run(order).unwrap();

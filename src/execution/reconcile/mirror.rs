@@ -5,6 +5,7 @@ use crate::base::event::{
     BookedCarried, Event, FundingPayment, Order, OrderCarried, OrderReport, PositionCarried,
     SessionCarried,
 };
+use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Purpose, Qty};
 use crate::execution::{OrderState, OrderTable, TrackedOrder};
 use crate::ledger::FillMemory;
@@ -16,6 +17,9 @@ const PAYMENTS_MAX: usize = 256;
 const PAYMENT_APART: Nanos = Nanos::from_secs(60);
 /// Venue's numbers remembered; a number is needed for one round.
 const NAMES_MAX: usize = 1_024;
+/// Numbers of conditional orders remembered before those of orders long gone are dropped; four
+/// times what the table can hold.
+const ALGOS_MAX: usize = 4 * OPEN_ORDERS_MAX;
 /// How long a request may be under way before its order's state is no matter of waiting: a little
 /// longer than execution's own patience.
 const FLIGHT_MAX: Nanos = Nanos::from_secs(6);
@@ -78,7 +82,7 @@ impl Mirror {
             return;
         }
         if Purpose::from_u8(order.purpose) == Some(Purpose::Protect) {
-            self.algos.insert(order.client_id);
+            self.note_algo(order.client_id);
         }
         // A full table refuses the order in execution just as here: it does not leave.
         let _ = self.table.insert(order.id(), request.instrument(), Qty(order.qty), request.now());
@@ -117,7 +121,7 @@ impl Mirror {
                 let body: &OrderCarried = event.body();
                 self.table.carry(event);
                 if Purpose::from_u8(body.purpose) == Some(Purpose::Protect) {
-                    self.algos.insert(body.client_id);
+                    self.note_algo(body.client_id);
                 }
                 if let Some(holding) = self.holdings.get_mut(event.instrument().index()) {
                     let sent = Nanos(body.ts_sent);
@@ -143,6 +147,14 @@ impl Mirror {
             }
             _ => {}
         }
+    }
+
+    fn note_algo(&mut self, client_id: u64) {
+        if self.algos.len() >= ALGOS_MAX {
+            let table = &self.table;
+            self.algos.retain(|&id| table.find(ClientOrderId(id)).is_some());
+        }
+        self.algos.insert(client_id);
     }
 
     fn carry_fills(&mut self, event: &Event) {
@@ -220,5 +232,33 @@ impl Mirror {
             let waits = matches!(order.state, OrderState::PendingNew | OrderState::PendingCancel);
             waits && now - order.asked_at < FLIGHT_MAX
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Side;
+    use crate::base::event::{OrderReport, side_flag};
+
+    #[test]
+    fn what_is_remembered_of_stops_stays_bounded_and_live_ones_are_never_forgotten() {
+        let mut mirror = Mirror::new(1);
+        let stop = |id: u64| {
+            let purpose = Purpose::Protect as u8;
+            let body = Order { client_id: id, qty: 5, purpose, ..Order::default() };
+            let event = Event::new(Kind::OrderApproved, InstrumentId(0), &body);
+            event.with_flags(side_flag(Side::Sell))
+        };
+        for id in 1..20_000_u64 {
+            mirror.hear_request(&stop(id));
+            // The first one lives on; of the others each ends before the next.
+            if id > 1 {
+                let body = OrderReport { client_id: id, ..OrderReport::default() };
+                mirror.hear(&Event::new(Kind::OrderCancelled, InstrumentId(0), &body));
+            }
+            assert!(mirror.algos.len() <= ALGOS_MAX);
+            assert!(mirror.is_algo(ClientOrderId(id)) && mirror.is_algo(ClientOrderId(1)));
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! One look at everything, answer by answer.
 
 use super::mirror::Mirror;
-use super::search::ASK_AFTER;
 use super::{AGAIN, AGAIN_SOON, PAGE_ROWS, Question, Reconciler, Told, VenueHolding, VenueOrder};
 use crate::base::event::{
     Event, FundingPayment, OrderReport, Reconciled, VenuePosition, VenueStatus, flags, side_flag,
 };
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Qty, Reason, Symbol};
+use crate::execution::OrderState;
 use crate::execution::reconcile::{Standing, VenueFunding, VenueTrade};
-use crate::execution::{OrderState, TrackedOrder};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Pairs of position reads that may differ from one another, or from what we hold, before a round
@@ -16,12 +15,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const PASSES_MAX: u32 = 4;
 /// Longest time the venue may take to accept a request of ours, plus a margin: after that, an order
 /// that is nowhere can never come about.
-const ARRIVAL_MAX: Nanos = Nanos::from_secs(1 + 5);
+pub(super) const ARRIVAL_MAX: Nanos = Nanos::from_secs(1 + 5);
 /// How far the venue's clock may be behind ours where trades are asked for by a time of ours.
 /// Those of the margin count once, by their numbers, and only where they are of an order of ours.
 pub const CLOCK_MARGIN: Nanos = Nanos::from_secs(10);
-/// Rounds that must have looked for an order in vain.
-const VAIN_ROUNDS: u32 = 2;
 /// Names of orders that the venue itself makes.
 const VENUE_NAMES: [&str; 3] = ["autoclose-", "adl_autoclose", "settlement_autoclose-"];
 
@@ -33,12 +30,15 @@ pub struct Round {
     /// Lists of open orders still to come before orders are looked up one by one.
     lists: usize,
     /// Orders that could change when the round began.
-    live: Vec<ClientOrderId>,
-    open: BTreeSet<u64>,
-    absent: BTreeSet<u64>,
+    pub(super) live: Vec<ClientOrderId>,
+    pub(super) open: BTreeSet<u64>,
+    pub(super) absent: BTreeSet<u64>,
     /// Orders that the venue calls filled, with how much, 1e-8.
-    ended: BTreeMap<u64, i64>,
+    pub(super) ended: BTreeMap<u64, i64>,
     first: Option<(Vec<VenueHolding>, Vec<u64>)>,
+    /// What the pass before found: a difference counts when trades were read after it was seen
+    /// first and did not explain it. What fills between the reads of one pass is no mismatch.
+    before: Option<(Vec<VenueHolding>, Vec<u64>)>,
     passes: u32,
     /// A trade belongs to an order that may be ours and has no number yet.
     unclear: bool,
@@ -65,6 +65,7 @@ impl Round {
             absent: BTreeSet::new(),
             ended: BTreeMap::new(),
             first: None,
+            before: None,
             passes: 0,
             unclear: false,
         };
@@ -362,7 +363,11 @@ impl Reconciler {
             })
         };
         let steady = first == held && moved == moves;
-        let settled = steady && !round.unclear && agree(round, &self.mirror);
+        let agrees = agree(round, &self.mirror);
+        let settled = steady && !round.unclear && agrees;
+        let found = (held, moves);
+        let is_sure = agrees || round.before.as_ref() == Some(&found);
+        let held = round.before.insert(found).0.clone();
         round.passes += 1;
         if !settled && round.passes < PASSES_MAX {
             round.unclear = false;
@@ -370,7 +375,7 @@ impl Reconciler {
             round.plan_positions(&self.mirror);
             return false;
         }
-        if !steady || round.unclear {
+        if !steady || round.unclear || !is_sure {
             // It trades, or a trade may belong to an order whose number is still to be told or
             // found out: another time.
             self.due = Some(now + AGAIN);
@@ -430,64 +435,6 @@ impl Reconciler {
         let body = Reconciled { open_orders, positions, funding_since, ..Reconciled::default() };
         self.out.push_back(Event::new(Kind::Reconciled, InstrumentId::NONE, &body));
     }
-
-    /// What becomes of orders that the venue does not know; false while one is not settled.
-    fn settle_absent(&mut self, round: &Round, agree: bool, now: Nanos) -> bool {
-        let mut settled = true;
-        for order in self.mirror.live() {
-            if !round.live.contains(&order.id) || round.open.contains(&order.id.0) {
-                continue;
-            }
-            settled = false;
-            if !round.absent.contains(&order.id.0) {
-                let filled = round.ended.get(&order.id.0);
-                if filled.is_some_and(|&filled| order.filled.0 >= filled) {
-                    // Every fill is known, and yet it is not over: it was for less than we asked,
-                    // as a stop is that leaves a position which has shrunk.
-                    self.out.push_back(ended(&order, Reason::ImmediateRest));
-                }
-                continue;
-            }
-            if order.state != OrderState::Unknown {
-                // It was there and is not any more: what became of it is not known.
-                let lost = ended(&order, Reason::UnknownOrder);
-                self.out.push_back(Event { kind: Kind::OrderUnknown as u8, ..lost });
-                continue;
-            }
-            let Some(sought) = self.search.of(order.id) else { continue };
-            if sought.asked < ASK_AFTER.len() {
-                continue;
-            }
-            let late = now - order.asked_at > ARRIVAL_MAX;
-            sought.rounds += u32::from(late);
-            if sought.rounds < VAIN_ROUNDS || !late {
-                continue;
-            }
-            if agree {
-                let was_there = order.filled > Qty::ZERO;
-                let reason = if was_there { Reason::ImmediateRest } else { Reason::UnknownOrder };
-                self.out.push_back(ended(&order, reason));
-            } else {
-                let status = VenueStatus { client_id: order.id.0, ..VenueStatus::default() };
-                self.tell(order.instrument, Reason::OutcomeUnresolved, status);
-                self.search.restart(order.id, now);
-            }
-        }
-        settled
-    }
-}
-
-/// An order that is over, with what is known to be filled.
-fn ended(order: &TrackedOrder, reason: Reason) -> Event {
-    let body = OrderReport {
-        client_id: order.id.0,
-        venue_id: order.venue_id,
-        qty: order.qty.0,
-        cum_qty: order.filled.0,
-        reason: reason as u16,
-        ..OrderReport::default()
-    };
-    Event::new(Kind::OrderExpired, order.instrument, &body)
 }
 
 fn told_of(held: &[VenueHolding], symbol: &Symbol) -> VenueHolding {

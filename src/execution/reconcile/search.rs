@@ -3,9 +3,11 @@
 //! know after that is for a whole round to settle.
 
 use super::mirror::Mirror;
+use super::round::{ARRIVAL_MAX, Round};
 use super::{Question, Reconciler, Told};
-use crate::base::{ClientOrderId, Nanos, Symbol};
-use crate::execution::OrderState;
+use crate::base::event::{Event, OrderReport, VenueStatus};
+use crate::base::{ClientOrderId, Kind, Nanos, Qty, Reason, Symbol};
+use crate::execution::{OrderState, TrackedOrder};
 use std::collections::BTreeMap;
 
 /// When an order is asked for, counted from when it became unknown.
@@ -16,6 +18,9 @@ pub const ASK_AFTER: [Nanos; 5] = [
     Nanos::from_secs(4),
     Nanos::from_secs(8),
 ];
+
+/// Rounds that must have looked for an order in vain.
+const VAIN_ROUNDS: u32 = 2;
 
 /// One order.
 #[derive(Clone, Copy, Debug)]
@@ -112,4 +117,62 @@ impl Reconciler {
             self.want(now);
         }
     }
+
+    /// What becomes of orders that the venue does not know; false while one is not settled.
+    pub(super) fn settle_absent(&mut self, round: &Round, agree: bool, now: Nanos) -> bool {
+        let mut settled = true;
+        for order in self.mirror.live() {
+            if !round.live.contains(&order.id) || round.open.contains(&order.id.0) {
+                continue;
+            }
+            settled = false;
+            if !round.absent.contains(&order.id.0) {
+                let filled = round.ended.get(&order.id.0);
+                if filled.is_some_and(|&filled| order.filled.0 >= filled) {
+                    // Every fill is known, and yet it is not over: it was for less than we asked,
+                    // as a stop is that leaves a position which has shrunk.
+                    self.out.push_back(ended(&order, Reason::ImmediateRest));
+                }
+                continue;
+            }
+            if order.state != OrderState::Unknown {
+                // It was there and is not any more: what became of it is not known.
+                let lost = ended(&order, Reason::UnknownOrder);
+                self.out.push_back(Event { kind: Kind::OrderUnknown as u8, ..lost });
+                continue;
+            }
+            let Some(sought) = self.search.of(order.id) else { continue };
+            if sought.asked < ASK_AFTER.len() {
+                continue;
+            }
+            let late = now - order.asked_at > ARRIVAL_MAX;
+            sought.rounds += u32::from(late);
+            if sought.rounds < VAIN_ROUNDS || !late {
+                continue;
+            }
+            if agree {
+                let was_there = order.filled > Qty::ZERO;
+                let reason = if was_there { Reason::ImmediateRest } else { Reason::UnknownOrder };
+                self.out.push_back(ended(&order, reason));
+            } else {
+                let status = VenueStatus { client_id: order.id.0, ..VenueStatus::default() };
+                self.tell(order.instrument, Reason::OutcomeUnresolved, status);
+                self.search.restart(order.id, now);
+            }
+        }
+        settled
+    }
+}
+
+/// An order that is over, with what is known to be filled.
+fn ended(order: &TrackedOrder, reason: Reason) -> Event {
+    let body = OrderReport {
+        client_id: order.id.0,
+        venue_id: order.venue_id,
+        qty: order.qty.0,
+        cum_qty: order.filled.0,
+        reason: reason as u16,
+        ..OrderReport::default()
+    };
+    Event::new(Kind::OrderExpired, order.instrument, &body)
 }

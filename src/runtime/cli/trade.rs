@@ -1,7 +1,7 @@
 //! `demo` and `run`: sessions in real time.
 
 use super::{Failure, output};
-use crate::base::settings::Mode;
+use crate::base::settings::{Mode, OrderRoute};
 use crate::exchange::{ExchangeServer, ServerSettings, SymbolSpec};
 use crate::runtime::access;
 use crate::runtime::config::{self, Loaded};
@@ -12,8 +12,6 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 /// The demo's configuration when no file is given and none lies in `config/`.
 const DEMO: &str = include_str!("../../../config/demo.toml");
@@ -52,6 +50,10 @@ pub struct RunArguments {
     /// End after this time; without it the session runs until it is stopped.
     #[arg(long = "for", value_name = "TIME")]
     length: Option<String>,
+    /// The account's key was replaced since the last session: go on from the journal of the old
+    /// key. To be said once; somebody has to arm the session.
+    #[arg(long)]
+    account_key_rotated: bool,
     /// Print one JSON object as the last line.
     #[arg(long)]
     json: bool,
@@ -78,15 +80,18 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
     let values = venue.map(|(key, url)| ("venue", key, toml::Value::String(url)));
     loaded = config::with_values(&loaded, &values)?;
     let credentials = Credentials::new(server.api_key().to_owned(), server.api_secret().to_owned());
-    let venue = credentials.map(|credentials| (credentials, Some(statement::LEDGER_PATH)));
-    let result = trade(loaded, session::DEMO, Some(length), venue, arguments.json);
+    let statement = Some(statement::LEDGER_PATH);
+    let (name, duration, key_rotated) = (session::DEMO, Some(length), false);
+    let (stop, json) = (Arc::default(), arguments.json);
+    let order = SessionOrder { loaded, name, duration, stop, credentials, key_rotated, statement };
+    let result = trade(order, json);
     server.stop();
     result
 }
 
 /// Runs a configured session.
 pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
-    let length = match &arguments.length {
+    let duration = match &arguments.length {
         Some(text) => Some(output::duration(text).map_err(Failure::Usage)?),
         None => None,
     };
@@ -102,25 +107,22 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
             )));
         }
     };
+    let key_rotated = arguments.account_key_rotated;
+    if key_rotated && loaded.settings.venue.orders == OrderRoute::Paper {
+        return Err(Failure::Usage(anyhow!(
+            "--account-key-rotated: venue.orders is \"paper\", which needs no key; leave it out"
+        )));
+    }
     let credentials = access::credentials_from_environment().map_err(Failure::Usage)?;
-    let venue = credentials.map(|credentials| (credentials, None));
-    trade(loaded, name, length, venue, arguments.json)
+    let (stop, statement) = (Arc::default(), None);
+    let order = SessionOrder { loaded, name, duration, stop, credentials, key_rotated, statement };
+    trade(order, arguments.json)
 }
 
-fn trade(
-    loaded: Loaded,
-    name: &'static str,
-    duration: Option<Duration>,
-    venue: Option<(Credentials, Option<&'static str>)>,
-    json: bool,
-) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
+fn trade(order: SessionOrder, json: bool) -> Result<(), Failure> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&order.stop))?;
     }
-    let (credentials, statement) = venue.unzip();
-    let statement = statement.flatten();
-    let order = SessionOrder { loaded, name, duration, stop, credentials, statement };
     let outcome = session::run(order)?;
     for difference in &outcome.differences {
         eprintln!("exchange ledger   {difference}");

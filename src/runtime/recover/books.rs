@@ -4,7 +4,8 @@ use super::Carried;
 use super::find::{Found, GO_ON};
 use crate::base::event::{
     ACTOR_UNATTENDED, BookedCarried, Command, Event, FundingPayment, Kind, Order, OrderCarried,
-    OrderReport, PositionCarried, Reconciled, SessionCarried, StateChange, VenuePosition, flags,
+    OrderReport, PositionCarried, Reconciled, SessionCarried, StateChange, VenuePosition,
+    VenueStatus, flags,
 };
 use crate::base::ids::{ClientOrderId, InstrumentId};
 use crate::base::units::{Money, Qty};
@@ -119,6 +120,7 @@ struct Books {
     reason: u16,
     paused: bool,
     lossy: bool,
+    stopped_until: Nanos,
 }
 
 impl Books {
@@ -135,6 +137,7 @@ impl Books {
             reason: Reason::None as u16,
             paused: false,
             lossy: false,
+            stopped_until: Nanos::ZERO,
         }
     }
 
@@ -151,6 +154,13 @@ impl Books {
                 self.paid.push(Paid { instrument: event.instrument(), ts, amount: body.amount });
             }
             Some(Kind::VenuePosition | Kind::Reconciled) => self.look(event),
+            Some(Kind::VenueStatus) => {
+                let body: &VenueStatus = event.body();
+                let stops = [Reason::RateLimited, Reason::Banned, Reason::Blocked];
+                if stops.iter().any(|reason| *reason as u16 == body.reason) {
+                    self.stopped_until = self.stopped_until.max(Nanos(body.ts_until));
+                }
+            }
             Some(Kind::PositionCarried) => {
                 let body: &PositionCarried = event.body();
                 if let Some(looked) = self.looked.get_mut(event.instrument().index()) {
@@ -367,6 +377,7 @@ impl Books {
             orders,
             session,
             paused: self.paused,
+            stopped_until: self.stopped_until,
         }
     }
 }

@@ -25,6 +25,7 @@ mod tests;
 
 pub use find::{Chain, newest_epoch};
 
+use crate::base::Nanos;
 use crate::base::event::{
     BookedCarried, Event, Kind, OrderCarried, PositionCarried, SessionCarried,
 };
@@ -52,6 +53,8 @@ pub struct Carried {
     pub session: SessionCarried,
     /// An operator paused the session: the next one does not arm itself.
     pub paused: bool,
+    /// Until when the venue told the session not to ask it; zero for never.
+    pub stopped_until: Nanos,
 }
 
 impl Carried {
@@ -84,12 +87,33 @@ impl Carried {
             && self.account != account
         {
             bail!(
-                "{}: it is the journal of another account than the one whose key is given; each \
-                 account needs a session.state_dir of its own",
+                "{}: it is the journal of another account's key than the one that is given. Each \
+                 account needs a session.state_dir of its own; where it is the same account and \
+                 its key was replaced, say so once with --account-key-rotated",
                 from.display()
             );
         }
         self.account = account;
+        Ok(self)
+    }
+
+    /// The same where an operator says that the account has another key than it had: the journal is
+    /// the account's, whose key `account` is of. Nothing is armed before a person has looked.
+    ///
+    /// # Errors
+    /// When there is no journal to go on from, or its key is the one given: what is said is then
+    /// wrong, or was said once already.
+    pub fn of_rotated_key(mut self, account: u64) -> Result<Self> {
+        let Some(from) = &self.from else {
+            bail!("--account-key-rotated: there is no earlier session to go on from; leave it out");
+        };
+        if self.account == account {
+            bail!(
+                "--account-key-rotated: {} is of the key that is given; leave it out",
+                from.display()
+            );
+        }
+        (self.account, self.paused) = (account, true);
         Ok(self)
     }
 

@@ -14,12 +14,12 @@ use super::framing::{Framed, Parsed, parse};
 use crate::venue::address::Endpoint;
 use crate::venue::backoff::Backoff;
 use crate::venue::ports::Ended;
-use crate::venue::transport::{Transport, is_connected};
+use crate::venue::resolver::Addresses;
+use crate::venue::transport::{Transport, guard, is_connected};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConfig;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -45,8 +45,7 @@ enum State {
 /// See the head of this file.
 pub(super) struct Connection {
     endpoint: Endpoint,
-    addresses: Vec<SocketAddr>,
-    attempts: usize,
+    addresses: Addresses,
     tls: Arc<ClientConfig>,
     token: Token,
     backoff: Backoff,
@@ -64,7 +63,7 @@ impl Connection {
     /// Connects at the first poll.
     pub fn new(
         endpoint: Endpoint,
-        addresses: Vec<SocketAddr>,
+        addresses: Addresses,
         tls: Arc<ClientConfig>,
         token: Token,
         seed: u64,
@@ -72,7 +71,6 @@ impl Connection {
         Self {
             endpoint,
             addresses,
-            attempts: 0,
             tls,
             token,
             backoff: Backoff::new(seed),
@@ -160,7 +158,11 @@ impl Connection {
 
     /// Leaves the connection; true when a request was under way.
     fn lose(&mut self, error: &io::Error, now: Instant) -> bool {
-        self.last_error = Some(format!("{}: {error}", self.endpoint.host));
+        let name = self.addresses.error().map(|e| format!(" ({e})")).unwrap_or_default();
+        self.last_error = Some(format!("{}: {error}{name}", self.endpoint.host));
+        if !matches!(self.state, State::Open { .. }) {
+            self.addresses.failed();
+        }
         if let State::Open { since, .. } = self.state
             && now.saturating_duration_since(since) >= STEADY
         {
@@ -171,8 +173,9 @@ impl Connection {
     }
 
     fn dial(&mut self, now: Instant, registry: &Registry) -> io::Result<()> {
-        let address = self.addresses[self.attempts % self.addresses.len()];
-        self.attempts += 1;
+        let Some(address) = self.addresses.next(now) else {
+            return Err(io::Error::other("no address is known"));
+        };
         let mut socket = TcpStream::connect(address)?;
         registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
         self.state = State::Dialing { socket, since: now };
@@ -186,7 +189,7 @@ impl Connection {
             let error = || io::Error::other("connecting took too long");
             return if late { Err(error()) } else { Ok(()) };
         }
-        socket.set_nodelay(true)?;
+        guard(socket)?;
         let waiting = State::Waiting { until: now };
         let State::Dialing { socket, .. } = std::mem::replace(&mut self.state, waiting) else {
             return Ok(());

@@ -5,8 +5,9 @@ use crate::execution::{RequestKind, RequestText};
 use crate::venue::account::Credentials;
 use crate::venue::address::Endpoint;
 use crate::venue::ports::{Ended, EntryPort};
+use crate::venue::resolver::Addresses;
+use crate::venue::stream::Dialer;
 use mio::{Registry, Token};
-use rustls::ClientConfig;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,35 +36,35 @@ pub struct HttpEntry {
 }
 
 impl HttpEntry {
-    /// For the venue at `base_url` (no path). Resolves its name, which blocks; connects at the
-    /// first poll. `registry` is a clone that this owns.
+    /// For the venue at `base_url` (no path). Asks for its host, which blocks for a while; connects
+    /// at the first poll, and asks again when no address serves any more.
     ///
     /// # Errors
-    /// When the URL is none or its host has no address.
+    /// When the URL is none, or the system has no descriptor left.
     pub fn new(
         base_url: &str,
         credentials: &Credentials,
-        tls: &Arc<ClientConfig>,
-        registry: Registry,
+        dialer: &Dialer,
         seed: u64,
     ) -> io::Result<Self> {
         let endpoint = Endpoint::parse(base_url, "http", "https")?;
-        let addresses = endpoint.resolve()?;
         let (host, port, key) = (&endpoint.host, endpoint.port, credentials.key());
         let head_end = format!(
             " HTTP/1.1\r\nHost: {host}:{port}\r\nX-MBX-APIKEY: {key}\r\nContent-Length: 0\r\n\r\n"
         );
-        let connections = std::array::from_fn(|i| {
+        let connection = |i: usize| -> io::Result<Connection> {
             let token = Token(TOKEN_FIRST + i);
-            let (endpoint, addresses) = (endpoint.clone(), addresses.clone());
-            Connection::new(endpoint, addresses, Arc::clone(tls), token, seed ^ i as u64)
-        });
+            let addresses = Addresses::new(endpoint.clone(), dialer.resolver.clone())?;
+            let tls = Arc::clone(&dialer.tls);
+            Ok(Connection::new(endpoint.clone(), addresses, tls, token, seed ^ i as u64))
+        };
+        let connections = [connection(0)?, connection(1)?, connection(2)?, connection(3)?];
         Ok(Self {
             connections,
             tickets: [None; CONNECTIONS],
             free: None,
             head_end: Zeroizing::new(head_end.into_bytes()),
-            registry,
+            registry: dialer.registry.try_clone()?,
             polls: 0,
             last_lost: 0,
         })

@@ -97,3 +97,43 @@ fn a_fill_that_the_venues_clock_puts_before_its_order_is_found_and_foreign_ones_
     assert_eq!(desk.statuses(), Vec::<Reason>::new());
     assert_eq!(desk.kinds().last(), Some(&Kind::Reconciled));
 }
+
+#[test]
+fn what_fills_between_the_reads_of_the_last_pass_is_no_mismatch_while_the_stream_is_late() {
+    let mut desk = clean();
+    let order = Order { client_id: ID.0, qty: 5, px: 100, ..Order::default() };
+    let request = Event::new(Kind::OrderApproved, BTC, &order);
+    desk.reconciler.hear_request(&Event { ts_recv: desk.now.0, ..request });
+    let accepted = OrderReport { client_id: ID.0, venue_id: 70, ..OrderReport::default() };
+    desk.hear(Event::new(Kind::OrderAccepted, BTC, &accepted));
+    desk.list(Standing::Open, 5, 0);
+    desk.reconciler.want(desk.now);
+    // Something moves in each of the first passes; behind the trades of the fourth one it fills.
+    let (mut reads, mut is_filled) = (0, false);
+    while let Some(question) = desk.reconciler.question(desk.now) {
+        if question == Question::Positions {
+            reads += 1;
+            if reads % 2 == 0 && reads < 8 {
+                desk.hear(Event::new(Kind::OrderAccepted, BTC, &accepted));
+            }
+            if reads == 7 {
+                desk.trade(11, 70, 5);
+                desk.list(Standing::Filled, 5, 5);
+                is_filled = true;
+            }
+        }
+        let told = desk.answer(&question);
+        desk.reconciler.on_answer(&question, Some(&told), desk.now);
+        while let Some(event) = desk.reconciler.event() {
+            desk.told.push(event);
+            desk.hear(event);
+        }
+    }
+    assert!(is_filled);
+    assert_eq!(desk.statuses(), Vec::<Reason>::new(), "its trade has not been asked for since");
+    desk.settle(50);
+    assert_eq!(desk.statuses(), Vec::<Reason>::new());
+    assert_eq!(desk.kinds().iter().filter(|kind| **kind == Kind::OrderFilled).count(), 1);
+    assert_eq!(desk.kinds().last(), Some(&Kind::Reconciled));
+    assert_eq!(desk.reconciler.position(BTC), Some(5));
+}

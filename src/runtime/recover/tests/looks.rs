@@ -1,7 +1,7 @@
 //! What of the venue's lists was known when a session died.
 
 use super::*;
-use crate::base::event::{Reconciled, VenuePosition};
+use crate::base::event::{Reconciled, VenuePosition, VenueStatus};
 
 /// A look at the venue: its trades are known up to a number, its funding up to a time.
 fn look(trades_from: u64, funding_since: i64, is_clean: bool) -> Vec<Event> {
@@ -56,4 +56,22 @@ fn fault_p01_a_look_that_found_no_trade_yet_is_one_from_which_every_trade_is_ask
     journals.write(1, &fresh(&look(1, NOON, true)));
     let carried = journals.read().unwrap();
     assert_eq!(carried.positions[0].1.trades_from, 1, "not: never looked");
+}
+
+#[test]
+fn fault_r07_until_when_the_venue_may_not_be_asked_is_carried_from_the_journal() {
+    let told = |reason: Reason, until: i64| {
+        let body = VenueStatus { reason: reason as u16, ts_until: until, ..VenueStatus::default() };
+        Event::new(Kind::VenueStatus, InstrumentId::NONE, &body)
+    };
+    let journals = Journals::new();
+    journals.write(1, &fresh(&[]));
+    assert_eq!(journals.read().unwrap().stopped_until, Nanos::ZERO);
+    let events = [
+        told(Reason::Banned, NOON + 9),
+        told(Reason::RateLimited, NOON + 5),
+        told(Reason::Overloaded, NOON + 70),
+    ];
+    journals.write(2, &fresh(&events));
+    assert_eq!(journals.read().unwrap().stopped_until, Nanos(NOON + 9));
 }

@@ -407,6 +407,14 @@ fn fault_p17_another_version_account_or_symbol_set_refuses_the_start() {
     assert!(carried.clone().of_account(9).is_ok());
     let other = carried.clone().of_account(8).unwrap_err().to_string();
     assert!(other.contains("another account"), "{other}");
+    // Only a person knows that it is the same account, and has to look before anything is armed.
+    assert!(carried.clone().may_rearm());
+    let rotated = carried.clone().of_rotated_key(8).unwrap();
+    assert_eq!((rotated.account, rotated.may_rearm()), (8, false));
+    assert_eq!(rotated.positions, carried.positions, "the books go on");
+    let again = carried.clone().of_rotated_key(9).unwrap_err().to_string();
+    assert!(again.contains("--account-key-rotated") && again.contains("leave it out"), "{again}");
+    assert!(Carried::default().of_rotated_key(9).is_err(), "nothing to go on from");
     let missing = carried.check(&[facts("ETHUSDT")]).unwrap_err().to_string();
     assert!(missing.contains("BTCUSDT") && missing.contains("a position"), "{missing}");
     assert!(carried.check(&[facts("ETHUSDT"), facts("BTCUSDT")]).is_ok());
