@@ -86,7 +86,7 @@ pub fn told(question: &Question, body: &[u8]) -> Result<Told, String> {
             paid.sort_by_key(|payment| payment.ts);
             Ok(Told::Funding(paid))
         }
-        Question::Order { .. } => {
+        Question::Order { .. } | Question::OrderNumbered { .. } => {
             parse::<OrderRow>(body)?.order().map(|order| Told::Order(Some(order)))
         }
         Question::AlgoOrder { .. } => {

@@ -256,7 +256,9 @@ impl RestJob {
     /// asked.
     pub fn read(&self, status: u16, body: Vec<u8>) -> Result<RestReply, RestFailure> {
         let code = answers::code_of(&body);
-        if let Self::Ask(Question::Order { .. } | Question::AlgoOrder { .. }) = self
+        if let Self::Ask(
+            Question::Order { .. } | Question::OrderNumbered { .. } | Question::AlgoOrder { .. },
+        ) = self
             && code == Some(answers::NO_SUCH_ORDER)
         {
             return Ok(RestReply::Told(Told::Order(None)));
@@ -318,7 +320,7 @@ const fn question_weight(question: &Question) -> u32 {
         | Question::Trades { .. }
         | Question::TradesSince { .. } => 5,
         Question::Funding { .. } => 30,
-        Question::Order { .. } | Question::AlgoOrder { .. } => 1,
+        Question::Order { .. } | Question::OrderNumbered { .. } | Question::AlgoOrder { .. } => 1,
     }
 }
 
@@ -351,6 +353,9 @@ fn ask(question: &Question) -> RestRequest {
             .with("limit", &rows),
         Question::Order { symbol, id } => {
             new("/fapi/v1/order").with_symbol(symbol).with("origClientOrderId", &id.to_string())
+        }
+        Question::OrderNumbered { symbol, number } => {
+            new("/fapi/v1/order").with_symbol(symbol).with("orderId", &number.to_string())
         }
         Question::AlgoOrder { id } => {
             new("/fapi/v1/algoOrder").with("clientAlgoId", &id.to_string())

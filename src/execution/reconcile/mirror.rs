@@ -6,7 +6,7 @@ use crate::base::event::{
     SessionCarried,
 };
 use crate::base::limits::OPEN_ORDERS_MAX;
-use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Purpose, Qty};
+use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Purpose, Qty, Reason};
 use crate::execution::{OrderState, OrderTable, TrackedOrder};
 use crate::ledger::FillMemory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -49,6 +49,10 @@ pub struct Mirror {
     algos: BTreeSet<u64>,
     /// Venue's numbers of orders of ours that were found by asking.
     names: BTreeMap<u64, ClientOrderId>,
+    /// Orders that no session remembers, by the venue's number, and what a fill of them means.
+    pub strangers: BTreeMap<u64, Reason>,
+    /// Order-id epoch of the session before; 0 for none.
+    epoch_before: u32,
     /// Funding is wanted from here on.
     pub funding_since: Nanos,
 }
@@ -62,6 +66,8 @@ impl Mirror {
             payments: VecDeque::with_capacity(PAYMENTS_MAX),
             algos: BTreeSet::new(),
             names: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            epoch_before: 0,
             funding_since: Nanos::ZERO,
         }
     }
@@ -132,6 +138,7 @@ impl Mirror {
                 let body: &SessionCarried = event.body();
                 if body.epoch > 0 {
                     self.funding_since = Nanos(body.funding_since);
+                    self.epoch_before = body.epoch;
                 }
             }
             Some(
@@ -214,6 +221,20 @@ impl Mirror {
         let known = self.table.orders().iter().find(|order| order.venue_id == venue_id);
         let known = known.filter(|_| venue_id != 0).map(|order| order.id);
         known.or_else(|| self.names.get(&venue_id).copied())
+    }
+
+    /// True for an order of the session before that no journal remembers: its records were lost
+    /// with the machine's power, and it was sent all the same.
+    pub fn is_lost_record(&self, id: ClientOrderId) -> bool {
+        self.epoch_before > 0 && id.epoch() == self.epoch_before && self.table.find(id).is_none()
+    }
+
+    /// A fill of the order of this number is of nobody we know, and means this.
+    pub fn note_stranger(&mut self, number: u64, meaning: Reason) {
+        if self.strangers.len() >= NAMES_MAX {
+            self.strangers.clear();
+        }
+        self.strangers.insert(number, meaning);
     }
 
     /// The venue's number of an order of ours, or of what a conditional one became.

@@ -9,6 +9,7 @@
 //!          found    ─► OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, FundingPayment
 //!          nowhere  ─► OrderExpired for the reason "unknown order", after its time has passed
 //!          foreign  ─► VenueStatus, never touched
+//!          ours, and no journal remembers it ─► its fills by its name, and VenueStatus: lossy
 //!          equal    ─► VenuePosition (LAST) for each instrument, then Reconciled
 //!  an order unknown ─► asked for after 0.5, 1, 2, 4, 8 s (procedure U), then a round; a round as
 //!                      well once the stream has settled every unknown order

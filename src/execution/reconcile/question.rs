@@ -53,6 +53,13 @@ pub enum Question {
         /// Which.
         id: ClientOrderId,
     },
+    /// One order by the venue's number: whose a trade is that belongs to none we know.
+    OrderNumbered {
+        /// Its symbol.
+        symbol: Symbol,
+        /// The venue's number.
+        number: u64,
+    },
     /// One conditional order by our id.
     AlgoOrder {
         /// Which.

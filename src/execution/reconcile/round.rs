@@ -140,6 +140,9 @@ impl Reconciler {
             (Question::Order { id, .. } | Question::AlgoOrder { id }, Told::Order(None)) => {
                 round.absent.insert(id.0);
             }
+            (Question::OrderNumbered { number, .. }, Told::Order(order)) => {
+                self.on_numbered(*number, order.as_ref());
+            }
             (
                 Question::Trades { instrument, .. } | Question::TradesSince { instrument, .. },
                 Told::Trades(trades),
@@ -197,9 +200,12 @@ impl Reconciler {
         if self.seen_foreign.insert(order.name.clone()) {
             return true;
         }
+        if let Some(id) = order.id().filter(|id| self.mirror.is_lost_record(*id)) {
+            self.tell_lost_record(id, order);
+            return false;
+        }
         self.told_foreign.insert(order.name.clone());
-        let by_venue = VENUE_NAMES.iter().any(|start| order.name.starts_with(start));
-        let reason = if by_venue { Reason::ClosedByVenue } else { Reason::ForeignOrder };
+        let reason = meaning_of(&order.name);
         let place = self.symbols.iter().position(|symbol| *symbol == order.symbol);
         let instrument = place.and_then(|place| u16::try_from(place).ok());
         let instrument = instrument.map_or(InstrumentId::NONE, InstrumentId);
@@ -265,7 +271,7 @@ impl Reconciler {
             let new = !early
                 && !self.mirror.fills.knows(instrument, trade.id)
                 && holding.cursor.is_none_or(|newest| trade.id > newest);
-            if !baseline && new && !self.missed(instrument, trade) {
+            if !baseline && new && !self.missed(round, instrument, trade) {
                 // The number it belongs to is not known yet: nothing behind it is read either.
                 round.unclear = true;
                 return;
@@ -290,13 +296,20 @@ impl Reconciler {
     }
 
     /// Tells a fill that the river has not seen; false while it is not clear whose it is.
-    fn missed(&mut self, instrument: InstrumentId, trade: &VenueTrade) -> bool {
+    fn missed(&mut self, round: &mut Round, instrument: InstrumentId, trade: &VenueTrade) -> bool {
         let id = self.mirror.id_of(trade.order);
+        let stranger = self.mirror.strangers.get(&trade.order).copied();
         if id.is_none() {
             let may_be_ours = self.mirror.live().iter().any(|order| {
                 order.instrument == instrument && order.venue_id == 0 && order.filled < order.qty
             });
             if may_be_ours && !self.search.wants_round() {
+                return false;
+            }
+            if let (None, Some(&symbol)) = (stranger, round.symbols.get(instrument.index())) {
+                // Whose it is, the venue can say.
+                let number = trade.order;
+                round.plan.push_front(Question::OrderNumbered { symbol, number });
                 return false;
             }
         }
@@ -311,7 +324,10 @@ impl Reconciler {
             cum_qty: if id.is_some() { filled } else { 0 },
             fee: trade.fee.0,
             trade_id: trade.id,
-            reason: if id.is_some() { Reason::None } else { Reason::ForeignOrder } as u16,
+            reason: match id {
+                Some(_) => Reason::None,
+                None => stranger.unwrap_or(Reason::ForeignOrder),
+            } as u16,
             ..OrderReport::default()
         };
         let maker = if trade.is_maker { flags::MAKER } else { 0 };
@@ -319,6 +335,35 @@ impl Reconciler {
         let event = event.with_flags(side_flag(trade.side) | maker);
         self.out.push_back(Event { ts_venue: trade.ts.0, ..event });
         true
+    }
+
+    /// Whose an order is that belongs to none we know: its fills are told by the name it has.
+    fn on_numbered(&mut self, number: u64, order: Option<&VenueOrder>) {
+        let id = order.and_then(VenueOrder::id);
+        if let (Some(id), Some(order)) = (id, order)
+            && self.mirror.is_lost_record(id)
+        {
+            self.mirror.name(number, id);
+            self.tell_lost_record(id, order);
+            return;
+        }
+        if let Some(id) = id.filter(|id| self.mirror.table.find(*id).is_some()) {
+            self.mirror.name(number, id);
+            return;
+        }
+        let name = order.map_or("", |order| order.name.as_str());
+        self.mirror.note_stranger(number, meaning_of(name));
+    }
+
+    fn tell_lost_record(&mut self, id: ClientOrderId, order: &VenueOrder) {
+        if !self.told_foreign.insert(order.name.clone()) {
+            return;
+        }
+        let place = self.symbols.iter().position(|symbol| *symbol == order.symbol);
+        let instrument = place.and_then(|place| u16::try_from(place).ok());
+        let instrument = instrument.map_or(InstrumentId::NONE, InstrumentId);
+        let body = VenueStatus { client_id: id.0, told: order.qty.0, ..VenueStatus::default() };
+        self.tell(instrument, Reason::JournalLossy, body);
     }
 
     fn on_funding(&mut self, round: &mut Round, paid: &[VenueFunding]) {
@@ -435,6 +480,12 @@ impl Reconciler {
         let body = Reconciled { open_orders, positions, funding_since, ..Reconciled::default() };
         self.out.push_back(Event::new(Kind::Reconciled, InstrumentId::NONE, &body));
     }
+}
+
+/// What an order means that nobody of us sent, by its name.
+fn meaning_of(name: &str) -> Reason {
+    let by_venue = VENUE_NAMES.iter().any(|start| name.starts_with(start));
+    if by_venue { Reason::ClosedByVenue } else { Reason::ForeignOrder }
 }
 
 fn told_of(held: &[VenueHolding], symbol: &Symbol) -> VenueHolding {

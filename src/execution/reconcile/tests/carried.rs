@@ -68,3 +68,46 @@ fn fault_x04_funding_missed_before_a_crash_is_told_once_though_newer_funding_was
     assert_eq!(times, [missed.0]);
     assert!(desk.asked.contains(&Question::Funding { since: looked }));
 }
+
+/// A fill that no journal explains, of an order of this name; why trading halts, and whose it is.
+fn unexplained(name: &str) -> (Vec<Reason>, OrderReport, Desk) {
+    let mut desk = Desk::new();
+    let session = SessionCarried { epoch: 3, ts_last: desk.now.0, ..SessionCarried::default() };
+    let position = PositionCarried { trades_from: 11, ..PositionCarried::default() };
+    desk.hear(Event::new(Kind::PositionCarried, BTC, &position));
+    desk.hear(Event::new(Kind::SessionCarried, InstrumentId::NONE, &session));
+    desk.trade(11, 70, 2);
+    desk.list(Standing::Filled, 2, 2);
+    desk.orders.values_mut().for_each(|order| order.name = name.to_owned());
+    desk.settle(200);
+    let fills: Vec<_> = desk.told.iter().filter(|e| e.kind() == Some(Kind::OrderFilled)).collect();
+    let [fill] = fills[..] else { panic!("{fills:?}") };
+    let told = *fill.body::<OrderReport>();
+    assert_eq!(desk.kinds().last(), Some(&Kind::Reconciled), "the position is explained by it");
+    (desk.statuses(), told, desk)
+}
+
+#[test]
+fn fault_p08_a_fill_of_an_order_whose_records_were_lost_is_ours_and_halts_as_a_lossy_journal() {
+    let id = ClientOrderId::pack(3, 1, 1, 9);
+    let (statuses, fill, desk) = unexplained(&id.to_string());
+    assert_eq!(statuses, [Reason::JournalLossy]);
+    assert_eq!((fill.client_id, fill.reason), (id.0, Reason::None as u16));
+    let asked = desk.asked.iter().filter(|q| matches!(q, Question::OrderNumbered { .. })).count();
+    assert_eq!(asked, 1, "the venue says whose it is");
+}
+
+#[test]
+fn fault_r23_a_fill_of_another_hand_is_foreign_and_one_of_the_venue_s_own_is_a_close() {
+    // By hand; of another state folder's session; by the venue.
+    let other = ClientOrderId::pack(4, 1, 1, 9).to_string();
+    for (name, reason) in [
+        ("web_abc", Reason::ForeignOrder),
+        (other.as_str(), Reason::ForeignOrder),
+        ("autoclose-17", Reason::ClosedByVenue),
+    ] {
+        let (statuses, fill, _) = unexplained(name);
+        assert_eq!((fill.client_id, fill.reason), (0, reason as u16), "{name}");
+        assert_eq!(statuses, Vec::<Reason>::new(), "the fill itself says it");
+    }
+}

@@ -75,6 +75,10 @@ impl Desk {
             }
             Question::Funding { .. } => Told::Funding(self.funding.clone()),
             Question::Order { id, .. } => Told::Order(self.orders.get(&id.0).cloned()),
+            Question::OrderNumbered { number, .. } => {
+                let all = self.orders.values().chain(&self.foreign);
+                Told::Order(all.cloned().find(|order| order.venue_id == *number))
+            }
             Question::AlgoOrder { .. } => Told::Order(None),
         }
     }
