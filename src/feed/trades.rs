@@ -4,6 +4,8 @@
 //! ```text
 //!  river    7 8 │ 12 comes: held, 9 to 11 are asked for │ 9 10 11 │ 12 13 …
 //!           two seconds, many pages or too much held: a gap is told, and what is held goes on
+//!
+//!           12 14 held: 13 is asked for once 12 has gone on, and 14 waits for it
 //! ```
 //! Only a live session asks: a recording that jumps stays as it was.
 
@@ -34,6 +36,8 @@ struct Line {
     since: Nanos,
     requests: u8,
     is_asked: bool,
+    /// There is no room: holes are told at once until nothing is held any more.
+    gives_up: bool,
 }
 
 impl Line {
@@ -45,6 +49,7 @@ impl Line {
         since: Nanos::ZERO,
         requests: 0,
         is_asked: false,
+        gives_up: false,
     };
 }
 
@@ -139,12 +144,13 @@ impl Trades {
         for place in 0..self.lines.len() {
             if !self.lines[place].held.is_empty() {
                 let instrument = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+                self.lines[place].gives_up = true;
                 self.give_up(instrument, ts_recv, out);
             }
         }
     }
 
-    /// Tells the hole and lets go of what is held.
+    /// Tells the hole and lets go of what is held behind it.
     fn give_up(&mut self, instrument: InstrumentId, ts_recv: Nanos, out: &mut EventBatch) {
         let line = &mut self.lines[instrument.index()];
         let Some(first) = self.pool.first(&line.held).map(|event| trade_of(event).trade_id) else {
@@ -152,12 +158,13 @@ impl Trades {
         };
         self.stats.lost += 1;
         out.push(gap(instrument, line.newest + 1, first, ts_recv));
+        line.newest = first - 1;
         self.let_go(instrument, ts_recv);
     }
 
     fn let_go(&mut self, instrument: InstrumentId, ts_recv: Nanos) {
         let line = &mut self.lines[instrument.index()];
-        (line.newest, line.is_asked) = (line.held_newest, false);
+        line.is_asked = false;
         self.wanted.retain(|id| *id != instrument);
         self.releasing.push_back(instrument);
         self.released_at = ts_recv;
@@ -174,26 +181,52 @@ impl Trades {
         }
     }
 
-    /// Takes the decoded answer in `out`, which then holds what of it goes on.
+    /// Takes the decoded answer in `out`, which then holds what goes on: what of it was missing, and
+    /// what waited in between. It goes as far as the answer does, over later holes too.
     fn fill(&mut self, instrument: InstrumentId, ts_recv: Nanos, out: &mut EventBatch) {
         self.kept.clear();
         let line = &mut self.lines[instrument.index()];
-        let first = self.pool.first(&line.held).map(|event| trade_of(event).trade_id);
-        let Some(first) = first else { return out.clear() };
+        if line.held.is_empty() {
+            return out.clear();
+        }
+        // An answer to what was asked before this hole says nothing of it.
+        if !out.is_empty() && out.iter().all(|event| trade_of(event).trade_id <= line.newest) {
+            out.clear();
+            if line.requests < REQUESTS_MAX && !self.wanted.contains(&instrument) {
+                self.wanted.push_back(instrument);
+            }
+            return;
+        }
         line.is_asked = false;
+        let mut filled = 0;
         for event in out.iter() {
-            let id = trade_of(event).trade_id;
-            if id == line.newest + 1 && id < first && self.kept.len() < self.kept.capacity() {
-                line.newest = id;
-                self.kept.push(*event);
+            let has_room = self.kept.len() < self.kept.capacity();
+            if trade_of(event).trade_id != line.newest + 1 || !has_room {
+                continue;
+            }
+            line.newest += 1;
+            match self.pool.first(&line.held) {
+                Some(held) if trade_of(held).trade_id == line.newest => {
+                    let held = Event { ts_recv: ts_recv.0, ..*held };
+                    self.pool.pop(&mut line.held);
+                    self.kept.push(held);
+                }
+                _ => {
+                    filled += 1;
+                    self.kept.push(*event);
+                }
+            }
+            if line.held.is_empty() {
+                break;
             }
         }
         out.clear();
         for event in &self.kept {
             out.push(*event);
         }
-        self.stats.filled += self.kept.len() as u64;
-        if line.newest + 1 == first {
+        self.stats.filled += filled;
+        let next = self.pool.first(&line.held).map(|event| trade_of(event).trade_id);
+        if next.is_none_or(|next| next <= line.newest + 1) {
             self.let_go(instrument, ts_recv);
         } else if self.kept.is_empty() || line.requests >= REQUESTS_MAX {
             self.give_up(instrument, ts_recv, out);
@@ -206,15 +239,34 @@ impl Trades {
     /// Moves what was let go into `out`; true while something is left.
     pub fn release_into(&mut self, out: &mut EventBatch) -> bool {
         while let Some(&instrument) = self.releasing.front() {
-            let line = &mut self.lines[instrument.index()];
-            while out.room() > 0 {
-                let Some(event) = self.pool.pop(&mut line.held) else { break };
-                out.push(Event { ts_recv: self.released_at.0, ..event });
-            }
-            if !line.held.is_empty() {
+            let Some(first) = self.pool.first(&self.lines[instrument.index()].held).copied() else {
+                let line = &mut self.lines[instrument.index()];
+                (line.held, line.gives_up) = (List::EMPTY, false);
+                self.releasing.pop_front();
+                continue;
+            };
+            if out.room() == 0 {
                 return true;
             }
-            line.held = List::EMPTY;
+            let line = &mut self.lines[instrument.index()];
+            let id = trade_of(&first).trade_id;
+            // A number that is not above the last one is a venue's that counts anew.
+            if id <= line.newest + 1 {
+                line.newest = id;
+                self.pool.pop(&mut line.held);
+                out.push(Event { ts_recv: self.released_at.0, ..first });
+                continue;
+            }
+            self.stats.holes += 1;
+            if line.gives_up || id - line.newest - 1 > MISSING_MAX {
+                self.stats.lost += 1;
+                out.push(gap(instrument, line.newest + 1, id, self.released_at));
+                line.newest = id - 1;
+                continue;
+            }
+            // The trade behind this hole has waited since it came.
+            (line.since, line.requests, line.is_asked) = (Nanos(first.ts_recv), 0, true);
+            self.wanted.push_back(instrument);
             self.releasing.pop_front();
         }
         false

@@ -315,7 +315,7 @@ impl<O: Outside> FeedThread<O> {
             }
         }
         while self.inlet.feed.feed_mut().wants_trades()
-            && self.pace.spend(TRADES_WEIGHT, now)
+            && self.pace.spend_on_trades(TRADES_WEIGHT, now)
             && let Some((instrument, from_id)) = self.inlet.feed.feed_mut().trades_wanted()
         {
             let symbol = self.symbols[instrument.index()];

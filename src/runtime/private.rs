@@ -109,6 +109,11 @@ impl<S: StreamPort> PrivateLink<S> {
         self
     }
 
+    /// The connection.
+    pub const fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Reads what the stream brought and keeps its key alive.
     ///
     /// # Errors

@@ -2,21 +2,27 @@
 //! each instrument a wait that grows while its book cannot be made whole.
 //!
 //! One instrument that fails does not delay the others, and all together never use up what orders
-//! and reconciliation need.
+//! and reconciliation need. Missing trades have a smaller share of their own: a book that waits for
+//! its snapshot must not wait because a stream leaves trades out.
 
 use super::backoff::Backoff;
 use crate::base::InstrumentId;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Weight a second: half of the venue's 2 400 a minute.
-const WEIGHT_PER_S: f64 = 20.0;
-/// Weight that may be saved up: twenty snapshots at the start.
-const WEIGHT_SAVED_MAX: f64 = 400.0;
+/// Weight a second for snapshots, half of the venue's 2 400 a minute, and what may be saved up of
+/// it: twenty of 1 000 levels at the start.
+const SNAPSHOTS: Share = Share { per_s: 20.0, saved_max: 400.0 };
+/// The same for missing trades: an eighth of the venue's, and one request for each of fifteen
+/// symbols after a loss of their connection.
+const TRADES: Share = Share { per_s: 5.0, saved_max: 300.0 };
 /// A snapshot wanted again so soon after the last one did not make the book whole for long.
 const CALM: Duration = Duration::from_secs(10);
 /// Least wait after a request that failed.
 const FAILED: Duration = Duration::from_secs(1);
+/// Longest wait beside that: without its book an instrument is not traded, and the weight of all
+/// together is bounded anyway.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Wait {
@@ -25,13 +31,46 @@ struct Wait {
     due: Option<Instant>,
 }
 
+/// A share of the request weight.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    per_s: f64,
+    saved_max: f64,
+}
+
+/// What is saved up of a share.
+#[derive(Clone, Copy, Debug)]
+struct Saved {
+    share: Share,
+    weight: f64,
+    at: Instant,
+}
+
+impl Saved {
+    const fn full(share: Share, at: Instant) -> Self {
+        Self { share, weight: share.saved_max, at }
+    }
+
+    /// Takes weight; false when it is not there yet.
+    fn spend(&mut self, weight: u32, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.weight = (self.weight + passed * self.share.per_s).min(self.share.saved_max);
+        self.at = now;
+        let is_there = self.weight >= f64::from(weight);
+        if is_there {
+            self.weight -= f64::from(weight);
+        }
+        is_there
+    }
+}
+
 /// See the head of this file. Sans-IO.
 #[derive(Debug)]
 pub struct Pace {
     waits: Vec<Wait>,
     queue: VecDeque<InstrumentId>,
-    saved: f64,
-    saved_at: Instant,
+    snapshots: Saved,
+    trades: Saved,
 }
 
 impl Pace {
@@ -42,8 +81,8 @@ impl Pace {
         Self {
             waits: (0..instruments).map(wait).collect(),
             queue: VecDeque::with_capacity(instruments),
-            saved: WEIGHT_SAVED_MAX,
-            saved_at: now,
+            snapshots: Saved::full(SNAPSHOTS, now),
+            trades: Saved::full(TRADES, now),
         }
     }
 
@@ -52,7 +91,7 @@ impl Pace {
         let Some(wait) = self.waits.get_mut(instrument.index()) else { return };
         let is_again = |asked: Instant| now.saturating_duration_since(asked) < CALM;
         if wait.asked.is_some_and(is_again) {
-            let due = now + wait.backoff.next_wait();
+            let due = now + wait.backoff.next_wait().min(WAIT_MAX);
             wait.due = Some(wait.due.map_or(due, |at| at.max(due)));
         } else {
             wait.backoff.reset();
@@ -66,7 +105,7 @@ impl Pace {
     /// A snapshot that was asked for will not come.
     pub fn failed(&mut self, instrument: InstrumentId, now: Instant) {
         if let Some(wait) = self.waits.get_mut(instrument.index()) {
-            wait.due = Some(now + FAILED + wait.backoff.next_wait());
+            wait.due = Some(now + FAILED + wait.backoff.next_wait().min(WAIT_MAX));
             wait.asked = Some(now);
         }
     }
@@ -75,7 +114,7 @@ impl Pace {
     pub fn next(&mut self, weight: u32, now: Instant) -> Option<InstrumentId> {
         let is_due = |wait: &Wait| wait.due.is_none_or(|due| now >= due);
         let place = self.queue.iter().position(|id| is_due(&self.waits[id.index()]))?;
-        if !self.spend(weight, now) {
+        if !self.snapshots.spend(weight, now) {
             return None;
         }
         let instrument = self.queue.remove(place)?;
@@ -84,16 +123,9 @@ impl Pace {
         Some(instrument)
     }
 
-    /// Takes weight for something else; false when it is not there yet.
-    pub fn spend(&mut self, weight: u32, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.saved_at).as_secs_f64();
-        self.saved = (self.saved + passed * WEIGHT_PER_S).min(WEIGHT_SAVED_MAX);
-        self.saved_at = now;
-        let is_there = self.saved >= f64::from(weight);
-        if is_there {
-            self.saved -= f64::from(weight);
-        }
-        is_there
+    /// Takes the weight of a request for missing trades; false when it is not there yet.
+    pub fn spend_on_trades(&mut self, weight: u32, now: Instant) -> bool {
+        self.trades.spend(weight, now)
     }
 }
 
@@ -129,6 +161,8 @@ mod tests {
         }
         assert!((20..120).contains(&asked.len()), "{}", asked.len());
         assert!(asked.windows(2).all(|pair| pair[1] - pair[0] >= 1_000));
+        let most = asked.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(most.is_some_and(|most| most <= 11_000), "{most:?}: the venue may be well again");
         assert_eq!(others, 30, "the other is not held up");
     }
 
@@ -150,6 +184,22 @@ mod tests {
             let within = spent.iter().filter(|ms| **ms / 60_000 == minute).count();
             assert!((55..=60).contains(&within), "{within} snapshots of weight 20 in a minute");
         }
+    }
+
+    #[test]
+    fn fault_w09_trades_that_are_missing_all_the_time_take_no_weight_from_snapshots() {
+        let start = Instant::now();
+        let mut pace = Pace::new(1, 3, start);
+        let (mut of_trades, mut snapshots) = (0, 0);
+        for ms in 0..120_000 {
+            let now = start + MS(ms);
+            of_trades += u32::from(pace.spend_on_trades(20, now));
+            if ms % 15_000 == 0 {
+                pace.want(BTC, now);
+                snapshots += u32::from(pace.next(20, now).is_some());
+            }
+        }
+        assert_eq!((of_trades, snapshots), (15 + 30 - 1, 8), "five a second, and what was saved");
     }
 
     #[test]

@@ -65,6 +65,45 @@ fn fault_w07_missed_trades_enter_before_later_ones() {
     assert_eq!((stats.holes, stats.filled, stats.lost), (1, 4, 0));
 }
 
+/// While the venue was asked for one hole another one opened, and was taken for whole.
+#[test]
+fn a_second_hole_among_trades_that_wait_is_filled_like_the_first() {
+    let mut drive = live();
+    for id in [9, 10, 13, 14, 17] {
+        assert!(drive.frame(&trade("BTCUSDT", id)).is_empty());
+    }
+    let mut came = Vec::new();
+    let mut asked = Vec::new();
+    while let Some((id, from)) = drive.feed.trades_wanted() {
+        assert_eq!(id, BTC);
+        asked.push(from);
+        // The venue's answer ends before the last hole does.
+        came.extend(ids(&answer(&mut drive, &page(from..from + 8))));
+    }
+    assert_eq!(asked, [8, 16], "one answer is good for every hole that it covers");
+    assert_eq!(came, (8..=17).collect::<Vec<u64>>());
+    let stats = drive.feed.trade_stats();
+    assert_eq!((stats.filled, stats.lost), (5, 0));
+    assert_eq!(ids(&drive.frame(&trade("BTCUSDT", 18))), [18]);
+}
+
+#[test]
+fn each_hole_among_trades_that_wait_is_told_when_its_own_two_seconds_are_over() {
+    let mut drive = live();
+    drive.frame(&trade("BTCUSDT", 9));
+    drive.now += 1_000_000_000;
+    drive.frame(&trade("BTCUSDT", 12));
+    drive.now += 1_100_000_000;
+    let events = drive.call(|feed, now, out| feed.on_time(now, out));
+    assert_eq!((gaps(&events), ids(&events)), (vec![(8, 9)], vec![9]));
+    // The answer to the first question comes now, and is none to the second.
+    assert!(answer(&mut drive, &page(5..10)).is_empty());
+    assert_eq!(drive.feed.trades_wanted(), Some((BTC, 10)));
+    drive.now += 1_000_000_000;
+    let events = drive.call(|feed, now, out| feed.on_time(now, out));
+    assert_eq!((gaps(&events), ids(&events)), (vec![(10, 12)], vec![12]));
+}
+
 #[test]
 fn a_long_hole_is_filled_page_by_page() {
     let mut drive = live();

@@ -53,6 +53,17 @@ impl Account {
     }
 }
 
+/// A request of the trading API, told as a query: its parameters are the same.
+pub fn said(text: &RequestText) -> Request {
+    let params: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(text.as_bytes()).expect("parameters are an object");
+    let text =
+        |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pairs: Vec<String> =
+        params.iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
+    request("", "", pairs.join("&"))
+}
+
 fn request(method: &str, path: &str, query: String) -> Request {
     let (method, path) = (method.to_owned(), path.to_owned());
     Request { method, path, query, body: Vec::new(), api_key: key() }

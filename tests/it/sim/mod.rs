@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `plan` | what goes wrong in a seed, and when |
 //! | `net` | exchange, lines and time |
+//! | `books` | what the exchange's books and trades were |
 //! | `loss` | what a loss of power takes |
 //! | `outside` | the ports of a session over them |
 //! | `account` | requests as they stand on the wire |
@@ -19,11 +20,13 @@
 //! | `watch`, `agree` | the promises, checked while it runs and when it has settled |
 //! | `seeds` | the tests: seeds in ranges |
 //! | `missed` | the tests: what was missed right before a crash |
+//! | `lines` | the tests: renewals, storms and holes, each alone, to the last event |
 //! | `rows` | the tests: rows of the catalogue of faults, each alone |
 //! | `broken` | that each check finds what it is there for |
 
 mod account;
 mod agree;
+mod books;
 mod loss;
 mod net;
 mod outside;
@@ -34,6 +37,7 @@ mod session;
 mod watch;
 
 mod broken;
+mod lines;
 mod missed;
 mod rows;
 mod seeds;

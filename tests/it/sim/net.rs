@@ -8,15 +8,18 @@
 //! Lines behave as TCP does: what is sent arrives in order, later when the line is down for a
 //! while, or never when its connection ends. Requests are one connection each.
 
+mod struck;
+
+use super::books::Books;
 use super::watch::Watch;
 use peregrine::base::Nanos;
 use peregrine::exchange::Exchange;
-use peregrine::exchange::fault::kind::{Kind, Point};
+use peregrine::exchange::fault::Faults;
 use peregrine::exchange::fault::request::{Fate, rest};
-use peregrine::exchange::fault::{Faults, garble, on_socket, world};
 use peregrine::exchange::wire::http::{Answer, Request};
 use peregrine::exchange::wire::route::{Route, Target};
-use peregrine::exchange::wire::streams::{ConnId, Delivery};
+use peregrine::exchange::wire::streams::ConnId;
+use peregrine::venue::ports::Now;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +27,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Levels of a side that are compared: four times what a snapshot tells.
+const BOOK_DEPTH: usize = 200;
 
 /// A way between session and exchange, with faults of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +60,15 @@ pub struct Manner {
     pub refusal: f64,
 }
 
-/// The end of every connection of a line at a time.
+/// The end of connections of a line at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// When.
     pub at: Nanos,
     /// Which.
     pub line: Line,
+    /// The one of this place among those that are open, counted round; `None` for all.
+    pub only: Option<usize>,
     /// Nobody tells the session: nothing comes any more.
     pub half_open: bool,
 }
@@ -77,11 +84,23 @@ pub enum Arrived {
     Closed,
 }
 
+/// A market frame that left the exchange, before any fault.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sent {
+    /// Its stream.
+    pub topic: String,
+    /// Its text.
+    pub text: String,
+    /// Over which connection.
+    pub conn: u64,
+}
+
 /// What is on its way.
 enum Packet {
     Dial { conn: u64, path: String },
     Opened { conn: u64 },
     Text { conn: u64, text: String },
+    Said { conn: u64, text: String },
     Closed { conn: u64 },
     Request { id: u64, line: Line, request: Request },
     Answer { id: u64, answer: Option<Answer> },
@@ -97,6 +116,8 @@ struct Conn {
     left: bool,
     last_in: Nanos,
     last_out: Nanos,
+    /// When the exchange opened it.
+    opened: Nanos,
 }
 
 /// See the head of this file.
@@ -111,6 +132,10 @@ pub struct World {
     pub cuts: VecDeque<Cut>,
     /// What checks the session against the exchange.
     pub watch: Watch,
+    /// What the exchange's books were.
+    pub books: Books,
+    /// What was sent over market connections, where a test wants to know.
+    pub sent: Option<Vec<Sent>>,
     /// How far the session's wall clock is ahead of the exchange's.
     pub skew: Nanos,
     /// Requests and connections carry nothing else than this seed's chance.
@@ -127,12 +152,15 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, exchange: Exchange, faults: Faults, watch: Watch) -> Self {
         let opened_at = exchange.now();
+        let books = Books::new(exchange.market.len(), BOOK_DEPTH);
         Self {
             exchange,
             faults,
             manners: Default::default(),
             cuts: VecDeque::new(),
             watch,
+            books,
+            sent: None,
             skew: Nanos::ZERO,
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x006e_6574),
             opened_at,
@@ -160,6 +188,11 @@ impl World {
         self.opened_at + self.now + self.skew
     }
 
+    /// Both clocks of the session.
+    pub fn clock(&self) -> Now {
+        Now { mono: self.mono(), wall: self.wall() }
+    }
+
     /// The exchange's clock.
     pub fn venue_time(&self) -> Nanos {
         self.opened_at + self.now
@@ -174,7 +207,7 @@ impl World {
             let fault = (due.0 < i64::MAX).then(|| due - self.opened_at);
             let next = packet.into_iter().chain(cut).chain(fault).min().unwrap_or(until);
             self.now = next.min(until).max(self.now);
-            self.exchange.advance(self.venue_time());
+            self.advance();
             self.deliver();
             // A delivery may have made a packet that is due before what was found above.
             let packet = self.packets.first_key_value().map(|((at, _), _)| *at);
@@ -194,6 +227,18 @@ impl World {
         }
     }
 
+    /// Lets the exchange go on to this time, and notes its books on the way.
+    fn advance(&mut self) {
+        let until = self.venue_time();
+        while self.exchange.next_due() <= until {
+            let due = self.exchange.next_due();
+            self.exchange.advance(due);
+            self.books.look(&self.exchange.market);
+        }
+        self.exchange.advance(until);
+        self.books.look(&self.exchange.market);
+    }
+
     /// Dials; the connection's number. [`Arrived::Opened`] or [`Arrived::Closed`] follows, or
     /// nothing where the line is down.
     pub fn dial(&mut self, line: Line, path: &str) -> u64 {
@@ -201,7 +246,8 @@ impl World {
         let conn = self.made;
         let (route, inbox) = (None, VecDeque::new());
         let (last_in, last_out) = (self.now, self.now);
-        let new = Conn { line, route, inbox, deaf: false, left: false, last_in, last_out };
+        let opened = self.now;
+        let new = Conn { line, route, inbox, deaf: false, left: false, last_in, last_out, opened };
         self.conns.insert(conn, new);
         if self.chance(self.manners[line as usize].refusal) {
             self.send_in(conn, Packet::Closed { conn });
@@ -214,6 +260,11 @@ impl World {
     /// The next thing that came in on a connection.
     pub fn receive(&mut self, conn: u64) -> Option<Arrived> {
         self.conns.get_mut(&conn)?.inbox.pop_front()
+    }
+
+    /// Sends a text over a connection.
+    pub fn say(&mut self, conn: u64, text: String) {
+        self.send_out(conn, Packet::Said { conn, text });
     }
 
     /// Leaves a connection. What was sent before still arrives.
@@ -297,9 +348,11 @@ impl World {
         let now = self.venue_time();
         match packet {
             Packet::Dial { conn, path } => {
+                let target = Target::parse(&path);
+                let target = target.filter(|target| !self.is_out(Some(target.route)));
                 let open = self.conns.get_mut(&conn).filter(|own| !own.left);
-                if let (Some(own), Some(target)) = (open, Target::parse(&path)) {
-                    own.route = Some(target.route);
+                if let (Some(own), Some(target)) = (open, target) {
+                    (own.route, own.opened) = (Some(target.route), self.now);
                     self.exchange.open(ConnId(conn), &target, now);
                     self.send_in(conn, Packet::Opened { conn });
                 } else {
@@ -307,7 +360,17 @@ impl World {
                 }
                 false
             }
+            Packet::Said { conn, text } => {
+                self.hear(conn, &text, now);
+                false
+            }
             Packet::Request { id, line, request } => {
+                if self.is_out(None) {
+                    let at = self.arrival(line);
+                    self.post(at, Packet::Answer { id, answer: None });
+                    return false;
+                }
+                self.note_snapshot(&request);
                 let fate = rest(&mut self.exchange, &mut self.faults, &request, PEER, now);
                 self.after_request();
                 let answer = match fate {
@@ -341,69 +404,5 @@ impl World {
             None => return false,
         }
         true
-    }
-
-    fn after_request(&mut self) {
-        self.deliver();
-        self.watch.on_venue(&self.exchange);
-    }
-
-    /// Sends what the exchange has to send, under its faults.
-    fn deliver(&mut self) {
-        for delivery in self.exchange.take_deliveries() {
-            let conn = delivery.conn.0;
-            if delivery.closes {
-                self.send_in(conn, Packet::Closed { conn });
-            } else if let Some(route) = self.conns.get(&conn).and_then(|own| own.route) {
-                self.deliver_struck(&delivery, route);
-            }
-        }
-    }
-
-    fn deliver_struck(&mut self, delivery: &Delivery, route: Route) {
-        let conn = delivery.conn.0;
-        let topic = delivery.topic.as_str();
-        let symbol = topic.split_once('@').map_or("", |(symbol, _)| symbol).to_uppercase();
-        let subject = on_socket(route, conn, topic, &symbol);
-        let mut text = delivery.text.to_string();
-        let mut copies = 1;
-        for strike in self.faults.strikes(Point::Text, &subject, delivery.ts) {
-            match strike.kind {
-                Kind::Drop | Kind::Gap | Kind::Stale => return,
-                Kind::Duplicate => copies += 1,
-                kind => text = garble::garble(kind, &text, *strike.numbers.first().unwrap_or(&0)),
-            }
-        }
-        for _ in 0..copies {
-            self.send_in(conn, Packet::Text { conn, text: text.clone() });
-        }
-    }
-
-    /// Ends connections of a line, with or without telling.
-    fn cut(&mut self, cut: Cut) {
-        let of_line = |own: &Conn| own.line == cut.line && own.route.is_some() && !own.left;
-        let all = self.conns.iter().filter(|(_, own)| of_line(own)).map(|(conn, _)| *conn);
-        for conn in all.collect::<Vec<_>>() {
-            self.exchange.close(ConnId(conn));
-            if !cut.half_open {
-                self.send_in(conn, Packet::Closed { conn });
-            }
-            // What was on its way before the end still arrives; nothing does behind it.
-            let own = self.conns.get_mut(&conn).expect("it was listed above");
-            own.route = None;
-        }
-    }
-
-    /// Carries out what the exchange's own faults begin and end by time.
-    fn carry_out(&mut self) {
-        let now = self.venue_time();
-        for change in self.faults.take_changes(now) {
-            // What cannot be done, such as an order that the venue refuses, changes nothing.
-            let _ = world::apply(&mut self.exchange, &change, now);
-        }
-        for late in self.faults.take_late(now) {
-            world::fill_late(&mut self.exchange, &late, now);
-        }
-        self.after_request();
     }
 }

@@ -1,10 +1,13 @@
 //! The outside of a simulated session: the ports over [`World`].
 
-use super::account::Account;
+use super::account::{self, Account};
 use super::net::{Arrived, Line, World};
+use peregrine::base::Reason;
 use peregrine::exchange::wire::http::Answer;
 use peregrine::execution::{RequestKind, RequestText};
 use peregrine::venue::backoff::Backoff;
+use peregrine::venue::desk::ApiEntry;
+use peregrine::venue::line::Line as Overlapping;
 use peregrine::venue::ports::{
     AnswerLimits, ClockPort, Ended, EntryPort, Now, Outside, RestPort, StreamPort,
 };
@@ -34,7 +37,7 @@ pub struct SimOutside;
 
 impl Outside for SimOutside {
     type Clock = SimClock;
-    type Stream = SimStream;
+    type Stream = Overlapping<SimStream>;
     type Entry = SimEntry;
     type Rest = SimRest;
 }
@@ -44,8 +47,7 @@ pub struct SimClock(pub Shared);
 
 impl ClockPort for SimClock {
     fn now(&mut self) -> Now {
-        let world = self.0.borrow();
-        Now { mono: world.mono(), wall: world.wall() }
+        self.0.borrow().clock()
     }
 
     /// Time passes in the world alone.
@@ -74,8 +76,13 @@ pub struct SimStream {
 
 impl SimStream {
     /// `silence_max` is `None` for a stream that is up with its handshake.
-    pub fn new(world: &Shared, url: &str, silence_max: Option<Duration>, seed: u64) -> Self {
-        let line = if silence_max.is_some() { Line::Market } else { Line::Private };
+    pub fn new(
+        world: &Shared,
+        line: Line,
+        url: &str,
+        silence_max: Option<Duration>,
+        seed: u64,
+    ) -> Self {
         let until = world.borrow().mono();
         Self {
             world: Rc::clone(world),
@@ -185,6 +192,16 @@ impl StreamPort for SimStream {
         self.open = open;
     }
 
+    fn can_say(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    fn say(&mut self, text: String) {
+        if let State::Open { conn, .. } = self.state {
+            self.world.borrow_mut().say(conn, text);
+        }
+    }
+
     fn last_error(&self) -> Option<&str> {
         self.error.as_deref()
     }
@@ -196,23 +213,76 @@ struct Flight {
     since: Instant,
 }
 
+/// Order entry of a session: one of the two ways.
+pub enum SimEntry {
+    /// Signed requests, a connection each.
+    Rest(SimRequests),
+    /// The trading API over a connection that is renewed, and the world that watches it.
+    Api(Shared, Box<ApiEntry<SimStream>>),
+}
+
+impl EntryPort for SimEntry {
+    fn is_ready(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Rest(requests) => requests.flights.len() < REQUESTS_MAX,
+            Self::Api(_, entry) => entry.is_ready(now),
+        }
+    }
+
+    fn send(&mut self, ticket: u64, kind: RequestKind, text: &RequestText, now: Instant) {
+        match self {
+            Self::Rest(requests) => requests.send(ticket, kind, text, now),
+            Self::Api(world, entry) => {
+                let said = account::said(text);
+                let mut borrowed = world.borrow_mut();
+                let at = (borrowed.now(), borrowed.venue_time());
+                borrowed.watch.on_send(kind, &said, at);
+                drop(borrowed);
+                entry.send(ticket, kind, text, now);
+            }
+        }
+    }
+
+    fn poll(&mut self, now: Instant, on_end: &mut dyn FnMut(u64, Ended<'_>)) -> usize {
+        match self {
+            Self::Rest(requests) => requests.poll(now, on_end),
+            Self::Api(_, entry) => entry.poll(now, on_end),
+        }
+    }
+
+    fn last_error(&self) -> Option<&str> {
+        match self {
+            Self::Rest(requests) => requests.error.as_deref(),
+            Self::Api(_, entry) => entry.last_error(),
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        match self {
+            Self::Rest(_) => true,
+            Self::Api(_, entry) => entry.is_up(),
+        }
+    }
+
+    fn refusal(&mut self) -> Option<(Reason, i32)> {
+        match self {
+            Self::Rest(_) => None,
+            Self::Api(_, entry) => entry.refusal(),
+        }
+    }
+}
+
 /// Order entry by signed requests.
-pub struct SimEntry {
+pub struct SimRequests {
     world: Shared,
     account: Account,
     flights: Vec<Flight>,
     error: Option<String>,
 }
 
-impl SimEntry {
+impl SimRequests {
     pub fn new(world: &Shared, account: Account) -> Self {
         Self { world: Rc::clone(world), account, flights: Vec::new(), error: None }
-    }
-}
-
-impl EntryPort for SimEntry {
-    fn is_ready(&mut self, _now: Instant) -> bool {
-        self.flights.len() < REQUESTS_MAX
     }
 
     fn send(&mut self, ticket: u64, kind: RequestKind, text: &RequestText, now: Instant) {
@@ -249,10 +319,6 @@ impl EntryPort for SimEntry {
             }
         }
         ended
-    }
-
-    fn last_error(&self) -> Option<&str> {
-        self.error.as_deref()
     }
 }
 

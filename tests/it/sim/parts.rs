@@ -3,6 +3,7 @@
 
 use super::account::key;
 use super::account::secret;
+use super::plan::Setting;
 use super::watch::Bounds;
 use crate::pipeline_support::{config_text, softmax_of};
 use peregrine::base::Nanos;
@@ -53,11 +54,14 @@ fn model() -> &'static ArtifactFiles {
     FILES.get_or_init(|| softmax_of("imbalance_1", [-2.0, 0.0, 2.0], schema_hash()))
 }
 
-/// The configuration of every simulated session.
-pub fn loaded() -> Loaded {
+/// The configuration of simulated sessions.
+pub fn loaded(setting: Setting) -> Loaded {
     let quoted = |text: String| format!("\"{text}\"");
     let (position, most) = (quoted(POSITION.to_string()), quoted(POSITION_MAX.to_string()));
     let age = MARKET_AGE_MS.to_string();
+    let entry = if setting.api { "\"websocket\"" } else { "\"rest\"" };
+    let [connection_age, stop, dead_man] =
+        [setting.age_s, setting.stop_bps, setting.dead_man_ms].map(|number| number.to_string());
     let text = config_text(&[
         ("session", "unattended", "true"),
         ("venue", "orders", "\"venue\""),
@@ -65,6 +69,10 @@ pub fn loaded() -> Loaded {
         ("venue", "public_url", "\"ws://127.0.0.1:1/public\""),
         ("venue", "market_url", "\"ws://127.0.0.1:1/market\""),
         ("venue", "private_url", "\"ws://127.0.0.1:1/private\""),
+        ("venue", "api_url", "\"ws://127.0.0.1:1/ws-fapi/v1\""),
+        ("venue", "order_entry", entry),
+        ("venue", "connection_age_s_max", &connection_age),
+        ("venue", "dead_man_ms", &dead_man),
         ("venue", "open_interest_every_s", "0"),
         ("venue", "reconcile_every_s", "5"),
         ("venue", "snapshot_levels", "50"),
@@ -73,6 +81,7 @@ pub fn loaded() -> Loaded {
         ("policy", "stop_atr", "0.0"),
         ("policy", "take_profit_atr", "0.0"),
         ("policy", "hold_ms_max", "3000"),
+        ("policy", "protective_stop_bps", &stop),
         ("policy", "position_notional", &position),
         ("risk", "position_notional_max", &most),
         ("risk", "market_age_ms_max", &age),
@@ -111,7 +120,7 @@ pub fn parts(
         epoch,
         mode: 1,
         carried,
-        signer: Signer::new(secret().as_bytes()),
+        signer: Signer::new(secret().as_bytes()).named(&key()),
     };
     parts.check_instruments()?;
     Ok((parts, state.journals().join(name)))

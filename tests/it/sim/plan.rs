@@ -41,6 +41,36 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// Deeds, in order of time.
     pub deeds: Vec<(Nanos, Deed)>,
+    /// How the session is set.
+    pub setting: Setting,
+}
+
+/// How a session is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Orders go over the trading API, not as REST requests.
+    pub api: bool,
+    /// Age at which connections are renewed, in seconds.
+    pub age_s: u32,
+    /// Distance of the protective stops, in basis points; 0 for none.
+    pub stop_bps: u32,
+    /// Time after which the exchange takes back all orders by itself, in milliseconds; 0 for never.
+    pub dead_man_ms: u32,
+}
+
+impl Setting {
+    /// Connections that are renewed once a day, and nothing beside.
+    pub const PLAIN: Self = Self { api: false, age_s: 82_800, stop_bps: 0, dead_man_ms: 0 };
+
+    fn draw(draw: &mut Draw) -> Self {
+        let ages = [6, 9, 15, 25, 82_800, 82_800];
+        Self {
+            api: draw.has(0.5),
+            age_s: *ages.choose(&mut draw.0).expect("six"),
+            stop_bps: if draw.has(0.5) { draw.0.random_range(20..=300) } else { 0 },
+            dead_man_ms: if draw.has(0.5) { draw.0.random_range(6_000..=20_000) } else { 0 },
+        }
+    }
 }
 
 const LINES: [Line; 4] = [Line::Market, Line::Private, Line::Entry, Line::Rest];
@@ -75,19 +105,46 @@ impl Plan {
         let cuts = cuts(&mut draw);
         let faults = faults(&mut draw);
         let deeds = deeds(&mut draw);
-        Self { manners, cuts, faults, deeds }
+        // What came later draws from a stream of its own: the above stays what it was.
+        let mut more = Draw(ChaCha8Rng::seed_from_u64(seed ^ 0x6d6f_7265));
+        let setting = Setting::draw(&mut more);
+        let mut plan = Self { manners, cuts, faults, deeds, setting };
+        plan.storms(&mut more);
+        plan
+    }
+
+    /// Connections that are cut again and again for a while: all of a line, or one of them, which
+    /// is another one where a renewal is under way.
+    fn storms(&mut self, draw: &mut Draw) {
+        for line in [Line::Market, Line::Private, Line::Entry] {
+            if !draw.has(if line == Line::Market { 0.25 } else { 0.12 }) {
+                continue;
+            }
+            let mut at = draw.time();
+            for _ in 0..draw.0.random_range(5..=30) {
+                at = at + draw.ms(50, 1_500);
+                let (half_open, only) = (draw.has(0.15), draw.has(0.5));
+                let only = only.then(|| draw.0.random_range(0..4));
+                if at < SAFETY {
+                    self.cuts.push(Cut { at, line, only, half_open });
+                }
+            }
+        }
+        self.cuts.sort_by_key(|cut| cut.at);
     }
 
     /// A plan in which nothing goes wrong.
     pub fn calm() -> Self {
         let quick = Manner { delay: Nanos::from_millis(2), ..Manner::default() };
         let manners = LINES.map(|_| quick.clone());
-        Self { manners, cuts: Vec::new(), faults: Vec::new(), deeds: Vec::new() }
+        let (cuts, faults, deeds) = (Vec::new(), Vec::new(), Vec::new());
+        Self { manners, cuts, faults, deeds, setting: Setting::PLAIN }
     }
 }
 
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{:?}", self.setting)?;
         for (line, manner) in LINES.iter().zip(&self.manners) {
             writeln!(f, "{line:?}: {manner:?}")?;
         }
@@ -134,7 +191,7 @@ fn cuts(draw: &mut Draw) -> Vec<Cut> {
         if draw.has(0.4) {
             for _ in 0..draw.0.random_range(1..=4) {
                 let (at, half_open) = (draw.time(), draw.has(0.4));
-                cuts.push(Cut { at, line, half_open });
+                cuts.push(Cut { at, line, only: None, half_open });
             }
         }
     }

@@ -1,21 +1,22 @@
 //! One seed from start to end: a safety phase in which things go wrong, a liveness phase in which
 //! nothing does, and what is held against the exchange afterwards.
 
+use super::books::Books;
 use super::net::World;
 use super::outside::Shared;
 use super::plan::{Deed, LIVENESS, Plan, SAFETY};
 use super::session::Session;
-use super::watch::Watch;
+use super::watch::{Watch, instrument_of};
 use super::{account, agree, loss, parts};
 use crate::pipeline_support::lane_files;
 use peregrine::base::{Nanos, Reason};
-use peregrine::exchange::fault::Faults;
+use peregrine::exchange::fault::{Faults, world};
 use peregrine::exchange::wire::http::Request;
 use peregrine::risk::TradingState;
 use peregrine::runtime::config::Loaded;
 use peregrine::runtime::state::StateFolder;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use tempfile::TempDir;
@@ -23,6 +24,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Longest time between two turns of the feed's loop.
 const TURN: Nanos = Nanos::from_millis(10);
+/// A connection that was refused may wait for half a minute, and a snapshot behind it for a third
+/// of one.
+const BOOKS_MORE: Nanos = Nanos::from_secs(15);
+/// The longest time for which the exchange refuses everybody who asked too often.
+const STOPPED_MAX: Nanos = Nanos::from_secs(300);
 /// How long a process takes to be started again.
 const START: Nanos = Nanos::from_millis(500);
 
@@ -35,6 +41,8 @@ pub struct Outcome {
     pub sent: u64,
     /// Fills heard.
     pub fills: u64,
+    /// Books compared with the exchange's.
+    pub books: u64,
     /// Sessions.
     pub sessions: u32,
     /// The trading state at the end, and the number of its reason.
@@ -60,6 +68,8 @@ pub struct Run {
     is_ending: bool,
     /// When the process is started again.
     starts_at: Option<Nanos>,
+    /// By contract: the session, the update id and the snapshot of the book compared last.
+    compared: BTreeMap<usize, (u32, u64, u64)>,
 }
 
 impl Run {
@@ -70,12 +80,12 @@ impl Run {
         for fault in plan.faults {
             let _ = faults.add(fault);
         }
+        let loaded = parts::loaded(plan.setting);
         let watch = Watch::new(parts::bounds());
         let mut world = World::new(seed, exchange, faults, watch);
         world.manners = plan.manners;
         world.cuts = plan.cuts.into();
         let world = Rc::new(RefCell::new(world));
-        let loaded = parts::loaded();
         let (folder, deeds) = (parts::folder(), plan.deeds.into());
         Self {
             world,
@@ -88,6 +98,7 @@ impl Run {
             lossy: Vec::new(),
             is_ending: false,
             starts_at: None,
+            compared: BTreeMap::new(),
         }
     }
 
@@ -104,6 +115,7 @@ impl Run {
         }
         self.heal();
         let settled = self.settle();
+        self.see_whole_books();
         self.finish(settled)
     }
 
@@ -169,7 +181,8 @@ impl Run {
             self.start();
         }
         let Some(session) = &mut self.session else { return };
-        let turned = session.turn();
+        let now = self.world.borrow().clock();
+        let turned = session.turn(now);
         let ended = turned.is_ok() && self.is_ending && session.has_ended();
         if let Err(halt) = turned {
             self.fail(format!("the feed's loop ended: {halt}"));
@@ -178,6 +191,58 @@ impl Run {
             self.end_in_order();
         }
         self.world.borrow_mut().watch.drain();
+        self.check_books();
+    }
+
+    /// B1 and B2: what the session holds of the market against the exchange itself.
+    fn check_books(&mut self) {
+        let mut world = self.world.borrow_mut();
+        for trade in std::mem::take(&mut world.watch.trades) {
+            if let Some(found) = Books::wrong_trade(&world.exchange, &trade) {
+                world.watch.fail(found);
+            }
+        }
+        let Some(session) = &mut self.session else { return };
+        for contract in 0..world.exchange.market.len() {
+            let (book, snapshot) = session.book(instrument_of(contract));
+            let stands = (self.sessions, book.last_id(), snapshot);
+            if !book.is_valid() || self.compared.get(&contract) == Some(&stands) {
+                continue;
+            }
+            self.compared.insert(contract, stands);
+            if let Some(found) = world.books.difference(contract, book, snapshot) {
+                let at = world.now().to_millis();
+                world.watch.fail(format!("{found} ({at} ms)"));
+            }
+        }
+    }
+
+    /// True while the session holds every book valid.
+    pub fn has_whole_books(&mut self) -> bool {
+        let contracts = self.world.borrow().exchange.market.len();
+        let Some(session) = &mut self.session else { return false };
+        (0..contracts).all(|contract| session.book(instrument_of(contract)).0.is_valid())
+    }
+
+    /// B1 at the end: whatever went wrong, every book is whole again in time, and the exchange's.
+    fn see_whole_books(&mut self) {
+        let mut end = SAFETY + LIVENESS + BOOKS_MORE;
+        while !self.has_whole_books() && self.now() < end {
+            self.step(end);
+            // What was asked too often before may not be asked for a while.
+            let wall = self.world.borrow().wall();
+            if self.session.as_ref().is_some_and(|session| !session.may_ask(wall)) {
+                end = (self.now() + BOOKS_MORE).max(end).min(SAFETY + STOPPED_MAX);
+            }
+        }
+        if !self.has_whole_books() {
+            let contracts = self.world.borrow().exchange.market.len();
+            let reasons = self.session.as_mut().map(|session| {
+                let reason = |contract| session.book(instrument_of(contract)).0.reason();
+                (0..contracts).map(reason).collect::<Vec<_>>()
+            });
+            self.fail(format!("B1: not every book was made whole again: {reasons:?}"));
+        }
     }
 
     /// The process has ended as it was told to, and is started again.
@@ -244,6 +309,11 @@ impl Run {
         self.world.borrow().watch.state()
     }
 
+    /// Folders of the journals, oldest session first.
+    pub fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+
     /// The session's process.
     pub fn session(&mut self) -> &mut Session {
         self.session.as_mut().expect("a session runs")
@@ -252,13 +322,16 @@ impl Run {
     /// Nothing goes wrong from here on.
     fn heal(&mut self) {
         let mut world = self.world.borrow_mut();
-        let _ = world.faults.remove(None);
+        for change in world.faults.remove(None).unwrap_or_default() {
+            let now = world.venue_time();
+            let _ = world::apply(&mut world.exchange, &change, now);
+        }
         world.manners = Plan::calm().manners;
         world.skew = Nanos::ZERO;
         world.exchange.skew = Nanos::ZERO;
     }
 
-    /// T4: agrees with the exchange in time, or has halted and says why.
+    /// T4 and T8: agrees with the exchange in time, money included, or has halted and says why.
     pub fn settle(&mut self) -> Option<Nanos> {
         let end = SAFETY + LIVENESS;
         let mut differences = Vec::new();
@@ -276,6 +349,7 @@ impl Run {
                 None => vec!["no session".to_owned()],
             };
             if differences.is_empty() && state != TradingState::Reconciling {
+                self.check_money();
                 return Some(self.now() - SAFETY);
             }
         }
@@ -292,9 +366,6 @@ impl Run {
     }
 
     pub fn finish(mut self, settled: Option<Nanos>) -> Outcome {
-        if settled.is_some() {
-            self.check_money();
-        }
         drop(self.crash());
         for dir in self.dirs.clone() {
             self.replay(&dir);
@@ -306,6 +377,7 @@ impl Run {
             broken: std::mem::take(&mut world.watch.broken),
             sent: world.watch.sent,
             fills: world.watch.fills,
+            books: world.books.compared,
             sessions: self.sessions,
             ended: Some(world.watch.state()),
             settled,

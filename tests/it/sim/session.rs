@@ -1,14 +1,16 @@
 //! One session in a simulated world: the feed's loop over the simulated ports, the four stages on
 //! the same thread, a journal on disk.
 
-use super::account::Account;
-use super::outside::{Shared, SimClock, SimEntry, SimOutside, SimRest, SimStream};
+use super::account::{self, Account};
+use super::net::Line;
+use super::outside::{Shared, SimClock, SimEntry, SimOutside, SimRequests, SimRest, SimStream};
 use super::parts::NAME;
-use peregrine::base::Symbol;
 use peregrine::base::counters::Counters;
 use peregrine::base::event::{Command, Event, Kind};
-use peregrine::base::settings::Settings;
-use peregrine::engine::{FeedStage, Halt, Next, Outlet, RiskStage};
+use peregrine::base::settings::{OrderEntry, Settings};
+use peregrine::base::{InstrumentId, Nanos, Symbol};
+use peregrine::book::Book;
+use peregrine::engine::{FeedStage, Halt, InferenceStage, Next, Outlet, RiskStage};
 use peregrine::execution::reconcile::Reconciler;
 use peregrine::feed::Feed;
 use peregrine::journal::{Journal, JournalHealth, LaneWriter, Recorder};
@@ -17,15 +19,21 @@ use peregrine::observe::{CycleClock, HopCollector};
 use peregrine::runtime::assemble::{Budget, Parts, StageRecorders};
 use peregrine::runtime::backtest::{LOST_BOOKS, close_journal, create_journal};
 use peregrine::runtime::clock::CycleProbe;
+use peregrine::runtime::dead_man::{DeadMan, Pulse};
 use peregrine::runtime::feed_thread::{Due, FeedThread};
 use peregrine::runtime::heartbeat::Heartbeat;
 use peregrine::runtime::inlet::{Inlet, OrderVenue};
+use peregrine::runtime::lines::{self, Route};
 use peregrine::runtime::private::{PrivateLink, stream_url};
 use peregrine::runtime::running::Gathered;
 use peregrine::runtime::state::StateFolder;
+use peregrine::venue::account::Credentials;
+use peregrine::venue::ages::StreamName;
 use peregrine::venue::budget::{self, Metered, RateLimits};
-use peregrine::venue::desk::OrderDesk;
+use peregrine::venue::desk::{ApiEntry, ApiPlan, OrderDesk};
+use peregrine::venue::line::{Line as Overlapping, LinePlan};
 use peregrine::venue::pace::Pace;
+use peregrine::venue::ports::Now;
 use rtrb::{Consumer, RingBuffer};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -44,6 +52,10 @@ pub struct Session {
     journal: Journal,
     stamps: Recorder,
     dir: PathBuf,
+    /// The exchange's own timer over our orders, and what renews it.
+    dead_man: Option<(DeadMan, Metered<SimRest>)>,
+    /// What may still be asked of the exchange.
+    budget: Arc<budget::Budget>,
     /// Held until the process is gone.
     _state: StateFolder,
 }
@@ -90,29 +102,52 @@ impl Session {
         let (lost, lost_books) = RingBuffer::new(LOST_BOOKS);
         stages.ask_for_books(lost);
         let next = Next::Here(Box::new(stages));
-        let feed = Feed::new(&parts.instruments);
+        let settings = &parts.settings;
+        let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
+        let routes = lines::routes(settings, &symbols).expect("streams are configured");
+        let mut feed = Feed::new(&parts.instruments);
+        lines::tell_feed(&mut feed, &routes);
         let feed = FeedStage::new(feed, inputs, next, Arc::clone(&counters));
         let budget = Arc::new(budget::Budget::new(RateLimits::default()));
-        let entry = SimEntry::new(world, Account::new());
+        let left = Arc::clone(&budget);
+        let entry = entry(world, settings);
         let desk = Box::new(OrderDesk::new(entry, Arc::clone(&budget)));
-        let symbols: Vec<_> = parts.instruments.iter().map(|facts| facts.symbol).collect();
-        let every = parts.settings.venue.reconcile_every_s;
+        let every = settings.venue.reconcile_every_s;
         let reconciler = Box::new(Reconciler::new(&symbols, every));
         let venue = OrderVenue::Desk { desk, texts, reconciler };
         let probe = CycleProbe::new(clock(), HopCollector::new().recorder());
         let inlet = Inlet { feed, venue, orders, lost_books, probe };
         let (commands, commands_out) = crossbeam::channel::bounded(64);
         let signs = (counters, journal.health());
-        let mut thread = thread(world, parts, (inlet, budget), signs, commands_out, key);
+        let mut thread = thread(world, parts, &routes, (inlet, budget), signs, commands_out, key);
         thread.open(&opening).expect("a fresh journal takes the opening");
         let stamps = Recorder::lane(stamps);
         let dir = dir.to_owned();
-        Self { thread, commands, journal, stamps, dir, _state: state }
+        let now = world.borrow().mono();
+        let dead_man = DeadMan::new(settings.venue.dead_man_ms, &symbols, 1, now);
+        let own = || Arc::new(budget::Budget::new(RateLimits::default()));
+        let rest = || Metered::new(SimRest::new(world, Account::new()), own());
+        let dead_man = dead_man.map(|core| (core, rest()));
+        let budget = left;
+        Self { thread, commands, journal, stamps, dir, dead_man, budget, _state: state }
     }
 
-    /// One turn of the feed's loop.
-    pub fn turn(&mut self) -> Result<usize, Halt> {
-        self.thread.turn()
+    /// True while snapshots may be asked for.
+    pub fn may_ask(&self, wall: Nanos) -> bool {
+        self.budget.permits(budget::Use::Question(20), wall).is_ok()
+    }
+
+    /// One turn of the feed's loop, and of what watches it.
+    pub fn turn(&mut self, Now { mono: now, wall }: Now) -> Result<usize, Halt> {
+        let turned = self.thread.turn();
+        if let Some((core, rest)) = &mut self.dead_man {
+            rest.on_time(wall);
+            let turns = self.thread.heartbeat.turns();
+            if let Pulse::Stalled(thread) = core.turn(now, std::iter::once(turns), rest) {
+                self.thread.heartbeat.tell_stall(thread);
+            }
+        }
+        turned
     }
 
     /// Gives an operator's command.
@@ -163,11 +198,37 @@ impl Session {
         self.risk().ledger()
     }
 
-    fn risk(&mut self) -> &RiskStage {
+    /// A book as the inference stage holds it, and the id of the snapshot it rests on.
+    pub fn book(&mut self, instrument: InstrumentId) -> (&Book, u64) {
+        let stats = self.thread.inlet.feed.feed_mut().instrument_stats(instrument);
+        let snapshot = stats.map_or(0, |stats| stats.snapshot_id);
+        (self.inference().book(instrument).expect("a known instrument"), snapshot)
+    }
+
+    /// Times that market connections were renewed.
+    pub fn renewals(&self) -> Vec<u64> {
+        self.thread.streams.iter().map(Overlapping::renewals).collect()
+    }
+
+    /// Times that the connections of orders and of the account were renewed.
+    pub fn own_renewals(&mut self) -> (u64, u64) {
+        let of_orders = match self.thread.inlet.venue.desk_mut().map(|desk| desk.entry()) {
+            Some(SimEntry::Api(_, entry)) => entry.renewals(),
+            _ => 0,
+        };
+        let account = self.thread.private.as_ref();
+        (of_orders, account.map_or(0, |link| link.stream().renewals()))
+    }
+
+    fn inference(&mut self) -> &InferenceStage {
         let Next::Here(inference) = self.thread.inlet.feed.next_mut() else {
             unreachable!("the stages are on this thread")
         };
-        let Next::Here(risk) = inference.next() else {
+        inference
+    }
+
+    fn risk(&mut self) -> &RiskStage {
+        let Next::Here(risk) = self.inference().next() else {
             unreachable!("the stages are on this thread")
         };
         risk
@@ -177,6 +238,7 @@ impl Session {
 fn thread(
     world: &Shared,
     parts: &Parts,
+    routes: &[Route],
     (inlet, budget): (Inlet<SimEntry>, Arc<budget::Budget>),
     (counters, health): (Arc<Counters>, Arc<JournalHealth>),
     commands: crossbeam::channel::Receiver<Command>,
@@ -187,10 +249,14 @@ fn thread(
     let now = world.borrow().mono();
     let base = &settings.venue.private_url;
     let seed = settings.session.seed;
-    let own = SimStream::new(world, &stream_url(base, key), None, seed ^ 100);
+    let own =
+        line(world, Line::Private, (&stream_url(base, key), Vec::new()), settings, seed ^ 100);
+    let market = |(i, route): (u64, &Route)| {
+        line(world, Line::Market, (&route.url, route.names.clone()), settings, seed ^ i)
+    };
     FeedThread {
         inlet,
-        streams: streams(world, settings, &symbols),
+        streams: (0..).zip(routes).map(market).collect(),
         private: Some(PrivateLink::new(own, base, now)),
         statement: None,
         clock: SimClock(std::rc::Rc::clone(world)),
@@ -209,19 +275,36 @@ fn thread(
     }
 }
 
-/// The market connections, as a session in real time has them.
-fn streams(world: &Shared, settings: &Settings, symbols: &[Symbol]) -> Vec<SimStream> {
-    let venue = &settings.venue;
-    let silence = Some(Duration::from_millis(u64::from(venue.silence_ms_max)));
-    let routes =
-        [(&venue.public_url, &venue.public_streams), (&venue.market_url, &venue.market_streams)];
-    let stream = |(i, (base, names)): (u64, (&String, &Vec<String>))| {
-        let lower = symbols.iter().map(|symbol| symbol.as_str().to_lowercase());
-        let wanted: Vec<String> = lower
-            .flat_map(|lower| names.iter().map(move |name| format!("{lower}@{name}")))
-            .collect();
-        let url = format!("{base}/stream?streams={}", wanted.join("/"));
-        SimStream::new(world, &url, silence, settings.session.seed ^ i)
-    };
-    (0..).zip(routes).map(stream).collect()
+fn age_max(settings: &Settings) -> Duration {
+    Duration::from_secs(u64::from(settings.venue.connection_age_s_max))
+}
+
+/// A connection that is renewed, as a session in real time has it. Silence is ordinary where no
+/// stream is named.
+fn line(
+    world: &Shared,
+    line: Line,
+    (url, names): (&str, Vec<StreamName>),
+    settings: &Settings,
+    seed: u64,
+) -> Overlapping<SimStream> {
+    let silence = Duration::from_millis(u64::from(settings.venue.silence_ms_max));
+    let silence = (!names.is_empty()).then_some(silence);
+    let ends = [0, 1].map(|n: u64| SimStream::new(world, line, url, silence, seed ^ n << 32));
+    Overlapping::new(ends, &LinePlan { names, age_max: age_max(settings), seed })
+}
+
+/// Order entry as configured.
+fn entry(world: &Shared, settings: &Settings) -> SimEntry {
+    if settings.venue.order_entry == OrderEntry::Rest {
+        return SimEntry::Rest(SimRequests::new(world, Account::new()));
+    }
+    let seed = settings.session.seed ^ 200;
+    let url = &settings.venue.api_url;
+    let end = |n: u64| SimStream::new(world, Line::Entry, url, None, seed ^ n << 32);
+    let credentials = Credentials::new(account::key(), account::secret()).expect("plain texts");
+    // A key of HMAC logs nobody on, so no logon is stamped with a time.
+    let plan = ApiPlan { age_max: age_max(settings), wall: || Nanos::ZERO, seed };
+    let ends = [end(0), end(1)];
+    SimEntry::Api(std::rc::Rc::clone(world), Box::new(ApiEntry::new(ends, credentials, plan)))
 }

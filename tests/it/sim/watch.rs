@@ -9,11 +9,15 @@
 //! | T5 nothing that adds risk leaves once killed | a request leaves |
 //! | T6 what leaves has an earlier intent | a request leaves |
 //! | T7 entries: fresh data, the right model, ACTIVE | an entry is approved |
+//! | B1 a valid book is the exchange's, level by level | the session has turned (`books`) |
+//! | B2 trades come once, in order, as they were | one is heard |
 //!
 //! A decision is an input of a session, an instrument and a purpose.
 
-use peregrine::base::event::{Event, Kind, ModelLoaded, Order, SessionStart, StateChange};
-use peregrine::base::{ClientOrderId, InstrumentId, Nanos, Purpose, Side};
+use peregrine::base::event::{
+    Event, Gap, Kind, ModelLoaded, Order, SessionStart, StateChange, Trade,
+};
+use peregrine::base::{ClientOrderId, InstrumentId, Nanos, Purpose, Reason, Side};
 use peregrine::exchange::Exchange;
 use peregrine::exchange::account::order::Order as VenueOrder;
 use peregrine::exchange::account::position::value;
@@ -78,6 +82,10 @@ pub struct Watch {
     pub sent: u64,
     /// Fills heard, in all sessions.
     pub fills: u64,
+    /// Number of the newest trade of each instrument that the session was told of.
+    told_trades: BTreeMap<u16, u64>,
+    /// Trades heard and not compared with the exchange's yet.
+    pub trades: Vec<Event>,
     /// Promises broken.
     pub broken: Vec<String>,
 }
@@ -100,6 +108,8 @@ impl Watch {
             at_venue: BTreeMap::new(),
             sent: 0,
             fills: 0,
+            told_trades: BTreeMap::new(),
+            trades: Vec::new(),
             broken: Vec::new(),
         }
     }
@@ -109,6 +119,7 @@ impl Watch {
         self.taps = taps;
         self.state = TradingState::Reconciling;
         self.touched.clear();
+        self.told_trades.clear();
     }
 
     /// The trading state as recorded, and why.
@@ -141,6 +152,14 @@ impl Watch {
                 self.touched.insert(event.instrument, event.now());
                 self.told.insert(event.instrument, Nanos(event.ts_venue));
             }
+            Some(Kind::AggTrade) => self.on_trade(event),
+            Some(Kind::Gap) => {
+                let gap: &Gap = event.body();
+                let told = self.told_trades.get(&event.instrument).copied();
+                if gap.reason == Reason::TradeGap as u16 && told == Some(gap.expected - 1) {
+                    self.told_trades.insert(event.instrument, gap.got - 1);
+                }
+            }
             Some(Kind::OrderFilled) => self.fills += 1,
             Some(Kind::StateChange) => {
                 let change: &StateChange = event.body();
@@ -156,6 +175,17 @@ impl Watch {
             }
             _ => {}
         }
+    }
+
+    /// B2: a trade follows the one before it, or what was told to be missing.
+    fn on_trade(&mut self, event: &Event) {
+        let id = event.body::<Trade>().trade_id;
+        let told = self.told_trades.insert(event.instrument, id);
+        if told.is_some_and(|told| told + 1 != id) {
+            let instrument = event.instrument;
+            self.fail(format!("B2: trade {id} of {instrument} came after {told:?}, untold"));
+        }
+        self.trades.push(*event);
     }
 
     fn on_approved(&mut self, event: &Event) {
