@@ -4,6 +4,9 @@
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+/// Rows there are for controls: checks of the gate, then breakers.
+pub const CONTROL_ROWS: usize = 128;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
         /// The counters, in table order.
@@ -66,12 +69,34 @@ counters! {
     JournalRecords = "journal_records",
 }
 
+/// How often a control was evaluated, came near its limit, and tripped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ControlRow {
+    /// Times evaluated.
+    pub evaluated: u64,
+    /// Times within a fifth of its limit, without reaching it.
+    pub near: u64,
+    /// Times it tripped.
+    pub tripped: u64,
+}
+
 /// The session's counters, shared by all threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counters {
     slots: [CachePadded<AtomicU64>; Counter::ALL.len()],
     /// See [`Counters::trading`].
     trading: CachePadded<AtomicU32>,
+    controls: [[AtomicU64; 3]; CONTROL_ROWS],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            slots: Default::default(),
+            trading: CachePadded::default(),
+            controls: [const { [const { AtomicU64::new(0) }; 3] }; CONTROL_ROWS],
+        }
+    }
 }
 
 impl Counters {
@@ -103,6 +128,23 @@ impl Counters {
     #[inline]
     pub fn trading(&self) -> u32 {
         self.trading.load(Ordering::Acquire)
+    }
+
+    /// Publishes a control's row; the stage that owns the controls alone calls this.
+    pub fn set_control(&self, row: usize, counts: ControlRow) {
+        let Some(slots) = self.controls.get(row) else { return };
+        let values = [counts.evaluated, counts.near, counts.tripped];
+        for (slot, value) in slots.iter().zip(values) {
+            slot.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// A control's row as it was last published.
+    pub fn control(&self, row: usize) -> ControlRow {
+        let Some(slots) = self.controls.get(row) else { return ControlRow::default() };
+        let [evaluated, near, tripped] =
+            [0, 1, 2].map(|place: usize| slots[place].load(Ordering::Relaxed));
+        ControlRow { evaluated, near, tripped }
     }
 
     /// The value; it may be behind by what the owner has not published yet.

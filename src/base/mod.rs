@@ -9,10 +9,12 @@
 //! | `event` | the one 128-byte record that crosses every ring and fills every lane |
 //! | `order` | order type, time in force and purpose as types |
 //! | `reason` | every numbered reason for refusing, dropping or halting |
+//! | `control` | breakers, their levels, what is measured for them |
 //! | `limits` | every compile-time cap, with its arithmetic |
 //! | `counters` | every counter, in one table |
 //! | `settings` | configuration text to validated settings |
 
+pub mod control;
 pub mod counters;
 pub mod event;
 pub mod hop;
@@ -24,6 +26,7 @@ pub mod settings;
 pub mod time;
 pub mod units;
 
+pub use control::{Control, Level, Measure};
 pub use event::{Event, Kind};
 pub use ids::{ClientOrderId, InstrumentId, Seq, Side, Symbol};
 pub use order::{OrderType, Purpose, TimeInForce};

@@ -170,6 +170,43 @@ reasons! {
     /// RC-07: would use more capital than allowed.
     MaxCapital = 428,
 
+    /// RC-26: orders that came in and orders that went out do not balance.
+    OrdersUnbalanced = 450,
+    /// RC-28: too many refusals of one class in a row.
+    RejectsInARow = 451,
+    /// RC-28: too many refusals of one class among the newest outcomes.
+    RejectRate = 452,
+    /// RC-39: the spread is too wide.
+    SpreadWide = 453,
+    /// RC-39: the market moves far more than it used to.
+    RangeWide = 454,
+    /// RC-39: the price moved too far within one bar.
+    PriceJump = 455,
+    /// RC-15: an instrument's market data is stale.
+    FeedStale = 456,
+    /// RC-40: from tick to order takes too long.
+    TickToGateSlow = 457,
+    /// RC-40: the venue's word takes too long.
+    SendToAckSlow = 458,
+    /// RC-40: the market ring fills up.
+    RingDeep = 459,
+    /// RC-41: the journal's disk has too little room.
+    DiskShort = 460,
+    /// RC-41: the process holds too much memory.
+    MemoryHigh = 461,
+    /// RC-41: the process holds too many files.
+    FilesHigh = 462,
+    /// RC-41: a pinned thread did not turn for too long.
+    CoreStalled = 463,
+    /// RC-16: answers or features that are no numbers.
+    OutputsInvalid = 464,
+    /// The risk state is not what two ways of keeping it agree on.
+    StateCorrupt = 465,
+    /// RC-25: a fill far from its decision's price.
+    FillSlippage = 466,
+    /// RC-25: a fee out of range.
+    FillFee = 467,
+
     /// The venue refused the order.
     VenueRejected = 501,
     /// A post-only order would have taken.

@@ -30,6 +30,9 @@ pub struct FeedStage {
     seq: Seq,
     newest: Nanos,
     lossy: bool,
+    /// Least room seen on the way on since it was last asked for.
+    least_room: usize,
+    depth_told: Nanos,
     recorder: Recorder,
     next: Next<InferenceStage>,
     counters: Arc<Counters>,
@@ -49,6 +52,8 @@ impl FeedStage {
             seq: 0,
             newest: Nanos::ZERO,
             lossy: false,
+            least_room: usize::MAX,
+            depth_told: Nanos::ZERO,
             recorder,
             next,
             counters,
@@ -58,6 +63,18 @@ impl FeedStage {
     /// The decoder, for its statistics and wants.
     pub fn feed_mut(&mut self) -> &mut Feed {
         &mut self.feed
+    }
+
+    /// Highest fill of the ring to the next stage since it was last told, in percent; once a second
+    /// at most, and never without a ring.
+    pub fn take_depth(&mut self, now: Nanos) -> Option<i64> {
+        let capacity = self.next.capacity()?;
+        if now - self.depth_told < Nanos::from_secs(1) {
+            return None;
+        }
+        self.depth_told = now;
+        let room = std::mem::replace(&mut self.least_room, usize::MAX).min(capacity);
+        i64::try_from((capacity - room) * 100 / capacity.max(1)).ok()
     }
 
     /// The way on: its room tells whether the next stage keeps up.
@@ -95,7 +112,9 @@ impl FeedStage {
         }
         self.batch.clear();
         self.feed.on_frame(frame, ts_recv, &mut self.batch);
-        if self.next.room() < self.batch.len() {
+        let room = self.next.room();
+        self.least_room = self.least_room.min(room);
+        if room < self.batch.len() {
             self.batch.clear();
             self.lossy = true;
             self.counters.add(Counter::Dropped, 1);

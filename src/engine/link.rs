@@ -89,6 +89,14 @@ impl<S: Accept> Next<S> {
         }
     }
 
+    /// Events the ring holds; `None` without a ring.
+    pub fn capacity(&self) -> Option<usize> {
+        match self {
+            Self::Here(_) | Self::End => None,
+            Self::Ring { producer, .. } => Some(producer.buffer().capacity()),
+        }
+    }
+
     /// Hands on, waiting for room when the ring is full: an event that was recorded must arrive.
     ///
     /// # Errors

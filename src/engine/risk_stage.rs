@@ -65,7 +65,8 @@ impl RiskStage {
         Ok(Self {
             ledger: Ledger::new(instruments.len(), equity),
             policy: Policy::new(settings.policy, instruments),
-            gate: Gate::new(&settings.risk, instruments, session, Trading::new())?,
+            gate: Gate::new(&settings.risk, instruments, session, Trading::new())?
+                .with_breakers(&settings.breakers, &settings.risk),
             instruments: instruments.len(),
             timer_cursor: 0,
             flattening: None,
@@ -98,10 +99,13 @@ impl RiskStage {
     fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) {
         self.gate.on_time(event.now());
         let change = self.ledger.on_event(event);
+        self.gate.observe(event, change, &self.ledger);
+        self.trip(event, change);
         match event.kind() {
             Some(Kind::Command) => {
                 let moved = self.gate.on_command(event, &mut self.ledger);
                 self.push(moved);
+                self.trip(event, change);
                 if is_immediate_kill(event) {
                     self.begin_flattening(event);
                 }
@@ -154,6 +158,29 @@ impl RiskStage {
             _ => {}
         }
         self.after(event, change);
+    }
+
+    /// What the breakers found: their records, and the state they demand. It comes before anything
+    /// is decided on the event, and costs nothing while they are quiet.
+    fn trip(&mut self, event: &Event, change: LedgerChange) {
+        if !self.gate.is_stirred(&self.ledger) {
+            return;
+        }
+        while let Some(record) = self.gate.breaker_record(event) {
+            self.out.push(record);
+        }
+        let broken = self.gate.break_on(event, &self.ledger);
+        let reduced = self.gate.relax(event);
+        if self.gate.wants_flat() {
+            self.begin_flattening(event);
+        }
+        let moved = broken.is_some() || reduced.is_some();
+        self.push(broken);
+        self.push(reduced);
+        // What was carried is cancelled when the venue has been asked what there is to cancel.
+        if moved && change != LedgerChange::Carried {
+            self.cancel_entries(event);
+        }
     }
 
     /// What the venue, or an earlier session, tells of the account.
@@ -241,6 +268,7 @@ impl RiskStage {
             return;
         }
         self.valued = second;
+        self.gate.publish_counts(&self.counters);
         for i in 0..self.instruments {
             let id = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
             let open = self.ledger.position(id).is_some_and(|p| p.qty != Qty::ZERO);
@@ -291,8 +319,6 @@ impl RiskStage {
             let position = self.ledger.position_event(event, event.instrument());
             self.push(position);
         }
-        let tripped = self.gate.break_on(event, &self.ledger);
-        self.push(tripped);
         // What was carried is cancelled when the venue has been asked what there is to cancel.
         if change != LedgerChange::Carried {
             self.cancel_entries(event);

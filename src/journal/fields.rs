@@ -4,6 +4,7 @@
 //! Reserved and padding fields are left out. Not for the hot path.
 
 mod control;
+mod risk;
 mod venue;
 
 use crate::base::event::{self as body, BODY_BYTES, Event, Kind, LEVELS_PER_EVENT, Level, flags};
@@ -185,6 +186,9 @@ pub fn visit_fields(event: &Event, visit: &mut Visit<'_>) {
         Kind::Denied => denied(event, visit),
         Kind::Position => position(event.body(), visit),
         Kind::StateChange => state_change(event.body(), visit),
+        Kind::Measured => risk::measured(event.body(), visit),
+        Kind::Breaker => risk::breaker(event.body(), visit),
+        Kind::SizeChange => risk::size_change(event.body(), visit),
         Kind::Sent => sent(event.body(), visit),
         Kind::OrderState => order_state(event.body(), visit),
     }

@@ -202,6 +202,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// A door for tests that damage the books.
+    #[cfg(test)]
+    pub(crate) fn position_mut(&mut self, instrument: InstrumentId) -> &mut Position {
+        &mut self.positions[instrument.index()]
+    }
+
+    /// The same for a live order.
+    #[cfg(test)]
+    pub(crate) fn open_order_mut(&mut self, place: usize) -> &mut OpenOrder {
+        self.orders.at_mut(place).expect("a live order")
+    }
+
     /// The position; `None` for an instrument outside the session's table.
     pub fn position(&self, instrument: InstrumentId) -> Option<&Position> {
         self.positions.get(instrument.index())

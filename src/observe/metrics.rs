@@ -3,7 +3,7 @@
 //! scrape need not know them.
 
 use super::hop::Hop;
-use super::snapshot::Snapshot;
+use super::snapshot::{ControlView, Snapshot};
 use crate::base::counters::Counter;
 use std::fmt::{Display, Write};
 
@@ -21,7 +21,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     hops(&mut text, snapshot);
     machine(&mut text, snapshot);
     money(&mut text, snapshot);
-    alerts(&mut text, snapshot);
+    controls(&mut text, snapshot);
     text.text
 }
 
@@ -120,30 +120,23 @@ fn money(out: &mut Exposition, snapshot: &Snapshot) {
     }
 }
 
-fn alerts(out: &mut Exposition, snapshot: &Snapshot) {
-    let view = &snapshot.alerting;
-    out.gauge("peregrine_alerts_alive", "1 while alerts are looked for.", u8::from(view.alive));
-    out.family("peregrine_alerts_total", "counter", "Alerts raised since start.");
-    for raised in &view.raised {
-        out.sample("", &[("severity", raised.severity), ("class", raised.class)], raised.count);
-    }
-    let counts = [
-        ("peregrine_alerts_held_total", "Alerts told in a summary only.", view.held),
-        ("peregrine_alerts_dropped_total", "Alerts dropped: too many waited.", view.dropped),
-        ("peregrine_alerts_escalated_total", "Alerts the first channel missed.", view.escalated),
-        ("peregrine_alerts_missed_records_total", "Records never read.", view.missed_records),
+fn controls(out: &mut Exposition, snapshot: &Snapshot) {
+    out.gauge("peregrine_size_percent", "Share of their size entries have.", snapshot.size_percent);
+    type Part = fn(&ControlView) -> u64;
+    let parts: [(&str, &str, Part); 3] = [
+        ("peregrine_control_evaluated_total", "Times a control was evaluated.", |c| c.evaluated),
+        ("peregrine_control_near_total", "Times within a fifth of its limit.", |c| c.near),
+        ("peregrine_control_tripped_total", "Times it tripped.", |c| c.tripped),
     ];
-    for (name, help, value) in counts {
+    for (name, help, part) in parts {
         out.family(name, "counter", help);
-        out.sample("", &[], value);
-    }
-    out.gauge("peregrine_alerts_waiting", "Alerts not delivered yet.", view.waiting);
-    out.family("peregrine_alert_messages_total", "counter", "Messages by channel and outcome.");
-    for channel in &view.channels {
-        let (name, both) = (channel.name, [channel.delivered, channel.failed]);
-        for (outcome, count) in ["delivered", "failed"].into_iter().zip(both) {
-            out.sample("", &[("channel", name), ("outcome", outcome)], count);
+        for control in &snapshot.controls {
+            out.sample("", &[("control", &control.name)], part(control));
         }
+    }
+    out.family("peregrine_control_dead", "gauge", "1 where nothing evaluated it for a day.");
+    for control in &snapshot.controls {
+        out.sample("", &[("control", &control.name)], u8::from(control.dead));
     }
 }
 

@@ -15,18 +15,14 @@
 //! | `hop` | the hops and the cycle clock |
 //! | `latency` | recording on a pinned thread, merging on the observer, percentiles |
 //! | `hlog` | histogram logs that other tools read |
+//! | `controls` | a row for each check and breaker |
 //! | `snapshot` | what the pages show, and the cell it is handed over in |
 //! | `metrics` | the Prometheus text |
 //! | `http` | the server on side threads |
-//! | `alerts` | who is told what happens |
-//! | `audit` | who did what, in a chain of lines |
-//! | `report` | a day or a week in figures and a picture |
 //! | `summary` | what a session prints at its end |
 
-pub mod alerts;
-pub mod audit;
+mod controls;
 pub mod hop;
-pub mod report;
 pub mod latency;
 pub mod hlog;
 pub mod snapshot;

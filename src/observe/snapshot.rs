@@ -1,7 +1,7 @@
 //! What the pages show: one plain struct that the runtime fills a few times a second and hands over
 //! whole. Readers take a reference to the newest one; a stage never sees it.
 
-use super::alerts::board::{AlertView, AlertingView};
+pub use super::controls::ControlView;
 use super::latency::LatencyView;
 use crate::base::counters::{Counter, Counters};
 use crate::base::{Money, Px, Qty};
@@ -49,6 +49,10 @@ pub struct Snapshot {
     pub markets: Vec<MarketView>,
     /// Limits and how much of each is used.
     pub risk: Vec<LimitView>,
+    /// Share of the policy's size that entries have, in percent.
+    pub size_percent: u32,
+    /// Every check and breaker with its counts.
+    pub controls: Vec<ControlView>,
     /// Models that decide or watch.
     pub models: Vec<ModelView>,
     /// Challengers against the champion.
@@ -65,8 +69,6 @@ pub struct Snapshot {
     /// Newest alerts.
     #[serde(skip)]
     pub alerts: VecDeque<AlertView>,
-    /// What became of them.
-    pub alerting: AlertingView,
 }
 
 impl Snapshot {
@@ -91,6 +93,11 @@ impl Snapshot {
     /// Adds a fill; the oldest goes when the list is full.
     pub fn note_fill(&mut self, fill: FillView) {
         push_bounded(&mut self.fills, fill);
+    }
+
+    /// Adds an alert; the oldest goes when the list is full.
+    pub fn note_alert(&mut self, alert: AlertView) {
+        push_bounded(&mut self.alerts, alert);
     }
 
     /// Adds a point to the equity curve, thinning the curve when it is full.
@@ -428,6 +435,17 @@ pub struct EquityPoint {
     /// Equity.
     #[serde(serialize_with = "money")]
     pub equity: Money,
+}
+
+/// One alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AlertView {
+    /// When, nanoseconds since the epoch.
+    pub ts_ns: i64,
+    /// `info`, `warning` or `critical`.
+    pub severity: &'static str,
+    /// What happened, in a sentence.
+    pub text: String,
 }
 
 /// Where the newest snapshot is handed over. Only cold threads touch it; the lock is held for the

@@ -332,13 +332,6 @@ pub(super) fn drawdown_bps(ledger: &Ledger) -> i128 {
     if peak > 0 { fall * 10_000 / peak } else { 10_000 }
 }
 
-/// `drawdown_bps(ledger) >= bps` without the division: made for every event.
-pub(super) fn drawdown_reached(ledger: &Ledger, bps: i64) -> bool {
-    let peak = i128::from(ledger.peak_equity().0);
-    let fall = peak - i128::from(ledger.equity().0);
-    peak <= 0 || fall * 10_000 >= peak * i128::from(bps)
-}
-
 /// `qty × px` in money units, rounded up, without a range.
 fn value_of(qty: Qty, px: Px) -> Result<i128, Trip> {
     let product = i128::from(qty.0).checked_mul(i128::from(px.0)).ok_or(overflow())?;

@@ -1,5 +1,7 @@
 //! The gate: the one place where an intent becomes an approved order.
 
+mod trips;
+
 use super::breakers::Breakers;
 use super::check::Check;
 use super::checks::{self, Question, Trip};
@@ -11,7 +13,7 @@ use crate::base::event::{
     Command, Denied, Order, OrderReport, SessionCarried, VenuePosition, VenueStatus, flags,
     side_flag,
 };
-use crate::base::settings::{InstrumentSettings, Mode, RiskSettings};
+use crate::base::settings::{BreakerSettings, InstrumentSettings, Mode, RiskSettings};
 use crate::base::{
     ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Qty, Reason,
     TimeInForce,
@@ -100,6 +102,11 @@ pub struct Gate {
     conditions: Conditions,
     /// The reduction under way is of that kind.
     reduced: bool,
+    /// Since when there was no reason to reduce any more.
+    calm: Option<Nanos>,
+    cool_down: Nanos,
+    /// It was halted or killed, and nobody has armed since.
+    owes_restart: bool,
     day: i64,
     now: Nanos,
 }
@@ -123,12 +130,16 @@ impl Gate {
             return Err(GateError::Number { strategy, model });
         }
         let limits = Limits::new(settings);
+        let allowed: Vec<bool> =
+            instruments.iter().map(|i| settings.allow.contains(&i.symbol)).collect();
+        let breakers =
+            Breakers::new(&BreakerSettings::default(), settings, &allowed, fingerprint(&limits));
         let remembered = limits.map_or(0, |limits| limits.orders_per_10s.saturating_mul(2));
         Ok(Self {
             limits,
-            breakers: Breakers::new(settings),
+            breakers,
             instruments: instruments.to_vec(),
-            allowed: instruments.iter().map(|i| settings.allow.contains(&i.symbol)).collect(),
+            allowed,
             session,
             trading,
             throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S)),
@@ -139,9 +150,21 @@ impl Gate {
             entries_today: 0,
             conditions: Conditions::default(),
             reduced: false,
+            calm: None,
+            cool_down: Nanos::ZERO,
+            owes_restart: false,
             day: i64::MIN,
             now: Nanos(i64::MIN),
         })
+    }
+
+    /// With breakers of these levels.
+    #[must_use]
+    pub fn with_breakers(mut self, settings: &BreakerSettings, risk: &RiskSettings) -> Self {
+        let limits = fingerprint(&self.limits);
+        self.breakers = Breakers::new(settings, risk, &self.allowed, limits);
+        self.cool_down = Nanos::from_secs(i64::from(settings.cool_down_s));
+        self
     }
 
     /// The newest event time; every event of the stage is shown here first. Time never goes back.
@@ -198,25 +221,6 @@ impl Gate {
         Approved(event)
     }
 
-    /// Trips the breakers that act after the fact: for every event that moved the ledger. The
-    /// record of the state's change, if one tripped; the caller then cancels resting entries
-    /// ([`Ledger::entry_to_cancel`]).
-    pub fn break_on(&mut self, cause: &Event, ledger: &Ledger) -> Option<Event> {
-        let (to, reason) = self.breakers.judge(ledger)?;
-        // A reconciliation is no way out of a halt.
-        let halted = self.trading.state() == TradingState::Halted;
-        if to == TradingState::Reconciling && halted {
-            return None;
-        }
-        self.request(cause, to, reason, Actor::System)
-    }
-
-    /// Share of the policy's size that an entry may have now, in percent: 0 to 100. Breakers lower
-    /// it; exits are never smaller for it.
-    pub fn size_percent(&self) -> u32 {
-        self.breakers.size_percent()
-    }
-
     /// Moves the trading state where the rules allow it; the record of the move.
     pub fn request(
         &mut self,
@@ -225,7 +229,9 @@ impl Gate {
         reason: Reason,
         actor: Actor,
     ) -> Option<Event> {
-        self.trading.request(cause, to, reason, actor)
+        let change = self.trading.request(cause, to, reason, actor)?;
+        self.owes_restart |= matches!(to, TradingState::Halted | TradingState::Killed);
+        Some(change)
     }
 
     /// Obeys an operator's `Command` event. Whoever arms after a halt has seen the losses: they
@@ -237,8 +243,14 @@ impl Gate {
             return None;
         }
         let change = self.trading.on_command(event);
-        if change.is_some() && self.trading.state() == TradingState::Active {
+        let active = change.is_some() && self.state() == TradingState::Active;
+        if active {
             ledger.forget_losses();
+        }
+        self.owes_restart |= self.state() == TradingState::Killed;
+        if active || self.trading.is_armed() && command.verb == Verb::Arm as u32 {
+            let after_halt = std::mem::take(&mut self.owes_restart);
+            self.breakers.on_armed(after_halt, ledger, event.now());
         }
         change
     }
@@ -251,7 +263,10 @@ impl Gate {
             self.day = carried.day;
             self.entries_today = carried.entries_today;
         }
-        self.trading.on_carried(event)
+        self.breakers.on_carried(carried);
+        let change = self.trading.on_carried(event);
+        self.owes_restart |= self.trading.is_latched();
+        change
     }
 
     /// The ledger and the venue agree.
@@ -276,23 +291,6 @@ impl Gate {
             }
             Response::Enter(_) if over => None,
             Response::Enter(to) => self.request(event, to, reason, Actor::System),
-        }
-    }
-
-    /// Reduces while there is a reason to, and goes on when there is none any more. Time is an
-    /// event: called for each that tells it.
-    pub fn relax(&mut self, event: &Event) -> Option<Event> {
-        self.conditions.on_time(event.now());
-        match (self.conditions.first(), self.trading.state()) {
-            (Some(reason), TradingState::Active) => {
-                self.reduced = true;
-                self.request(event, TradingState::Reducing, reason, Actor::System)
-            }
-            (None, TradingState::Reducing) if self.reduced => {
-                self.reduced = false;
-                self.request(event, TradingState::Active, Reason::None, Actor::System)
-            }
-            _ => None,
         }
     }
 
@@ -337,6 +335,7 @@ impl Gate {
 
     fn admit_order(&mut self, cause: &Event, wanted: &Wanted, ledger: &mut Ledger) -> Verdict {
         self.on_time(cause.now());
+        self.breakers.on_intent(cause.now());
         match self.ask_all(cause, wanted, ledger) {
             Ok(notional) => self.approve(cause, wanted, notional, ledger),
             Err((check, trip)) => deny(cause, wanted, check, trip),
@@ -421,6 +420,7 @@ impl Gate {
             return deny(cause, wanted, Check::OpenOrders, trip);
         }
         self.last_counter = counter;
+        self.breakers.on_approved(&event);
         if wanted.purpose == Purpose::Protect {
             self.stop_throttle.record(self.now);
         } else {
@@ -430,6 +430,14 @@ impl Gate {
         self.entries_today += u32::from(wanted.purpose.is_entry());
         Verdict::Approved(Approved(event))
     }
+}
+
+/// Fingerprint of the limits: what runs may not change them.
+fn fingerprint(limits: &Option<Limits>) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+    limits.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn deny(cause: &Event, wanted: &Wanted, check: Check, trip: Trip) -> Verdict {

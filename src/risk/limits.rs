@@ -5,7 +5,7 @@ use crate::base::settings::RiskSettings;
 use crate::base::{Money, Nanos};
 
 /// Every limit an entry needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Limits {
     pub(super) order_notional: Money,
     pub(super) collar_mark_bps: i64,

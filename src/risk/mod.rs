@@ -26,9 +26,20 @@ mod throttle;
 mod venue;
 mod word;
 
+pub use breakers::GateCounts;
 pub use check::Check;
 pub use command::{ACTOR_SYSTEM, CommandError, Origin, command, reason_of};
 pub use gate::{Approved, CheckCount, Gate, GateError, GateSession, Verdict};
 pub use state::{Actor, Trading, TradingState, Verb};
 pub use venue::{Conditions, Response, response};
 pub use word::TradingWord;
+
+use crate::base::Control;
+use crate::base::counters::CONTROL_ROWS;
+
+/// The row of a breaker among all controls: the checks come first.
+pub const fn control_row(control: Control) -> usize {
+    Check::ALL.len() + control as usize
+}
+
+const _: () = assert!(Check::ALL.len() + Control::COUNT <= CONTROL_ROWS);

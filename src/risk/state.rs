@@ -151,6 +151,17 @@ impl Trading {
         self.astray
     }
 
+    /// True when somebody has armed it: it trades, or does so as soon as it is reconciled.
+    pub fn is_armed(&self) -> bool {
+        let at = if self.state == TradingState::Reconciling { self.resume } else { self.state };
+        matches!(at, TradingState::Active | TradingState::Reducing)
+    }
+
+    /// True while a halt or kill of an earlier session waits for a person.
+    pub fn is_latched(&self) -> bool {
+        self.latched
+    }
+
     /// The state.
     pub fn state(&self) -> TradingState {
         self.state

@@ -11,9 +11,9 @@ use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
 use super::private::PrivateLink;
 use crate::base::counters::Counters;
-use crate::base::event::{Command, Event, Kind, Reconciled, VenueStatus, flags};
+use crate::base::event::{Command, Event, Kind, Measured, Reconciled, VenueStatus, flags};
 use crate::base::ids::{InstrumentId, Symbol};
-use crate::base::{Nanos, Reason};
+use crate::base::{Measure, Nanos, Reason};
 use crate::engine::{Halt, Probe};
 use crate::journal::JournalHealth;
 use crate::risk::Verb;
@@ -204,6 +204,7 @@ impl<O: Outside> FeedThread<O> {
             publish_feed_counters(&self.counters, self.inlet.feed.feed_mut().stats());
             self.inlet.call(&mut |_| {}, |feed, with| feed.on_timer(interval, wall, with))?;
             self.tell_space(wall)?;
+            self.tell_measures(wall)?;
         }
         if let Some(place) = self.heartbeat.take_stall() {
             self.tell_stall(place, wall)?;
@@ -257,6 +258,20 @@ impl<O: Outside> FeedThread<O> {
         let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
         let event = event.with_flags(if low { 0 } else { flags::ON });
         self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, wall, with))
+    }
+
+    /// What was measured beside the pinned threads, and how full the way on was.
+    fn tell_measures(&mut self, wall: Nanos) -> Result<(), Halt> {
+        if let Some(percent) = self.inlet.feed.take_depth(wall) {
+            self.heartbeat.tell(Measure::RingDepth, percent);
+        }
+        for measure in Measure::ALL {
+            let Some(value) = self.heartbeat.take_measure(measure) else { continue };
+            let body = Measured { measure: measure as u16, value, ..Measured::default() };
+            let event = Event::new(Kind::Measured, InstrumentId::NONE, &body);
+            self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, wall, with))?;
+        }
+        Ok(())
     }
 
     fn read_streams(&mut self, now: Now) -> Result<usize, Halt> {

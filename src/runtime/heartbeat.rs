@@ -1,18 +1,36 @@
 //! Signs of life of the pinned threads, and how the session hears that one stopped.
 
+use crate::base::Measure;
 use crate::engine::Halt;
 use crossbeam::utils::CachePadded;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// Marks that nothing new was measured.
+const NOTHING: i64 = i64::MIN;
+
 /// One thread's turns and end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Heartbeat {
     turns: CachePadded<AtomicU64>,
     ended: AtomicBool,
     /// One more than the place of a thread that does not turn; 0 for none.
     stalled: AtomicUsize,
+    /// Newest measures that were not taken yet.
+    measures: [AtomicI64; Measure::COUNT],
     halt: Mutex<Option<String>>,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            turns: CachePadded::default(),
+            ended: AtomicBool::default(),
+            stalled: AtomicUsize::default(),
+            measures: [const { AtomicI64::new(NOTHING) }; Measure::COUNT],
+            halt: Mutex::default(),
+        }
+    }
 }
 
 impl Heartbeat {
@@ -25,6 +43,22 @@ impl Heartbeat {
     /// Turns so far.
     pub fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Tells this thread what was measured; what it has not taken yet is replaced.
+    pub fn tell(&self, measure: Measure, value: i64) {
+        self.measures[measure as usize].store(value, Ordering::Relaxed);
+    }
+
+    /// What was measured since it was last asked for.
+    #[inline]
+    pub fn take_measure(&self, measure: Measure) -> Option<i64> {
+        let slot = &self.measures[measure as usize];
+        // A look first: mostly there is nothing.
+        if slot.load(Ordering::Relaxed) == NOTHING {
+            return None;
+        }
+        Some(slot.swap(NOTHING, Ordering::Relaxed))
     }
 
     /// Tells this thread that the one at `place` does not turn.

@@ -8,6 +8,7 @@ use super::heartbeat::Heartbeat;
 use super::inlet::{Inlet, OrderVenue};
 use super::launch::{Launcher, LoadedModel, Stages};
 use super::lines;
+use super::measures::DiskPlan;
 use super::outside::{RealTime, SystemClock};
 use super::private::{PrivateLink, stream_url};
 use super::running::Running;
@@ -155,11 +156,11 @@ impl Rig {
             market_age_max: Duration::from_millis(u64::from(
                 parts.settings.features.market_age_ms_max,
             )),
+            disk: disk_plan(parts),
             model: (
                 parts.files.card.version.clone(),
                 crate::model::artifact::hex(&parts.files.sha256),
             ),
-            board: Arc::default(),
         }
     }
 
@@ -223,6 +224,20 @@ impl Rig {
             journal: self.journal,
             stamps: self.stamps,
         })
+    }
+}
+
+/// What the journal takes of its disk.
+fn disk_plan(parts: &Parts) -> DiskPlan {
+    let journal = &parts.settings.journal;
+    let (input, output) = (journal.input_segment_mib, journal.output_segment_mib);
+    // Inputs and stamps, then the three outputs.
+    let segments = (2 * u64::from(input) + 3 * u64::from(output)) << 20;
+    let kept = u64::from(journal.keep_segments);
+    DiskPlan {
+        segments,
+        reserve_hours: parts.settings.breakers.disk_reserve_hours,
+        most: (kept > 0).then(|| kept.saturating_mul(segments)),
     }
 }
 

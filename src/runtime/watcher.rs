@@ -2,24 +2,25 @@
 //! snapshot, and hands it to the page a few times a second. It never waits on a stage.
 
 use super::clock::wall_now;
+use super::controls::Controls;
 use super::heartbeat::Heartbeat;
+use super::measures::{DiskPlan, Measures};
 use super::session::command_channel;
 use super::streams_seen::StreamsSeen;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{
-    BookState, BookTicker, Command, Event, Kind, MarkPrice, Order, OrderReport, OrderState,
-    Position, Prediction, StateChange, flags,
+    BookState, BookTicker, Breaker, Command, Event, Kind, MarkPrice, Order, OrderReport,
+    OrderState, Position, Prediction, SizeChange, StateChange, flags,
 };
 use crate::base::settings::HttpSettings as HttpWanted;
 use crate::base::units::{Money, Px, Qty};
-use crate::base::{ClientOrderId, Reason, Side, Symbol};
+use crate::base::{ClientOrderId, Control, Level, Reason, Side, Symbol};
 use crate::execution::OrderState as State;
 use crate::journal::{JournalHealth, LANES};
-use crate::observe::alerts::board::AlertBoard;
 use crate::observe::http::{HttpServer, HttpSettings};
 use crate::observe::snapshot::{
-    AccountView, CounterValues, EquityPoint, FillView, MarketView, ModelView, NotReady, OrderView,
-    PositionView, ResourceView, SessionView, ThreadView,
+    AccountView, AlertView, CounterValues, EquityPoint, FillView, MarketView, ModelView, NotReady,
+    OrderView, PositionView, ResourceView, SessionView, ThreadView,
 };
 use crate::observe::{HopCollector, LatencyView, Snapshot, SnapshotCell};
 use crate::risk::TradingState;
@@ -62,10 +63,10 @@ pub struct Watched {
     pub market_age_max: Duration,
     /// What runs the model.
     pub executor: &'static str,
+    /// What the journal takes of its disk.
+    pub disk: DiskPlan,
     /// The model's version and SHA-256.
     pub model: (String, String),
-    /// Alerts, as their own threads raise them.
-    pub board: Arc<AlertBoard>,
 }
 
 /// See the head of this file.
@@ -81,6 +82,8 @@ pub struct Watcher {
     turns: u64,
     peak: Money,
     streams: StreamsSeen,
+    measures: Measures,
+    controls: Controls,
     /// Newest position record of each instrument.
     money: Vec<Position>,
 }
@@ -121,6 +124,8 @@ impl Watcher {
         Ok(Self {
             money,
             streams: StreamsSeen::default(),
+            measures: Measures::new(watched.disk, watched.heartbeats.len(), now),
+            controls: Controls::new(now),
             watched,
             page,
             cell,
@@ -150,6 +155,10 @@ impl Watcher {
         self.turns += 1;
         self.read_taps();
         self.watched.collector.collect();
+        let Watched { heartbeats, collector, health, .. } = &mut self.watched;
+        if let Some(river) = heartbeats.first().map(|(_, _, heart)| Arc::clone(heart)) {
+            self.measures.turn(Instant::now(), heartbeats, collector, health, &river);
+        }
         if self.turns.is_multiple_of(TURNS_PER_SNAPSHOT) {
             self.publish();
         }
@@ -203,9 +212,13 @@ impl Watcher {
             }
             Some(Kind::Position) => self.note_position(place, event),
             Some(Kind::StateChange) => self.note_state(event),
+            Some(Kind::Breaker) => self.note_breaker(event),
+            Some(Kind::SizeChange) => {
+                self.page.size_percent = event.body::<SizeChange>().percent;
+            }
             Some(Kind::OrderIntent | Kind::OrderState) => self.note_order(event),
             Some(Kind::OrderFilled) => self.note_fill(event),
-            Some(Kind::StreamStatus) => self.streams.note(event),
+            Some(Kind::Gap | Kind::StreamStatus) => self.note_stream(event),
             _ => {}
         }
     }
@@ -257,6 +270,37 @@ impl Watcher {
             Some(TradingState::Killed) => "killed",
             Some(TradingState::Reconciling) | None => "reconciling",
         };
+        let severity = if body.to >= TradingState::Halted as u8 { "critical" } else { "info" };
+        let reason = Reason::from_u16(body.reason).map_or("unknown", Reason::name);
+        let text = format!("trading is {} ({reason})", self.page.trading_state);
+        self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity, text });
+    }
+
+    fn note_breaker(&mut self, event: &Event) {
+        let body: &Breaker = event.body();
+        let Some(control) = Control::from_u16(body.control) else { return };
+        let level = Level::from_u8(body.to).unwrap_or_default();
+        self.controls.note_level(control, level.name());
+        let severity = match level {
+            Level::Clear => "info",
+            Level::Warn | Level::Reduce => "warning",
+            Level::Halt | Level::Kill => "critical",
+        };
+        let (name, level) = (control.name(), level.name());
+        let text = format!("breaker {name}: {level}, {} of {}", body.value, body.limit);
+        self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity, text });
+    }
+
+    fn note_stream(&mut self, event: &Event) {
+        if event.kind() == Some(Kind::StreamStatus) {
+            self.streams.note(event);
+            if event.has(flags::ON) {
+                return;
+            }
+        }
+        let what = if event.kind() == Some(Kind::Gap) { "gap" } else { "stream lost" };
+        let text = format!("{what} {}", self.symbol(event.instrument as usize));
+        self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity: "warning", text });
     }
 
     fn note_order(&mut self, event: &Event) {
@@ -309,6 +353,9 @@ impl Watcher {
         let appended = (0..LANES).map(|lane| watched.health.appended(lane)).sum();
         watched.counters.set(Counter::JournalRecords, appended);
         self.page.counters = CounterValues::read(&watched.counters);
+        let mut dead = Vec::new();
+        let found = |name: &str| dead.push(name.to_owned());
+        self.page.controls = self.controls.view(Instant::now(), &watched.counters, found);
         self.page.latency = watched.collector.since_start();
         self.page.models = vec![ModelView {
             version: watched.model.0.clone(),
@@ -319,7 +366,10 @@ impl Watcher {
             predictions: watched.counters.get(Counter::Predictions),
         }];
         self.page.resources = resources(&watched.health);
-        (self.page.alerts, self.page.alerting) = watched.board.view();
+        for name in dead {
+            let text = format!("control {name} was not evaluated for a day: it guards nothing");
+            self.page.note_alert(AlertView { ts_ns: now.0, severity: "critical", text });
+        }
         self.beat();
         self.page.not_ready = self.not_ready(now.0);
         let mut page = self.page.clone();
@@ -392,6 +442,7 @@ fn first_page(watched: &Watched) -> Snapshot {
     let names = || watched.symbols.iter().map(ToString::to_string);
     Snapshot {
         trading_state: "reconciling",
+        size_percent: 100,
         session,
         account: AccountView { equity: watched.starting_equity, ..AccountView::default() },
         markets: names().map(|symbol| MarketView { symbol, ..MarketView::default() }).collect(),

@@ -6,7 +6,8 @@ use peregrine::base::event::{
     self, BookTicker, Event, Kind, MarkPrice, OrderReport, Prediction, flags, side_flag,
 };
 use peregrine::base::settings::{
-    InstrumentSettings, Mode, PaperSettings, PolicySettings, QueueModel, RiskSettings,
+    BreakerSettings, InstrumentSettings, Mode, PaperSettings, PolicySettings, QueueModel,
+    RiskSettings,
 };
 use peregrine::base::units::{notional, parse_fixed};
 use peregrine::base::{InstrumentId, Money, Nanos, Px, Qty, Rate, Side, Symbol};
@@ -157,7 +158,12 @@ struct Desk {
 impl Desk {
     fn new(maker: bool) -> Self {
         let session = GateSession { epoch: 1, strategy: 0, model: 0, mode: Mode::Paper };
-        let mut gate = Gate::new(&limits(), &[instrument()], session, Trading::new()).unwrap();
+        // It loses most of its trades, as a policy of chance does, and is to go on.
+        let (losses_half, losses_quarter, losses_halt) = (99_998, 99_999, 100_000);
+        let breakers =
+            BreakerSettings { losses_half, losses_quarter, losses_halt, ..Default::default() };
+        let gate = Gate::new(&limits(), &[instrument()], session, Trading::new()).unwrap();
+        let mut gate = gate.with_breakers(&breakers, &limits());
         let cause = Event::EMPTY;
         gate.on_reconciled(&cause).unwrap();
         let operator = Actor::Operator(0);
@@ -189,6 +195,7 @@ impl Desk {
                 self.out.fills += 1;
                 self.out.makers += u32::from(report.has(flags::MAKER));
             }
+            self.gate.observe(&report, change, &self.out.ledger);
             let halted = self.gate.break_on(&report, &self.out.ledger);
             assert_eq!(halted, None);
             self.out.written.push(report);

@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Section, key and value of what differs from the shipped paper configuration: decisions come
 /// often, from features that need no history, and no limit ends the campaign before its time.
-const CHANGES: [(&str, &str, &str); 34] = [
+const CHANGES: [(&str, &str, &str); 42] = [
     ("venue", "orders", "\"venue\""),
     ("venue", "open_interest_every_s", "0"),
     ("venue", "snapshot_levels", "100"),
@@ -54,6 +54,14 @@ const CHANGES: [(&str, &str, &str); 34] = [
     ("risk", "daily_loss_max", "\"500000\""),
     ("risk", "drawdown_bps_max", "9999"),
     ("risk", "losses_in_a_row_max", "1000000000"),
+    ("breakers", "day_loss_warn_bps", "9000"),
+    ("breakers", "day_loss_halt_bps", "9500"),
+    ("breakers", "day_loss_kill_bps", "9900"),
+    ("breakers", "drawdown_reduce_bps", "9000"),
+    ("breakers", "drawdown_halt_bps", "9999"),
+    ("breakers", "losses_half", "999990"),
+    ("breakers", "losses_quarter", "999995"),
+    ("breakers", "losses_halt", "1000000"),
 ];
 
 /// Starts traders on one state folder.

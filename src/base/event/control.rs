@@ -217,8 +217,27 @@ body!(
         /// Venue time from which on funding is still to be asked for: as of the last clean look, or
         /// the start of the chain's first session where there was none.
         funding_since: i64,
+        /// Size of entries while it comes back from a halt, in percent; 0 where it does not.
+        restart_percent: u32,
+        /// Round trips without a loss since that step began.
+        restart_trips: u32,
+        /// Event time at which the step began.
+        ts_restart: i64,
         /// Zero.
-        reserved: [u64; 4],
+        reserved: [u64; 2],
+    }
+);
+body!(
+    /// Something measured outside of the river, by threads that have a clock.
+    Measured {
+        /// A [`crate::base::Measure`] number.
+        measure: u16,
+        /// Zero.
+        pad: [u16; 3],
+        /// The value in the measure's unit.
+        value: i64,
+        /// Zero.
+        reserved: [u64; 10],
     }
 );
 body!(

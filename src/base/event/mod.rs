@@ -102,6 +102,8 @@ kinds! {
     /// Trades and funding behind the last clean look that an earlier session booked
     /// ([`BookedCarried`]).
     BookedCarried = 44,
+    /// Something measured outside of the river: a latency, a resource ([`Measured`]).
+    Measured = 46,
 
     /// The venue accepted an order ([`OrderReport`]).
     OrderAccepted = 48,
@@ -147,6 +149,10 @@ kinds! {
     Position = 83,
     /// The trading state changed ([`StateChange`]).
     StateChange = 84,
+    /// A breaker's level changed; `ON` when it rose ([`Breaker`]).
+    Breaker = 85,
+    /// The size that entries may have changed ([`SizeChange`]).
+    SizeChange = 86,
 
     /// Recorded before the bytes leave ([`Order`]).
     OrderIntent = 96,
@@ -336,15 +342,16 @@ mod tests;
 mod venue;
 
 pub use control::{
-    BookedCarried, COMMAND_REASON_BYTES, Command, Instrument, KillRound, ModelLoaded, OrderCarried,
-    PositionCarried, Reconciled, SessionCarried, SessionStart, Timer,
+    BookedCarried, COMMAND_REASON_BYTES, Command, Instrument, KillRound, Measured, ModelLoaded,
+    OrderCarried, PositionCarried, Reconciled, SessionCarried, SessionStart, Timer,
 };
 pub use market::{
     BookTicker, DepthHead, DepthLevels, Funding, Gap, Kline, Level, Liquidation, Malformed,
     MarkPrice, OpenInterest, StreamStatus, Trade, carries,
 };
 pub use stages::{
-    BookState, Denied, NoDecision, Order, OrderState, Position, Prediction, Sent, StateChange,
+    BookState, Breaker, Denied, NoDecision, Order, OrderState, Position, Prediction, Sent,
+    SizeChange, StateChange,
 };
 pub use venue::{
     AccountStatus, ContractStatus, FundingPayment, MarginStatus, OrderReport, VenuePosition,

@@ -150,6 +150,50 @@ body!(
     }
 );
 body!(
+    /// A breaker's level changed: up with the flag `ON`, else down.
+    Breaker {
+        /// A [`crate::base::Control`] number.
+        control: u16,
+        /// Level before, as in [`crate::base::Level`].
+        from: u8,
+        /// Level after.
+        to: u8,
+        /// A [`crate::base::Reason`] number.
+        reason: u16,
+        /// Zero.
+        pad: u16,
+        /// What was found, in the control's unit.
+        value: i64,
+        /// The limit of the higher of the two levels, in the control's unit.
+        limit: i64,
+        /// Times the control was evaluated so far.
+        evaluated: u64,
+        /// Times it came within a fifth of its limit.
+        near: u64,
+        /// Times it tripped.
+        tripped: u64,
+        /// Zero.
+        reserved: [u64; 6],
+    }
+);
+body!(
+    /// The size that entries may have changed, or what it depends on.
+    SizeChange {
+        /// Share of the policy's size, in percent.
+        percent: u32,
+        /// Share that losses in a row allow, in percent.
+        losses_percent: u32,
+        /// Share that the return from a halt allows, in percent; 0 where there is none.
+        restart_percent: u32,
+        /// Round trips without a loss since that step began.
+        restart_trips: u32,
+        /// Event time at which the step began.
+        ts_restart: i64,
+        /// Zero.
+        reserved: [u64; 9],
+    }
+);
+body!(
     /// Bytes that left for the venue.
     Sent {
         /// Our [`ClientOrderId`].

@@ -5,8 +5,8 @@
 //! `config/*.toml`. [`parse`] turns a document into settings; [`merge_overrides`] lays
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
-mod alerts;
 mod kill;
+mod breakers;
 mod parse;
 mod portfolio;
 mod risk;
@@ -16,7 +16,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use alerts::{AlertChannel, AlertSettings};
+pub use breakers::BreakerSettings;
 pub use kill::KillSettings;
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
 pub use portfolio::PortfolioSettings;
@@ -58,6 +58,8 @@ pub struct Settings {
     pub risk: RiskSettings,
     /// How a kill ends what is open.
     pub kill: KillSettings,
+    /// What trips after the fact.
+    pub breakers: BreakerSettings,
     /// The paper venue.
     pub paper: PaperSettings,
     /// Threads, cores, rings.
@@ -66,8 +68,6 @@ pub struct Settings {
     pub journal: JournalSettings,
     /// The status page and metrics.
     pub http: HttpSettings,
-    /// Who is told what happens, and how.
-    pub alerts: AlertSettings,
 }
 
 /// State folder and seed.

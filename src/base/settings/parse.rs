@@ -100,11 +100,11 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         "portfolio",
         "stage",
         "kill",
+        "breakers",
         "paper",
         "topology",
         "journal",
         "http",
-        "alerts",
     ]
     .iter()
     .map(|name| top.table(name))
@@ -124,11 +124,11 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         policy: read.policy(next()),
         risk: read.risk([next(), next(), next()], mode),
         kill: KillSettings::read(next(), read.errors),
+        breakers: super::breakers::read(next(), read.errors),
         paper: read.paper(next()),
         topology: read.topology(next()),
         journal: read.journal(next()),
         http: read.http(next()),
-        alerts: super::AlertSettings::read(read.section(next())),
     };
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }

@@ -101,6 +101,9 @@ pub(super) fn session_carried(body: &body::SessionCarried, visit: &mut Visit<'_>
     visit("reason", Field::Reason(body.reason));
     visit("ts_last", Field::Time(body.ts_last));
     visit("funding_since", Field::Time(body.funding_since));
+    visit("restart_percent", Field::Count(u64::from(body.restart_percent)));
+    visit("restart_trips", Field::Count(u64::from(body.restart_trips)));
+    visit("ts_restart", Field::Time(body.ts_restart));
 }
 
 pub(super) fn booked_carried(body: &body::BookedCarried, visit: &mut Visit<'_>) {

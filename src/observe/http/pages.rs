@@ -197,6 +197,8 @@ fn part(name: &str, snapshot: &Snapshot) -> Option<Result<Value, serde_json::Err
             "trading_state": snapshot.trading_state,
             "limits": snapshot.risk,
             "account": snapshot.account,
+            "size_percent": snapshot.size_percent,
+            "controls": snapshot.controls,
         })),
         "alerts" => serde_json::to_value(&snapshot.alerts),
         "models" => serde_json::to_value(&snapshot.models),

@@ -1,5 +1,6 @@
 //! A desk to judge intents at, and the tests by subject.
 
+mod breakers;
 mod each_check;
 mod property;
 mod stops;
@@ -13,7 +14,7 @@ use crate::base::{
     Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Px, Qty, Rate, Reason, Side,
     Symbol, TimeInForce,
 };
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerChange};
 use crate::policy::{Intent, Wanted};
 
 pub(super) const BTC: InstrumentId = InstrumentId(0);
@@ -141,9 +142,22 @@ impl Desk {
     }
 
     pub(super) fn hear(&mut self, kind: Kind, instrument: InstrumentId, body: &OrderReport) {
-        let mut event = Event::new(kind, instrument, body);
+        self.show(Event::new(kind, instrument, body));
+    }
+
+    /// An event as the stage takes it in: ledger first, then the breakers.
+    pub(super) fn show(&mut self, mut event: Event) -> LedgerChange {
         event.ts_recv = self.now.0;
-        self.ledger.on_event(&event);
+        self.gate.on_time(self.now);
+        let change = self.ledger.on_event(&event);
+        self.gate.observe(&event, change, &self.ledger);
+        change
+    }
+
+    /// What the breakers demand by now.
+    pub(super) fn breaks(&mut self, cause: &Event) -> Option<Event> {
+        self.gate.observe(cause, LedgerChange::Order, &self.ledger);
+        self.gate.break_on(cause, &self.ledger)
     }
 
     /// The venue cancels everything.
@@ -165,16 +179,13 @@ impl Desk {
             last_px: px.0,
             ..OrderReport::default()
         };
-        let mut event = Event::new(Kind::OrderFilled, instrument, &body);
-        event.ts_recv = self.now.0;
-        self.ledger.on_event(&event.with_flags(side_flag(side)));
+        let event = Event::new(Kind::OrderFilled, instrument, &body);
+        self.show(event.with_flags(side_flag(side)));
     }
 
     pub(super) fn receive(&mut self, amount: Money) {
         let body = FundingPayment { amount: amount.0, ..FundingPayment::default() };
-        let mut event = Event::new(Kind::FundingPayment, BTC, &body);
-        event.ts_recv = self.now.0;
-        self.ledger.on_event(&event);
+        self.show(Event::new(Kind::FundingPayment, BTC, &body));
     }
 }
 

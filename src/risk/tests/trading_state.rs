@@ -259,13 +259,13 @@ fn breakers_halt_with_their_reason_and_exits_still_leave() {
         let mut desk = Desk::new(&settings);
         desk.hold(BTC, Side::Buy, qty("1"), px("100"));
         let cause = desk.cause();
-        assert!(desk.gate.break_on(&cause, &desk.ledger).is_none());
+        assert!(desk.breaks(&cause).is_none());
         hurt(&mut desk);
-        let change = desk.gate.break_on(&cause, &desk.ledger).unwrap();
+        let change = desk.breaks(&cause).unwrap();
         let body: &crate::base::event::StateChange = change.body();
         assert_eq!((body.from, body.to), (Active as u8, Halted as u8));
         assert_eq!(Reason::from_u16(body.reason), Some(reason));
-        assert!(desk.gate.break_on(&cause, &desk.ledger).is_none(), "a halt is said once");
+        assert!(desk.breaks(&cause).is_none(), "a halt is said once");
         desk.is_denied(&entry(), Reason::TradingState);
         desk.passes(&exit());
     }
@@ -279,9 +279,9 @@ fn an_operator_who_arms_after_losses_in_a_row_starts_their_count_anew() {
     desk.hold(BTC, Side::Buy, qty("1"), px("100"));
     desk.hold(BTC, Side::Sell, qty("1"), px("99"));
     let cause = desk.cause();
-    desk.gate.break_on(&cause, &desk.ledger).unwrap();
+    desk.breaks(&cause).unwrap();
     desk.gate.on_command(&command(Verb::Arm, 1), &mut desk.ledger).unwrap();
-    assert!(desk.gate.break_on(&cause, &desk.ledger).is_none());
+    assert!(desk.breaks(&cause).is_none());
     desk.passes(&entry());
 }
 
@@ -298,6 +298,6 @@ fn three_unknown_orders_ask_for_a_reconcile() {
         desk.hear(Kind::OrderUnknown, BTC, &unknown);
     }
     let cause = desk.cause();
-    desk.gate.break_on(&cause, &desk.ledger).unwrap();
+    desk.breaks(&cause).unwrap();
     assert_eq!(desk.gate.state(), Reconciling);
 }

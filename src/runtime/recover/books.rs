@@ -4,8 +4,8 @@ use super::Carried;
 use super::find::{Found, GO_ON};
 use crate::base::event::{
     ACTOR_UNATTENDED, BookedCarried, Command, Event, FundingPayment, Kind, Order, OrderCarried,
-    OrderReport, PositionCarried, Reconciled, SessionCarried, StateChange, VenuePosition,
-    VenueStatus, flags,
+    OrderReport, PositionCarried, Reconciled, SessionCarried, SizeChange, StateChange,
+    VenuePosition, VenueStatus, flags,
 };
 use crate::base::ids::{ClientOrderId, InstrumentId};
 use crate::base::units::{Money, Qty};
@@ -28,7 +28,8 @@ pub fn read(found: &Found) -> Result<Carried> {
 }
 
 fn read_all(found: &Found) -> Result<Carried> {
-    let (changes, changes_lossy) = records(&found.dir, 2, |kind| kind == Kind::StateChange)?;
+    let told = |kind| matches!(kind, Kind::StateChange | Kind::SizeChange);
+    let (changes, changes_lossy) = records(&found.dir, 2, told)?;
     let intent = |kind| matches!(kind, Kind::OrderIntent | Kind::CancelIntent);
     let (intents, intents_lossy) = records(&found.dir, 3, intent)?;
     let (mut changes, mut intents) = (changes.into_iter(), intents.into_iter());
@@ -259,6 +260,9 @@ impl Books {
     }
 
     fn carried_session(&mut self, body: &SessionCarried) {
+        self.session.restart_percent = body.restart_percent;
+        self.session.restart_trips = body.restart_trips;
+        self.session.ts_restart = body.ts_restart;
         if body.epoch > 0 {
             self.session.funding_since = body.funding_since;
             self.entries_day = body.day;
@@ -282,6 +286,9 @@ impl Books {
     }
 
     fn state_change(&mut self, event: &Event) {
+        if event.kind() == Some(Kind::SizeChange) {
+            return self.size_change(event.body());
+        }
         let body: &StateChange = event.body();
         let states = (TradingState::from_u8(body.from), TradingState::from_u8(body.to));
         let (Some(from), Some(to)) = states else { return };
@@ -301,6 +308,13 @@ impl Books {
             }
             _ => (self.state, self.reason) = (to, body.reason),
         }
+    }
+
+    /// How far the way back from a halt was gone.
+    fn size_change(&mut self, body: &SizeChange) {
+        self.session.restart_percent = body.restart_percent;
+        self.session.restart_trips = body.restart_trips;
+        self.session.ts_restart = body.ts_restart;
     }
 
     /// What of an instrument is booked and will be told again by the venue's lists.

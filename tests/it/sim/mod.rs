@@ -22,6 +22,7 @@
 //! | `missed` | the tests: what was missed right before a crash |
 //! | `lines` | the tests: renewals, storms and holes, each alone, to the last event |
 //! | `rows` | the tests: rows of the catalogue of faults, each alone |
+//! | `breakers` | the tests: each breaker in whole sessions |
 //! | `broken` | that each check finds what it is there for |
 
 mod account;
@@ -36,6 +37,7 @@ mod run;
 mod session;
 mod watch;
 
+mod breakers;
 mod broken;
 mod lines;
 mod missed;

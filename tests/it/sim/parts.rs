@@ -56,13 +56,18 @@ fn model() -> &'static ArtifactFiles {
 
 /// The configuration of simulated sessions.
 pub fn loaded(setting: Setting) -> Loaded {
+    loaded_with(setting, &[])
+}
+
+/// The same with keys replaced.
+pub fn loaded_with(setting: Setting, changes: &[(&str, &str, &str)]) -> Loaded {
     let quoted = |text: String| format!("\"{text}\"");
     let (position, most) = (quoted(POSITION.to_string()), quoted(POSITION_MAX.to_string()));
     let age = MARKET_AGE_MS.to_string();
     let entry = if setting.api { "\"websocket\"" } else { "\"rest\"" };
     let [connection_age, stop, dead_man] =
         [setting.age_s, setting.stop_bps, setting.dead_man_ms].map(|number| number.to_string());
-    let text = config_text(&[
+    let mut all = vec![
         ("session", "unattended", "true"),
         ("venue", "orders", "\"venue\""),
         ("venue", "rest_url", "\"http://127.0.0.1:1\""),
@@ -88,10 +93,19 @@ pub fn loaded(setting: Setting) -> Loaded {
         ("risk", "losses_in_a_row_max", "100000"),
         ("risk", "daily_loss_max", "\"5000\""),
         ("risk", "drawdown_bps_max", "9000"),
+        ("breakers", "day_loss_warn_bps", "9000"),
+        ("breakers", "day_loss_halt_bps", "9500"),
+        ("breakers", "day_loss_kill_bps", "9900"),
+        ("breakers", "drawdown_reduce_bps", "9000"),
+        ("breakers", "drawdown_halt_bps", "9999"),
+        ("breakers", "losses_half", "999990"),
+        ("breakers", "losses_quarter", "999995"),
+        ("breakers", "losses_halt", "1000000"),
         ("journal", "input_segment_mib", "1"),
         ("journal", "output_segment_mib", "1"),
-    ]);
-    config::from_text("sim", &text).expect("a sound configuration")
+    ];
+    all.extend_from_slice(changes);
+    config::from_text("sim", &config_text(&all)).expect("a sound configuration")
 }
 
 /// What the next session of a state folder is made of, the way `runtime::session` goes about it;

@@ -102,6 +102,19 @@ impl Run {
         }
     }
 
+    /// The same with keys of the configuration replaced.
+    pub fn configured(seed: u64, plan: Plan, changes: &[(&str, &str, &str)]) -> Self {
+        let loaded = parts::loaded_with(plan.setting, changes);
+        Self { loaded, ..Self::new(seed, plan) }
+    }
+
+    /// What the account holds at the exchange, over both contracts, in 1e-8.
+    pub fn held(&self) -> i64 {
+        let world = self.world.borrow();
+        let positions = world.exchange.accounts.positions(&world.exchange.market, 0);
+        positions.iter().map(|view| view.news.qty.0.abs()).sum()
+    }
+
     /// Runs a seed to its end.
     pub fn seed(seed: u64) -> Outcome {
         Self::new(seed, Plan::of(seed)).until_end()

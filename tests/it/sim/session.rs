@@ -8,7 +8,7 @@ use super::parts::NAME;
 use peregrine::base::counters::Counters;
 use peregrine::base::event::{Command, Event, Kind};
 use peregrine::base::settings::{OrderEntry, Settings};
-use peregrine::base::{InstrumentId, Nanos, Symbol};
+use peregrine::base::{InstrumentId, Measure, Nanos, Symbol};
 use peregrine::book::Book;
 use peregrine::engine::{FeedStage, Halt, InferenceStage, Next, Outlet, RiskStage};
 use peregrine::execution::reconcile::Reconciler;
@@ -157,6 +157,11 @@ impl Session {
         let _ = self.commands.try_send(command);
     }
 
+    /// Tells the feed's thread what was measured beside it.
+    pub fn tell(&self, measure: Measure, value: i64) {
+        self.thread.heartbeat.tell(measure, value);
+    }
+
     /// Lets it hear of another journal's condition than its own.
     pub fn hear_health(&mut self, health: Arc<JournalHealth>) {
         self.thread.health = health;
@@ -227,7 +232,8 @@ impl Session {
         inference
     }
 
-    fn risk(&mut self) -> &RiskStage {
+    /// The stage that holds them.
+    pub fn risk(&mut self) -> &RiskStage {
         let Next::Here(risk) = self.inference().next() else {
             unreachable!("the stages are on this thread")
         };
