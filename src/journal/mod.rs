@@ -23,6 +23,7 @@
 //! | `lane_keeper`, `keeper` | everything slow, for one lane and for the session |
 //! | `health` | what other threads may read while the journal works |
 //! | `scan`, `read` | one segment's records; one lane's records |
+//! | `follow` | a lane's records while they are written |
 //! | `recorder` | where a stage's records go: a lane, a comparison, a count |
 //! | `recover` | verify, stat, repair |
 //! | `fields`, `render` | an event's fields by name, and as JSON |
@@ -36,6 +37,7 @@ pub mod error;
 pub mod export;
 pub mod fields;
 mod folder;
+pub mod follow;
 pub mod format;
 pub mod health;
 pub mod keeper;
@@ -51,6 +53,7 @@ mod segment;
 pub use append::{Journaled, LaneWriter};
 pub use error::{CorruptRecord, Damage, JournalError, JournalFault};
 pub use folder::read_attachment;
+pub use follow::{Followed, LaneFollower};
 pub use format::{LANES, RecordIndex, STAMPS_LANE};
 pub use health::JournalHealth;
 pub use keeper::{Journal, JournalSettings};

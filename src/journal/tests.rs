@@ -3,6 +3,7 @@
 use super::append::LaneWriter;
 use super::error::{JournalError, JournalFault};
 use super::fields::{Field, visit_fields};
+use super::follow::{Followed, LaneFollower};
 use super::format::{
     Ending, HEADER_BYTES, Header, LANES, Opening, RecordIndex, Seal, commit_word,
     parse_segment_file_name, segment_file_name,
@@ -243,4 +244,63 @@ fn zeroed(field: Field<'_>) -> Field<'static> {
         Field::Levels(_) => Field::Levels(&[crate::base::event::Level { px: 0, qty: 0 }; 6]),
         _ => Field::Hash(0),
     }
+}
+
+#[test]
+fn a_follower_sees_every_record_once_however_its_reading_and_the_writing_interleave() {
+    for step in [1, 3, 64, 100] {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = small(false);
+        let (journal, mut writers) = Journal::create(dir.path(), settings).unwrap();
+        let mut follower = LaneFollower::open(dir.path(), 0, RecordIndex(0)).unwrap();
+        let mut seen = Vec::new();
+        let mut follow = |follower: &mut LaneFollower| {
+            while let Followed::Record(record, event) = follower.read().unwrap() {
+                assert_eq!(record.0 + 1, event.seq);
+                seen.push(event.seq);
+            }
+        };
+        for n in 0..300 {
+            let _ = writers[0].append(&timer(n)).unwrap();
+            if n % step == 0 {
+                follow(&mut follower);
+                assert_eq!(follower.position().0, n + 1, "nothing that is there is overlooked");
+            }
+        }
+        assert!(!follower.is_closed());
+        journal.close(writers).unwrap();
+        follow(&mut follower);
+        assert!(follower.is_closed());
+        assert_eq!(seen, (1..=300).collect::<Vec<u64>>());
+        let mut late = LaneFollower::open(dir.path(), 0, RecordIndex(299)).unwrap();
+        assert!(matches!(late.read().unwrap(), Followed::Record(RecordIndex(299), _)));
+        assert!(matches!(late.read().unwrap(), Followed::Nothing) && late.is_closed());
+    }
+}
+
+#[test]
+fn a_follower_is_told_what_retention_took_and_where_a_sealed_segment_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = JournalSettings { keep_segments: 2, ..small(false) };
+    let (journal, mut writers) = Journal::create(dir.path(), settings).unwrap();
+    let mut follower = LaneFollower::open(dir.path(), 0, RecordIndex(0)).unwrap();
+    for n in 0..640 {
+        let _ = writers[0].append(&timer(n)).unwrap();
+    }
+    journal.close(writers).unwrap();
+    let Followed::Retired(from, to) = follower.read().unwrap() else { panic!("not told") };
+    assert_eq!((from, to), (RecordIndex(0), RecordIndex(512)));
+    assert!(matches!(follower.read().unwrap(), Followed::Record(RecordIndex(512), _)));
+    let path = dir.path().join(segment_file_name(0, 9));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[HEADER_BYTES + 128 * 5 + 40] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let damage = loop {
+        match follower.read() {
+            Ok(Followed::Record(..)) => {}
+            Ok(other) => panic!("{other:?}"),
+            Err(damage) => break damage,
+        }
+    };
+    assert_eq!(damage.record, RecordIndex(9 * 64 + 5));
 }

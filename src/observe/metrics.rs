@@ -21,6 +21,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     hops(&mut text, snapshot);
     machine(&mut text, snapshot);
     money(&mut text, snapshot);
+    alerts(&mut text, snapshot);
     controls(&mut text, snapshot);
     text.text
 }
@@ -117,6 +118,33 @@ fn money(out: &mut Exposition, snapshot: &Snapshot) {
     out.family("peregrine_limit_tripped", "gauge", "1 while the limit stops trading.");
     for limit in &snapshot.risk {
         out.sample("", &[("limit", limit.name)], u8::from(limit.tripped));
+    }
+}
+
+fn alerts(out: &mut Exposition, snapshot: &Snapshot) {
+    let view = &snapshot.alerting;
+    out.gauge("peregrine_alerts_alive", "1 while alerts are looked for.", u8::from(view.alive));
+    out.family("peregrine_alerts_total", "counter", "Alerts raised since start.");
+    for raised in &view.raised {
+        out.sample("", &[("severity", raised.severity), ("class", raised.class)], raised.count);
+    }
+    let counts = [
+        ("peregrine_alerts_held_total", "Alerts told in a summary only.", view.held),
+        ("peregrine_alerts_dropped_total", "Alerts dropped: too many waited.", view.dropped),
+        ("peregrine_alerts_escalated_total", "Alerts the first channel missed.", view.escalated),
+        ("peregrine_alerts_missed_records_total", "Records never read.", view.missed_records),
+    ];
+    for (name, help, value) in counts {
+        out.family(name, "counter", help);
+        out.sample("", &[], value);
+    }
+    out.gauge("peregrine_alerts_waiting", "Alerts not delivered yet.", view.waiting);
+    out.family("peregrine_alert_messages_total", "counter", "Messages by channel and outcome.");
+    for channel in &view.channels {
+        let (name, both) = (channel.name, [channel.delivered, channel.failed]);
+        for (outcome, count) in ["delivered", "failed"].into_iter().zip(both) {
+            out.sample("", &[("channel", name), ("outcome", outcome)], count);
+        }
     }
 }
 

@@ -19,10 +19,16 @@
 //! | `snapshot` | what the pages show, and the cell it is handed over in |
 //! | `metrics` | the Prometheus text |
 //! | `http` | the server on side threads |
+//! | `alerts` | who is told what happens |
+//! | `audit` | who did what, in a chain of lines |
+//! | `report` | a day or a week in figures and a picture |
 //! | `summary` | what a session prints at its end |
 
+pub mod alerts;
+pub mod audit;
 mod controls;
 pub mod hop;
+pub mod report;
 pub mod latency;
 pub mod hlog;
 pub mod snapshot;

@@ -1,6 +1,7 @@
 //! What the pages show: one plain struct that the runtime fills a few times a second and hands over
 //! whole. Readers take a reference to the newest one; a stage never sees it.
 
+use super::alerts::board::{AlertView, AlertingView};
 pub use super::controls::ControlView;
 use super::latency::LatencyView;
 use crate::base::counters::{Counter, Counters};
@@ -69,6 +70,8 @@ pub struct Snapshot {
     /// Newest alerts.
     #[serde(skip)]
     pub alerts: VecDeque<AlertView>,
+    /// What became of them.
+    pub alerting: AlertingView,
 }
 
 impl Snapshot {
@@ -93,11 +96,6 @@ impl Snapshot {
     /// Adds a fill; the oldest goes when the list is full.
     pub fn note_fill(&mut self, fill: FillView) {
         push_bounded(&mut self.fills, fill);
-    }
-
-    /// Adds an alert; the oldest goes when the list is full.
-    pub fn note_alert(&mut self, alert: AlertView) {
-        push_bounded(&mut self.alerts, alert);
     }
 
     /// Adds a point to the equity curve, thinning the curve when it is full.
@@ -435,17 +433,6 @@ pub struct EquityPoint {
     /// Equity.
     #[serde(serialize_with = "money")]
     pub equity: Money,
-}
-
-/// One alert.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct AlertView {
-    /// When, nanoseconds since the epoch.
-    pub ts_ns: i64,
-    /// `info`, `warning` or `critical`.
-    pub severity: &'static str,
-    /// What happened, in a sentence.
-    pub text: String,
 }
 
 /// Where the newest snapshot is handed over. Only cold threads touch it; the lock is held for the

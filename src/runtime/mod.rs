@@ -10,6 +10,7 @@
 //! | `topology` | which stage on which thread and core |
 //! | `inlet` | the feed with the order venue beside it |
 //! | `private` | the account's own stream, and the end of a session at the venue |
+//! | `alerting` | alerts from settings and secrets |
 //! | `access` | what a start at the venue needs: credentials, an empty account |
 //! | `statement` | the venue's own account of a session against the journal's |
 //! | `feed_thread`, `stage_thread` | the loops of the pinned threads |
@@ -33,6 +34,7 @@ pub mod dead_man;
 pub mod feed_thread;
 pub mod heartbeat;
 pub mod access;
+pub mod alerting;
 pub mod inlet;
 pub mod launch;
 pub mod lines;

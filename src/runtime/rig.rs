@@ -161,6 +161,7 @@ impl Rig {
                 parts.files.card.version.clone(),
                 crate::model::artifact::hex(&parts.files.sha256),
             ),
+            board: Arc::default(),
         }
     }
 

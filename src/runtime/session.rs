@@ -10,6 +10,7 @@
 
 use super::access;
 use super::admin::AdminSocket;
+use super::alerting::{Aside, Watch};
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
 use super::clock::wall_now;
@@ -101,9 +102,11 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let mut rig = Rig::build(&parts, &topology, &state.journals().join(&journal))?;
     state.begin(order.name, &journal)?;
     let watched = rig.watched(&parts, model.0.executor(), order.name);
+    let watch = Watch::of(&watched, &order.stop);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
     let commands = watcher.commands();
     let (river, cell) = watcher.desk();
+    let aside = Aside::start(&parts.settings, watch, (&river, &cell))?;
     let admin = AdminSocket::open(Path::new(&parts.settings.session.state_dir), river, cell)?;
     let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
     let running = rig.launch(&parts, model, launch)?;
@@ -129,16 +132,15 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
         let _ = stopped::keep(&state, &budget);
     }
     switch.into_iter().for_each(|switch| switch.finish(in_order));
+    aside.tell_end(&ended);
     let ended = ended?;
     let latency = watcher.finish();
     publish_feed_counters(&ended.counters, &ended.feed_stats);
     let dir = ended.journal.dir().to_path_buf();
     close_journal(ended.journal, ended.recorders)?;
-    let differences = order.statement.and(credentials).map(|own| match &ended.statement {
-        Some(told) => statement::differences(&dir, told, own.key())
-            .unwrap_or_else(|error| vec![format!("{error:#}")]),
-        None => vec!["the venue did not tell its ledger".to_owned()],
-    });
+    aside.finish();
+    let compared = order.statement.and(credentials);
+    let differences = compared.map(|own| differences(&dir, ended.statement.as_deref(), &own));
     let summary = Summary {
         counters: CounterValues::read(&ended.counters),
         elapsed,
@@ -194,6 +196,13 @@ fn blame(error: Error, state: &StateFolder, budget: &VenueBudget) -> Error {
         }
         None => error,
     }
+}
+
+/// In what the venue's ledger and the journal's differ.
+fn differences(dir: &Path, told: Option<&[u8]>, own: &Credentials) -> Vec<String> {
+    let Some(told) = told else { return vec!["the venue did not tell its ledger".to_owned()] };
+    let found = statement::differences(dir, told, own.key());
+    found.unwrap_or_else(|error| vec![format!("{error:#}")])
 }
 
 /// What earlier sessions left; a session that brings its own exchange along has none.

@@ -17,10 +17,11 @@ use crate::base::units::{Money, Px, Qty};
 use crate::base::{ClientOrderId, Control, Level, Reason, Side, Symbol};
 use crate::execution::OrderState as State;
 use crate::journal::{JournalHealth, LANES};
+use crate::observe::alerts::board::AlertBoard;
 use crate::observe::http::{HttpServer, HttpSettings};
 use crate::observe::snapshot::{
-    AccountView, AlertView, CounterValues, EquityPoint, FillView, MarketView, ModelView, NotReady,
-    OrderView, PositionView, ResourceView, SessionView, ThreadView,
+    AccountView, CounterValues, EquityPoint, FillView, MarketView, ModelView, NotReady, OrderView,
+    PositionView, ResourceView, SessionView, ThreadView,
 };
 use crate::observe::{HopCollector, LatencyView, Snapshot, SnapshotCell};
 use crate::risk::TradingState;
@@ -67,6 +68,8 @@ pub struct Watched {
     pub disk: DiskPlan,
     /// The model's version and SHA-256.
     pub model: (String, String),
+    /// Alerts, as their own threads raise them.
+    pub board: Arc<AlertBoard>,
 }
 
 /// See the head of this file.
@@ -218,7 +221,7 @@ impl Watcher {
             }
             Some(Kind::OrderIntent | Kind::OrderState) => self.note_order(event),
             Some(Kind::OrderFilled) => self.note_fill(event),
-            Some(Kind::Gap | Kind::StreamStatus) => self.note_stream(event),
+            Some(Kind::StreamStatus) => self.streams.note(event),
             _ => {}
         }
     }
@@ -270,10 +273,6 @@ impl Watcher {
             Some(TradingState::Killed) => "killed",
             Some(TradingState::Reconciling) | None => "reconciling",
         };
-        let severity = if body.to >= TradingState::Halted as u8 { "critical" } else { "info" };
-        let reason = Reason::from_u16(body.reason).map_or("unknown", Reason::name);
-        let text = format!("trading is {} ({reason})", self.page.trading_state);
-        self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity, text });
     }
 
     fn note_breaker(&mut self, event: &Event) {
@@ -281,26 +280,6 @@ impl Watcher {
         let Some(control) = Control::from_u16(body.control) else { return };
         let level = Level::from_u8(body.to).unwrap_or_default();
         self.controls.note_level(control, level.name());
-        let severity = match level {
-            Level::Clear => "info",
-            Level::Warn | Level::Reduce => "warning",
-            Level::Halt | Level::Kill => "critical",
-        };
-        let (name, level) = (control.name(), level.name());
-        let text = format!("breaker {name}: {level}, {} of {}", body.value, body.limit);
-        self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity, text });
-    }
-
-    fn note_stream(&mut self, event: &Event) {
-        if event.kind() == Some(Kind::StreamStatus) {
-            self.streams.note(event);
-            if event.has(flags::ON) {
-                return;
-            }
-        }
-        let what = if event.kind() == Some(Kind::Gap) { "gap" } else { "stream lost" };
-        let text = format!("{what} {}", self.symbol(event.instrument as usize));
-        self.page.note_alert(AlertView { ts_ns: event.ts_recv, severity: "warning", text });
     }
 
     fn note_order(&mut self, event: &Event) {
@@ -366,10 +345,10 @@ impl Watcher {
             predictions: watched.counters.get(Counter::Predictions),
         }];
         self.page.resources = resources(&watched.health);
-        for name in dead {
-            let text = format!("control {name} was not evaluated for a day: it guards nothing");
-            self.page.note_alert(AlertView { ts_ns: now.0, severity: "critical", text });
+        for control in dead {
+            tracing::error!(control, "was not evaluated for a day: it guards nothing");
         }
+        (self.page.alerts, self.page.alerting) = watched.board.view();
         self.beat();
         self.page.not_ready = self.not_ready(now.0);
         let mut page = self.page.clone();

@@ -154,3 +154,13 @@ mod exchange_schema_public;
 mod exchange_clients;
 /// Deterministic simulation: the whole program against the whole exchange, driven by seeds.
 mod sim;
+/// Fake other sides of the alerts.
+mod alert_world;
+/// Commands by Telegram: what is obeyed, and everything that is not.
+mod alerts_commands;
+/// Alerts arrive, through failures, at whom they must.
+mod alerts_delivery;
+/// A whole session that tells what happens, and no secret.
+mod alerts_session;
+/// Every command of every runbook is run.
+mod runbooks;

@@ -5,6 +5,7 @@
 //! `config/*.toml`. [`parse`] turns a document into settings; [`merge_overrides`] lays
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
+mod alerts;
 mod kill;
 mod breakers;
 mod parse;
@@ -16,6 +17,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::{AlertChannel, AlertSettings};
 pub use breakers::BreakerSettings;
 pub use kill::KillSettings;
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub journal: JournalSettings,
     /// The status page and metrics.
     pub http: HttpSettings,
+    /// Who is told what happens, and how.
+    pub alerts: AlertSettings,
 }
 
 /// State folder and seed.

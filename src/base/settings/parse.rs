@@ -105,6 +105,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         "topology",
         "journal",
         "http",
+        "alerts",
     ]
     .iter()
     .map(|name| top.table(name))
@@ -129,6 +130,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         topology: read.topology(next()),
         journal: read.journal(next()),
         http: read.http(next()),
+        alerts: super::AlertSettings::read(read.section(next())),
     };
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }

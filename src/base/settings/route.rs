@@ -70,7 +70,7 @@ impl VenueSettings {
 
 /// True for a URL whose host is a loopback address written as numbers, with a port or without. A
 /// name could be resolved to anything, and what stands before an `@` is no host at all.
-fn is_loopback(url: &str) -> bool {
+pub(super) fn is_loopback(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     // Whoever connects ends the host at the first slash and nowhere else.
     let authority = rest.split('/').next().unwrap_or("");

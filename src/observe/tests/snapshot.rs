@@ -1,8 +1,8 @@
 use crate::base::counters::{Counter, Counters};
 use crate::base::{Money, Px, Qty};
 use crate::observe::snapshot::{
-    AlertView, CounterValues, EQUITY_POINTS_MAX, EquityPoint, FillView, NotReady, OrderView,
-    PositionView, ROWS_SHOWN_MAX, Snapshot, SnapshotCell,
+    CounterValues, EQUITY_POINTS_MAX, EquityPoint, FillView, NotReady, OrderView, PositionView,
+    ROWS_SHOWN_MAX, Snapshot, SnapshotCell,
 };
 
 #[test]
@@ -11,11 +11,9 @@ fn lists_keep_the_newest_and_stay_bounded() {
     for i in 0..ROWS_SHOWN_MAX as i64 + 50 {
         snapshot.note_order(OrderView { client_id: i.to_string(), ..OrderView::default() });
         snapshot.note_fill(FillView { ts_ns: i, ..FillView::default() });
-        snapshot.note_alert(AlertView { ts_ns: i, ..AlertView::default() });
     }
     assert_eq!(snapshot.orders.len(), ROWS_SHOWN_MAX);
     assert_eq!(snapshot.fills.len(), ROWS_SHOWN_MAX);
-    assert_eq!(snapshot.alerts.len(), ROWS_SHOWN_MAX);
     assert_eq!(snapshot.fills[0].ts_ns, 50);
     assert_eq!(snapshot.orders[0].client_id, "50");
 }

@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done, 1 failed or refused, 2 bad usage or bad configuration, 78 killed.
 
+mod audit;
 mod backtest;
 mod check;
 mod exchange;
@@ -12,11 +13,13 @@ mod model;
 mod operate;
 mod output;
 mod replay;
+mod report;
 mod trade;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+pub use audit::AuditCommand;
 pub use journal::JournalCommand;
 
 /// Bad usage or bad configuration.
@@ -57,6 +60,11 @@ enum CommandLine {
         after_help = "Example: peregrine journal stat state/journal/0000001-demo"
     )]
     Journal(JournalCommand),
+    /// Read the audit trail and find what was changed in it: verify, show.
+    #[command(subcommand, after_help = "Example: peregrine audit verify state")]
+    Audit(AuditCommand),
+    /// Sum up a day, a week or everything from the journals, with a picture of the equity.
+    Report(report::ReportArguments),
     /// Print per-hop latency percentiles.
     Latency(latency::LatencyArguments),
     /// Tell the state of a running session.
@@ -110,6 +118,8 @@ pub fn main() -> ExitCode {
         CommandLine::Backtest(arguments) => backtest::backtest(&arguments),
         CommandLine::Replay(arguments) => replay::replay(&arguments),
         CommandLine::Journal(command) => journal::journal(&command),
+        CommandLine::Audit(command) => audit::audit(&command),
+        CommandLine::Report(arguments) => report::report(&arguments),
         CommandLine::Latency(arguments) => latency::latency(&arguments),
         CommandLine::Status(arguments) => operate::status(&arguments),
         CommandLine::Arm(arguments) => operate::command("arm", &arguments),

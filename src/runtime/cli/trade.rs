@@ -4,6 +4,7 @@ use super::{Failure, output};
 use crate::base::settings::{Mode, OrderRoute};
 use crate::exchange::{ExchangeServer, ServerSettings, SymbolSpec};
 use crate::runtime::access;
+use crate::runtime::alerting::AlertSecrets;
 use crate::runtime::config::{self, Loaded};
 use crate::runtime::session::{self, SessionOrder};
 use crate::runtime::statement;
@@ -123,6 +124,7 @@ fn trade(order: SessionOrder, json: bool) -> Result<(), Failure> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&order.stop))?;
     }
+    AlertSecrets::read(&order.loaded.settings.alerts).map_err(Failure::Usage)?;
     let outcome = session::run(order)?;
     for difference in &outcome.differences {
         eprintln!("exchange ledger   {difference}");

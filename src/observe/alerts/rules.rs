@@ -1,0 +1,276 @@
+//! Which records are alerts, and how severe. Reads lanes 0 and 2 in any interleaving; every record
+//! alerts by what it says itself.
+
+use super::{Alert, Class, Severity};
+use crate::base::event::{
+    Command, Gap, Instrument, KillRound, ModelLoaded, OrderReport, SessionCarried, SessionStart,
+    StateChange, StreamStatus, VenueStatus, carries, flags,
+};
+use crate::base::{ClientOrderId, Event, InstrumentId, Kind, Reason, Symbol};
+use crate::observe::audit::entry::{padded, reason_name, state_name, verb_name, who};
+use crate::risk::{Origin, TradingState, Verb, reason_of};
+use std::collections::BTreeMap;
+
+/// Nanoseconds of a minute of event time, over which denials are counted.
+const MINUTE_NS: i64 = 60_000_000_000;
+
+/// See the head of this file.
+pub struct Rules {
+    symbols: Vec<String>,
+    denials_per_minute: u32,
+    denied: Window,
+    refused: Window,
+}
+
+/// One minute of denials or refusals.
+#[derive(Default)]
+struct Window {
+    minute: i64,
+    count: u32,
+    reasons: BTreeMap<&'static str, u32>,
+    told: bool,
+}
+
+impl Rules {
+    /// An alert from `denials_per_minute` denied or refused orders in a minute of event time on.
+    pub fn new(denials_per_minute: u32) -> Self {
+        Self {
+            symbols: Vec::new(),
+            denials_per_minute,
+            denied: Window::default(),
+            refused: Window::default(),
+        }
+    }
+
+    /// The alert that a record of lane 0 or 2 is.
+    pub fn on_event(&mut self, event: &Event) -> Option<Alert> {
+        // Market events are nearly all there is; they end here.
+        if event.kind < Kind::Gap as u8 {
+            return None;
+        }
+        match event.kind()? {
+            Kind::StateChange => Some(state(event)),
+            Kind::Denied => self.denied(event),
+            Kind::Command => command(event),
+            Kind::KillRound => kill_round(event),
+            Kind::OrderUnknown => Some(self.unknown(event)),
+            Kind::OrderRejected => self.refused(event),
+            Kind::VenueStatus => Some(self.venue(event)),
+            Kind::StreamStatus => Some(self.stream(event)),
+            Kind::Gap => {
+                let reason = reason_name(event.body::<Gap>().reason);
+                let symbol = self.symbol(event.instrument());
+                let text = format!("{symbol}: a hole in the stream ({reason})");
+                let key = format!("gap:{symbol}");
+                Some(of(event, Severity::P3, Class::Stream, key, &text))
+            }
+            Kind::Instrument => {
+                let symbol = Symbol::from_bytes(&event.body::<Instrument>().symbol);
+                self.symbols.push(symbol.unwrap_or_default().to_string());
+                None
+            }
+            Kind::ModelLoaded => {
+                let body: &ModelLoaded = event.body();
+                let text = format!(
+                    "model {} decides, SHA-256 {}",
+                    padded(&body.version),
+                    crate::model::artifact::hex(&body.sha256)
+                );
+                Some(of(event, Severity::P3, Class::Model, "model", &text))
+            }
+            Kind::SessionStart => {
+                let body: &SessionStart = event.body();
+                let config = crate::model::artifact::hex(&body.config_sha256);
+                let text = format!("session {} starts, configuration {config}", body.epoch);
+                Some(of(event, Severity::P3, Class::Session, "start", &text))
+            }
+            Kind::SessionCarried => carried(event),
+            Kind::SessionEnd => {
+                Some(of(event, Severity::P3, Class::Session, "end", "the session ended in order"))
+            }
+            _ => None,
+        }
+    }
+
+    fn symbol(&self, id: InstrumentId) -> String {
+        match self.symbols.get(id.index()) {
+            Some(symbol) => symbol.clone(),
+            None if id == InstrumentId::NONE => "all symbols".to_owned(),
+            None => format!("instrument {}", id.0),
+        }
+    }
+
+    fn denied(&mut self, event: &Event) -> Option<Alert> {
+        let reason = reason_name(event.body::<crate::base::event::Denied>().reason);
+        let told = self.denied.count(event, reason, self.denials_per_minute)?;
+        let text = format!("the gate denied {told}");
+        Some(of(event, Severity::P2, Class::Denials, "denied", &text))
+    }
+
+    fn refused(&mut self, event: &Event) -> Option<Alert> {
+        let reason = reason_name(event.body::<OrderReport>().reason);
+        let told = self.refused.count(event, reason, self.denials_per_minute)?;
+        let text = format!("the venue refused {told}");
+        Some(of(event, Severity::P2, Class::Denials, "refused", &text))
+    }
+
+    fn unknown(&self, event: &Event) -> Alert {
+        let body: &OrderReport = event.body();
+        let (id, symbol) = (ClientOrderId(body.client_id), self.symbol(event.instrument()));
+        let why = reason_name(body.reason);
+        let text = format!("{symbol}: the outcome of {id} is unknown ({why}); no entries there");
+        let key = format!("unknown:{id}");
+        of(event, Severity::P1, Class::UnknownOrder, key, &text)
+    }
+
+    fn venue(&self, event: &Event) -> Alert {
+        let body: &VenueStatus = event.body();
+        let reason = Reason::from_u16(body.reason).unwrap_or(Reason::None);
+        let (severity, class) = match reason {
+            Reason::ClosedByVenue | Reason::MarginCall | Reason::Banned => {
+                (Severity::P0, Class::Venue)
+            }
+            Reason::PositionMismatch
+            | Reason::ForeignOrder
+            | Reason::ReconcileFailed
+            | Reason::OutcomeUnresolved
+            | Reason::NeverArrived => (Severity::P1, Class::Reconcile),
+            Reason::CredentialsRefused
+            | Reason::AccountMode
+            | Reason::OrderEntryDown
+            | Reason::AccountStreamDown
+            | Reason::Blocked
+            | Reason::ThreadStalled => (Severity::P1, Class::Venue),
+            _ => (Severity::P2, Class::Venue),
+        };
+        let symbol = self.symbol(event.instrument());
+        let mut text = format!("{symbol}: {}", reason.name());
+        if body.client_id != 0 {
+            text.push_str(&format!(", order {}", ClientOrderId(body.client_id)));
+        }
+        if (body.told, body.held) != (0, 0) {
+            text.push_str(&format!(", venue {} ours {}", body.told, body.held));
+        }
+        if body.venue_code != 0 {
+            text.push_str(&format!(", code {}", body.venue_code));
+        }
+        of(event, severity, class, format!("venue:{}:{symbol}", reason.name()), &text)
+    }
+
+    fn stream(&self, event: &Event) -> Alert {
+        let body: &StreamStatus = event.body();
+        let account = body.has_carried(carries::ACCOUNT) && body.carries != 0;
+        let what = if account { "the account's stream" } else { "market data" };
+        let symbol = self.symbol(event.instrument());
+        let on = event.has(flags::ON);
+        let severity = match (on, account) {
+            (true, _) => Severity::P3,
+            (false, true) => Severity::P1,
+            (false, false) => Severity::P2,
+        };
+        let word = if on { "is back" } else { "is lost" };
+        let why = reason_name(body.reason);
+        let text = format!("{what} of {symbol} {word} (connection {}, {why})", body.connection);
+        let key = format!("stream:{}:{}:{on}", body.connection, event.instrument);
+        of(event, severity, Class::Stream, key, &text)
+    }
+}
+
+impl Window {
+    /// Counts one; the minute's list once it reaches `most`.
+    fn count(&mut self, event: &Event, reason: &'static str, most: u32) -> Option<String> {
+        let minute = event.ts_recv.div_euclid(MINUTE_NS);
+        if minute != self.minute {
+            *self = Self { minute, ..Self::default() };
+        }
+        self.count += 1;
+        *self.reasons.entry(reason).or_default() += 1;
+        if self.told || self.count < most {
+            return None;
+        }
+        self.told = true;
+        let reasons: Vec<String> =
+            self.reasons.iter().map(|(reason, count)| format!("{count} × {reason}")).collect();
+        Some(format!("{} orders within a minute: {}", self.count, reasons.join(", ")))
+    }
+}
+
+fn of(
+    event: &Event,
+    severity: Severity,
+    class: Class,
+    key: impl Into<String>,
+    text: &str,
+) -> Alert {
+    Alert::new(severity, class, key, text, (event.seq, event.ts_recv))
+}
+
+/// Every change of the trading state is an alert of its own: one that follows another within a
+/// minute is as true as the first.
+fn state(event: &Event) -> Alert {
+    let body: &StateChange = event.body();
+    let by_system = body.actor == u32::MAX;
+    let to = TradingState::from_u8(body.to);
+    let (severity, class) = match to {
+        Some(TradingState::Killed) => (Severity::P0, Class::Kill),
+        // The ordinary end of a start that nobody has armed.
+        Some(TradingState::Halted) if body.reason == Reason::Reconciled as u16 => {
+            (Severity::P2, Class::State)
+        }
+        Some(TradingState::Halted) if by_system => (Severity::P0, Class::State),
+        Some(TradingState::Reducing) | None => (Severity::P1, Class::State),
+        Some(_) => (Severity::P2, Class::State),
+    };
+    let name = state_name(body.to);
+    let text = format!("trading is {name} ({})", reason_name(body.reason));
+    of(event, severity, class, format!("state:{}", event.seq), &text)
+}
+
+fn command(event: &Event) -> Option<Alert> {
+    let body: &Command = event.body();
+    let severity = match Verb::from_u32(body.verb)? {
+        Verb::Pause | Verb::Arm => Severity::P2,
+        Verb::KillGraceful | Verb::KillImmediate | Verb::Clear => Severity::P1,
+    };
+    let origin = Origin::from_u32(body.origin).map_or("unknown", Origin::name);
+    let (verb, by, why) = (verb_name(body.verb), who(body.actor), reason_of(body));
+    let text = format!("command {verb} by {by} ({origin}): {why}");
+    Some(of(event, severity, Class::Command, format!("command:{}", event.seq), &text))
+}
+
+/// What comes of a kill: a round alerts where it says that it should.
+fn kill_round(event: &Event) -> Option<Alert> {
+    let body: &KillRound = event.body();
+    let (severity, what) = match Reason::from_u16(body.reason)? {
+        Reason::KillNotEmpty => (Severity::P0, "the venue still holds what had to go"),
+        Reason::KillStuck => (Severity::P0, "the kill is stuck: act by hand"),
+        Reason::KillEmpty => (Severity::P2, "the venue holds nothing that had to go"),
+        _ => return None,
+    };
+    let count = |n: u32| if n == u32::MAX { "unknown".to_owned() } else { n.to_string() };
+    let text = format!(
+        "{}: {what}; round {}, orders {}, conditional entries {}, stops {}, positions {}, {} ms",
+        verb_name(body.mode),
+        body.round,
+        count(body.orders),
+        count(body.algo_entries),
+        count(body.stops),
+        count(body.positions),
+        body.elapsed_ms
+    );
+    Some(of(event, severity, Class::Kill, format!("kill:{}", body.reason), &text))
+}
+
+/// A session that begins where an earlier one was left halted or killed.
+fn carried(event: &Event) -> Option<Alert> {
+    let body: &SessionCarried = event.body();
+    let left = match TradingState::from_u8(body.state)? {
+        TradingState::Halted => "halted",
+        TradingState::Killed => "killed",
+        _ if body.lossy != 0 => "with a lossy journal",
+        _ => return None,
+    };
+    let why = reason_name(body.reason);
+    let text = format!("session {} was left {left} ({why}); it stays so", body.epoch);
+    Some(of(event, Severity::P1, Class::Session, "carried", &text))
+}

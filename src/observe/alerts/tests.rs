@@ -1,0 +1,204 @@
+//! Grouping, rates, escalation, retries: with a time that is handed in.
+
+use super::dispatch::{Dispatcher, Plan, Taken, Undelivered};
+use super::{Alert, Class, Severity};
+use std::time::{Duration, Instant};
+
+/// A dispatcher and its clock.
+struct World {
+    dispatcher: Dispatcher,
+    now: Instant,
+}
+
+fn plan(ways: usize) -> Plan {
+    Plan {
+        ways,
+        severity_max: Severity::P2,
+        escalate_after: Duration::from_secs(4),
+        queue: 100,
+        repeat: Duration::from_secs(60),
+        per_minute_max: 20,
+    }
+}
+
+fn alert(severity: Severity, key: &str) -> Alert {
+    Alert::new(severity, Class::Venue, key, &format!("{key} happened"), (7, 0))
+}
+
+impl World {
+    fn new(plan: Plan) -> Self {
+        Self { dispatcher: Dispatcher::new(plan), now: Instant::now() }
+    }
+
+    fn pass(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+        self.dispatcher.turn(self.now);
+    }
+
+    fn take(&mut self, severity: Severity, key: &str) -> Taken {
+        self.dispatcher.take(alert(severity, key), self.now)
+    }
+
+    /// The next message of a channel, delivered at once.
+    fn deliver(&mut self, way: usize) -> Option<String> {
+        let message = self.dispatcher.next(way, self.now)?;
+        self.dispatcher.outcome(way, &Ok(()), self.now);
+        Some(message.text)
+    }
+
+    fn fail(&mut self, way: usize, retry_after: Option<u64>) -> bool {
+        if self.dispatcher.next(way, self.now).is_none() {
+            return false;
+        }
+        let retry_after = retry_after.map(Duration::from_secs);
+        let failure = Undelivered { what: "no".to_owned(), retry_after };
+        self.dispatcher.outcome(way, &Err(failure), self.now);
+        true
+    }
+}
+
+#[test]
+fn the_same_alert_again_is_counted_and_told_once_a_minute() {
+    let mut world = World::new(plan(1));
+    assert_eq!(world.take(Severity::P1, "a"), Taken::Waiting);
+    for _ in 0..500 {
+        assert_eq!(world.take(Severity::P1, "a"), Taken::Held);
+    }
+    assert!(world.deliver(0).unwrap().contains("a happened"));
+    world.pass(59_000);
+    assert!(world.deliver(0).is_none(), "nothing before the minute is over");
+    world.pass(1_000);
+    let summary = world.deliver(0).unwrap();
+    assert!(
+        summary.contains("500 more alerts") && summary.contains("500 × a happened"),
+        "{summary}"
+    );
+    assert!(world.dispatcher.is_idle());
+    assert_eq!(world.take(Severity::P1, "a"), Taken::Waiting, "after the time it is news again");
+}
+
+#[test]
+fn an_alert_that_the_first_channel_does_not_deliver_goes_to_the_second_in_time() {
+    let mut world = World::new(plan(2));
+    world.take(Severity::P1, "a");
+    assert!(world.fail(0, None));
+    assert!(world.deliver(1).is_none(), "the first has its time");
+    let mut waited = 0;
+    let told = loop {
+        world.pass(100);
+        waited += 100;
+        world.fail(0, None);
+        if let Some(text) = world.deliver(1) {
+            break text;
+        }
+    };
+    assert!(waited <= 5_000, "{waited} ms");
+    assert!(told.contains("a happened") && told.contains("[escalated]"));
+    assert_eq!(world.dispatcher.figures().escalated, 1);
+    world.pass(60_000);
+    assert!(world.deliver(0).unwrap().contains("a happened"), "the first tells it when it can");
+    assert!(world.dispatcher.is_idle());
+}
+
+#[test]
+fn p0_goes_to_every_channel_at_once_and_waits_for_no_rate() {
+    let mut world = World::new(plan(2));
+    world.take(Severity::P2, "quiet");
+    assert!(world.deliver(0).is_some());
+    world.take(Severity::P0, "loud");
+    assert!(world.deliver(0).unwrap().contains("loud happened"), "within the same second");
+    assert!(world.deliver(1).unwrap().contains("loud happened"));
+    world.take(Severity::P2, "later");
+    assert!(world.deliver(0).is_none(), "one message a second for all others");
+    world.pass(1_000);
+    assert!(world.deliver(0).unwrap().contains("later happened"));
+}
+
+#[test]
+fn a_named_wait_is_obeyed_even_by_p0_and_nothing_is_lost_over_it() {
+    let mut world = World::new(plan(1));
+    world.take(Severity::P0, "a");
+    assert!(world.fail(0, Some(37)));
+    for _ in 0..36 {
+        world.pass(1_000);
+        assert!(!world.fail(0, None), "asked before its time");
+    }
+    world.take(Severity::P1, "b");
+    world.pass(1_000);
+    let text = world.deliver(0).unwrap();
+    assert!(text.contains("a happened") && text.contains("b happened"), "{text}");
+}
+
+#[test]
+fn an_outage_of_an_hour_is_survived_with_bounded_attempts() {
+    let mut world = World::new(plan(1));
+    world.take(Severity::P1, "a");
+    let mut attempts = 0;
+    for _ in 0..36_000 {
+        world.pass(100);
+        attempts += u32::from(world.fail(0, None));
+    }
+    assert!((100..=140).contains(&attempts), "{attempts} attempts in an hour");
+    world.pass(30_000);
+    assert!(world.deliver(0).unwrap().contains("a happened"));
+    assert!(world.dispatcher.is_idle());
+}
+
+#[test]
+fn a_flood_of_ten_thousand_is_bounded_in_room_and_in_messages_and_p0_gets_through() {
+    let mut world = World::new(Plan { per_minute_max: 60, ..plan(1) });
+    let (mut messages, mut told) = (0, String::new());
+    for i in 0..10_000 {
+        world.take(Severity::P2, &format!("key {i}"));
+        if i == 5_000 {
+            world.take(Severity::P0, "the one that counts");
+        }
+        if i % 100 == 0 {
+            world.pass(100);
+            if let Some(text) = world.deliver(0) {
+                assert!(text.len() < 4_096, "a message fits the Bot API");
+                messages += 1;
+                told.push_str(&text);
+            }
+        }
+        assert!(world.dispatcher.figures().waiting <= 100);
+    }
+    assert!(messages <= 12, "{messages} messages in ten seconds");
+    assert!(told.contains("the one that counts happened"));
+    let figures = world.dispatcher.figures();
+    assert_eq!(figures.taken.iter().sum::<u64>(), 10_001);
+    assert_eq!(figures.held, 10_000 - 60, "counted, every one");
+}
+
+#[test]
+fn a_full_queue_drops_the_oldest_of_the_least_severe_and_counts_it() {
+    let mut world = World::new(Plan { queue: 16, per_minute_max: 60, ..plan(1) });
+    for i in 0..16 {
+        assert_eq!(world.take(Severity::P2, &format!("old {i}")), Taken::Waiting);
+    }
+    assert_eq!(world.take(Severity::P1, "new"), Taken::Waiting);
+    for i in 0..15 {
+        assert_eq!(world.take(Severity::P0, &format!("worst {i}")), Taken::Waiting);
+    }
+    assert_eq!(world.take(Severity::P2, "least"), Taken::Dropped);
+    let text = world.deliver(0).unwrap();
+    assert!(text.contains("new happened") && !text.contains("old"), "{text}");
+    assert_eq!(world.dispatcher.figures().dropped, 17);
+}
+
+#[test]
+fn what_is_less_severe_than_wanted_is_not_sent() {
+    let mut world = World::new(plan(1));
+    assert_eq!(world.take(Severity::P3, "a"), Taken::Below);
+    assert!(world.deliver(0).is_none());
+    world.dispatcher.take_always(alert(Severity::P3, "heartbeat"), world.now);
+    assert!(world.deliver(0).is_some());
+}
+
+#[test]
+fn what_stands_in_an_alert_cannot_break_a_line_or_grow_without_end() {
+    let made = Alert::new(Severity::P1, Class::Venue, "k", "a\r\x1b[31mb\u{0}c", (0, 0));
+    assert_eq!(made.text, "a  [31mb c");
+    let long = Alert::new(Severity::P1, Class::Venue, "k", &"ü".repeat(5_000), (0, 0));
+    assert_eq!(long.text.len(), super::TEXT_BYTES_MAX);
+}

@@ -1,0 +1,257 @@
+//! Figures of a period, from position records in their order.
+//!
+//! ```text
+//!   net     = realised − fees + funding + unrealised         of each instrument, cumulative
+//!   profit  = Σ (net at the end − net at the beginning)
+//!   a round trip is won when it leaves more than nothing after fees and funding
+//!   Sharpe  = mean / deviation of hourly returns × √8760     deviation over n − 1
+//! ```
+//! The Sharpe ratio is that of W. F. Sharpe, "The Sharpe Ratio" (1994), with a risk-free rate of
+//! zero; a year has 8760 hours, because the market never closes.
+
+use crate::base::Money;
+use crate::base::event::Position;
+use serde::Serialize;
+use std::collections::HashMap;
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+const HOURS_PER_YEAR: f64 = 8_760.0;
+/// Points kept of the curve at most; when they are used up every other one goes.
+const POINTS_MAX: usize = 8_192;
+
+/// See the head of this file. Amounts in quote currency.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// Sessions that have a record in the period.
+    pub sessions: u32,
+    /// Profit after fees and funding, open positions at the mark.
+    #[serde(serialize_with = "amount")]
+    pub profit: Money,
+    /// Equity at the beginning; 0 without any record.
+    #[serde(serialize_with = "amount")]
+    pub equity_start: Money,
+    /// Equity at the end.
+    #[serde(serialize_with = "amount")]
+    pub equity_end: Money,
+    /// Fills: changes of a position.
+    pub trades: u64,
+    /// Round trips that ended.
+    pub round_trips: u64,
+    /// Those that left more than nothing.
+    pub won: u64,
+    /// Fees paid.
+    #[serde(serialize_with = "amount")]
+    pub fees: Money,
+    /// Funding received; below zero was paid.
+    #[serde(serialize_with = "amount")]
+    pub funding: Money,
+    /// Largest fall of the equity from its highest point in the period, as a fraction.
+    pub fall_max: f64,
+    /// Annualised; `None` where there is too little to tell.
+    pub sharpe: Option<f64>,
+    /// The equity curve: nanoseconds since the epoch and equity in 1e-8.
+    #[serde(skip)]
+    pub curve: Vec<(i64, i64)>,
+}
+
+impl Figures {
+    /// Share of the round trips that were won; `None` without any.
+    pub fn win_rate(&self) -> Option<f64> {
+        (self.round_trips > 0).then(|| self.won as f64 / self.round_trips as f64)
+    }
+
+    /// In a few words.
+    pub fn text(&self) -> String {
+        let percent = |part: f64| format!("{:.2} %", part * 100.0);
+        let start = self.equity_start.to_f64();
+        let share = if start > 0.0 { self.profit.to_f64() / start } else { 0.0 };
+        format!(
+            "profit {} ({}), {} trades, {} round trips, won {}, Sharpe {}, largest fall {}, \
+             fees {}, funding {}, equity {}",
+            self.profit,
+            percent(share),
+            self.trades,
+            self.round_trips,
+            self.win_rate().map_or("–".to_owned(), percent),
+            self.sharpe.map_or("–".to_owned(), |sharpe| format!("{sharpe:.2}")),
+            percent(self.fall_max),
+            self.fees,
+            self.funding,
+            self.equity_end,
+        )
+    }
+}
+
+fn amount<S: serde::Serializer>(value: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(value.to_f64())
+}
+
+/// An instrument as its newest record left it.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    qty: i64,
+    realised: i64,
+    fees: i64,
+    funding: i64,
+    unrealised: i64,
+    /// `cash` when the open position began.
+    opened_at: i64,
+}
+
+impl Held {
+    fn cash(&self) -> i64 {
+        self.realised - self.fees + self.funding
+    }
+
+    fn net(&self) -> i64 {
+        self.cash() + self.unrealised
+    }
+}
+
+/// Takes records in, one after the other.
+pub struct Gathering {
+    from: i64,
+    to: i64,
+    held: HashMap<String, Held>,
+    figures: Figures,
+    /// Equity of the newest record before the period.
+    before: Option<i64>,
+    peak: i64,
+    counted: bool,
+}
+
+impl Gathering {
+    /// For the period from `from` up to, not including, `to`, in nanoseconds since the epoch.
+    pub fn new(from: i64, to: i64) -> Self {
+        Self {
+            from,
+            to,
+            held: HashMap::new(),
+            figures: Figures::default(),
+            before: None,
+            peak: i64::MIN,
+            counted: false,
+        }
+    }
+
+    /// A session begins that carries on `carried` and starts everything else from nothing.
+    /// `equity` is what it begins with.
+    pub fn session(&mut self, carried: &[String], equity: i64, ts: i64) {
+        self.held.retain(|symbol, _| carried.contains(symbol));
+        self.counted = false;
+        if self.before.is_none() || ts < self.from {
+            self.before = Some(equity);
+        }
+    }
+
+    /// A position record.
+    pub fn note(&mut self, symbol: &str, ts: i64, body: &Position) {
+        if ts >= self.to {
+            return;
+        }
+        let within = ts >= self.from;
+        let held = self.held.entry(symbol.to_owned()).or_default();
+        let old = *held;
+        *held = Held {
+            qty: body.qty,
+            realised: body.realised,
+            fees: body.fees,
+            funding: body.funding,
+            unrealised: body.unrealised,
+            opened_at: old.opened_at,
+        };
+        let turned = body.qty.signum() != old.qty.signum();
+        let closed = turned && old.qty != 0;
+        if closed || old.qty == 0 {
+            held.opened_at = if closed { held.cash() } else { old.cash() };
+        }
+        if !within {
+            self.before = Some(body.equity);
+            return;
+        }
+        let figures = &mut self.figures;
+        figures.profit.0 += held.net() - old.net();
+        figures.fees.0 += held.fees - old.fees;
+        figures.funding.0 += held.funding - old.funding;
+        figures.trades += u64::from(body.qty != old.qty);
+        if closed {
+            figures.round_trips += 1;
+            figures.won += u64::from(held.cash() > old.opened_at);
+        }
+        self.value(ts, body.equity);
+    }
+
+    fn value(&mut self, ts: i64, equity: i64) {
+        if self.figures.curve.is_empty() {
+            let start = self.before.unwrap_or(equity);
+            self.figures.equity_start = Money(start);
+            self.figures.curve.push((self.from.max(0), start));
+            self.peak = start;
+        }
+        if !self.counted {
+            self.counted = true;
+            self.figures.sessions += 1;
+        }
+        self.peak = self.peak.max(equity);
+        if self.peak > 0 {
+            let fall = (self.peak - equity) as f64 / self.peak as f64;
+            self.figures.fall_max = self.figures.fall_max.max(fall);
+        }
+        self.figures.equity_end = Money(equity);
+        if self.figures.curve.len() >= POINTS_MAX {
+            thin(&mut self.figures.curve);
+        }
+        self.figures.curve.push((ts, equity));
+    }
+
+    /// The figures, with the Sharpe ratio of what was seen.
+    pub fn end(mut self) -> Figures {
+        if self.figures.curve.is_empty() {
+            let equity = Money(self.before.unwrap_or(0));
+            (self.figures.equity_start, self.figures.equity_end) = (equity, equity);
+        }
+        self.figures.sharpe = sharpe(&self.figures.curve, self.from, self.to);
+        self.figures
+    }
+}
+
+/// Every other point goes, the last stays.
+fn thin(curve: &mut Vec<(i64, i64)>) {
+    let last = curve.len() - 1;
+    let mut place = 0;
+    curve.retain(|_| {
+        let keep = place % 2 == 0 || place == last;
+        place += 1;
+        keep
+    });
+}
+
+/// See the head of this file. The curve is a step function; its last value holds to the end of the
+/// hour it lies in.
+fn sharpe(curve: &[(i64, i64)], from: i64, to: i64) -> Option<f64> {
+    let (mut place, mut value) = (0, curve.first()?.1);
+    let (mut returns, mut last) = (Vec::new(), value as f64);
+    let end = curve.last()?.0;
+    // Hours before the first record say nothing: nothing ran.
+    let first = curve.get(1)?.0;
+    let mut hour = from + (first - from).div_euclid(HOUR_NS) * HOUR_NS;
+    while hour < to && hour <= end {
+        hour = hour.saturating_add(HOUR_NS).min(to);
+        while curve.get(place).is_some_and(|(ts, _)| *ts < hour) {
+            value = curve[place].1;
+            place += 1;
+        }
+        if last > 0.0 {
+            returns.push(value as f64 / last - 1.0);
+        }
+        last = value as f64;
+    }
+    if returns.len() < 2 {
+        return None;
+    }
+    let count = returns.len() as f64;
+    let mean = returns.iter().sum::<f64>() / count;
+    let squares = returns.iter().map(|r| (r - mean).powi(2)).sum::<f64>();
+    let deviation = (squares / (count - 1.0)).sqrt();
+    (deviation > 0.0).then(|| mean / deviation * HOURS_PER_YEAR.sqrt())
+}

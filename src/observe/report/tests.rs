@@ -1,0 +1,144 @@
+//! Figures against sums done by hand, the picture against a decoder of the test's own.
+
+use super::due::{Due, due};
+use super::figures::Gathering;
+use super::picture::{HEIGHT, WIDTH, png};
+use super::read::{DAY_NS, Period};
+use crate::base::Money;
+use crate::base::event::Position;
+use std::io::Read;
+
+const UNIT: i64 = 100_000_000;
+const HOUR: i64 = 3_600_000_000_000;
+
+fn record(qty: i64, realised: i64, fees: i64, funding: i64, unrealised: i64) -> Position {
+    let equity = 1_000 + realised - fees + funding + unrealised;
+    Position {
+        qty: qty * UNIT,
+        realised: realised * UNIT,
+        fees: fees * UNIT,
+        funding: funding * UNIT,
+        unrealised: unrealised * UNIT,
+        equity: equity * UNIT,
+        ..Position::default()
+    }
+}
+
+#[test]
+fn a_day_is_summed_up_as_by_hand() {
+    let day = Period::day(10);
+    let mut gathering = Gathering::new(day.from, day.to);
+    gathering.session(&[], 1_000 * UNIT, day.from - HOUR);
+    // Before the day: a long is opened for a fee of 1.
+    gathering.note("BTC", day.from - HOUR / 2, &record(2, 0, 1, 0, 0));
+    // Within: it is half closed with +10, then closed with +20, for fees of 1 each: won.
+    gathering.note("BTC", day.from + HOUR / 2, &record(1, 10, 2, 0, 5));
+    gathering.note("BTC", day.from + HOUR + 1, &record(0, 20, 3, 0, 0));
+    // A short, turned into a long at a loss of 30: lost. It pays 2 of funding and stands at -5.
+    gathering.note("BTC", day.from + 2 * HOUR + 1, &record(-1, 20, 4, 0, 0));
+    gathering.note("BTC", day.from + 3 * HOUR + 1, &record(1, -10, 6, 0, 0));
+    gathering.note("BTC", day.from + 4 * HOUR + 1, &record(1, -10, 6, -2, -5));
+    // The next day is another's.
+    gathering.note("BTC", day.to, &record(0, 500, 9, 0, 0));
+    let figures = gathering.end();
+    let money = |whole: i64| Money(whole * UNIT);
+    // net: -1 at the beginning, -10 - 6 - 2 - 5 = -23 at the end.
+    assert_eq!(figures.profit, money(-22));
+    assert_eq!((figures.equity_start, figures.equity_end), (money(999), money(977)));
+    assert_eq!((figures.fees, figures.funding), (money(5), money(-2)));
+    assert_eq!((figures.trades, figures.round_trips, figures.won), (4, 2, 1));
+    assert_eq!(figures.win_rate(), Some(0.5));
+    // Equity runs 999, 1013, 1017, 1016, 984, 977: from 1017 to 977.
+    assert!((figures.fall_max - 40.0 / 1_017.0).abs() < 1e-12);
+    // Hourly: 999 → 1013 → 1017 → 1016 → 984 → 977; mean and deviation by a spreadsheet.
+    let returns: [f64; 5] =
+        [14.0 / 999.0, 4.0 / 1_013.0, -1.0 / 1_017.0, -32.0 / 1_016.0, -7.0 / 984.0];
+    let mean = returns.iter().sum::<f64>() / 5.0;
+    let deviation = (returns.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / 4.0).sqrt();
+    let sharpe = mean / deviation * 93.594_871_654_380_7;
+    assert!((figures.sharpe.unwrap() - sharpe).abs() < 1e-9, "{:?} {sharpe}", figures.sharpe);
+}
+
+#[test]
+fn a_position_that_a_session_carries_on_is_not_booked_again() {
+    let mut gathering = Gathering::new(0, i64::MAX);
+    gathering.session(&[], 1_000 * UNIT, 0);
+    gathering.note("BTC", 1, &record(1, 0, 1, 0, 0));
+    gathering.session(&["BTC".to_owned()], 1_000 * UNIT, 2);
+    gathering.note("BTC", 3, &record(1, 0, 1, 0, 7));
+    gathering.note("BTC", 4, &record(0, 9, 2, 0, 0));
+    let figures = gathering.end();
+    assert_eq!(figures.profit, Money(7 * UNIT));
+    assert_eq!((figures.trades, figures.round_trips, figures.won), (2, 1, 1));
+    assert_eq!((figures.sessions, figures.fees), (2, Money(2 * UNIT)));
+}
+
+#[test]
+fn without_records_there_is_nothing_to_tell_and_no_ratio() {
+    let figures = Gathering::new(0, DAY_NS).end();
+    assert_eq!((figures.profit, figures.sharpe, figures.win_rate()), (Money(0), None, None));
+}
+
+/// CRC-32 bit by bit, as the standard defines it.
+fn crc(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+/// The rows of a PNG, by the standard.
+fn rows_of(png: &[u8]) -> Vec<Vec<u8>> {
+    assert_eq!(png[..8], [137, 80, 78, 71, 13, 10, 26, 10]);
+    let (mut at, mut names, mut rows) = (8, Vec::new(), Vec::new());
+    while at < png.len() {
+        let length = u32::from_be_bytes(png[at..at + 4].try_into().unwrap()) as usize;
+        let content = &png[at + 4..at + 8 + length];
+        let told = u32::from_be_bytes(png[at + 8 + length..at + 12 + length].try_into().unwrap());
+        assert_eq!(told, crc(content));
+        names.push(String::from_utf8(content[..4].to_vec()).unwrap());
+        if &content[..4] == b"IDAT" {
+            flate2::read::ZlibDecoder::new(&content[4..]).read_to_end(&mut rows).unwrap();
+        }
+        at += 12 + length;
+    }
+    assert_eq!(names, ["IHDR", "PLTE", "IDAT", "IEND"]);
+    assert_eq!(rows.len(), HEIGHT * (WIDTH + 1));
+    rows.chunks(WIDTH + 1)
+        .map(|row| {
+            assert_eq!(row[0], 0, "no filter");
+            row[1..].to_vec()
+        })
+        .collect()
+}
+
+#[test]
+fn the_picture_is_a_png_whose_curve_rises_with_the_equity() {
+    let curve: Vec<(i64, i64)> = (0..100).map(|i| (i, i * UNIT)).collect();
+    let rows = rows_of(&png(&curve, 0, 100));
+    let height_at = |x: usize| rows.iter().position(|row| row[x] == 2).unwrap();
+    let heights: Vec<usize> = (30..600).step_by(30).map(height_at).collect();
+    assert!(heights.windows(2).all(|pair| pair[1] < pair[0]), "{heights:?}");
+    rows_of(&png(&[], 0, 1));
+    rows_of(&png(&[(5, -UNIT), (5, i64::MAX / 2)], 0, 1));
+}
+
+#[test]
+fn each_day_is_due_once_a_minute_after_midnight_and_a_week_with_its_sunday() {
+    // 2026-11-29 is a Sunday: day 20786 of the epoch.
+    let sunday = 20_786;
+    let midnight = (sunday + 1) * DAY_NS;
+    let day = |day| Due { day, week: false };
+    assert_eq!(due(Some(sunday - 1), midnight + 59_000_000_000), []);
+    let both = [day(sunday), Due { day: sunday, week: true }];
+    assert_eq!(due(Some(sunday - 1), midnight + 60_000_000_000), both);
+    assert_eq!(due(Some(sunday), midnight + 61_000_000_000), []);
+    assert_eq!(due(Some(sunday), midnight + DAY_NS + 60_000_000_000), [day(sunday + 1)]);
+    // Asleep from Saturday to Tuesday: the newest day, and the week that ended meanwhile.
+    let late = due(Some(sunday - 1), midnight + 2 * DAY_NS);
+    assert_eq!(late, [day(sunday + 1), Due { day: sunday, week: true }]);
+}

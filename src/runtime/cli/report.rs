@@ -1,0 +1,63 @@
+//! `report`: what the daily and weekly messages tell, on demand.
+
+use super::Failure;
+use crate::observe::report::{Period, picture, read};
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args)]
+#[command(
+    after_help = "Example: peregrine report state --session paper --day 2026-11-25 --png day.png"
+)]
+pub struct ReportArguments {
+    /// The state folder.
+    dir: PathBuf,
+    /// The sessions' name: what follows the number in the names of their journals.
+    #[arg(long, default_value = "paper", value_name = "NAME")]
+    session: String,
+    /// Only this UTC day; without it all there is.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    day: Option<String>,
+    /// The seven days that end with that day.
+    #[arg(long, requires = "day")]
+    week: bool,
+    /// Write the equity curve as a picture.
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the figures.
+pub fn report(arguments: &ReportArguments) -> Result<(), Failure> {
+    let period = period(arguments).map_err(Failure::Usage)?;
+    let figures = read(&arguments.dir, &arguments.session, period).map_err(|what| anyhow!(what))?;
+    if let Some(path) = &arguments.png {
+        let all = period.from == 0;
+        let ends = figures.curve.first().zip(figures.curve.last());
+        // Without a day the picture spans what there is.
+        let (from, to) = match ends {
+            Some((first, last)) if all => (figures.curve.get(1).unwrap_or(first).0, last.0 + 1),
+            _ => (period.from, period.to),
+        };
+        let named = || path.display().to_string();
+        std::fs::write(path, picture::png(&figures.curve, from, to)).with_context(named)?;
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string(&figures)?);
+    } else {
+        println!("{}", figures.text());
+    }
+    Ok(())
+}
+
+fn period(arguments: &ReportArguments) -> Result<Period> {
+    let Some(text) = &arguments.day else { return Ok(Period { from: 0, to: i64::MAX }) };
+    let named = || format!("--day: {text:?} is no day such as 2026-11-25");
+    let day: jiff::civil::Date = text.parse().with_context(named)?;
+    let first = day.to_zoned(jiff::tz::TimeZone::UTC).with_context(named)?.timestamp();
+    let day = first.as_second().div_euclid(86_400);
+    Ok(if arguments.week { Period::week(day) } else { Period::day(day) })
+}

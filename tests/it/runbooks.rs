@@ -1,0 +1,258 @@
+//! Every command of every runbook is run, in its order, against a running session at an exchange on
+//! loopback. A command that does not exist, or ends with another code than its page says, fails.
+
+use crate::alert_world::wait;
+use crate::pipeline_support::{root, text};
+use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::registry::{Change, Registry, Stage};
+use peregrine::runtime::admin::{self, Request};
+use rustix::process::{Pid, Signal, kill_process};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// What a line says behind a command that ends otherwise than well.
+const ENDS_WITH: &str = "# ends with ";
+
+/// A command and the exit code that its page promises.
+#[derive(Debug, PartialEq)]
+struct Step {
+    command: String,
+    code: i32,
+}
+
+/// The commands of a page, in order.
+fn steps(page: &str) -> Vec<Step> {
+    let (mut steps, mut inside) = (Vec::new(), false);
+    for line in page.lines() {
+        match line.trim() {
+            "```sh" => inside = true,
+            "```" => inside = false,
+            command if inside && !command.is_empty() && !command.starts_with('#') => {
+                let (command, code) = command.split_once(ENDS_WITH).unwrap_or((command, "0"));
+                let code = code.trim().parse().expect("a number behind `ends with`");
+                steps.push(Step { command: command.trim().to_owned(), code });
+            }
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// The working folder of a service, and the service.
+struct Service {
+    exchange: ExchangeServer,
+    dir: TempDir,
+    child: Option<Child>,
+}
+
+impl Service {
+    fn new() -> Self {
+        let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config");
+        std::fs::create_dir(&config).unwrap();
+        for entry in std::fs::read_dir(root().join("config")).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, config.join(path.file_name().unwrap())).unwrap();
+        }
+        let change = Change {
+            at_ms: 0,
+            by: "test".to_owned(),
+            reason: "needs no history".to_owned(),
+            evidence_sha256: None,
+        };
+        let mut registry = Registry::create(&dir.path().join("models_saved")).unwrap();
+        let quick = root().join("tools/kill_campaign/quick-1");
+        let name = registry.register(&quick, None, change.clone()).unwrap();
+        registry.advance(&name, Stage::Champion, change).unwrap();
+        Self { exchange, dir, child: None }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir.path().join("state/testnet")
+    }
+
+    /// A program in the working folder, with the addresses of this exchange.
+    fn program(&self, name: &str) -> Command {
+        let ws = self.exchange.ws_url();
+        let bin = Path::new(env!("CARGO_BIN_EXE_peregrine")).parent().unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = Command::new(name);
+        command.current_dir(self.dir.path()).stdin(Stdio::null()).envs([
+            ("PATH", format!("{}:{path}", text(bin))),
+            ("PEREGRINE_API_KEY", self.exchange.api_key().to_owned()),
+            ("PEREGRINE_API_SECRET", self.exchange.api_secret().to_owned()),
+            ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
+            ("PEREGRINE__VENUE__REST_URL", self.exchange.rest_url()),
+            ("PEREGRINE__VENUE__PUBLIC_URL", format!("{ws}/public")),
+            ("PEREGRINE__VENUE__MARKET_URL", format!("{ws}/market")),
+            ("PEREGRINE__VENUE__PRIVATE_URL", format!("{ws}/private")),
+            ("PEREGRINE__VENUE__API_URL", format!("{ws}/ws-fapi/v1")),
+            ("PEREGRINE__POLICY__ENTER_EDGE", "0.01".to_owned()),
+            ("PEREGRINE__HTTP__BIND", String::new()),
+        ]);
+        command
+    }
+
+    fn status(&self) -> Option<serde_json::Value> {
+        let status = Request { verb: "status".to_owned(), mode: None, reason: None };
+        admin::ask(&self.state(), &status).ok()
+    }
+
+    fn state_is(&self, among: &[&str]) -> bool {
+        self.status().is_some_and(|status| among.iter().any(|state| status["state"] == *state))
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    fn start(&mut self) {
+        if self.is_running() {
+            return;
+        }
+        let mut command = self.program("peregrine");
+        command.args(["run", "--config", "config/testnet.toml"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.child = Some(child.unwrap());
+        wait("the service to answer", || {
+            assert!(self.child.as_mut().unwrap().try_wait().unwrap().is_none(), "it ended");
+            self.status().is_some()
+        });
+    }
+
+    fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let _ = kill_process(id, Signal::TERM);
+        child.wait().unwrap();
+    }
+
+    /// A service that trades: what most pages begin with.
+    fn trade(&mut self) {
+        self.start();
+        wait("the books to agree", || self.state_is(&["active", "halted", "reducing", "killed"]));
+        if self.state_is(&["killed"]) {
+            self.settled();
+            self.operate("clear");
+            wait("the kill to be over", || self.state_is(&["halted"]));
+        }
+        if !self.state_is(&["active"]) {
+            self.operate("arm");
+            wait("trading", || self.state_is(&["active"]));
+        }
+    }
+
+    fn operate(&self, verb: &str) {
+        let reason = Some("the next page".to_owned());
+        let request = Request { verb: verb.to_owned(), mode: None, reason };
+        let answer = admin::ask(&self.state(), &request).unwrap();
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+
+    /// Books that agree, and nothing under way: an operator looks at that before loosening.
+    fn settled(&self) {
+        wait("nothing to be open", || {
+            let status = self.status();
+            let clear = |status: &serde_json::Value| {
+                status["state"] != "reconciling" && status["open_orders"] == 0
+            };
+            status.is_some_and(|status| clear(&status))
+        });
+    }
+
+    /// Runs a step; what is wrong with it.
+    fn run(&mut self, step: &Step) -> Result<(), String> {
+        // The service manager's part is played here.
+        match step.command.as_str() {
+            "systemctl start peregrine" => {
+                self.start();
+                return Ok(());
+            }
+            "systemctl stop peregrine" => {
+                self.stop();
+                return Ok(());
+            }
+            command if command.starts_with("systemctl") => {
+                return Err(format!("{command}: not one of the service manager's two"));
+            }
+            _ => {}
+        }
+        if [" arm ", " clear "].iter().any(|verb| step.command.contains(verb)) && self.is_running()
+        {
+            self.settled();
+        }
+        let output = self.program("sh").args(["-c", &step.command]).output().unwrap();
+        if output.status.code() == Some(step.code) {
+            return Ok(());
+        }
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(format!("{}: ended with {:?}: {error}", step.command, output.status.code()))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The pages, by name.
+fn pages() -> Vec<(String, String)> {
+    let mut paths = vec![root().join("docs/kill_switch_runbook.md")];
+    let folder = std::fs::read_dir(root().join("docs/incident_runbooks")).unwrap();
+    paths.extend(folder.map(|entry| entry.unwrap().path()));
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_of_every_runbook_runs_and_ends_as_its_page_says() {
+    let mut service = Service::new();
+    let (mut faults, mut run) = (Vec::new(), 0);
+    for (name, page) in pages() {
+        // A young journal is read in no time.
+        service.stop();
+        service.trade();
+        let steps = steps(&page);
+        assert!(!steps.is_empty(), "{name}: a runbook without a command");
+        for step in &steps {
+            run += 1;
+            faults.extend(service.run(step).err().map(|fault| format!("{name}: {fault}")));
+        }
+    }
+    assert!(faults.is_empty(), "of {run} commands:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_command_that_does_not_exist_and_one_that_ends_otherwise_are_found() {
+    let page =
+        "x\n```sh\nperegrine nonsense\n# a comment\nfalse # ends with 1\n\ntrue\n```\ntrue2\n";
+    let found = steps(page);
+    let commands: Vec<(&str, i32)> =
+        found.iter().map(|step| (step.command.as_str(), step.code)).collect();
+    assert_eq!(commands, [("peregrine nonsense", 0), ("false", 1), ("true", 0)]);
+    let mut service = Service::new();
+    let faults: Vec<bool> = found.iter().map(|step| service.run(step).is_err()).collect();
+    assert_eq!(faults, [true, false, false]);
+    for command in ["no-such-program-here", "systemctl restart peregrine", "false"] {
+        let step = Step { command: command.to_owned(), code: 0 };
+        assert!(service.run(&step).is_err(), "{command}");
+    }
+}
+
+#[test]
+fn every_runbook_is_listed_and_every_listed_one_exists() {
+    let pages = pages();
+    let index = &pages.iter().find(|(name, _)| name == "README.md").unwrap().1;
+    for (name, _) in pages.iter().filter(|(name, _)| name != "README.md") {
+        assert!(index.contains(&format!("{name})")), "{name} is not listed");
+    }
+}
