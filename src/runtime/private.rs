@@ -409,7 +409,6 @@ impl<S: StreamPort> PrivateLink<S> {
         let is_unknown = is_done && closing.look == Some(LastLook::Unknown);
         if let Some(reconciler) = inlet.venue.reconciler_mut()
             && looks
-            && !reconciler.is_busy()
         {
             reconciler.look_last(now.wall);
         }

@@ -18,9 +18,8 @@ fn banning(until_ms: u128) -> (Arc<Server>, Arc<AtomicUsize>) {
     std::thread::spawn(move || {
         for request in own.incoming_requests() {
             count.fetch_add(1, Ordering::SeqCst);
-            let body = format!(
-                r#"{{"code":-1003,"msg":"Way too many requests; IP(10.0.0.1) banned until {until_ms}."}}"#
-            );
+            let words = format!("Way too many requests; IP(10.0.0.1) banned until {until_ms}.");
+            let body = format!(r#"{{"code":-1003,"msg":"{words}"}}"#);
             let _ = request.respond(Response::from_string(body).with_status_code(418));
         }
     });

@@ -31,6 +31,8 @@ mod exchange_replay;
 mod exchange_schema_differences;
 /// User events as the exchange words them, one for each of the venue's samples.
 mod exchange_schema_events;
+/// An account whose key was replaced goes on from its journal, once that is said.
+mod key_rotation;
 /// A venue that has banned us is not asked again by the next process.
 mod fault_ban;
 /// Real processes: killed, ended, started twice, commanded by an operator.

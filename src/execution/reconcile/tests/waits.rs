@@ -137,3 +137,24 @@ fn what_fills_between_the_reads_of_the_last_pass_is_no_mismatch_while_the_stream
     assert_eq!(desk.kinds().last(), Some(&Kind::Reconciled));
     assert_eq!(desk.reconciler.position(BTC), Some(5));
 }
+
+#[test]
+fn the_last_look_is_made_though_something_was_sought_when_the_end_began() {
+    let mut desk = clean();
+    desk.lose_order(5);
+    desk.reconciler.want(desk.now);
+    // The end: nothing is concluded any more, and then all of it once more.
+    desk.reconciler.on_stream(false, desk.now);
+    desk.turn();
+    assert_eq!(desk.asked.len(), 0);
+    assert!(desk.reconciler.is_busy());
+    desk.hear(report(Kind::OrderCancelled, ID.0));
+    for _ in 0..20 {
+        desk.reconciler.look_last(desk.now);
+        desk.turn();
+        if desk.kinds().contains(&Kind::Reconciled) {
+            return;
+        }
+    }
+    panic!("{:?}", desk.kinds());
+}

@@ -1,0 +1,108 @@
+//! What may leave, and what follows from a refusal.
+
+use super::*;
+
+const NOON: Nanos = Nanos::from_secs(1_700_000_040);
+
+fn refusal(reason: Reason, message: &str, retry_after_s: Option<u32>) -> Refusal<'_> {
+    Refusal { reason, code: 0, message: message.as_bytes(), retry_after_s, client_id: 0 }
+}
+
+#[test]
+fn entries_leave_the_reserve_to_exits_and_questions_to_cancels() {
+    let limits = RateLimits { weight_1m: 20, orders_1m: 1_000, orders_10s: 10 };
+    let budget = Budget::new(limits);
+    let mut left = 0;
+    while budget.permits(Use::Entry, NOON).is_ok() {
+        budget.count(Use::Entry, NOON);
+        left += 1;
+    }
+    assert_eq!(left, 9, "one of ten is kept back");
+    assert_eq!(budget.permits(Use::Exit, NOON), Ok(()));
+    budget.count(Use::Exit, NOON);
+    assert_eq!(budget.permits(Use::Exit, NOON), Err(Reason::RateLimited));
+    assert_eq!(budget.permits(Use::Question(18), NOON), Ok(()));
+    assert_eq!(budget.permits(Use::Question(19), NOON), Err(Reason::RateLimited));
+    budget.count(Use::Question(18), NOON);
+    assert_eq!(budget.permits(Use::Question(1), NOON), Err(Reason::RateLimited));
+    assert_eq!(budget.permits(Use::Cancel, NOON), Ok(()));
+    assert_eq!(budget.permits(Use::Entry, NOON + Nanos::from_secs(10)), Ok(()), "new window");
+    let told = AnswerLimits { orders_10s: Some(9), used_weight: Some(20), ..Default::default() };
+    budget.on_limits(&told, NOON + Nanos::from_secs(10));
+    let later = NOON + Nanos::from_secs(11);
+    assert_eq!(budget.permits(Use::Entry, later), Err(Reason::RateLimited), "others' orders");
+    assert_eq!(budget.permits(Use::Cancel, later), Err(Reason::RateLimited), "all is used up");
+}
+
+#[test]
+fn fault_r06_a_429_lets_nothing_but_cancels_through_until_it_says() {
+    for (retry, until) in [(Some(7), NOON + Nanos::from_secs(7)), (None, NOON + Nanos(MINUTE))] {
+        let budget = Budget::new(RateLimits::default());
+        budget.on_refusal(&refusal(Reason::RateLimited, "", retry), NOON);
+        for usage in [Use::Entry, Use::Exit, Use::Question(1)] {
+            assert_eq!(budget.permits(usage, Nanos(until.0 - 1)), Err(Reason::RateLimited));
+            assert_eq!(budget.permits(usage, until), Ok(()));
+        }
+        assert_eq!(budget.permits(Use::Cancel, NOON), Ok(()));
+        let told = budget.news().unwrap();
+        assert_eq!((told.reason, told.ts_until), (Reason::RateLimited as u16, until.0));
+        budget.on_refusal(&refusal(Reason::RateLimited, "", retry), NOON);
+        assert_eq!(budget.news(), None, "the same again is no news");
+    }
+}
+
+#[test]
+fn fault_r07_a_ban_lets_nothing_through_before_it_ends() {
+    let until = NOON + Nanos::from_secs(300);
+    let text = format!("Way too many requests; IP banned until {}.", until.to_millis());
+    let cases = [
+        (text.as_str(), None, until),
+        ("", Some(150), NOON + Nanos::from_secs(150)),
+        ("", None, NOON + BAN_MIN),
+    ];
+    for (message, retry, until) in cases {
+        let budget = Budget::new(RateLimits::default());
+        budget.on_refusal(&refusal(Reason::Banned, message, retry), NOON);
+        for usage in [Use::Entry, Use::Exit, Use::Cancel, Use::Question(1)] {
+            assert_eq!(budget.permits(usage, Nanos(until.0 - 1)), Err(Reason::Banned));
+            assert_eq!(budget.permits(usage, until), Ok(()));
+        }
+        assert_eq!(budget.news().map(|told| told.ts_until), Some(until.0));
+    }
+}
+
+#[test]
+fn limits_are_those_that_the_venue_lists() {
+    let body = br#"{"timezone":"UTC","rateLimits":[
+        {"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":1200},
+        {"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":50},
+        {"rateLimitType":"RAW","interval":"MINUTE","intervalNum":5,"limit":7}],"symbols":[]}"#;
+    let limits = RateLimits::from_exchange_info(body);
+    let expected = RateLimits { weight_1m: 1_200, orders_1m: 1_200, orders_10s: 50 };
+    assert_eq!(limits, expected);
+    assert_eq!(RateLimits::from_exchange_info(b"<html>"), RateLimits::default());
+}
+
+#[test]
+fn what_several_threads_use_is_counted_to_the_last_request() {
+    let budget = Budget::new(RateLimits { weight_1m: u32::MAX, ..RateLimits::default() });
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..10_000).for_each(|_| budget.count(Use::Question(3), NOON)));
+        }
+    });
+    assert_eq!(budget.weight.used(NOON), 4 * 10_000 * 3);
+    budget.count(Use::Cancel, NOON + Nanos(MINUTE));
+    assert_eq!(budget.weight.used(NOON + Nanos(MINUTE)), 1, "a new window begins at none");
+}
+
+#[test]
+fn the_longest_stop_is_told_until_it_is_over() {
+    let budget = Budget::new(RateLimits::default());
+    assert_eq!(budget.stopped(NOON), None);
+    budget.on_refusal(&refusal(Reason::RateLimited, "", Some(5)), NOON);
+    budget.on_refusal(&refusal(Reason::Banned, "", Some(150)), NOON);
+    let until = NOON + Nanos::from_secs(150);
+    assert_eq!(budget.stopped(NOON), Some((Reason::Banned, until)));
+    assert_eq!(budget.stopped(until), None);
+}
