@@ -15,6 +15,8 @@ mod compare;
 mod exchange;
 #[path = "kill_campaign/records.rs"]
 mod records;
+#[path = "kill_campaign/switch.rs"]
+mod switch;
 #[path = "kill_campaign/trader.rs"]
 mod trader;
 
@@ -47,6 +49,9 @@ struct Arguments {
     /// Journals that are replayed and compared, spread over the campaign.
     #[arg(long, default_value_t = 3)]
     replays: u32,
+    /// Kill by the kill switch, by each way in turn, instead of by SIGKILL.
+    #[arg(long)]
+    switch: bool,
     /// Keep the temporary folder and say where it is.
     #[arg(long)]
     keep: bool,
@@ -84,6 +89,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let exchange = Exchange::start(folder.path(), arguments.seed)?;
     let traders = Traders::new(folder.path(), &exchange, arguments.seed)?;
     let mut rng = ChaCha8Rng::seed_from_u64(arguments.seed);
+    if arguments.switch {
+        return switch::run(&traders, &exchange, &mut rng, arguments.kills, PATIENCE);
+    }
     let mut deeds = Deeds::default();
     let mut in_a_row = 0;
     while deeds.kills < arguments.kills {

@@ -5,6 +5,7 @@
 use super::clock::wall_now;
 use super::config::{Loaded, with_values};
 use super::rig::VenueAccess;
+use super::secret;
 use crate::base::Money;
 use crate::base::settings::{OrderEntry, Settings};
 use crate::execution::reconcile::{Question, Told};
@@ -23,17 +24,13 @@ pub const API_KEY: &str = "PEREGRINE_API_KEY";
 /// The variable with the account's secret.
 pub const API_SECRET: &str = "PEREGRINE_API_SECRET";
 
-/// Reads the credentials from the environment; `None` where neither variable is set.
+/// Reads the credentials from the service's credentials folder or the environment; `None` where
+/// neither variable is set.
 ///
 /// # Errors
 /// Names the variable that is missing or cannot be one.
 pub fn credentials_from_environment() -> Result<Option<Credentials>> {
-    let read = |name: &str| match std::env::var(name) {
-        Ok(text) => Ok(Some(text)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => bail!("{name}: not UTF-8"),
-    };
-    match (read(API_KEY)?, read(API_SECRET)?) {
+    match (secret::read(API_KEY)?, secret::read(API_SECRET)?) {
         (None, None) => Ok(None),
         (Some(_), None) => bail!("{API_SECRET}: missing, though {API_KEY} is set"),
         (None, Some(_)) => bail!("{API_KEY}: missing, though {API_SECRET} is set"),

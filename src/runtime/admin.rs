@@ -126,6 +126,16 @@ impl AdminSocket {
     }
 }
 
+impl AdminSocket {
+    /// Waits until whoever is being answered has the answer, for a second at most.
+    pub fn settle(&self) {
+        let began = Instant::now();
+        while self.desk.peers.load(Ordering::Relaxed) > 0 && began.elapsed() < LINE_TIME {
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+    }
+}
+
 impl Drop for AdminSocket {
     fn drop(&mut self) {
         self.desk.stop.store(true, Ordering::Relaxed);
@@ -189,6 +199,9 @@ impl Desk {
         let request: Request = serde_json::from_str(&line).map_err(|error| error.to_string())?;
         let Some(verb) = request.verb()? else { return Ok(status(&self.cell.load().0)) };
         let command = request.command(verb, user.as_raw())?;
+        if verb == Verb::Clear {
+            return Err(self.not_cleared());
+        }
         tracing::warn!(
             user = user.as_raw(),
             verb = request.verb,
@@ -199,6 +212,18 @@ impl Desk {
         let sent = self.river.try_send(command);
         sent.map_err(|_| "the command could not be passed on: too many wait".to_owned())?;
         self.obeyed(verb, before)
+    }
+
+    /// A kill is lifted between two sessions, never within one.
+    fn not_cleared(&self) -> String {
+        let what = match self.cell.load().0.trading_state {
+            "killed" => {
+                "the session that was killed still runs; it ends by itself once nothing is open at \
+                 the venue: clear it then"
+            }
+            _ => "the session that runs was not killed",
+        };
+        format!("not cleared: {what}")
     }
 
     /// Waits for the state that a command leads to.
@@ -215,12 +240,9 @@ impl Desk {
         match (verb, page.trading_state) {
             // What is not reconciled yet arms itself when it is.
             (Verb::Arm | Verb::Pause, "reconciling") => Ok(status(&page)),
-            (Verb::Clear, "killed") => {
-                Err("not cleared: orders are still open, or not known to be \
-                 gone; they are cancelled as long as they are there"
-                    .to_owned())
+            (Verb::Arm, "killed") => {
+                Err("not armed: it was killed; clear it when it has ended".to_owned())
             }
-            (Verb::Arm, "killed") => Err("not armed: it was killed; clear it first".to_owned()),
             (_, state) => Err(format!("not obeyed: trading was {before} and is {state}")),
         }
     }
@@ -263,13 +285,18 @@ fn status(page: &Snapshot) -> Value {
     })
 }
 
+/// No session answers on a state folder: none runs there, or it hangs.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}: no session answers there", .0.display())]
+pub struct NoAnswer(PathBuf);
+
 /// Asks a running session, as an operator's program does.
 ///
 /// # Errors
 /// When nobody answers: no session runs on that state folder, or it hangs.
 pub fn ask(state: &Path, request: &Request) -> Result<Value> {
     let path = state.join(SOCKET);
-    let named = || format!("{}: no session answers there", path.display());
+    let named = || NoAnswer(path.clone());
     let mut peer = UnixStream::connect(&path).with_context(named)?;
     peer.set_read_timeout(Some(OBEY_TIME + OBEY_TIME))?;
     writeln!(peer, "{}", serde_json::to_string(request)?).with_context(named)?;

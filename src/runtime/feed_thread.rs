@@ -9,6 +9,7 @@
 use super::backtest::publish_feed_counters;
 use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
+use super::kill::watch::KillWatch;
 use super::private::PrivateLink;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event, Kind, Measured, Reconciled, VenueStatus, flags};
@@ -16,7 +17,7 @@ use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::{Measure, Nanos, Reason};
 use crate::engine::{Halt, Probe};
 use crate::journal::JournalHealth;
-use crate::risk::Verb;
+use crate::risk::{TradingWord, Verb};
 use crate::venue::budget::Metered;
 use crate::venue::job::{TRADES_WEIGHT, snapshot_weight};
 use crate::venue::pace::Pace;
@@ -66,6 +67,8 @@ pub struct FeedThread<O: Outside> {
     pub pace: Pace,
     /// Times at which things are next due.
     pub due: Due,
+    /// What a kill does at the venue.
+    pub kill: KillWatch<Metered<O::Rest>>,
 }
 
 /// When the periodic things are next done.
@@ -189,6 +192,7 @@ impl<O: Outside> FeedThread<O> {
             self.tell_stall(0, began.wall)?;
             self.know_paper(began.wall)?;
         }
+        self.kill_on(began)?;
         let mut worked = self.read_streams(began)?;
         let Now { mono: now, wall } = self.clock.now();
         worked += self.inlet.settle(Some(Now { mono: now, wall }))?;
@@ -217,6 +221,19 @@ impl<O: Outside> FeedThread<O> {
             self.clock.idle();
         }
         Ok(worked)
+    }
+
+    /// Goes on with a kill, where trading is killed, and ends the session when it is done.
+    fn kill_on(&mut self, now: Now) -> Result<(), Halt> {
+        let word = TradingWord::unpack(self.counters.trading());
+        if let Some(line) = self.kill.line_mut() {
+            line.on_time(now.wall);
+        }
+        self.kill.turn(now, word, &mut self.inlet)?;
+        if self.kill.is_done() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Passes a command on.

@@ -17,6 +17,10 @@
 //! | `outside` | what the feed's thread touches: clocks, sockets, the REST thread |
 //! | `session` | start, run, stop of a live session |
 //! | `rig`, `launch`, `running` | its machine: built, set going, taken apart |
+//! | `beside` | what turns on the session's own thread |
+//! | `kill` | one path and one procedure for whoever kills; what keeps it over restarts |
+//! | `secret` | keys and tokens, from credentials or the environment |
+//! | `notify` | what a service manager is told |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `watcher` | the observer's loop: snapshots, readiness |
 //! | `backtest`, `replay` | the same stages in event time |
@@ -25,6 +29,7 @@
 pub mod admin;
 pub mod assemble;
 pub mod backtest;
+pub mod beside;
 pub mod cli;
 pub mod clock;
 mod closing;
@@ -36,15 +41,18 @@ pub mod heartbeat;
 pub mod access;
 pub mod alerting;
 pub mod inlet;
+pub mod kill;
 pub mod launch;
 pub mod lines;
 pub mod measures;
+pub mod notify;
 pub mod outside;
 pub mod private;
 pub mod recover;
 pub mod replay;
 pub mod rig;
 pub mod running;
+pub mod secret;
 pub mod session;
 pub mod stage_thread;
 pub mod state;

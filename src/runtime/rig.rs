@@ -6,6 +6,7 @@ use super::clock::{CycleProbe, wall_now};
 use super::feed_thread::{Due, FeedThread};
 use super::heartbeat::Heartbeat;
 use super::inlet::{Inlet, OrderVenue};
+use super::kill::watch::KillWatch;
 use super::launch::{Launcher, LoadedModel, Stages};
 use super::lines;
 use super::measures::DiskPlan;
@@ -60,6 +61,9 @@ pub struct VenueAccess {
     /// Where the venue tells its own account of the session, to be read at the end.
     pub statement: Option<&'static str>,
 }
+
+/// Longest wait for an answer in a kill: the next round asks again.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a launch takes besides the session's parts.
 pub struct Launch<'l> {
@@ -286,16 +290,24 @@ fn feed_thread(
     lines::tell_feed(inlet.feed.feed_mut(), &routes);
     let pace = Pace::new(symbols.len(), settings.session.seed, now);
     let (mut private, mut account, mut statement) = (None, None, None);
+    let mut kill_line = None;
     if let Some(access) = launch.access {
         let base = &settings.venue.private_url;
         let stream = lines::account(settings, &stream_url(base, &access.listen_key), dialer)?;
         let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
         private = Some(PrivateLink::new(stream, base, now).seeded(seed));
         statement = access.statement;
-        let client = AccountClient::new(&settings.venue.rest_url, access.credentials, wall_now);
-        account = Some(client);
+        let url = &settings.venue.rest_url;
+        let client = || AccountClient::new(url, access.credentials.clone(), wall_now);
+        let hasty = RestDesk::start(url, Some(client().within(KILL_PATIENCE)))?;
+        kill_line = Some(Metered::new(hasty, Arc::clone(&budget)));
+        account = Some(client());
+    }
+    if let Some(desk) = inlet.venue.desk_mut() {
+        desk.watch_trading(Arc::clone(&counters));
     }
     Ok(FeedThread {
+        kill: KillWatch::new(settings.kill, &symbols, kill_line),
         inlet,
         streams: lines::market(settings, &routes, dialer)?,
         private,

@@ -41,6 +41,8 @@ pub struct Ended {
     pub halt: Option<String>,
     /// It was left killed.
     pub killed: bool,
+    /// A kill found the venue empty, twice.
+    pub kill_done: bool,
     /// The lanes' recorders, in order.
     pub recorders: Vec<Recorder>,
     /// What the decoder counted.
@@ -84,6 +86,11 @@ impl Running {
         ended || gone || self.feed.is_finished()
     }
 
+    /// Signs of life by name.
+    pub fn hearts(&self) -> Vec<(&'static str, Arc<Heartbeat>)> {
+        self.heartbeats.iter().map(|(name, _, heart)| (*name, Arc::clone(heart))).collect()
+    }
+
     /// Joins the threads and gathers what they held. `starting` is the equity told when the books
     /// cannot be reached any more.
     ///
@@ -91,8 +98,12 @@ impl Running {
     /// When a thread panicked; its lane stays unsealed.
     pub fn join(self, starting: Money) -> Result<Ended> {
         let (thread, halt) = joined(self.feed)?;
-        let FeedThread { inlet, rest, private, .. } = thread;
+        let FeedThread { inlet, rest, private, kill, .. } = thread;
         rest.into_inner().stop();
+        let kill_done = kill.is_done();
+        if let Some(line) = kill.into_line() {
+            line.into_inner().stop();
+        }
         let (feed, inputs, next) = inlet.feed.into_parts();
         let feed_stats = feed.stats().clone();
         drop(inlet.probe);
@@ -128,6 +139,7 @@ impl Running {
         Ok(Ended {
             equity: gathered.equity,
             killed: gathered.killed,
+            kill_done,
             halt: gathered.cause().map(ToString::to_string),
             recorders: gathered.recorders,
             feed_stats,

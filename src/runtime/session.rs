@@ -13,10 +13,11 @@ use super::admin::AdminSocket;
 use super::alerting::{Aside, Watch};
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
-use super::clock::wall_now;
+use super::beside::Beside;
 use super::closing::LastLook;
 use super::config::Loaded;
-use super::dead_man::DeadManSwitch;
+use super::kill::latch::{Cleared, Latch, StaysKilled};
+use super::kill::switch::Switched;
 use super::recover::{Carried, Chain, newest_epoch};
 use super::rig::{Launch, Rig, VenueAccess};
 use super::state::StateFolder;
@@ -39,7 +40,7 @@ use anyhow::{Context, Error, Result};
 use crossbeam::channel::{Receiver, bounded};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// What to run.
@@ -52,6 +53,8 @@ pub struct SessionOrder {
     pub duration: Option<Duration>,
     /// Set by a signal to end the session in order.
     pub stop: Arc<AtomicBool>,
+    /// Set by SIGUSR1 to kill it, gracefully.
+    pub kill: Arc<AtomicBool>,
     /// The account's, for orders at the venue.
     pub credentials: Option<Credentials>,
     /// An operator says that the account has another key than in the session before.
@@ -68,6 +71,8 @@ pub struct SessionOutcome {
     pub halt: Option<String>,
     /// It was left killed.
     pub killed: bool,
+    /// The kill found the venue empty, twice.
+    pub kill_done: bool,
     /// In what the venue's ledger and the journal's differ, where they were compared.
     pub differences: Vec<String>,
 }
@@ -92,8 +97,9 @@ const COMMANDS_MAX: usize = 64;
 /// When it cannot start: configuration, model, state folder, venue or threads are named.
 pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
+    let latch = latch_of(&state)?;
     let budget = Arc::new(VenueBudget::new(RateLimits::default()));
-    let (parts, access) = enter(&order, &state, &budget)?;
+    let (parts, access) = enter(&order, &state, latch.as_ref(), &budget)?;
     let credentials = order.credentials.filter(|_| access.is_some());
     let model = parts.load_model(Budget::Configured)?;
     let topology = plan(&parts.settings.topology, &cores_available())?;
@@ -107,23 +113,21 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let commands = watcher.commands();
     let (river, cell) = watcher.desk();
     let aside = Aside::start(&parts.settings, watch, (&river, &cell))?;
-    let admin = AdminSocket::open(Path::new(&parts.settings.session.state_dir), river, cell)?;
+    let admin = AdminSocket::open(state.dir(), river.clone(), cell)?;
     let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
     let running = rig.launch(&parts, model, launch)?;
+    let (counters, signal) = (Arc::clone(&running.counters), Arc::clone(&order.kill));
+    let switched = Switched { state: state.dir(), river, counters, signal };
     let asking = (credentials.as_ref(), &budget);
-    let mut switch = DeadManSwitch::start(&parts, asking, &running.heartbeats)?;
+    let mut beside = Beside::start(&parts, watcher, (switched, latch), asking, &running)?;
     let started = Instant::now();
-    let over = |elapsed: Duration| order.duration.is_some_and(|all| elapsed >= all);
-    let told = || order.stop.load(Ordering::Relaxed);
-    while !told() && !over(started.elapsed()) && !running.any_ended() {
-        watcher.turn();
-        switch.iter_mut().for_each(|switch| switch.turn_at(wall_now()));
-    }
-    order.stop.store(true, Ordering::Relaxed);
+    beside.run(&running, (order.stop.as_ref(), order.duration), started);
     let elapsed = started.elapsed();
     let configured = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
     let starting = parts.carried.equity(configured);
     let ended = running.join(starting);
+    beside.watcher.look();
+    admin.settle();
     drop(admin);
     // Also when a thread panicked, or the venue did not answer in time while it was asked to.
     let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
@@ -131,7 +135,9 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
         access::cancel_everything(&parts.settings, credentials.clone(), &budget);
         let _ = stopped::keep(&state, &budget);
     }
-    switch.into_iter().for_each(|switch| switch.finish(in_order));
+    let (killed, kill_done) =
+        ended.as_ref().map_or((false, false), |ended| (ended.killed, ended.kill_done));
+    let watcher = beside.finish(in_order, killed, kill_done);
     aside.tell_end(&ended);
     let ended = ended?;
     let latency = watcher.finish();
@@ -152,7 +158,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     };
     let differences = differences.unwrap_or_default();
     let halt = ended.halt.or(fault_of(ended.settled, ended.last_look));
-    Ok(SessionOutcome { summary, halt, killed: ended.killed, differences })
+    Ok(SessionOutcome { summary, halt, killed, kill_done, differences })
 }
 
 /// What is wrong with an end in order.
@@ -170,9 +176,10 @@ fn fault_of(settled: bool, last_look: Option<LastLook>) -> Option<String> {
 fn enter(
     order: &SessionOrder,
     state: &StateFolder,
+    latch: Option<&Latch>,
     budget: &Arc<VenueBudget>,
 ) -> Result<(Parts, Option<VenueAccess>)> {
-    let carried = carried(order, state)?;
+    let carried = carried(order, state, latch)?;
     if order.loaded.settings.venue.orders != OrderRoute::Venue {
         let carried = carried.of_account(0)?;
         return Ok((prepare(&order.loaded, state, carried, Signer::paper(), None)?, None));
@@ -205,13 +212,30 @@ fn differences(dir: &Path, told: Option<&[u8]>, own: &Credentials) -> Vec<String
     found.unwrap_or_else(|error| vec![format!("{error:#}")])
 }
 
-/// What earlier sessions left; a session that brings its own exchange along has none.
-fn carried(order: &SessionOrder, state: &StateFolder) -> Result<Carried> {
-    if order.name == DEMO {
-        return Ok(Carried::default());
+/// The latch of a state folder, where its kill is still to be brought to an end.
+///
+/// # Errors
+/// [`StaysKilled`] where it has been.
+fn latch_of(state: &StateFolder) -> Result<Option<Latch>> {
+    match Latch::read(state.dir()) {
+        Some(latch) if latch.finished => {
+            Err(StaysKilled { state: state.dir().to_owned(), latch }.into())
+        }
+        latch => Ok(latch),
     }
-    let chain = Chain::new(order.name, &order.loaded.settings);
-    Carried::read(&state.journals(), &chain, state.begun(order.name)?.as_deref())
+}
+
+/// What earlier sessions left; a session that brings its own exchange along has none of it but a
+/// kill.
+fn carried(order: &SessionOrder, state: &StateFolder, latch: Option<&Latch>) -> Result<Carried> {
+    let mut carried = if order.name == DEMO {
+        Carried::default()
+    } else {
+        let chain = Chain::new(order.name, &order.loaded.settings);
+        Carried::read(&state.journals(), &chain, state.begun(order.name)?.as_deref())?
+    };
+    carried.heed(latch, Cleared::read(state.dir()).as_ref());
+    Ok(carried)
 }
 
 /// Instruments, model files and epoch of a session. `exchange_info` is what the venue told before.

@@ -85,6 +85,11 @@ impl StateFolder {
         write_durably(&self.dir.join(ASKED_NOT_UNTIL), until.0.to_string().as_bytes())
     }
 
+    /// Its path.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The folder of the journals.
     pub fn journals(&self) -> PathBuf {
         self.dir.join("journal")

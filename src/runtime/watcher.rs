@@ -5,6 +5,7 @@ use super::clock::wall_now;
 use super::controls::Controls;
 use super::heartbeat::Heartbeat;
 use super::measures::{DiskPlan, Measures};
+use super::secret;
 use super::session::command_channel;
 use super::streams_seen::StreamsSeen;
 use crate::base::counters::{Counter, Counters};
@@ -24,15 +25,17 @@ use crate::observe::snapshot::{
     PositionView, ResourceView, SessionView, ThreadView,
 };
 use crate::observe::{HopCollector, LatencyView, Snapshot, SnapshotCell};
-use crate::risk::TradingState;
+use crate::risk::{self, Origin, TradingState, Verb};
 use anyhow::{Context, Result};
 use crossbeam::channel::{Receiver, Sender};
 use rtrb::Consumer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Milliseconds of one turn.
+pub const TURN_MS: u32 = 50;
 /// One turn of the loop.
-const TURN: Duration = Duration::from_millis(50);
+const TURN: Duration = Duration::from_millis(TURN_MS as u64);
 /// Turns between two snapshots.
 const TURNS_PER_SNAPSHOT: u64 = 5;
 /// Ticks per second in `/proc/self/stat`: part of the kernel's interface, the same everywhere.
@@ -89,6 +92,8 @@ pub struct Watcher {
     controls: Controls,
     /// Newest position record of each instrument.
     money: Vec<Position>,
+    /// What killed, as far as it was seen.
+    killed_by: Option<Command>,
 }
 
 impl Watcher {
@@ -105,7 +110,7 @@ impl Watcher {
         } else {
             let settings = HttpSettings {
                 addr: http.bind.parse().context("http.bind")?,
-                token: std::env::var("PEREGRINE_HTTP_TOKEN").ok().map(Into::into),
+                token: secret::read("PEREGRINE_HTTP_TOKEN")?.map(Into::into),
                 hosts: Vec::new(),
                 ..HttpSettings::default()
             };
@@ -126,6 +131,7 @@ impl Watcher {
         let money = vec![Position::default(); watched.symbols.len()];
         Ok(Self {
             money,
+            killed_by: None,
             streams: StreamsSeen::default(),
             measures: Measures::new(watched.disk, watched.heartbeats.len(), now),
             controls: Controls::new(now),
@@ -165,6 +171,17 @@ impl Watcher {
         if self.turns.is_multiple_of(TURNS_PER_SNAPSHOT) {
             self.publish();
         }
+    }
+
+    /// What killed, as far as the taps showed it: a command, or the breaker's reason.
+    pub const fn killed_by(&self) -> Option<Command> {
+        self.killed_by
+    }
+
+    /// Shows on the page what the taps brought until now.
+    pub fn look(&mut self) {
+        self.read_taps();
+        self.publish();
     }
 
     /// Stops the page and gives the percentiles since start.
@@ -215,6 +232,7 @@ impl Watcher {
             }
             Some(Kind::Position) => self.note_position(place, event),
             Some(Kind::StateChange) => self.note_state(event),
+            Some(Kind::Command) => self.note_command(event),
             Some(Kind::Breaker) => self.note_breaker(event),
             Some(Kind::SizeChange) => {
                 self.page.size_percent = event.body::<SizeChange>().percent;
@@ -273,6 +291,20 @@ impl Watcher {
             Some(TradingState::Killed) => "killed",
             Some(TradingState::Reconciling) | None => "reconciling",
         };
+        if body.to == TradingState::Killed as u8 && body.reason != Reason::Operator as u16 {
+            let (verb, origin) = (Verb::KillGraceful, Origin::Breaker);
+            let reason = Reason::from_u16(body.reason).map_or("unknown", Reason::name);
+            let command = risk::command(verb, origin, body.actor, reason).ok();
+            self.killed_by = self.killed_by.or(command);
+        }
+    }
+
+    fn note_command(&mut self, event: &Event) {
+        let command: &Command = event.body();
+        let verb = Verb::from_u32(command.verb);
+        if matches!(verb, Some(Verb::KillGraceful | Verb::KillImmediate)) {
+            self.killed_by.get_or_insert(*command);
+        }
     }
 
     fn note_breaker(&mut self, event: &Event) {

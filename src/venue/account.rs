@@ -5,6 +5,7 @@ use super::ports::AnswerLimits;
 use super::rest::RestClient;
 use crate::base::Nanos;
 use crate::execution::Signer;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Key and secret of an account. Wiped when dropped, never shown.
@@ -81,6 +82,13 @@ impl AccountClient {
     pub fn new(base_url: &str, credentials: Credentials, clock: fn() -> Nanos) -> Self {
         let signer = credentials.signer();
         Self { rest: RestClient::new(base_url), credentials, signer, clock }
+    }
+
+    /// The same, which gives up on an answer after `patience`.
+    #[must_use]
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.rest = self.rest.within(patience);
+        self
     }
 
     /// Carries a job and reads its answer.

@@ -17,6 +17,8 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
+/// Longest time for a request and its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests waiting at once.
 const JOBS_MAX: usize = 1_024;
 /// Largest body accepted: a full snapshot is about 80 KB, exchangeInfo about 2 MB.
@@ -95,6 +97,16 @@ pub struct RestClient {
 impl RestClient {
     /// A client for `base_url` (no path).
     pub fn new(base_url: &str) -> Self {
+        Self::patient(base_url, PATIENCE)
+    }
+
+    /// The same, which gives up on an answer after `patience`.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self::patient(&self.base_url, patience)
+    }
+
+    fn patient(base_url: &str, patience: Duration) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(provider)
@@ -107,7 +119,7 @@ impl RestClient {
             .tls_config(tls)
             .timeout_resolve(Some(Duration::from_secs(3)))
             .timeout_connect(Some(Duration::from_secs(3)))
-            .timeout_global(Some(Duration::from_secs(10)))
+            .timeout_global(Some(patience))
             .max_idle_age(Duration::from_secs(60))
             .build()
             .new_agent();

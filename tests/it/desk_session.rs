@@ -320,6 +320,7 @@ impl Session {
             name: "paper",
             duration: None,
             stop: Arc::clone(&stop),
+            kill: Arc::default(),
             credentials,
             key_rotated: false,
             statement: Some(LEDGER_PATH),

@@ -45,6 +45,7 @@ fn refusal(state: &Path, rest_url: &str) -> String {
         name: "paper",
         duration: None,
         stop: Arc::default(),
+        kill: Arc::default(),
         credentials: Credentials::new("key".to_owned(), "secret".to_owned()),
         key_rotated: false,
         statement: None,

@@ -20,7 +20,6 @@ const WITHOUT: [(&str, &str); 4] = [
     ("r16", "no order is ever changed at the venue: what is no longer wanted is cancelled"),
     ("r17", "no batch is ever sent: every order is a request of its own"),
     ("x07", "not yet: announced maintenance is not read; an operator pauses or ends the session"),
-    ("p18", "not yet: the service manager's unit with its limit of restarts is not shipped"),
 ];
 
 /// Names of the tests that say of which row they are, by row.

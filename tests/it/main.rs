@@ -37,6 +37,10 @@ mod key_rotation;
 mod fault_ban;
 /// Real processes: killed, ended, started twice, commanded by an operator.
 mod fault_process;
+/// Killed in every way there is, nothing is left at the exchange, and nothing starts again.
+mod kill_process;
+/// The service's unit file holds what keeps it down and walled in.
+mod deploy_unit;
 /// Faults of the network, made by peers with raw bytes.
 mod fault_network;
 /// Order entry against an exchange that fails on demand.

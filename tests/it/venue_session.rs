@@ -58,6 +58,7 @@ impl Session {
             name: "paper",
             duration: None,
             stop: Arc::clone(&stop),
+            kill: Arc::default(),
             credentials: None,
             key_rotated: false,
             statement: None,

@@ -105,6 +105,16 @@ impl<'e> Traders<'e> {
 
     /// Starts one.
     pub fn start(&self, maker: bool) -> Result<Trader> {
+        self.start_with(maker, &[])
+    }
+
+    /// The state folder they share.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// Starts one with these variables.
+    pub fn start_with(&self, maker: bool, variables: &[(&str, &str)]) -> Result<Trader> {
         let log = std::fs::File::create(self.folder.join("trader.log"))?;
         let child = Command::new(program()?)
             .arg("run")
@@ -113,11 +123,12 @@ impl<'e> Traders<'e> {
             .arg("--json")
             .env("PEREGRINE_API_KEY", self.exchange.api_key())
             .env("PEREGRINE_API_SECRET", self.exchange.api_secret())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
-        Ok(Trader { child, state: self.folder.join("state") })
+        Ok(Trader { child, state: self.state() })
     }
 
     /// What the last one wrote to its log.
@@ -177,7 +188,8 @@ fn register(dir: &Path, version: &Path) -> Result<()> {
 }
 
 impl Trader {
-    fn signal(&self, signal: Signal) -> Result<()> {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         let id = Pid::from_raw(i32::try_from(self.child.id())?).context("a process without id")?;
         Ok(kill_process(id, signal)?)
     }
@@ -187,7 +199,8 @@ impl Trader {
         Ok(self.wait(time)?.is_none())
     }
 
-    fn wait(&mut self, time: Duration) -> Result<Option<ExitStatus>> {
+    /// Waits for its end; `None` where it lives on.
+    pub fn wait(&mut self, time: Duration) -> Result<Option<ExitStatus>> {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {

@@ -77,7 +77,11 @@ enum CommandLine {
     /// End a running session's trading, for good until it is cleared.
     Kill(operate::KillArguments),
     /// Lift a kill, once nothing is open at the venue; the session has to be armed after it.
-    #[command(after_help = "Example: peregrine clear --state state --reason \"cause removed\"")]
+    #[command(
+        after_help = "Example: peregrine clear --config config/testnet.toml --reason \"cause \
+                      removed\"\n\nNo session may run. With orders at the venue give --config and \
+                      the account's key, so that it can be looked at."
+    )]
     Clear(operate::CommandArguments),
     /// Check configuration, model, cores and folders without trading.
     Check(check::CheckArguments),
@@ -102,6 +106,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         if error.is::<super::config::ConfigError>() {
             return Self::Usage(error);
         }
+        if error.is::<super::kill::latch::StaysKilled>() {
+            return Self::Killed(error);
+        }
         Self::Failed(error)
     }
 }
@@ -125,7 +132,7 @@ pub fn main() -> ExitCode {
         CommandLine::Arm(arguments) => operate::command("arm", &arguments),
         CommandLine::Pause(arguments) => operate::command("pause", &arguments),
         CommandLine::Kill(arguments) => operate::kill(&arguments),
-        CommandLine::Clear(arguments) => operate::command("clear", &arguments),
+        CommandLine::Clear(arguments) => operate::clear(&arguments),
         CommandLine::Check(arguments) => check::check(&arguments),
         CommandLine::Model(command) => model::model(&command),
     })

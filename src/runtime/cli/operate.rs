@@ -1,11 +1,17 @@
 //! `status`, `arm`, `pause`, `kill`, `clear`: an operator and a running session.
 
 use super::Failure;
+use crate::risk::{self, Origin};
+use crate::runtime::access;
 use crate::runtime::admin::{self, Request};
+use crate::runtime::clock::wall_now;
 use crate::runtime::config;
+use crate::runtime::kill;
+use crate::runtime::kill::latch::{self, Latch};
+use crate::runtime::state::StateFolder;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Where the session is.
@@ -53,8 +59,9 @@ enum Mode {
 #[derive(Args)]
 #[command(
     after_help = "Example: peregrine kill --state state --mode immediate --reason \"runs wild\"\n\n\
-                  A killed session stays killed over restarts, until it is cleared, and ends with \
-                  exit code 78."
+                  A killed session cancels what is open until nothing is, ends with exit code \
+                  78 and stays killed over restarts, until it is cleared. Where no session \
+                  answers, the kill file is left for it."
 )]
 pub struct KillArguments {
     #[command(flatten)]
@@ -72,7 +79,7 @@ pub fn status(arguments: &StatusArguments) -> Result<(), Failure> {
     ask(&arguments.at, "status", None, None)
 }
 
-/// Gives `arm`, `pause` or `clear`.
+/// Gives `arm` or `pause`.
 pub fn command(verb: &str, arguments: &CommandArguments) -> Result<(), Failure> {
     ask(&arguments.at, verb, None, Some(&arguments.reason))
 }
@@ -84,15 +91,93 @@ pub fn kill(arguments: &KillArguments) -> Result<(), Failure> {
         Mode::Graceful => "graceful",
         Mode::Immediate => "immediate",
     };
-    ask(&arguments.at, "kill", Some(mode), Some(&arguments.reason))
+    let result = ask(&arguments.at, "kill", Some(mode), Some(&arguments.reason));
+    let mode = match arguments.mode {
+        Mode::Pause => return result,
+        Mode::Graceful => latch::Mode::Graceful,
+        Mode::Immediate => latch::Mode::Immediate,
+    };
+    match result {
+        Err(Failure::Failed(error)) if error.is::<admin::NoAnswer>() => {
+            leave_a_latch(arguments, mode, error)
+        }
+        result => result,
+    }
+}
+
+/// Nobody answers: the kill file kills whatever starts on the folder, or is starting, or hangs.
+fn leave_a_latch(
+    arguments: &KillArguments,
+    mode: latch::Mode,
+    unheard: anyhow::Error,
+) -> Result<(), Failure> {
+    let state = state_of(&arguments.at)?;
+    if !state.is_dir() {
+        return Err(Failure::Failed(unheard));
+    }
+    let known = Latch::read(&state);
+    let stronger = |known: &Latch| known.mode == mode || known.mode == latch::Mode::Immediate;
+    if !known.as_ref().is_some_and(stronger) {
+        let user = rustix::process::geteuid().as_raw();
+        let verb = mode.verb();
+        let command = risk::command(verb, Origin::Operator, user, &arguments.reason)?;
+        Latch::of_command(&command, mode, wall_now().to_millis()).write(&state)?;
+    }
+    // The folder's lock tells whether anybody is there.
+    if StateFolder::open(&state).is_err() {
+        return Err(Failure::Failed(unheard.context(format!(
+            "{}: the kill file is written, and the session that runs there does not answer; if it \
+             does not end, use peregrine-killer",
+            state.display()
+        ))));
+    }
+    if arguments.at.json {
+        println!("{}", json!({ "ok": true, "state": "latched" }));
+    } else {
+        println!("no session runs on {}; whatever starts there is killed", state.display());
+    }
+    Ok(())
+}
+
+/// Lifts a kill.
+pub fn clear(arguments: &CommandArguments) -> Result<(), Failure> {
+    let at = &arguments.at;
+    let (state, loaded) = match (&at.state, &at.config) {
+        (Some(state), _) => (state.clone(), None),
+        (None, Some(file)) => {
+            let loaded = config::load(file)?;
+            (PathBuf::from(&loaded.settings.session.state_dir), Some(loaded))
+        }
+        (None, None) => return Err(Failure::Usage(anyhow!("--state or --config is needed"))),
+    };
+    let request =
+        Request { verb: "clear".to_owned(), mode: None, reason: Some(arguments.reason.clone()) };
+    if let Ok(answer) = admin::ask(&state, &request) {
+        let what = answer["error"].as_str().unwrap_or("refused").to_owned();
+        return Err(Failure::Failed(anyhow!("{}: {what}", state.display())));
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let credentials = access::credentials_from_environment()?;
+    let at_venue = loaded.as_ref().map(|loaded| (&loaded.settings, credentials));
+    let note = kill::clear::clear(&state, at_venue, user, &arguments.reason)?;
+    if at.json {
+        println!("{}", json!({ "ok": true, "state": "cleared", "epoch": note.epoch }));
+    } else {
+        println!("cleared up to session {}; the next one waits for `peregrine arm`", note.epoch);
+    }
+    Ok(())
+}
+
+fn state_of(at: &Where) -> Result<PathBuf, Failure> {
+    match (&at.state, &at.config) {
+        (Some(state), _) => Ok(state.clone()),
+        (None, Some(file)) => Ok(PathBuf::from(config::load(file)?.settings.session.state_dir)),
+        (None, None) => Err(Failure::Usage(anyhow!("--state or --config is needed"))),
+    }
 }
 
 fn ask(at: &Where, verb: &str, mode: Option<&str>, reason: Option<&str>) -> Result<(), Failure> {
-    let state = match (&at.state, &at.config) {
-        (Some(state), _) => state.clone(),
-        (None, Some(file)) => PathBuf::from(config::load(file)?.settings.session.state_dir),
-        (None, None) => return Err(Failure::Usage(anyhow!("--state or --config is needed"))),
-    };
+    let state = state_of(at)?;
     let request = Request {
         verb: verb.to_owned(),
         mode: mode.map(str::to_owned),

@@ -83,8 +83,9 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
     let credentials = Credentials::new(server.api_key().to_owned(), server.api_secret().to_owned());
     let statement = Some(statement::LEDGER_PATH);
     let (name, duration, key_rotated) = (session::DEMO, Some(length), false);
-    let (stop, json) = (Arc::default(), arguments.json);
-    let order = SessionOrder { loaded, name, duration, stop, credentials, key_rotated, statement };
+    let (stop, kill, json) = (Arc::default(), Arc::default(), arguments.json);
+    let order =
+        SessionOrder { loaded, name, duration, stop, kill, credentials, key_rotated, statement };
     let result = trade(order, json);
     server.stop();
     result
@@ -115,8 +116,9 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         )));
     }
     let credentials = access::credentials_from_environment().map_err(Failure::Usage)?;
-    let (stop, statement) = (Arc::default(), None);
-    let order = SessionOrder { loaded, name, duration, stop, credentials, key_rotated, statement };
+    let (stop, kill, statement) = (Arc::default(), Arc::default(), None);
+    let order =
+        SessionOrder { loaded, name, duration, stop, kill, credentials, key_rotated, statement };
     trade(order, arguments.json)
 }
 
@@ -124,6 +126,7 @@ fn trade(order: SessionOrder, json: bool) -> Result<(), Failure> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&order.stop))?;
     }
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&order.kill))?;
     AlertSecrets::read(&order.loaded.settings.alerts).map_err(Failure::Usage)?;
     let outcome = session::run(order)?;
     for difference in &outcome.differences {
@@ -136,7 +139,8 @@ fn trade(order: SessionOrder, json: bool) -> Result<(), Failure> {
     }
     match outcome.halt {
         _ if outcome.killed => Err(Failure::Killed(anyhow!(
-            "trading was killed and stays so over restarts; `peregrine clear` lifts it"
+            "trading was killed{}, and stays so over restarts; `peregrine clear` lifts it",
+            if outcome.kill_done { "; the venue was found empty" } else { "" }
         ))),
         Some(halt) => Err(Failure::Failed(anyhow!("trading stopped: {halt}"))),
         None if outcome.differences.is_empty() => Ok(()),

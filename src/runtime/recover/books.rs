@@ -392,6 +392,7 @@ impl Books {
             session,
             paused: self.paused,
             stopped_until: self.stopped_until,
+            commands: Vec::new(),
         }
     }
 }

@@ -27,12 +27,13 @@ pub use find::{Chain, newest_epoch};
 
 use crate::base::Nanos;
 use crate::base::event::{
-    BookedCarried, Event, Kind, OrderCarried, PositionCarried, SessionCarried,
+    BookedCarried, Command, Event, Kind, OrderCarried, PositionCarried, SessionCarried,
 };
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::Money;
 use crate::risk::TradingState;
+use crate::runtime::kill::latch::{Cleared, Latch};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,8 @@ pub struct Carried {
     pub paused: bool,
     /// Until when the venue told the session not to ask it; zero for never.
     pub stopped_until: Nanos,
+    /// Commands that stand in the opening before what is carried: a kill, or its clear.
+    pub commands: Vec<Command>,
 }
 
 impl Carried {
@@ -128,6 +131,22 @@ impl Carried {
         self.session.day_start_equity = 0;
     }
 
+    /// Takes in what the state folder tells of a kill and of its clear. What was cleared is carried
+    /// as a halt: somebody has to arm.
+    pub fn heed(&mut self, latch: Option<&Latch>, cleared: Option<&Cleared>) {
+        match (latch, cleared) {
+            (Some(latch), _) => self.commands.push(latch.command()),
+            (None, Some(cleared))
+                if self.session.state == TradingState::Killed as u8
+                    && self.session.epoch <= cleared.epoch =>
+            {
+                self.session.state = TradingState::Halted as u8;
+                self.commands.extend(cleared.command());
+            }
+            _ => {}
+        }
+    }
+
     /// True where the next unattended session may arm itself.
     pub fn may_rearm(&self) -> bool {
         let halted = [TradingState::Halted as u8, TradingState::Killed as u8];
@@ -176,6 +195,9 @@ impl Carried {
             session.day_start_equity = configured.0;
         }
         let mut events = Vec::new();
+        for command in &self.commands {
+            events.push(Event::new(Kind::Command, InstrumentId::NONE, command));
+        }
         for (symbol, body) in &self.positions {
             match place(instruments, symbol) {
                 Some(id) => events.push(Event::new(Kind::PositionCarried, id, body)),

@@ -43,11 +43,13 @@ pub use real::RealEntry;
 
 use super::budget::{Budget, Refusal, Use};
 use super::ports::{Ended, EntryPort, Now};
+use crate::base::counters::Counters;
 use crate::base::event::{Order, VenueStatus, flags};
 use crate::base::hop::Stamp;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 use crate::execution::{RequestKind, RequestText};
+use crate::risk::TradingWord;
 use answer::Flight;
 use open::OpenOrders;
 use std::collections::VecDeque;
@@ -61,6 +63,8 @@ const WAITING_MAX: usize = 2 * OPEN_ORDERS_MAX;
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Room for reports: one for each request, and news of the venue beside them.
 const REPORTS_MAX: usize = 4 * WAITING_MAX;
+/// Longest time from a request's leaving to its arrival: the venue's receive window and a second.
+const ARRIVAL_MAX: Duration = Duration::from_secs(6);
 /// How long there may be no way to the venue before it is told.
 const DOWN_MAX: Duration = Duration::from_secs(1);
 
@@ -88,6 +92,10 @@ pub struct OrderDesk<E> {
     down_since: Option<Instant>,
     down_told: bool,
     unheard: Unheard,
+    /// Tells the trading state; killed, no entry leaves, whatever was approved before.
+    trading: Option<Arc<Counters>>,
+    /// When the newest entry was lost whose arrival is not known.
+    entry_lost: Option<Instant>,
 }
 
 impl<E: EntryPort> OrderDesk<E> {
@@ -105,7 +113,28 @@ impl<E: EntryPort> OrderDesk<E> {
             down_since: None,
             down_told: false,
             unheard: Unheard::default(),
+            trading: None,
+            entry_lost: None,
         }
+    }
+
+    /// Watches the trading state: where it is killed no entry leaves, those included that were
+    /// approved before and wait.
+    pub fn watch_trading(&mut self, counters: Arc<Counters>) {
+        self.trading = Some(counters);
+    }
+
+    fn is_killed(&self) -> bool {
+        let killed = |counters: &Arc<Counters>| TradingWord::unpack(counters.trading()).is_killed();
+        self.trading.as_ref().is_some_and(killed)
+    }
+
+    /// True while an entry that left may still arrive at the venue: its answer is awaited, or was
+    /// lost less than a receive window ago.
+    pub fn may_an_entry_arrive(&self, now: Instant) -> bool {
+        let lost = |at: Instant| now.saturating_duration_since(at) < ARRIVAL_MAX;
+        let under_way = self.flights.iter().any(|(_, flight, _)| usage(flight) == Use::Entry);
+        under_way || self.entry_lost.is_some_and(lost)
     }
 
     /// Lets orders leave: the account's stream is up.
@@ -136,6 +165,9 @@ impl<E: EntryPort> OrderDesk<E> {
         if !leaves_when_closed(flight.kind) && self.closed != Reason::None {
             return self.refuse(&flight, self.closed);
         }
+        if usage(&flight) == Use::Entry && self.is_killed() {
+            return self.refuse(&flight, Reason::TradingState);
+        }
         let waits =
             |other: &Waiting| !other.flight.kind.is_cancel() && other.flight.id() == flight.id();
         if !is_order
@@ -157,7 +189,7 @@ impl<E: EntryPort> OrderDesk<E> {
     /// Does what can be done without blocking; the number of requests that ended. Each answer tells
     /// `on_answer` when its request was handed over.
     pub fn poll(&mut self, now: Now, on_answer: &mut dyn FnMut(Stamp)) -> usize {
-        let Self { entry, flights, open, reports, budget, unheard, .. } = self;
+        let Self { entry, flights, open, reports, budget, unheard, entry_lost, .. } = self;
         let ended = entry.poll(now.mono, &mut |ticket, end| {
             let at = flights.iter().position(|(of, ..)| *of == ticket);
             let Some((_, flight, left)) = at.map(|at| flights.swap_remove(at)) else {
@@ -184,6 +216,9 @@ impl<E: EntryPort> OrderDesk<E> {
                 }
                 Ended::Lost => {
                     tracing::warn!(order = %flight.id(), "the answer to a request was lost");
+                    if usage(&flight) == Use::Entry {
+                        *entry_lost = Some(now.mono);
+                    }
                     Some(flight.lost())
                 }
                 Ended::NotSent => Some(flight.refused(Reason::NotSent, 0)),
@@ -276,6 +311,11 @@ impl<E: EntryPort> OrderDesk<E> {
         while let Some(at) = self.first_free() {
             let flight = self.waiting[at].flight;
             let usage = usage(&flight);
+            if usage == Use::Entry && self.is_killed() {
+                self.waiting.remove(at);
+                self.refuse(&flight, Reason::TradingState);
+                continue;
+            }
             if let Err(reason) = self.budget.permits(usage, now.wall) {
                 self.waiting.remove(at);
                 self.refuse(&flight, reason);

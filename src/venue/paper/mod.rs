@@ -232,6 +232,11 @@ impl PaperVenue {
         &self.orders
     }
 
+    /// True while an order or cancel is on its way to the venue.
+    pub fn is_anything_under_way(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// Stops that wait at the venue, in order of arrival.
     pub fn stops(&self) -> &[Stop] {
         &self.stops

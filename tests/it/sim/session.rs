@@ -23,6 +23,7 @@ use peregrine::runtime::dead_man::{DeadMan, Pulse};
 use peregrine::runtime::feed_thread::{Due, FeedThread};
 use peregrine::runtime::heartbeat::Heartbeat;
 use peregrine::runtime::inlet::{Inlet, OrderVenue};
+use peregrine::runtime::kill::watch::KillWatch;
 use peregrine::runtime::lines::{self, Route};
 use peregrine::runtime::private::{PrivateLink, stream_url};
 use peregrine::runtime::running::Gathered;
@@ -260,7 +261,9 @@ fn thread(
     let market = |(i, route): (u64, &Route)| {
         line(world, Line::Market, (&route.url, route.names.clone()), settings, seed ^ i)
     };
+    let kill_line = Metered::new(SimRest::new(world, Account::new()), Arc::clone(&budget));
     FeedThread {
+        kill: KillWatch::new(settings.kill, &symbols, Some(kill_line)),
         inlet,
         streams: (0..).zip(routes).map(market).collect(),
         private: Some(PrivateLink::new(own, base, now)),

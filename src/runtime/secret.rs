@@ -1,0 +1,61 @@
+//! Where secrets come from: the credentials folder that systemd gives a service, else the
+//! environment. Never a configuration file, never the command line.
+
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+
+/// Longest secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 8_192;
+
+/// The secret `name`: the file of that name, in lower case, in `$CREDENTIALS_DIRECTORY`, else the
+/// variable; `None` where neither is there. The end of a line at its end is not part of it.
+///
+/// # Errors
+/// Names the file or variable that cannot be one.
+pub fn read(name: &str) -> Result<Option<String>> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    read_from(folder, std::env::var_os(name), name)
+}
+
+fn read_from(
+    folder: Option<PathBuf>,
+    variable: Option<std::ffi::OsString>,
+    name: &str,
+) -> Result<Option<String>> {
+    if let Some(file) = folder.map(|folder| folder.join(name.to_lowercase())) {
+        let named = || file.display().to_string();
+        match std::fs::metadata(&file) {
+            Ok(about) if about.len() > SECRET_BYTES_MAX => bail!("{}: too long", named()),
+            Ok(_) => {
+                let text = std::fs::read_to_string(&file).with_context(named)?;
+                return Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(named),
+        }
+    }
+    match variable.map(std::ffi::OsString::into_string) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(_)) => bail!("{name}: not UTF-8"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_s_file_comes_before_the_variable_and_loses_its_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = || Some(dir.path().to_owned());
+        let variable = || Some("from the environment".into());
+        let read = |folder, variable| read_from(folder, variable, "PEREGRINE_X").unwrap();
+        assert_eq!(read(None, None), None);
+        assert_eq!(read(folder(), variable()).as_deref(), Some("from the environment"));
+        std::fs::write(dir.path().join("peregrine_x"), "from the file\n").unwrap();
+        assert_eq!(read(folder(), variable()).as_deref(), Some("from the file"));
+        std::fs::write(dir.path().join("peregrine_x"), vec![b'x'; 9_000]).unwrap();
+        assert!(read_from(folder(), None, "PEREGRINE_X").is_err());
+    }
+}
