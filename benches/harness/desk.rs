@@ -14,7 +14,7 @@ use peregrine::exchange::spec::SymbolSpec;
 use peregrine::execution::{Execution, Signer};
 use peregrine::journal::Recorder;
 use peregrine::ledger::{Ledger, LedgerChange};
-use peregrine::policy::{Intent, Policy};
+use peregrine::policy::{Intent, Policy, Rules};
 use peregrine::risk::{Approved, Gate, GateSession, Trading as TradingControl, Verdict};
 use std::hint::black_box;
 
@@ -83,7 +83,7 @@ impl<'b> Desk<'b> {
         Self {
             bench,
             ledger,
-            policy: Policy::new(settings.policy, &instruments),
+            policy: Policy::new(Rules::new(&settings), &instruments),
             gate,
             execution: Execution::new(&instruments, 1_000, &Signer::new(KEY)),
             recorder: Recorder::count(),

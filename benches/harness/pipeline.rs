@@ -69,7 +69,8 @@ pub fn parts(instruments: &[InstrumentSettings], trading: Trading) -> Parts {
 fn make_eager(document: &mut Table) {
     let numbers: &[(&str, &str, i64)] = &[
         ("policy", "decision_interval_ms", 0),
-        ("policy", "hold_ms_max", 1),
+        ("exits", "hold_ms_max", 1),
+        ("sizing", "min_edge_bps", -10_000),
         ("paper", "order_latency_us", 0),
         ("paper", "report_latency_us", 0),
         ("risk", "duplicate_window_ms", 1),

@@ -55,6 +55,8 @@ counters! {
     Approved = "approved",
     /// Intents that failed a check.
     Denied = "denied",
+    /// Entries the policy wanted and its sizing held back.
+    HeldBack = "held_back",
     /// Orders sent.
     Orders = "orders",
     /// Cancels sent.

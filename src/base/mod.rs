@@ -29,7 +29,7 @@ pub mod units;
 pub use control::{Control, Level, Measure};
 pub use event::{Event, Kind};
 pub use ids::{ClientOrderId, InstrumentId, Seq, Side, Symbol};
-pub use order::{OrderType, Purpose, TimeInForce};
+pub use order::{Bound, OrderType, Purpose, TimeInForce};
 pub use reason::Reason;
 pub use time::Nanos;
 pub use units::{Money, Px, Qty, Rate};

@@ -58,7 +58,7 @@ impl TimeInForce {
 pub enum Purpose {
     /// Opens or grows a position.
     Entry = 1,
-    /// Leaves because the prediction says so, or with its profit taken.
+    /// Leaves because the prediction says so.
     ExitSignal = 2,
     /// Leaves because the price went too far against us.
     ExitStop = 3,
@@ -68,6 +68,16 @@ pub enum Purpose {
     Flatten = 5,
     /// Rests at the venue as a stop for a position, so that it is left when we cannot leave it.
     Protect = 6,
+    /// Leaves with its profit taken.
+    ExitProfit = 7,
+    /// Leaves because the price fell back from the best it had.
+    ExitTrail = 8,
+    /// Leaves because the market moves much more or much less than at the entry.
+    ExitVolatility = 9,
+    /// Leaves ahead of a funding payment.
+    ExitFunding = 10,
+    /// Leaves because its stop at the venue is not there.
+    ExitUnprotected = 11,
 }
 
 impl Purpose {
@@ -80,6 +90,11 @@ impl Purpose {
             4 => Some(Self::ExitTime),
             5 => Some(Self::Flatten),
             6 => Some(Self::Protect),
+            7 => Some(Self::ExitProfit),
+            8 => Some(Self::ExitTrail),
+            9 => Some(Self::ExitVolatility),
+            10 => Some(Self::ExitFunding),
+            11 => Some(Self::ExitUnprotected),
             _ => None,
         }
     }
@@ -88,4 +103,28 @@ impl Purpose {
     pub const fn is_entry(self) -> bool {
         matches!(self, Self::Entry)
     }
+}
+
+/// What bound the size of an entry: the least of what was allowed. Numbers as in
+/// [`crate::base::event::Order::bound`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Bound {
+    /// No entry.
+    #[default]
+    None = 0,
+    /// `policy.position_notional`, scaled by the market's range.
+    Full = 1,
+    /// What the stop may lose of the equity.
+    Risk = 2,
+    /// The part of the Kelly bet.
+    Kelly = 3,
+    /// The share of the equity in one position.
+    Share = 4,
+    /// A larger one would move the market by more than it is expected to earn.
+    Impact = 5,
+    /// The venue's largest order.
+    Venue = 6,
+    /// Breakers let entries have only a part of their size.
+    Breakers = 7,
 }

@@ -206,6 +206,16 @@ reasons! {
     FillSlippage = 466,
     /// RC-25: a fee out of range.
     FillFee = 467,
+    /// What an entry is expected to earn does not pay its costs and the least edge.
+    EdgeBelowCosts = 470,
+    /// After its costs the bet has no growth to offer: its Kelly share is not above zero.
+    KellyNotPositive = 471,
+    /// The average true range that the stop needs is not warm.
+    RangeUnknown = 472,
+    /// There is no equity to risk.
+    EquityNotPositive = 473,
+    /// What may be traded is less than the least order.
+    SizeBelowLeast = 474,
 
     /// The venue refused the order.
     VenueRejected = 501,

@@ -6,16 +6,17 @@ use super::link::{Accept, Halt, Next};
 use super::outbox::Outbox;
 use super::probe::Probe;
 use crate::base::counters::{Counter, Counters};
-use crate::base::event::{Command, Event, Kind};
+use crate::base::event::{Command, Denied, Event, Kind, side_flag};
 use crate::base::hop::{Hop, Stamp};
 use crate::base::ids::InstrumentId;
 use crate::base::limits::STEP_EVENTS_MAX;
+use crate::base::order::Purpose;
 use crate::base::settings::{InstrumentSettings, KillSettings, Settings};
 use crate::base::time::Nanos;
 use crate::base::units::{Money, Qty};
 use crate::journal::Recorder;
 use crate::ledger::{Ledger, LedgerChange};
-use crate::policy::{Intent, Policy};
+use crate::policy::{HeldBack, Intent, Policy, Rules};
 use crate::risk::{
     Approved, Gate, GateError, GateSession, Trading, TradingState, TradingWord, Verb, Verdict,
 };
@@ -64,7 +65,7 @@ impl RiskStage {
         let equity = settings.risk.starting_equity.unwrap_or(Money::ZERO);
         Ok(Self {
             ledger: Ledger::new(instruments.len(), equity),
-            policy: Policy::new(settings.policy, instruments),
+            policy: Policy::new(Rules::new(settings), instruments),
             gate: Gate::new(&settings.risk, instruments, session, Trading::new())?
                 .with_breakers(&settings.breakers, &settings.risk),
             instruments: instruments.len(),
@@ -119,13 +120,18 @@ impl RiskStage {
                 let intent = self.policy.decide(event, &self.ledger, self.gate.size_percent());
                 let wanted = probe.stamp();
                 probe.record(Hop::Policy, start, wanted);
-                if intent != Intent::None {
+                if let Intent::HoldBack(held_back) = &intent {
+                    self.hold_back(event, held_back);
+                } else if intent != Intent::None {
                     self.admit(event, &intent);
                     let judged = probe.stamp();
                     probe.record(Hop::Risk, wanted, judged);
                 }
             }
             Some(Kind::BookTicker | Kind::MarkPrice | Kind::BookState) => {
+                if event.kind() == Some(Kind::MarkPrice) {
+                    self.policy.on_mark(event);
+                }
                 if self.flattening.is_some() {
                     self.flatten_one(event, event.instrument());
                 } else {
@@ -288,6 +294,25 @@ impl RiskStage {
                 self.out.push(denied);
             }
         }
+    }
+
+    /// Counts an entry that is not worth it; the first of its reason is recorded.
+    fn hold_back(&mut self, event: &Event, held: &HeldBack) {
+        self.counters.add(Counter::HeldBack, 1);
+        if held.again {
+            return;
+        }
+        let body = Denied {
+            reason: held.reason as u16,
+            check: u16::MAX,
+            purpose: Purpose::Entry as u8,
+            value: held.value,
+            limit: held.limit,
+            px: held.px.0,
+            ..Denied::default()
+        };
+        let denied = Event::caused_by(event, Kind::Denied, held.instrument, &body);
+        self.out.push(denied.with_flags(side_flag(held.side)));
     }
 
     fn approve(&mut self, approved: Approved) {

@@ -120,8 +120,22 @@ pub const FLAG_NAMES: [(u8, &str); 6] = [
 const SIDES: &[&str] = &["buy", "sell"];
 const ORDER_TYPES: &[&str] = &["", "limit", "market", "stop market"];
 const TIMES_IN_FORCE: &[&str] = &["", "GTC", "IOC", "FOK", "GTX"];
-const PURPOSES: &[&str] =
-    &["", "entry", "exit by signal", "exit by stop", "exit by time", "flatten", "protect"];
+const PURPOSES: &[&str] = &[
+    "",
+    "entry",
+    "exit by signal",
+    "exit by stop",
+    "exit by time",
+    "flatten",
+    "protect",
+    "exit by profit",
+    "exit by trailing stop",
+    "exit by volatility",
+    "exit by funding",
+    "exit without protection",
+];
+const BOUNDS: &[&str] =
+    &["", "full position", "risk", "kelly", "share", "impact", "venue", "breakers"];
 const REQUESTS: &[&str] = &["", "order", "cancel", "stop", "stop_cancel"];
 
 /// What is done with each field.
@@ -338,7 +352,12 @@ fn order(event: &Event, visit: &mut Visit<'_>) {
     visit("order_type", Field::Choice(u64::from(body.order_type), ORDER_TYPES));
     visit("time_in_force", Field::Choice(u64::from(body.time_in_force), TIMES_IN_FORCE));
     visit("purpose", Field::Choice(u64::from(body.purpose), PURPOSES));
+    visit("bound", Field::Choice(u64::from(body.bound), BOUNDS));
     visit("model_tag", Field::Hash(body.model_tag));
+    visit("atr_px", Field::Fixed(body.atr_px));
+    visit("target_px", Field::Fixed(body.target_px));
+    visit("edge", Field::Fixed(body.edge));
+    visit("costs", Field::Fixed(body.costs));
 }
 
 fn denied(event: &Event, visit: &mut Visit<'_>) {
@@ -362,6 +381,9 @@ fn position(body: &body::Position, visit: &mut Visit<'_>) {
     visit("unrealised", Field::Fixed(body.unrealised));
     visit("mark_px", Field::Fixed(body.mark_px));
     visit("equity", Field::Fixed(body.equity));
+    visit("atr_px", Field::Fixed(body.atr_px));
+    visit("target_px", Field::Fixed(body.target_px));
+    visit("best_px", Field::Fixed(body.best_px));
 }
 
 fn state_change(body: &body::StateChange, visit: &mut Visit<'_>) {

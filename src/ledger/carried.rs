@@ -11,7 +11,9 @@
 use super::{Ledger, LedgerChange, OpenOrder, Position, Stage};
 use crate::base::event::{OrderCarried, PositionCarried, SessionCarried};
 use crate::base::units::notional;
-use crate::base::{ClientOrderId, Event, Kind, Money, Nanos, Purpose, Px, Qty, Reason};
+use crate::base::{
+    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, Purpose, Px, Qty, Reason,
+};
 
 /// Numbers of the states in `OrderCarried` that are no open order any more, or one not known:
 /// `execution::OrderState`, which a test holds these against.
@@ -24,6 +26,13 @@ impl Ledger {
     /// The UTC day, counted from the epoch; it never goes back.
     pub fn day(&self) -> i64 {
         self.day
+    }
+
+    /// Takes in how far an earlier session saw the price go for the position it left.
+    pub fn on_best(&mut self, instrument: InstrumentId, best_px: Px) {
+        if let Some(position) = self.positions.get_mut(instrument.index()) {
+            position.reach(best_px);
+        }
     }
 
     /// Takes in a record of the opening; anything else changes nothing.
@@ -78,6 +87,8 @@ impl Ledger {
             },
             cancel_pending: body.state == PENDING_CANCEL,
             sent_at: Nanos(body.ts_sent),
+            atr_px: Px(body.atr_px),
+            target_px: Px(body.target_px),
         };
         if !self.orders.insert(order) {
             return self.fail(Reason::OrderTableFull);
@@ -120,6 +131,9 @@ impl Position {
         self.funding = Money(body.funding);
         self.opened_at = Nanos(body.ts_opened);
         self.trip = Money(body.round_trip);
+        self.entry_atr = Px(body.atr_px);
+        self.target_px = Px(body.target_px);
+        self.best_px = Px(body.best_px);
         if self.value_px == Px::ZERO {
             self.value_px = self.average_px();
         }

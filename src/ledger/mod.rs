@@ -158,6 +158,7 @@ impl Ledger {
         let Some(position) = self.positions.get_mut(instrument.index()) else { return };
         position.bid = bid;
         position.ask = ask;
+        position.reach_touch();
         position.touched_at = now;
         // With a mark price the touch values nothing.
         if !position.mark_px.is_positive() {
@@ -194,6 +195,8 @@ impl Ledger {
             stage: Stage::InFlight,
             cancel_pending: false,
             sent_at: event.now(),
+            atr_px: Px(body.atr_px),
+            target_px: Px(body.target_px),
         };
         if !self.orders.insert(order) {
             return Err(Reason::OrderTableFull);
@@ -318,7 +321,10 @@ impl Ledger {
             unrealised: position.unrealised.0,
             mark_px: position.value_px.0,
             equity: self.equity().0,
-            reserved: [0; 4],
+            atr_px: position.entry_atr.0,
+            target_px: position.target_px.0,
+            best_px: position.best_px.0,
+            reserved: [0; 1],
         };
         Some(Event::caused_by(cause, Kind::Position, instrument, &body))
     }

@@ -48,6 +48,10 @@ pub struct OpenOrder {
     pub cancel_pending: bool,
     /// Event time of the approval.
     pub sent_at: Nanos,
+    /// Average true range an entry was decided with; 0 where not known.
+    pub atr_px: Px,
+    /// Distance at which an entry takes its profit; 0 for none.
+    pub target_px: Px,
 }
 
 impl OpenOrder {

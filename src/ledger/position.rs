@@ -59,6 +59,13 @@ pub struct Position {
     pub stop_passed: bool,
     /// Worst-case value, see [`Position::worst_qty`].
     pub exposure: Money,
+    /// Average true range the position was opened with; 0 while flat or not known.
+    pub entry_atr: Px,
+    /// Distance from the entry price at which the profit is taken; 0 while flat or not known.
+    pub target_px: Px,
+    /// Best price the position could have been left at since it was opened: the highest bid of a
+    /// long one, the lowest ask of a short one, its first fill included; 0 while flat.
+    pub best_px: Px,
     /// Result since the position was opened, after fees and funding.
     pub(super) trip: Money,
 }
@@ -147,6 +154,34 @@ impl Position {
         next.revalue()?;
         *self = next;
         Some(Booked { realised, closed })
+    }
+
+    /// Notes what an entry was decided with, after a fill of it at `px`. `held` is the quantity
+    /// before: only what opens a position decides how it is left.
+    pub(super) fn plan(&mut self, held: Qty, atr_px: Px, target_px: Px, px: Px) {
+        if self.qty == Qty::ZERO {
+            (self.entry_atr, self.target_px, self.best_px) = (Px::ZERO, Px::ZERO, Px::ZERO);
+        } else if held.0.signum() != self.qty.0.signum() {
+            (self.entry_atr, self.target_px, self.best_px) = (atr_px, target_px, px);
+        }
+    }
+
+    /// Notes the side of the touch that the position could be left at.
+    pub(super) fn reach_touch(&mut self) {
+        if self.qty != Qty::ZERO && self.has_touch() {
+            self.reach(if self.qty.is_positive() { self.bid } else { self.ask });
+        }
+    }
+
+    /// Notes a price that the position could be left at.
+    pub(super) fn reach(&mut self, px: Px) {
+        if self.qty == Qty::ZERO || !px.is_positive() {
+            return;
+        }
+        let better = if self.qty.is_positive() { px > self.best_px } else { px < self.best_px };
+        if better || self.best_px == Px::ZERO {
+            self.best_px = px;
+        }
     }
 
     /// Books a funding payment; `None` beyond the range.

@@ -77,6 +77,10 @@ impl Ledger {
         let position = &mut self.positions[instrument.index()];
         let before = *position;
         let fill = position.fill(event.side(), qty, px, Money(report.fee), event.now());
+        let order = known.and_then(|index| self.orders.as_slice().get(index));
+        let (atr_px, target_px) =
+            order.map_or((Px::ZERO, Px::ZERO), |order| (order.atr_px, order.target_px));
+        position.plan(before.qty, atr_px, target_px, px);
         let after = *position;
         let Some(fill) = fill else { return self.fail(Reason::Overflow) };
         self.shift(&before, &after);

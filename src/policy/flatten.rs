@@ -7,7 +7,7 @@
 //!  reduce-only MARKET, the whole of what is left
 //! ```
 
-use super::{Policy, Wanted};
+use super::{Plan, Policy, Wanted};
 use crate::base::settings::{InstrumentSettings, KillSettings};
 use crate::base::units::SCALE;
 use crate::base::{InstrumentId, Nanos, OrderType, Purpose, Px, Qty, Side, TimeInForce};
@@ -93,6 +93,7 @@ impl Policy {
             purpose: Purpose::Flatten,
             reference_px,
             model_tag: self.memory[instrument.index()].model_tag,
+            plan: Plan::default(),
         }
     }
 }

@@ -2,15 +2,20 @@
 //!
 //! ```text
 //!  open, no stop that fits ──► place one ──► accepted ──► cancel every other
-//!        │ price beyond it already, refused because of that, or refused three times
+//!        │ price beyond it already, refused because of that, refused three times, or not there
+//!        │ within protective_ms_max (RC-34)
 //!        └──► leave the position by the ordinary exit
 //!  flat, a stop still waits ──► the venue drops it by itself; after a while cancel it
 //! ```
 //! A stop closes what is there when it triggers, so two of them do no more than one, and a new one
 //! is placed before the old one goes: the position is never without. Where the venue refuses a
 //! second one, the old one goes first. A stop of unknown outcome protects nobody until it is found.
+//!
+//! It stands `protective_stop_bps` beyond the stop of `exits` and follows it, the trailing one too,
+//! in steps of a tenth of R; without one it stands so far from the entry.
 
-use super::{Intent, Policy, Wanted, ceil_to};
+use super::exits::Levels;
+use super::{Intent, Plan, Policy, Wanted, ceil_to};
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::shift_bps;
 use crate::base::{InstrumentId, Nanos, OrderType, Purpose, Px, Qty, Side, TimeInForce};
@@ -24,7 +29,7 @@ const LINGER: Nanos = Nanos::from_secs(1);
 const REFUSALS_MAX: u8 = 3;
 /// Live stops of one position, those of unknown outcome included.
 const STOPS_MAX: u16 = 4;
-/// Part of the stop's distance by which it may be off after the position grew.
+/// Part of R by which the stop may be off.
 const TOLERANCE_PART: i64 = 10;
 
 /// What is remembered of an instrument's stop. Times before the first are the far past.
@@ -34,13 +39,18 @@ pub(super) struct Guard {
     tried_at: Nanos,
     /// The position it was for, by the time it was opened.
     tried_for: Nanos,
+    /// Event time of the last attempt to leave for want of one.
+    left_at: Nanos,
+    /// Since when the position, by the time it was opened, has been without one.
+    bare: Option<(Nanos, Nanos)>,
     /// Since when the position is gone but a stop is not.
     flat_at: Option<Nanos>,
 }
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { tried_at: Nanos(i64::MIN), tried_for: Nanos(i64::MIN), flat_at: None }
+        let past = Nanos(i64::MIN);
+        Self { tried_at: past, tried_for: past, left_at: past, bare: None, flat_at: None }
     }
 }
 
@@ -52,12 +62,19 @@ impl Policy {
         if position.qty == Qty::ZERO {
             return self.unprotect(instrument, now, position, ledger);
         }
-        if self.settings.protective_stop_bps == 0 {
+        if self.rules.exits.protective_stop_bps == 0 {
             return Intent::None;
         }
         let Some(facts) = self.instruments.get(instrument.index()) else { return Intent::None };
-        let Some(wanted) = self.stop_of(instrument, facts, position) else { return Intent::None };
-        let fit = fits(&wanted, position, facts.tick_size);
+        let levels = Levels::new(
+            &self.rules.exits,
+            position,
+            self.memory[instrument.index()].entry_atr(position),
+        );
+        let wanted = self.stop_of(instrument, facts, position, &levels);
+        let Some(wanted) = wanted else { return Intent::None };
+        let fit = fits(&wanted, levels.r, facts.tick_size);
+        let late = self.is_late(instrument, now, position, wanted.side, ledger);
         // The same one every time: the oldest of those that are there.
         let kept =
             ledger.stops(instrument).filter(|stop| stop.stage == Stage::Working && fit(stop));
@@ -65,10 +82,17 @@ impl Policy {
             let mut others = ledger.stops(instrument).filter(|stop| stop.id != kept);
             return others.find_map(take_back).unwrap_or(Intent::None);
         }
+        let guard = &self.guards[instrument.index()];
+        if late && now - guard.left_at >= RETRY {
+            let exit = self.exit(instrument, position, ledger, Purpose::ExitUnprotected);
+            if exit != Intent::None {
+                self.guards[instrument.index()].left_at = now;
+                return exit;
+            }
+        }
         if ledger.stops(instrument).any(|stop| stop.stage == Stage::InFlight && fit(stop)) {
             return Intent::None;
         }
-        let guard = &self.guards[instrument.index()];
         let again = guard.tried_for == position.opened_at;
         if again && now - guard.tried_at < RETRY {
             return Intent::None;
@@ -92,6 +116,31 @@ impl Policy {
         let guard = &mut self.guards[instrument.index()];
         (guard.tried_at, guard.tried_for) = (now, position.opened_at);
         intent
+    }
+
+    /// True when the position has been without a stop at the venue for too long. One that is to be
+    /// replaced protects until it goes.
+    fn is_late(
+        &mut self,
+        instrument: InstrumentId,
+        now: Nanos,
+        position: &Position,
+        side: Side,
+        ledger: &Ledger,
+    ) -> bool {
+        let guard = &mut self.guards[instrument.index()];
+        let protects = |stop: &OpenOrder| {
+            stop.stage == Stage::Working && stop.side == side && !stop.cancel_pending
+        };
+        if ledger.stops(instrument).any(protects) {
+            guard.bare = None;
+            return false;
+        }
+        let opened = position.opened_at;
+        let known = guard.bare.filter(|(of, _)| *of == opened);
+        let (_, since) = *guard.bare.insert(known.unwrap_or((opened, now)));
+        let most = Nanos::from_millis(i64::from(self.rules.exits.protective_ms_max));
+        now - since >= most
     }
 
     /// Without a position a stop does no harm, but it would be there for the next one.
@@ -120,14 +169,16 @@ impl Policy {
         instrument: InstrumentId,
         facts: &InstrumentSettings,
         position: &Position,
+        levels: &Levels,
     ) -> Option<Wanted> {
-        let bps = i64::from(self.settings.protective_stop_bps);
+        let bps = i64::from(self.rules.exits.protective_stop_bps);
         let entry_px = position.average_px();
+        let from_px = levels.stop_px().unwrap_or(entry_px);
         // Rounded away from the market: never nearer than asked for.
         let (side, px) = if position.qty.is_positive() {
-            (Side::Sell, shift_bps(entry_px, -bps)?.floor_to(facts.tick_size))
+            (Side::Sell, shift_bps(from_px, -bps)?.floor_to(facts.tick_size))
         } else {
-            (Side::Buy, ceil_to(shift_bps(entry_px, bps)?, facts.tick_size)?)
+            (Side::Buy, ceil_to(shift_bps(from_px, bps)?, facts.tick_size)?)
         };
         let qty = Qty(position.qty.0.checked_abs()?).floor_to(facts.lot_size);
         let wanted = Wanted {
@@ -140,16 +191,16 @@ impl Policy {
             purpose: Purpose::Protect,
             reference_px: entry_px,
             model_tag: self.memory[instrument.index()].model_tag,
+            plan: Plan::default(),
         };
         (px.is_positive() && qty.is_positive()).then_some(wanted)
     }
 }
 
 /// Whether a stop is as good as the wanted one.
-fn fits(wanted: &Wanted, position: &Position, tick: Px) -> impl Fn(&OpenOrder) -> bool {
+fn fits(wanted: &Wanted, r: i64, tick: Px) -> impl Fn(&OpenOrder) -> bool {
     let (side, px) = (wanted.side, wanted.px);
-    let distance = position.average_px().0.abs_diff(px.0);
-    let most = (distance / TOLERANCE_PART.unsigned_abs()).max(tick.0.unsigned_abs());
+    let most = (r / TOLERANCE_PART).max(tick.0).unsigned_abs();
     move |stop| stop.side == side && stop.px.0.abs_diff(px.0) <= most && !stop.cancel_pending
 }
 

@@ -186,7 +186,7 @@ impl Gate {
         ledger: &mut Ledger,
     ) -> Option<Verdict> {
         match intent {
-            Intent::None => None,
+            Intent::None | Intent::HoldBack(_) => None,
             Intent::Enter(wanted) | Intent::Exit(wanted) | Intent::Protect(wanted) => {
                 Some(self.admit_order(cause, wanted, ledger))
             }
@@ -409,7 +409,12 @@ impl Gate {
                 OrderType::StopMarket => TimeInForce::Gtc as u8,
             },
             purpose: wanted.purpose as u8,
+            bound: wanted.plan.bound as u8,
             model_tag: wanted.model_tag,
+            atr_px: wanted.plan.atr_px.0,
+            target_px: wanted.plan.target_px.0,
+            edge: wanted.plan.edge.0,
+            costs: wanted.plan.costs.0,
             ..Order::default()
         };
         let reduce = if wanted.purpose.is_entry() { 0 } else { flags::REDUCE_ONLY };

@@ -286,7 +286,7 @@ fn trade(faults: &str, place: usize, path: &str) -> Value {
         ("venue", "order_entry", "\"websocket\""),
         ("venue", "api_url", api.as_str()),
         ("venue", "connection_age_s_max", "5"),
-        ("policy", "protective_stop_bps", "300"),
+        ("exits", "protective_stop_bps", "300"),
     ];
     let secret = [SECRET, ED25519][place];
     let credentials = Credentials::new(exchange.api_key().to_owned(), secret.to_owned());

@@ -10,14 +10,18 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Enters soon, and leaves by nothing but the stop, 1 % from the entry.
-const HOLDS: [(&str, &str, &str); 8] = [
+const HOLDS: [(&str, &str, &str); 12] = [
     ("features", "bar_interval_ms", "250"),
     ("policy", "enter_edge", "0.05"),
     ("policy", "exit_edge", "-0.99"),
-    ("policy", "stop_atr", "0"),
-    ("policy", "take_profit_atr", "0"),
-    ("policy", "hold_ms_max", "3600000"),
-    ("policy", "protective_stop_bps", "100"),
+    ("exits", "stop_atr", "0.0"),
+    ("exits", "take_profit_r", "0.0"),
+    ("exits", "trail_r", "0.0"),
+    ("exits", "hold_bars", "0"),
+    ("exits", "volatility_high", "0.0"),
+    ("exits", "volatility_low", "0.0"),
+    ("exits", "hold_ms_max", "3600000"),
+    ("exits", "protective_stop_bps", "100"),
     ("venue", "dead_man_ms", "10000"),
 ];
 /// Looks at the exchange before a test gives up.

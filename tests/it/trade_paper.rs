@@ -6,14 +6,14 @@ use peregrine::base::event::{
     self, BookTicker, Event, Kind, MarkPrice, OrderReport, Prediction, flags, side_flag,
 };
 use peregrine::base::settings::{
-    BreakerSettings, InstrumentSettings, Mode, PaperSettings, PolicySettings, QueueModel,
-    RiskSettings,
+    BreakerSettings, ExitSettings, InstrumentSettings, Mode, PaperSettings, PolicySettings,
+    QueueModel, RiskSettings, SizingSettings,
 };
 use peregrine::base::units::{notional, parse_fixed};
 use peregrine::base::{InstrumentId, Money, Nanos, Px, Qty, Rate, Side, Symbol};
 use peregrine::execution::{Execution, Signer};
 use peregrine::ledger::{Ledger, LedgerChange};
-use peregrine::policy::{Intent, Policy};
+use peregrine::policy::{Intent, Policy, Rules};
 use peregrine::risk::{Actor, Gate, GateSession, Trading, TradingState, Verdict};
 use peregrine::venue::paper::PaperVenue;
 use std::io::{BufRead, BufReader};
@@ -121,20 +121,28 @@ fn limits() -> RiskSettings {
     }
 }
 
-fn wishes(maker: bool) -> PolicySettings {
-    PolicySettings {
+fn wishes(maker: bool) -> Rules {
+    let policy = PolicySettings {
         decision_interval_ms: 20,
         enter_edge: 0.6,
         exit_edge: 0.0,
         position_notional: Money::whole(300),
-        hold_ms_max: 5_000,
-        stop_atr: 3.0,
-        take_profit_atr: 3.0,
         enter_as_maker: maker,
         entry_rest_ms_max: 3_000,
         take_through_bps: 2,
-        protective_stop_bps: 0,
-    }
+    };
+    // Whatever it costs: the market is recorded, the predictions are not.
+    let sizing =
+        SizingSettings { min_edge_bps: -10_000, kelly_fraction: 0.0, ..SizingSettings::default() };
+    let exits = ExitSettings {
+        stop_atr: 3.0,
+        stop_bps_min: 1,
+        take_profit_r: 1.0,
+        hold_ms_max: 5_000,
+        ..ExitSettings::default()
+    };
+    let bar = Nanos::from_secs(1);
+    Rules { policy, sizing, exits, bar, leverage_max_percent: 300 }
 }
 
 /// What a run did: everything it wrote, and how it ended.

@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Section, key and value of what differs from the shipped paper configuration: decisions come
 /// often, from features that need no history, and no limit ends the campaign before its time.
-const CHANGES: [(&str, &str, &str); 42] = [
+const CHANGES: [(&str, &str, &str); 47] = [
     ("venue", "orders", "\"venue\""),
     ("venue", "open_interest_every_s", "0"),
     ("venue", "snapshot_levels", "100"),
@@ -30,12 +30,17 @@ const CHANGES: [(&str, &str, &str); 42] = [
     ("model", "budget_us", "1000000"),
     ("policy", "decision_interval_ms", "20"),
     ("policy", "enter_edge", "0.02"),
-    ("policy", "stop_atr", "0.0"),
-    ("policy", "take_profit_atr", "0.0"),
+    ("exits", "stop_atr", "0.0"),
+    ("exits", "take_profit_r", "0.0"),
+    ("exits", "trail_r", "0.0"),
+    ("exits", "hold_bars", "0"),
+    ("exits", "volatility_high", "0.0"),
+    ("exits", "volatility_low", "0.0"),
     ("policy", "position_notional", "\"200\""),
-    ("policy", "hold_ms_max", "100"),
+    ("exits", "hold_ms_max", "100"),
+    ("sizing", "volatility_reference_bps", "0.0"),
     ("policy", "entry_rest_ms_max", "300"),
-    ("policy", "protective_stop_bps", "200"),
+    ("exits", "protective_stop_bps", "200"),
     ("topology", "wait", "\"park\""),
     ("topology", "feed_inference_events", "32768"),
     ("journal", "input_segment_mib", "1"),

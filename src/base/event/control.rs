@@ -154,8 +154,14 @@ body!(
         ts_opened: i64,
         /// Profit of the round trip under way, before it is closed, 1e-8.
         round_trip: i64,
+        /// Average true range at the entry, 1e-8; 0 where not known.
+        atr_px: i64,
+        /// Distance from the entry price at which the profit is taken, 1e-8; 0 where not known.
+        target_px: i64,
+        /// Best price the position could have been left at, 1e-8; 0 while flat.
+        best_px: i64,
         /// Zero.
-        reserved: [u64; 4],
+        reserved: [u64; 1],
     }
 );
 body!(
@@ -185,8 +191,12 @@ body!(
         state: u8,
         /// Zero.
         pad: [u8; 4],
+        /// Average true range an entry was decided with, 1e-8.
+        atr_px: i64,
+        /// Distance from the entry price at which an entry takes its profit, 1e-8; 0 for none.
+        target_px: i64,
         /// Zero.
-        reserved: [u64; 4],
+        reserved: [u64; 2],
     }
 );
 body!(

@@ -80,12 +80,22 @@ body!(
         time_in_force: u8,
         /// A [`crate::base::Purpose`] number.
         purpose: u8,
+        /// What bound an entry's size: a [`crate::base::Bound`] number.
+        bound: u8,
         /// Zero.
-        pad: [u8; 5],
+        pad: [u8; 4],
         /// First eight bytes of the deciding model's SHA-256.
         model_tag: u64,
+        /// Average true range an entry was decided with, 1e-8; 0 if not warm.
+        atr_px: i64,
+        /// Distance from the entry price at which an entry takes its profit, 1e-8; 0 for none.
+        target_px: i64,
+        /// Return an entry is expected to have before costs, as a rate of 1e-8.
+        edge: i64,
+        /// Costs an entry is expected to have, its exit's included, as a rate of 1e-8.
+        costs: i64,
         /// Zero.
-        reserved: [u64; 5],
+        reserved: [u64; 1],
     }
 );
 body!(
@@ -93,7 +103,7 @@ body!(
     Denied {
         /// A [`crate::base::Reason`] number.
         reason: u16,
-        /// Position of the check in the gate's list.
+        /// Position of the check in the gate's list; `u16::MAX` where the policy's sizing refused.
         check: u16,
         /// A [`crate::base::Purpose`] number.
         purpose: u8,
@@ -130,8 +140,14 @@ body!(
         mark_px: i64,
         /// Account equity after the change, 1e-8.
         equity: i64,
+        /// Average true range at the entry, 1e-8; 0 where not known.
+        atr_px: i64,
+        /// Distance from the entry price at which the profit is taken, 1e-8; 0 where not known.
+        target_px: i64,
+        /// Best price the position could have been left at, 1e-8; 0 while flat.
+        best_px: i64,
         /// Zero.
-        reserved: [u64; 4],
+        reserved: [u64; 1],
     }
 );
 body!(

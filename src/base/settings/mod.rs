@@ -6,24 +6,32 @@
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
 mod alerts;
+mod exits;
 mod kill;
 mod breakers;
 mod parse;
+mod policy;
 mod portfolio;
 mod risk;
 mod route;
 pub mod section;
+mod sizing;
 mod stage;
 #[cfg(test)]
 mod tests;
 
 pub use alerts::{AlertChannel, AlertSettings};
 pub use breakers::BreakerSettings;
+pub use exits::ExitSettings;
 pub use kill::KillSettings;
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
+pub use policy::PolicySettings;
+#[cfg(test)]
+pub(crate) use policy::policy_keys;
 pub use portfolio::PortfolioSettings;
 pub use risk::{RiskSettings, gate_keys};
 pub use route::{OrderEntry, OrderRoute};
+pub use sizing::SizingSettings;
 pub use stage::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
 
 use super::ids::Symbol;
@@ -56,6 +64,10 @@ pub struct Settings {
     pub model: ModelSettings,
     /// How predictions become wanted positions.
     pub policy: PolicySettings,
+    /// How large entries are.
+    pub sizing: SizingSettings,
+    /// When positions are left.
+    pub exits: ExitSettings,
     /// Limits of the order gate: the tables `[risk]`, `[portfolio]` and `[stage]`.
     pub risk: RiskSettings,
     /// How a kill ends what is open.
@@ -261,34 +273,6 @@ pub struct FeatureSettings {
     pub market_age_ms_max: u32,
     /// Oldest open interest or mark price a vector may rest on, in milliseconds.
     pub slow_age_ms_max: u32,
-}
-
-/// How predictions become wanted positions.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PolicySettings {
-    /// Least milliseconds between two decisions of one instrument; 0 decides on every market event.
-    pub decision_interval_ms: u32,
-    /// Enter when `p(up) − p(down)` reaches this (or its negative), 0 to 1.
-    pub enter_edge: f64,
-    /// Leave when the edge falls back below this, 0 to `enter_edge`.
-    pub exit_edge: f64,
-    /// Value of a full position in quote currency.
-    pub position_notional: Money,
-    /// Leave after this many milliseconds in a position.
-    pub hold_ms_max: u64,
-    /// Stop at this many average true ranges against us; 0 is off.
-    pub stop_atr: f64,
-    /// Take profit at this many average true ranges in our favour; 0 is off.
-    pub take_profit_atr: f64,
-    /// Enter with post-only orders at the touch instead of taking.
-    pub enter_as_maker: bool,
-    /// Cancel a resting entry after this many milliseconds.
-    pub entry_rest_ms_max: u32,
-    /// How far through the touch a taking order may go, in basis points.
-    pub take_through_bps: u32,
-    /// Distance of the protective stop at the venue from the entry price, in basis points; 0 for
-    /// none.
-    pub protective_stop_bps: u32,
 }
 
 /// The paper venue's models.

@@ -2,10 +2,10 @@
 
 use super::section::Section;
 use super::{
-    FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings, JournalSettings,
-    KillSettings, Layout, Mode, ModelSettings, OrderEntry, OrderRoute, PaperSettings,
-    PolicySettings, QueueModel, RiskSettings, SessionSettings, Settings, SettingsError,
-    TopologySettings, VenueSettings, Wait,
+    ExitSettings, FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings,
+    JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry, OrderRoute,
+    PaperSettings, PolicySettings, QueueModel, RiskSettings, SessionSettings, Settings,
+    SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;
@@ -96,6 +96,8 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         "features",
         "model",
         "policy",
+        "sizing",
+        "exits",
         "risk",
         "portfolio",
         "stage",
@@ -122,7 +124,9 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         instruments: read.instruments(next()),
         features: read.features(next()),
         model: read.model(next()),
-        policy: read.policy(next()),
+        policy: PolicySettings::read(read.section(next())),
+        sizing: SizingSettings::read(read.section(next()), mode),
+        exits: ExitSettings::read(read.section(next()), mode),
         risk: read.risk([next(), next(), next()], mode),
         kill: KillSettings::read(next(), read.errors),
         breakers: super::breakers::read(next(), read.errors),
@@ -272,28 +276,6 @@ impl Reader<'_> {
             allow_tract: s.flag("allow_tract", false),
             budget_us: s.u32_opt("budget_us", 1..=1_000_000).unwrap_or(100),
         };
-        s.finish();
-        settings
-    }
-
-    fn policy(&mut self, part: (String, Table)) -> PolicySettings {
-        let mut s = self.section(part);
-        let settings = PolicySettings {
-            decision_interval_ms: s.u32("decision_interval_ms", 0..=86_400_000),
-            enter_edge: s.number("enter_edge", 0.0..=1.0),
-            exit_edge: s.number("exit_edge", -1.0..=1.0),
-            position_notional: s.money("position_notional"),
-            hold_ms_max: s.integer("hold_ms_max", 1..=i64::MAX).unsigned_abs(),
-            stop_atr: s.number("stop_atr", 0.0..=1_000.0),
-            take_profit_atr: s.number("take_profit_atr", 0.0..=1_000.0),
-            enter_as_maker: s.flag("enter_as_maker", false),
-            entry_rest_ms_max: s.u32_opt("entry_rest_ms_max", 1..=86_400_000).unwrap_or(2_000),
-            take_through_bps: s.u32_opt("take_through_bps", 0..=1_000).unwrap_or(5),
-            protective_stop_bps: s.u32_opt("protective_stop_bps", 0..=5_000).unwrap_or(0),
-        };
-        if settings.exit_edge > settings.enter_edge {
-            s.fail("exit_edge", "must not be above enter_edge");
-        }
         s.finish();
         settings
     }

@@ -188,6 +188,29 @@ impl<'e> Section<'e> {
         self.required(key, value)
     }
 
+    /// A number within `range`, or the default.
+    pub fn number_or(
+        &mut self,
+        key: &str,
+        range: std::ops::RangeInclusive<f64>,
+        default: f64,
+    ) -> f64 {
+        if self.table.contains_key(key) {
+            return self.number(key, range);
+        }
+        self.asked.push(key.to_owned());
+        default
+    }
+
+    /// Reports every one of `keys` that is not there.
+    pub fn require(&mut self, keys: &[&str]) {
+        for key in keys {
+            if !self.table.contains_key(*key) {
+                self.fail(key, "missing");
+            }
+        }
+    }
+
     /// A decimal written as a text (`"0.10"`), so that no float ever touches money.
     fn decimal_opt(&mut self, key: &str) -> Option<i64> {
         let text = match self.take(key)? {

@@ -18,9 +18,8 @@ decision_interval_ms = 100
 enter_edge = 0.3
 exit_edge = 0.0
 position_notional = "500"
+[exits]
 hold_ms_max = 5000
-stop_atr = 3.0
-take_profit_atr = 3.0
 [risk]
 starting_equity = "2000"
 "#;
@@ -127,4 +126,54 @@ fn fault_x12_paper_mode_sends_orders_to_no_venue_beyond_this_machine_and_names_t
         assert_eq!(parse_text(&venue(&paper)).unwrap().venue.orders, OrderRoute::Paper);
     }
     assert_eq!(keys_at_fault(&venue("orders = \"both\"")), ["venue.orders"]);
+}
+
+#[test]
+fn live_trading_has_no_default_for_a_size_and_not_without_a_stop_at_the_venue() {
+    let live = GOOD.replace("mode = \"paper\"", "mode = \"live\"");
+    let of = |text: &str, tables: [&str; 2]| {
+        let faults = keys_at_fault(text).into_iter();
+        let kept = faults.filter(|key| tables.iter().any(|table| key.starts_with(table)));
+        kept.collect::<Vec<String>>()
+    };
+    assert_eq!(
+        of(&live, ["sizing.", "exits."]),
+        [
+            "exits.protective_stop_bps",
+            "exits.protective_stop_bps",
+            "exits.stop_atr",
+            "exits.take_profit_r",
+            "sizing.kelly_fraction",
+            "sizing.min_edge_bps",
+            "sizing.notional_min",
+            "sizing.risk_bps",
+            "sizing.share_bps",
+            "sizing.slippage_bps",
+        ]
+    );
+    let sizing = "[sizing]\nrisk_bps = 200\nshare_bps = 2000\nkelly_fraction = 0.25\n\
+        notional_min = \"10\"\nmin_edge_bps = 10\nslippage_bps = 5\n";
+    let exits = "hold_ms_max = 5000\nstop_atr = 1.5\ntake_profit_r = 2\n\
+        protective_stop_bps = 50";
+    let whole = live.replace("hold_ms_max = 5000", exits) + sizing;
+    assert_eq!(of(&whole, ["sizing.", "exits."]), [""; 0]);
+    for (lawful, not, key) in [
+        ("kelly_fraction = 0.25", "kelly_fraction = 0", "sizing.kelly_fraction"),
+        ("kelly_fraction = 0.25", "kelly_fraction = 0.51", "sizing.kelly_fraction"),
+        ("min_edge_bps = 10", "min_edge_bps = -1", "sizing.min_edge_bps"),
+        ("protective_stop_bps = 50", "protective_stop_bps = 0", "exits.protective_stop_bps"),
+        ("risk_bps = 200", "risk_bps = 501", "sizing.risk_bps"),
+    ] {
+        let faults = of(&whole.replace(lawful, not), ["sizing.", "exits."]);
+        assert_eq!(faults.first().map(String::as_str), Some(key), "{not}");
+    }
+}
+
+#[test]
+fn exits_that_contradict_each_other_are_refused() {
+    let with = |lines: &str| GOOD.replace("[exits]", &format!("[exits]\n{lines}"));
+    let narrow = with("stop_bps_min = 200\nstop_bps_max = 100");
+    assert_eq!(keys_at_fault(&narrow), ["exits.stop_bps_min"]);
+    assert_eq!(keys_at_fault(&with("volatility_high = 0.9")), ["exits.volatility_high"]);
+    assert!(parse_text(&with("volatility_high = 0")).is_ok());
 }

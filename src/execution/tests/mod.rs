@@ -228,6 +228,7 @@ fn wanted(qty: &str, px: &str) -> Wanted {
         purpose: Purpose::ExitStop,
         reference_px: Px::ZERO,
         model_tag: 0,
+        plan: crate::policy::Plan::default(),
     }
 }
 

@@ -70,6 +70,9 @@ pub(super) fn position_carried(body: &body::PositionCarried, visit: &mut Visit<'
     visit("trades_from", Field::Count(body.trades_from));
     visit("ts_opened", Field::Time(body.ts_opened));
     visit("round_trip", Field::Fixed(body.round_trip));
+    visit("atr_px", Field::Fixed(body.atr_px));
+    visit("target_px", Field::Fixed(body.target_px));
+    visit("best_px", Field::Fixed(body.best_px));
 }
 
 pub(super) fn order_carried(event: &Event, visit: &mut Visit<'_>) {
@@ -86,6 +89,8 @@ pub(super) fn order_carried(event: &Event, visit: &mut Visit<'_>) {
     visit("time_in_force", Field::Choice(u64::from(body.time_in_force), TIMES_IN_FORCE));
     visit("purpose", Field::Choice(u64::from(body.purpose), PURPOSES));
     visit("state", Field::Count(u64::from(body.state)));
+    visit("atr_px", Field::Fixed(body.atr_px));
+    visit("target_px", Field::Fixed(body.target_px));
 }
 
 pub(super) fn session_carried(body: &body::SessionCarried, visit: &mut Visit<'_>) {

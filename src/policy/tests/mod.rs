@@ -1,10 +1,14 @@
+mod exits;
 mod flatten;
+mod keys;
+mod property;
+mod sizing;
 mod stops;
 
 use super::*;
 use crate::base::event::{Order, OrderReport, side_flag};
 use crate::base::settings::KillSettings;
-use crate::base::{Kind, Money, Rate, Symbol};
+use crate::base::{Kind, Money, Rate, Reason, Symbol};
 
 pub(super) const BTC: InstrumentId = InstrumentId(0);
 
@@ -16,20 +20,41 @@ pub(super) fn qty(text: &str) -> Qty {
     Qty::parse(text).unwrap()
 }
 
-fn settings() -> PolicySettings {
-    PolicySettings {
+/// A full position of 1 000 that nothing but the settings under test bounds or leaves.
+fn rules() -> Rules {
+    let policy = PolicySettings {
         decision_interval_ms: 0,
         enter_edge: 0.5,
         exit_edge: 0.25,
         position_notional: Money::whole(1_000),
-        hold_ms_max: 60_000,
-        stop_atr: 2.0,
-        take_profit_atr: 3.0,
         enter_as_maker: false,
         entry_rest_ms_max: 500,
         take_through_bps: 10,
-        protective_stop_bps: 0,
-    }
+    };
+    let sizing = SizingSettings {
+        risk_bps: 500,
+        share_bps: 10_000,
+        kelly_fraction: 0.0,
+        volatility_reference_bps: 0.0,
+        notional_min: Money::whole(1),
+        min_edge_bps: -10_000,
+        impact_bps: 0.0,
+        ..SizingSettings::default()
+    };
+    let exits = ExitSettings {
+        stop_atr: 2.0,
+        stop_bps_min: 1,
+        stop_bps_max: 10_000,
+        take_profit_r: 1.5,
+        trail_r: 0.0,
+        hold_bars: 0,
+        hold_ms_max: 60_000,
+        volatility_high: 0.0,
+        volatility_low: 0.0,
+        ..ExitSettings::default()
+    };
+    let bar = Nanos::from_secs(1);
+    Rules { policy, sizing, exits, bar, leverage_max_percent: 1_000 }
 }
 
 fn facts() -> InstrumentSettings {
@@ -53,11 +78,11 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(change: impl Fn(&mut PolicySettings)) -> Self {
-        let mut settings = settings();
-        change(&mut settings);
-        let ledger = Ledger::new(1, Money::whole(1_000));
-        Self { policy: Policy::new(settings, &[facts()]), ledger, trade_id: 0 }
+    pub(super) fn new(change: impl Fn(&mut Rules)) -> Self {
+        let mut rules = rules();
+        change(&mut rules);
+        let ledger = Ledger::new(1, Money::whole(100_000));
+        Self { policy: Policy::new(rules, &[facts()]), ledger, trade_id: 0 }
     }
 
     fn predict(&mut self, ms: i64, up: f32, down: f32) -> Intent {
@@ -106,6 +131,8 @@ impl Desk {
             qty: wanted.qty.0,
             order_type: wanted.order_type as u8,
             purpose: wanted.purpose as u8,
+            atr_px: wanted.plan.atr_px.0,
+            target_px: wanted.plan.target_px.0,
             ..Order::default()
         };
         let mut event = Event::new(Kind::OrderApproved, BTC, &body);
@@ -148,9 +175,9 @@ fn an_entry_takes_through_the_touch_and_rounds_to_the_safe_side() {
 
 #[test]
 fn a_maker_entry_rests_at_its_own_side_of_the_touch() {
-    let wanted = entered(Desk::new(|s| s.enter_as_maker = true).predict(0, 0.75, 0.0));
+    let wanted = entered(Desk::new(|s| s.policy.enter_as_maker = true).predict(0, 0.75, 0.0));
     assert_eq!((wanted.px, wanted.time_in_force), (px("99.9"), TimeInForce::Gtx));
-    let wanted = entered(Desk::new(|s| s.enter_as_maker = true).predict(0, 0.0, 0.75));
+    let wanted = entered(Desk::new(|s| s.policy.enter_as_maker = true).predict(0, 0.0, 0.75));
     assert_eq!((wanted.px, wanted.time_in_force), (px("100.1"), TimeInForce::Gtx));
 }
 
@@ -186,7 +213,7 @@ fn probabilities_that_are_no_numbers_decide_nothing() {
 
 #[test]
 fn decisions_keep_their_interval_and_stops_do_not_wait_for_it() {
-    let mut desk = Desk::new(|s| s.decision_interval_ms = 100);
+    let mut desk = Desk::new(|s| s.policy.decision_interval_ms = 100);
     assert_eq!(desk.predict(0, 0.0, 0.0), Intent::None);
     assert_eq!(desk.predict(99, 0.75, 0.0), Intent::None);
     assert!(matches!(desk.predict(100, 0.75, 0.0), Intent::Enter(_)));
@@ -210,7 +237,7 @@ fn never_more_than_one_live_entry() {
 #[test]
 fn a_resting_entry_is_cancelled_once_when_it_rested_too_long_or_its_edge_faded() {
     for faded in [false, true] {
-        let mut desk = Desk::new(|s| s.enter_as_maker = true);
+        let mut desk = Desk::new(|s| s.policy.enter_as_maker = true);
         let wanted = entered(desk.predict(0, 0.75, 0.0));
         desk.send(1, 0, &wanted);
         assert_eq!(desk.touch(499, "99.9", "100.1"), Intent::None);
@@ -239,7 +266,7 @@ fn stop_and_profit_are_ranges_from_the_average_entry() {
         assert_eq!(desk.touch(1, before_stop.0, before_stop.1), Intent::None);
         assert_eq!(exited(desk.touch(1, stop.0, stop.1)).purpose, Purpose::ExitStop);
         assert_eq!(desk.touch(1, before_profit.0, before_profit.1), Intent::None);
-        assert_eq!(exited(desk.touch(1, profit.0, profit.1)).purpose, Purpose::ExitSignal);
+        assert_eq!(exited(desk.touch(1, profit.0, profit.1)).purpose, Purpose::ExitProfit);
     }
 }
 
@@ -270,8 +297,11 @@ fn no_entry_without_the_range_its_stop_needs() {
     };
     let cold = Event::new(Kind::Prediction, BTC, &body);
     desk.ledger.on_event(&cold);
-    assert_eq!(desk.policy.decide(&cold, &desk.ledger, 100), Intent::None);
-    let mut desk = Desk::new(|s| (s.stop_atr, s.take_profit_atr) = (0.0, 0.0));
+    match desk.policy.decide(&cold, &desk.ledger, 100) {
+        Intent::HoldBack(held) => assert_eq!(held.reason, Reason::RangeUnknown),
+        other => panic!("{other:?}"),
+    }
+    let mut desk = Desk::new(|s| s.exits.stop_atr = 0.0);
     desk.ledger.on_event(&cold);
     assert!(matches!(desk.policy.decide(&cold, &desk.ledger, 100), Intent::Enter(_)));
 }
@@ -301,7 +331,7 @@ fn one_exit_at_a_time_and_another_once_the_first_is_of_unknown_outcome() {
 
 #[test]
 fn an_entry_still_resting_while_the_position_is_left_is_taken_back() {
-    let mut desk = Desk::new(|s| s.enter_as_maker = true);
+    let mut desk = Desk::new(|s| s.policy.enter_as_maker = true);
     let resting = entered(desk.predict(0, 0.75, 0.0));
     desk.send(1, 0, &resting);
     desk.fill(1, Side::Buy, "5", "100");
@@ -322,10 +352,13 @@ fn a_position_beyond_the_largest_order_is_left_in_parts() {
 
 #[test]
 fn a_size_below_the_venue_s_least_is_no_entry() {
-    let mut desk = Desk::new(|s| s.position_notional = Money::whole(4));
-    assert_eq!(desk.predict(0, 0.75, 0.0), Intent::None);
-    let mut desk = Desk::new(|s| s.position_notional = Money(0));
-    assert_eq!(desk.predict(0, 0.75, 0.0), Intent::None);
+    for notional in [Money::whole(4), Money(0)] {
+        let mut desk = Desk::new(|s| s.policy.position_notional = notional);
+        match desk.predict(0, 0.75, 0.0) {
+            Intent::HoldBack(held) => assert_eq!(held.reason, Reason::SizeBelowLeast),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]
@@ -346,7 +379,7 @@ fn a_smaller_share_of_the_size_is_a_smaller_entry_and_none_of_it_is_none() {
         let intent = desk.policy.decide(&event, &desk.ledger, percent);
         match (intent, wanted) {
             (Intent::Enter(entry), Some(wanted)) => assert_eq!(entry.qty, qty(wanted)),
-            (Intent::None, None) => {}
+            (Intent::HoldBack(_), None) => {}
             other => panic!("{other:?}"),
         }
     }

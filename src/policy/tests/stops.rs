@@ -7,9 +7,10 @@ use crate::base::{ClientOrderId, Kind, Reason};
 /// A desk that wants stops 1 % from the entry, and holds `held` at 100 since second 0.
 fn holding(side: Side, held: &str) -> Desk {
     let mut desk = Desk::new(|settings| {
-        settings.protective_stop_bps = 100;
-        (settings.stop_atr, settings.take_profit_atr) = (0.0, 0.0);
-        settings.hold_ms_max = 86_400_000;
+        settings.exits.protective_stop_bps = 100;
+        (settings.exits.stop_atr, settings.exits.take_profit_r) = (0.0, 0.0);
+        settings.exits.hold_ms_max = 86_400_000;
+        settings.exits.protective_ms_max = 60_000;
     });
     desk.touch(0, "99.9", "100.1");
     desk.fill(0, side, held, "100");
@@ -54,7 +55,11 @@ fn cancel_of(id: u64) -> Intent {
 #[test]
 fn every_position_gets_one_stop_on_its_far_side_rounded_away_from_the_market() {
     for (side, entry, far) in [(Side::Buy, "100.07", "99"), (Side::Sell, "99.93", "101")] {
-        let mut desk = Desk::new(|settings| settings.protective_stop_bps = 100);
+        let mut desk = Desk::new(|settings| {
+            settings.exits.protective_stop_bps = 100;
+            settings.exits.protective_ms_max = 60_000;
+            settings.exits.stop_atr = 0.0;
+        });
         desk.touch(0, "99.9", "100.1");
         assert_eq!(desk.protect(0), Intent::None, "nothing to protect");
         desk.fill(0, side, "5", entry);
@@ -74,7 +79,7 @@ fn every_position_gets_one_stop_on_its_far_side_rounded_away_from_the_market() {
 #[test]
 fn without_the_setting_there_is_no_stop() {
     let mut desk = holding(Side::Buy, "5");
-    desk.policy.settings.protective_stop_bps = 0;
+    desk.policy.rules.exits.protective_stop_bps = 0;
     assert_eq!(desk.protect(0), Intent::None);
 }
 
@@ -198,4 +203,68 @@ fn a_stop_keeps_neither_exit_nor_entry_from_being_wanted() {
     assert_eq!(super::flatten::leaving(&desk, &super::flatten::kill(), 0).qty, qty("5"));
     assert_eq!(desk.ledger.live_exit(BTC), None);
     assert_eq!(desk.ledger.live_entry(BTC), None);
+}
+
+#[test]
+fn the_stop_at_the_venue_stands_beyond_our_own_and_follows_it_without_a_gap() {
+    for (side, sign) in [(Side::Buy, 1_i64), (Side::Sell, -1)] {
+        let mut desk = Desk::new(|rules| {
+            rules.exits.protective_stop_bps = 100;
+            (rules.exits.trail_start_r, rules.exits.trail_r) = (1.0, 0.5);
+            rules.exits.take_profit_r = 0.0;
+            rules.exits.hold_ms_max = 86_400_000;
+        });
+        let at = |desk: &mut Desk, ms: i64, gain: i64| {
+            let close = px("100").0 + sign * gain * 1_000_000;
+            let other = close + sign * 10_000_000;
+            let (bid, ask) = if sign > 0 { (close, other) } else { (other, close) };
+            desk.ledger.on_touch(BTC, Px(bid), Px(ask), Nanos::from_millis(ms));
+        };
+        desk.predict(0, 0.0, 0.0);
+        desk.fill(0, side, "5", "100");
+        // R is 2: our own stop is at a loss of 2, the venue's 1 % of that price beyond.
+        let first = desk.protected(0, 1).px;
+        let own = px("100").0 - sign * px("2").0;
+        let beyond = (own - sign * own / 100) as f64 / 1e8;
+        assert!((first.to_f64() - beyond).abs() <= 0.1 && sign * (own - first.0) > 0);
+        desk.accepted(1);
+        // A gain of 2 brings our own to a gain of 1; less than a tenth of R more moves nothing.
+        at(&mut desk, 1_000, 200);
+        let second = desk.protected(1_000, 2).px;
+        assert!(sign * (second.0 - first.0) >= px("2.9").0, "{first} {second}");
+        assert_eq!(desk.protect(1_000), Intent::None, "the old one stays until the new is there");
+        desk.accepted(2);
+        assert_eq!(desk.protect(1_100), cancel_of(1));
+        desk.told(Kind::OrderCancelled, 1, Reason::None, 0);
+        at(&mut desk, 2_000, 215);
+        assert_eq!(desk.protect(2_000), Intent::None, "too little to move it");
+        // It never goes back with the price.
+        at(&mut desk, 3_000, 150);
+        assert_eq!(desk.protect(3_000), Intent::None);
+        at(&mut desk, 4_000, 300);
+        assert!(sign * (desk.protected(4_000, 3).px.0 - second.0) > 0);
+    }
+}
+
+#[test]
+fn rc34_a_position_without_its_stop_a_second_after_the_fill_is_left() {
+    let mut desk = holding(Side::Buy, "5");
+    desk.policy.rules.exits.protective_ms_max = 1_000;
+    desk.protected(0, 1);
+    assert_eq!(desk.protect(999), Intent::None, "it is on its way");
+    assert_eq!(exited(desk.protect(1_000)).purpose, Purpose::ExitUnprotected);
+    // Accepted in time, it is left alone; also while a better one replaces it.
+    let mut desk = holding(Side::Buy, "5");
+    desk.policy.rules.exits.protective_ms_max = 1_000;
+    desk.protected(0, 1);
+    desk.accepted(1);
+    assert_eq!(desk.protect(5_000), Intent::None);
+    desk.fill(6_000, Side::Buy, "10", "100.45");
+    desk.protected(6_000, 2);
+    assert_eq!(desk.protect(60_000), Intent::None, "the old one protects");
+    // Taken back by somebody: the time begins anew.
+    desk.told(Kind::OrderCancelled, 1, Reason::None, 0);
+    desk.told(Kind::OrderRejected, 2, Reason::VenueRejected, -4045);
+    assert!(matches!(desk.protect(61_000), Intent::Protect(_)));
+    assert_eq!(exited(desk.protect(62_000)).purpose, Purpose::ExitUnprotected);
 }

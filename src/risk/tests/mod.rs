@@ -15,7 +15,7 @@ use crate::base::{
     Symbol, TimeInForce,
 };
 use crate::ledger::{Ledger, LedgerChange};
-use crate::policy::{Intent, Wanted};
+use crate::policy::{Intent, Plan, Wanted};
 
 pub(super) const BTC: InstrumentId = InstrumentId(0);
 pub(super) const ETH: InstrumentId = InstrumentId(1);
@@ -201,6 +201,7 @@ pub(super) fn entry() -> Wanted {
         purpose: Purpose::Entry,
         reference_px: px("100.1"),
         model_tag: 7,
+        plan: Plan::default(),
     }
 }
 

@@ -14,6 +14,7 @@ fn stop(side: Side, quantity: &str, trigger: &str) -> Wanted {
         purpose: Purpose::Protect,
         reference_px: px("100"),
         model_tag: 0,
+        plan: Plan::default(),
     }
 }
 

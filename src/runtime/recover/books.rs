@@ -4,11 +4,11 @@ use super::Carried;
 use super::find::{Found, GO_ON};
 use crate::base::event::{
     ACTOR_UNATTENDED, BookedCarried, Command, Event, FundingPayment, Kind, Order, OrderCarried,
-    OrderReport, PositionCarried, Reconciled, SessionCarried, SizeChange, StateChange,
+    OrderReport, Position, PositionCarried, Reconciled, SessionCarried, SizeChange, StateChange,
     VenuePosition, VenueStatus, flags,
 };
 use crate::base::ids::{ClientOrderId, InstrumentId};
-use crate::base::units::{Money, Qty};
+use crate::base::units::{Money, Px, Qty};
 use crate::base::{Nanos, OrderType, Purpose, Reason};
 use crate::execution::OrderState;
 use crate::journal::format::Ending;
@@ -57,6 +57,7 @@ fn read_all(found: &Found) -> Result<Carried> {
     intent.into_iter().chain(intents).for_each(|caused| books.intent(&caused));
     books.lossy |= rest || changes_lossy || intents_lossy || is_lossy(&inputs);
     tracing::info!(journal = %found.dir.display(), inputs = seq, "read what it left");
+    books.extremes(&found.dir)?;
     Ok(books.carried(found))
 }
 
@@ -208,6 +209,27 @@ impl Books {
         self.paid.retain(|paid| paid.ts > since - PAID_MARGIN);
     }
 
+    /// How far the price went for the open positions, as their newest records tell it: prices of
+    /// the book are in no input by themselves.
+    fn extremes(&mut self, dir: &Path) -> Result<()> {
+        let mut newest = vec![None; self.looked.len()];
+        for item in LaneReader::open(dir, 2)? {
+            let (_, event) = item?;
+            let place = newest.get_mut(event.instrument().index());
+            if let (Some(Kind::Position), Some(place)) = (event.kind(), place) {
+                *place = Some(event);
+            }
+        }
+        for event in newest.into_iter().flatten() {
+            let told: &Position = event.body();
+            let held = self.ledger.position(event.instrument()).map(|position| position.qty.0);
+            if held == Some(told.qty) {
+                self.ledger.on_best(event.instrument(), Px(told.best_px));
+            }
+        }
+        Ok(())
+    }
+
     fn report(&mut self, event: &Event) {
         let report: &OrderReport = event.body();
         let Some(known) = self.orders.get_mut(&ClientOrderId(report.client_id)) else { return };
@@ -356,6 +378,9 @@ impl Books {
                 trades_from,
                 ts_opened: position.opened_at.0,
                 round_trip: position.round_trip().0,
+                atr_px: position.entry_atr.0,
+                target_px: position.target_px.0,
+                best_px: position.best_px.0,
                 ..PositionCarried::default()
             };
             if body != PositionCarried::default() {
@@ -418,6 +443,8 @@ fn carried_order(order: &OpenOrder, known: &Known) -> OrderCarried {
         time_in_force: known.time_in_force,
         purpose: order.purpose as u8,
         state: state as u8,
+        atr_px: order.atr_px.0,
+        target_px: order.target_px.0,
         ..OrderCarried::default()
     }
 }

@@ -23,6 +23,7 @@
 //! | `lines` | the tests: renewals, storms and holes, each alone, to the last event |
 //! | `rows` | the tests: rows of the catalogue of faults, each alone |
 //! | `breakers` | the tests: each breaker in whole sessions |
+//! | `exits` | the tests: each way out of a position, in every state that lets it pass |
 //! | `broken` | that each check finds what it is there for |
 
 mod account;
@@ -41,5 +42,6 @@ mod breakers;
 mod broken;
 mod lines;
 mod missed;
+mod exits;
 mod rows;
 mod seeds;

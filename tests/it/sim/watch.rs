@@ -78,6 +78,8 @@ pub struct Watch {
     by_decision: BTreeMap<Decision, u64>,
     /// Ids the venue has orders for.
     at_venue: BTreeMap<String, u64>,
+    /// Purposes of the orders that were approved, and the trading states they were approved in.
+    pub left: BTreeSet<(u8, u8)>,
     /// Requests that left, in all sessions.
     pub sent: u64,
     /// Fills heard, in all sessions.
@@ -106,6 +108,7 @@ impl Watch {
             seen_order: 0,
             by_decision: BTreeMap::new(),
             at_venue: BTreeMap::new(),
+            left: BTreeSet::new(),
             sent: 0,
             fills: 0,
             told_trades: BTreeMap::new(),
@@ -199,6 +202,7 @@ impl Watch {
         if self.decisions.insert(id, decision).is_some() {
             self.fail(format!("T1: {id} was given out twice"));
         }
+        self.left.insert((purpose, self.state as u8));
         if !is_entry(purpose) {
             return;
         }

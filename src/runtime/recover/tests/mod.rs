@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::base::event::{
-    ACTOR_UNATTENDED, Command, EVENT_VERSION, FundingPayment, Instrument, Order, OrderReport,
-    SessionStart, StateChange, flags,
+    ACTOR_UNATTENDED, BookTicker, Command, EVENT_VERSION, FundingPayment, Instrument, Order,
+    OrderReport, Position, SessionStart, StateChange, flags,
 };
 use crate::base::{ClientOrderId, Nanos, Px, Qty, Rate, Reason};
 use crate::execution::OrderState;
@@ -114,6 +114,8 @@ fn intent(id: u64, side: u8, qty: i64) -> Event {
         order_type: 1,
         time_in_force: 2,
         purpose: 1,
+        atr_px: UNIT,
+        target_px: 3 * UNIT,
         ..Order::default()
     };
     Event::new(Kind::OrderIntent, BTC, &body).with_flags(side)
@@ -175,6 +177,25 @@ fn the_first_session_of_a_chain_finds_nothing() {
 }
 
 #[test]
+fn how_far_the_price_went_for_a_position_is_carried_from_quotes_and_from_its_records() {
+    let quote = BookTicker { bid_px: 104 * UNIT, ask_px: 105 * UNIT, ..BookTicker::default() };
+    let quote = Event::new(Kind::BookTicker, BTC, &quote);
+    let best = |events: &[Event]| {
+        let journals = Journals::new();
+        journals.write(1, &fresh(&[&trades()[..], events].concat()));
+        journals.read().unwrap().positions[0].1.best_px
+    };
+    assert_eq!(best(&[quote]), 104 * UNIT);
+    // A price of the book, which is in no input by itself.
+    let record = |qty: i64| {
+        let body = Position { qty, best_px: 107 * UNIT, ..Position::default() };
+        Event::new(Kind::Position, BTC, &body)
+    };
+    assert_eq!(best(&[quote, record(UNIT)]), 107 * UNIT);
+    assert_eq!(best(&[quote, record(2 * UNIT)]), 104 * UNIT, "not of this position any more");
+}
+
+#[test]
 fn fault_p01_positions_are_carried_to_the_last_unit() {
     let journals = Journals::new();
     let dir = journals.write(1, &fresh(&trades()));
@@ -191,6 +212,10 @@ fn fault_p01_positions_are_carried_to_the_last_unit() {
         // The fifth input: session, two instruments, what was left, the fill.
         ts_opened: NOON + 5,
         round_trip: UNIT * 955 / 100,
+        // As its entry was decided.
+        atr_px: UNIT,
+        target_px: 3 * UNIT,
+        best_px: 100 * UNIT,
         ..PositionCarried::default()
     };
     assert_eq!(*position, expected);
