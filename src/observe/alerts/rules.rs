@@ -3,11 +3,11 @@
 
 use super::{Alert, Class, Severity};
 use crate::base::event::{
-    Command, Gap, Instrument, KillRound, ModelLoaded, OrderReport, SessionCarried, SessionStart,
-    StateChange, StreamStatus, VenueStatus, carries, flags,
+    Breaker, Command, Gap, Instrument, KillRound, ModelLoaded, OrderReport, SessionCarried,
+    SessionStart, SizeChange, StateChange, StreamStatus, VenueStatus, carries, flags,
 };
-use crate::base::{ClientOrderId, Event, InstrumentId, Kind, Reason, Symbol};
-use crate::observe::audit::entry::{padded, reason_name, state_name, verb_name, who};
+use crate::base::{ClientOrderId, Event, InstrumentId, Kind, Level, Reason, Symbol};
+use crate::observe::audit::entry::{control_name, padded, reason_name, state_name, verb_name, who};
 use crate::risk::{Origin, TradingState, Verb, reason_of};
 use std::collections::BTreeMap;
 
@@ -51,6 +51,12 @@ impl Rules {
         match event.kind()? {
             Kind::StateChange => Some(state(event)),
             Kind::Denied => self.denied(event),
+            Kind::Breaker => Some(breaker(event)),
+            Kind::SizeChange => {
+                let body: &SizeChange = event.body();
+                let text = format!("entries have {} % of their size", body.percent);
+                Some(of(event, Severity::P2, Class::Breaker, "size", &text))
+            }
             Kind::Command => command(event),
             Kind::KillRound => kill_round(event),
             Kind::OrderUnknown => Some(self.unknown(event)),
@@ -236,6 +242,28 @@ fn command(event: &Event) -> Option<Alert> {
     let (verb, by, why) = (verb_name(body.verb), who(body.actor), reason_of(body));
     let text = format!("command {verb} by {by} ({origin}): {why}");
     Some(of(event, severity, Class::Command, format!("command:{}", event.seq), &text))
+}
+
+/// A breaker that changes its level. What it leads to is a change of the trading state, which alerts
+/// as well; this one says what was found.
+fn breaker(event: &Event) -> Alert {
+    let body: &Breaker = event.body();
+    let level = Level::from_u8(body.to);
+    let severity = match level {
+        Some(Level::Halt | Level::Kill) => Severity::P0,
+        Some(Level::Reduce) | None => Severity::P1,
+        Some(Level::Warn | Level::Clear) => Severity::P2,
+    };
+    let name = control_name(body.control);
+    let text = format!(
+        "breaker {name}: {} ({}), {} of {}",
+        level.map_or("in no level", Level::name),
+        reason_name(body.reason),
+        body.value,
+        body.limit
+    );
+    let key = format!("breaker:{name}:{}", body.to);
+    of(event, severity, Class::Breaker, key, &text)
 }
 
 /// What comes of a kill: a round alerts where it says that it should.

@@ -47,6 +47,11 @@ impl Signs {
         if snapshot.not_ready.contains(&NotReady::ClockOff) {
             sign(Severity::P1, "clock", "the clock is off by more than allowed");
         }
+        // A control that nothing evaluates guards nothing, whatever its limit.
+        for control in snapshot.controls.iter().filter(|control| control.dead) {
+            let text = format!("control {} has not been evaluated for a day", control.name);
+            sign(Severity::P1, &format!("control:{}", control.name), &text);
+        }
         self.changes(found, at)
     }
 
