@@ -54,6 +54,7 @@ pub mod rig;
 pub mod running;
 pub mod secret;
 pub mod session;
+pub mod stage;
 pub mod stage_thread;
 pub mod state;
 pub mod statement;
