@@ -66,11 +66,13 @@ pub enum Check {
     ConsecutiveLosses,
     /// RC-27: no order of unknown outcome.
     UnknownOrders,
+    /// RC-21 and more: the watch of the venue keeps no entries of the contract away.
+    Watched,
 }
 
 impl Check {
     /// Every check, in the order it is made.
-    pub const ALL: [Check; 28] = [
+    pub const ALL: [Check; 29] = [
         Check::TradingState,
         Check::LimitSet,
         Check::Allowed,
@@ -99,6 +101,7 @@ impl Check {
         Check::Drawdown,
         Check::ConsecutiveLosses,
         Check::UnknownOrders,
+        Check::Watched,
     ];
 
     /// True when exits pass it too.

@@ -31,6 +31,8 @@ pub(super) struct Trip {
 /// All a check may look at.
 pub(super) struct Question<'a> {
     pub(super) wanted: &'a Wanted,
+    /// Why the watch of the venue lets no entry through.
+    pub(super) watched: Option<Trip>,
     pub(super) facts: &'a InstrumentSettings,
     pub(super) allowed: bool,
     pub(super) position: &'a Position,
@@ -67,6 +69,7 @@ impl Question<'_> {
             | Check::MinQty
             | Check::MaxQty
             | Check::ReduceOnly
+            | Check::Watched
             | Check::Reference => self.ask_without_limits(check),
             Check::Duplicate
             | Check::Rate
@@ -170,6 +173,7 @@ impl Question<'_> {
             }
             Check::LimitSet => yes_or(self.limits.is_some(), Reason::LimitUnset),
             Check::Allowed => yes_or(self.allowed, Reason::InstrumentNotAllowed),
+            Check::Watched => self.watched.map_or(Ok(()), Err),
             Check::TickSize => self.tick(),
             Check::LotSize => {
                 let lot = facts.lot_size;

@@ -15,6 +15,7 @@ pub mod section;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use breakers::BreakerSettings;
 pub use kill::KillSettings;
@@ -23,6 +24,7 @@ pub use portfolio::PortfolioSettings;
 pub use risk::{RiskSettings, gate_keys};
 pub use route::{OrderEntry, OrderRoute};
 pub use stage::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
+pub use watch::{MarginType, WatchSettings, Window};
 
 use super::ids::Symbol;
 use super::units::{Money, Px, Qty, Rate};
@@ -60,6 +62,8 @@ pub struct Settings {
     pub kill: KillSettings,
     /// What trips after the fact.
     pub breakers: BreakerSettings,
+    /// The watch of the venue and of our account there.
+    pub watch: WatchSettings,
     /// The paper venue.
     pub paper: PaperSettings,
     /// Threads, cores, rings.

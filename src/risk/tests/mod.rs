@@ -6,6 +6,7 @@ mod property;
 mod stops;
 mod trading_state;
 mod venue;
+mod watch;
 
 use super::*;
 use crate::base::event::{Command, Denied, FundingPayment, Order, OrderReport, side_flag};

@@ -23,6 +23,7 @@
 //! | `lines` | the tests: renewals, storms and holes, each alone, to the last event |
 //! | `rows` | the tests: rows of the catalogue of faults, each alone |
 //! | `breakers` | the tests: each breaker in whole sessions |
+//! | `watched` | the tests: what the watch of the venue sees, and what follows |
 //! | `broken` | that each check finds what it is there for |
 
 mod account;
@@ -43,3 +44,4 @@ mod lines;
 mod missed;
 mod rows;
 mod seeds;
+mod watched;
