@@ -1,6 +1,8 @@
 //! Holds the one ledger and decides: reports and prices update it, the policy wants, the gate
 //! allows.
 
+mod watch;
+
 use super::execution_stage::{ExecutionStage, ToExecution};
 use super::link::{Accept, Halt, Next};
 use super::outbox::Outbox;
@@ -11,7 +13,7 @@ use crate::base::hop::{Hop, Stamp};
 use crate::base::ids::InstrumentId;
 use crate::base::limits::STEP_EVENTS_MAX;
 use crate::base::order::Purpose;
-use crate::base::settings::{InstrumentSettings, KillSettings, Settings};
+use crate::base::settings::{InstrumentSettings, KillSettings, OrderRoute, Settings};
 use crate::base::time::Nanos;
 use crate::base::units::{Money, Qty};
 use crate::journal::Recorder;
@@ -67,7 +69,8 @@ impl RiskStage {
             ledger: Ledger::new(instruments.len(), equity),
             policy: Policy::new(Rules::new(settings), instruments),
             gate: Gate::new(&settings.risk, instruments, session, Trading::new())?
-                .with_breakers(&settings.breakers, &settings.risk),
+                .with_breakers(&settings.breakers, &settings.risk)
+                .with_watch(&settings.watch, settings.venue.orders == OrderRoute::Venue),
             instruments: instruments.len(),
             timer_cursor: 0,
             flattening: None,
@@ -152,6 +155,7 @@ impl RiskStage {
             Some(Kind::SessionEnd) => self.value_positions(event),
             _ => {}
         }
+        self.watch(event);
         self.after(event, change);
     }
 

@@ -31,7 +31,7 @@ pub struct Margin {
     pub qty: Qty,
     /// Mark price at which the venue liquidates, as it says; zero for none.
     pub liquidation_px: Px,
-    /// The same by our own arithmetic; zero where it is not known, or none.
+    /// The same by our own arithmetic; zero for none, below zero where it is not known.
     pub computed_px: Px,
     /// Mark price it was told at.
     pub mark_px: Px,

@@ -135,6 +135,15 @@ impl Policy {
         }
     }
 
+    /// The venue's steps and bounds of a contract are others from here on.
+    pub fn on_facts(&mut self, instrument: InstrumentId, facts: &InstrumentSettings) {
+        if let Some(own) = self.instruments.get_mut(instrument.index()) {
+            *own = *facts;
+            own.tick_size = own.tick_size.max(Px(1));
+            own.lot_size = own.lot_size.max(Qty(1));
+        }
+    }
+
     /// What to do on a `Prediction`. The ledger must have taken the event in before.
     ///
     /// Exits that need no model ([`Policy::check`]) come first; they do not wait for the decision

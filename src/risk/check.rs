@@ -86,11 +86,13 @@ pub enum Check {
     ConsecutiveLosses,
     /// RC-27: no order of unknown outcome.
     UnknownOrders,
+    /// RC-21 and more: the watch of the venue keeps no entries of the contract away.
+    Watched,
 }
 
 impl Check {
     /// Every check, in the order it is made.
-    pub const ALL: [Check; 38] = [
+    pub const ALL: [Check; 39] = [
         Check::TradingState,
         Check::LimitSet,
         Check::Allowed,
@@ -129,6 +131,7 @@ impl Check {
         Check::Drawdown,
         Check::ConsecutiveLosses,
         Check::UnknownOrders,
+        Check::Watched,
     ];
 
     /// True when exits pass it too.

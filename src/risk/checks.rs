@@ -46,6 +46,8 @@ pub(super) type Answer = Result<Margin, Trip>;
 /// All a check may look at.
 pub(super) struct Question<'a> {
     pub(super) wanted: &'a Wanted,
+    /// Why the watch of the venue lets no entry through.
+    pub(super) watched: Option<Trip>,
     pub(super) facts: &'a InstrumentSettings,
     pub(super) allowed: bool,
     pub(super) position: &'a Position,
@@ -153,6 +155,7 @@ impl Question<'_> {
             }
             Check::LimitSet => yes_or(self.limits.is_some(), Reason::LimitUnset),
             Check::Allowed => yes_or(self.allowed, Reason::InstrumentNotAllowed),
+            Check::Watched => self.watched.map_or(Ok(Margin::Wide), Err),
             Check::TickSize => self.tick(),
             Check::LotSize => {
                 let lot = facts.lot_size;

@@ -1,6 +1,7 @@
 //! The gate: the one place where an intent becomes an approved order.
 
 mod trips;
+mod watched;
 
 use super::breakers::Breakers;
 use super::check::Check;
@@ -13,11 +14,14 @@ use super::session::{CheckCount, GateError, GateSession};
 use super::state::{Actor, Trading, TradingState, Verb};
 use super::throttle::{Duplicates, MINUTE, TEN_SECONDS, Throttle};
 use super::venue::{Conditions, Response, response};
+use super::watch::Watch;
 use crate::base::event::{
     Command, Denied, Order, OrderReport, SessionCarried, VenuePosition, VenueStatus, flags,
     side_flag,
 };
-use crate::base::settings::{BreakerSettings, InstrumentSettings, Mode, RiskSettings};
+use crate::base::settings::{
+    BreakerSettings, InstrumentSettings, Mode, RiskSettings, WatchSettings,
+};
 use crate::base::{
     ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Qty, Reason,
     TimeInForce,
@@ -84,6 +88,7 @@ pub struct Gate {
     cool_down: Nanos,
     /// It was halted or killed, and nobody has armed since.
     owes_restart: bool,
+    watch: Watch,
     day: i64,
     pub(super) now: Nanos,
 }
@@ -136,6 +141,7 @@ impl Gate {
             calm: None,
             cool_down: Nanos::ZERO,
             owes_restart: false,
+            watch: Watch::new(&WatchSettings::asking_nothing(), instruments.len(), false),
             day: i64::MIN,
             now: Nanos(i64::MIN),
         })
@@ -147,6 +153,14 @@ impl Gate {
         let limits = fingerprint(&self.limits);
         self.breakers = Breakers::new(settings, risk, &self.allowed, limits);
         self.cool_down = Nanos::from_secs(i64::from(settings.cool_down_s));
+        self
+    }
+
+    /// The same with thresholds for what the watch of the venue tells. `at_venue`: orders go to a
+    /// venue, where there is an account to be watched.
+    #[must_use]
+    pub fn with_watch(mut self, settings: &WatchSettings, at_venue: bool) -> Self {
+        self.watch = Watch::new(settings, self.instruments.len(), at_venue);
         self
     }
 
@@ -343,8 +357,13 @@ impl Gate {
             return Err((Check::Allowed, Trip { reason, value: 0, limit: 0 }));
         };
         let stop = wanted.purpose == Purpose::Protect;
+        let watched = match wanted.purpose {
+            Purpose::Entry => self.watch.block(wanted.instrument, position, self.now),
+            _ => None,
+        };
         let question = Question {
             wanted,
+            watched,
             facts,
             allowed: self.allowed[index],
             position,

@@ -6,6 +6,7 @@
 //! | `word` | the trading state as one word for every thread |
 //! | `command` | commands: who, how, why, and who may give which |
 //! | `venue` | what the venue tells, as trading states |
+//! | `watch` | what the watch of the venue tells, judged by its thresholds |
 //! | `limits` | the configured limits, complete or not at all |
 //! | `check` | the checks, in order, and whom each binds |
 //! | `checks`, `exposure`, `pace` | how each is made: of the order, its sum, its moment |
@@ -37,6 +38,7 @@ mod tests;
 mod throttle;
 mod venue;
 mod word;
+mod watch;
 
 pub use breakers::GateCounts;
 pub use check::Check;

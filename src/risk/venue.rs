@@ -5,9 +5,12 @@
 //! | the account's stream is down, no truth to be had | Reconciling | a clean reconcile |
 //! | over a limit, overloaded, no order entry, clocks apart | Reducing | told over, time is up |
 //! | no room for the journal soon | Reducing | told over |
+//! | refused by filters that are others now | Reducing | the filters are told anew, see `watch` |
+//! | maintenance is announced | Reducing | its end |
+//! | what `watch` finds too old, too near or too far apart | Reducing | it is well again |
 //! | banned, refused, foreign, mismatched, unresolved, … | Halted | an operator |
 //! | the venue closed our position, margin runs out | Killed | an operator's `clear` |
-//! | other numbers than asked, a stop triggered, a refusal | none | |
+//! | other numbers than asked, a stop triggered, a refusal, a measurement | none | |
 //!
 //! A `VenueStatus` with the flag `ON` says that something is over. Only what reduces ends that way:
 //! a halt is for a person to look at, and a reconcile ends by being clean.
@@ -39,6 +42,7 @@ pub const fn response(reason: Reason) -> Response {
         | Reason::ClockSkew
         | Reason::MarginShort
         | Reason::JournalFault
+        | Reason::FiltersChanged
         | Reason::ClockFar
         | Reason::ClockUnread
         | Reason::FiltersOld
@@ -77,13 +81,14 @@ pub const fn response(reason: Reason) -> Response {
 }
 
 /// The reasons that reduce, each with its own end.
-const REDUCING: [Reason; 21] = [
+const REDUCING: [Reason; 22] = [
     Reason::RateLimited,
     Reason::Overloaded,
     Reason::OrderEntryDown,
     Reason::ClockSkew,
     Reason::MarginShort,
     Reason::JournalFault,
+    Reason::FiltersChanged,
     Reason::ClockFar,
     Reason::ClockUnread,
     Reason::FiltersOld,
@@ -153,7 +158,8 @@ mod tests {
             Reason::OutcomeUnresolved,
             Reason::AccountMode,
             Reason::NotTrading,
-            Reason::FiltersChanged,
+            Reason::ClockBroken,
+            Reason::DropCopyDiffers,
             Reason::InvariantBroken,
         ] {
             assert_eq!(response(reason), halted, "{reason:?}");

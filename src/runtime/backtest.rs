@@ -29,6 +29,7 @@ use crate::venue::audit::MarketAudit;
 use crate::venue::capture::{Capture, CaptureRecord, DiscoveredInstrument, Payload};
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::NoEntry;
+use crate::venue::watch::VenueWatch;
 use anyhow::{Context, Result, bail};
 use rtrb::RingBuffer;
 use serde_json::Value;
@@ -229,7 +230,7 @@ impl Bench {
         let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
         let venue = OrderVenue::Paper(Box::new(paper));
         Ok(Self {
-            inlet: Inlet { feed, venue, orders, lost_books, probe },
+            inlet: Inlet { feed, venue, orders, lost_books, watch: VenueWatch::none(), probe },
             clock,
             collector,
             counters,

@@ -161,7 +161,12 @@ impl<O: Outside> FeedThread<O> {
     pub fn has_ended(&mut self) -> Result<bool, Halt> {
         let now = self.clock.now();
         let Some(private) = &mut self.private else { return Ok(true) };
-        private.is_closed(now, &mut self.inlet, &mut self.rest)
+        if !private.is_closed(now, &mut self.inlet, &mut self.rest)? {
+            return Ok(false);
+        }
+        // What was earned and paid is compared once more, when nothing can be added to it.
+        self.inlet.watch.finish(now.wall);
+        Ok(self.inlet.watch.has_ended(now.wall))
     }
 
     /// The session's last record.
@@ -201,6 +206,7 @@ impl<O: Outside> FeedThread<O> {
             worked += self.inlet.take_reports(wall)?;
         }
         worked += self.take_rest_answers(now)?;
+        self.turn_watch(wall)?;
         self.ask_rest(now);
         if now >= self.due.timer {
             self.due.timer = now + Duration::from_millis(u64::from(self.timer_ms));
@@ -232,6 +238,20 @@ impl<O: Outside> FeedThread<O> {
         self.kill.turn(now, word, &mut self.inlet)?;
         if self.kill.is_done() {
             self.stop.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Asks what the watch of the venue wants to know, and lets what it saw flow.
+    fn turn_watch(&mut self, wall: Nanos) -> Result<(), Halt> {
+        let calm = self.inlet.venue.reconciler_mut().is_none_or(|reconciler| !reconciler.is_busy());
+        if let Some(ask) = self.inlet.watch.question(wall, calm)
+            && !self.rest.ask(RestJob::Watch(ask))
+        {
+            self.inlet.watch.put_back(wall);
+        }
+        while let Some(event) = self.inlet.watch.event() {
+            self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, wall, with))?;
         }
         Ok(())
     }
@@ -402,6 +422,16 @@ impl<O: Outside> FeedThread<O> {
                 }
                 (RestJob::OpenInterest { .. }, Err(error)) => {
                     tracing::warn!(%error, "no open interest");
+                }
+                (RestJob::Watch(ask), reply) => {
+                    if let Err(error) = &reply {
+                        tracing::warn!(%error, "a look at the venue");
+                    }
+                    let seen = match &reply {
+                        Ok(RestReply::Seen(seen)) => Some(seen),
+                        _ => None,
+                    };
+                    self.inlet.watch.on_answer(&ask, seen, ts);
                 }
                 (job, reply) => {
                     if let Some(private) = &mut self.private {

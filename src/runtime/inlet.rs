@@ -12,6 +12,7 @@ use crate::execution::reconcile::Reconciler;
 use crate::venue::desk::OrderDesk;
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::{EntryPort, Now};
+use crate::venue::watch::VenueWatch;
 use rtrb::Consumer;
 
 /// Where orders go. What comes back from either enters the river through the feed.
@@ -39,6 +40,8 @@ pub struct Inlet<E> {
     pub orders: Consumer<Crossing<Event>>,
     /// Books that inference asks to have synchronised anew.
     pub lost_books: Consumer<InstrumentId>,
+    /// Watches the venue and our account there.
+    pub watch: VenueWatch,
     /// This thread's latency probe.
     pub probe: CycleProbe,
 }
@@ -126,9 +129,10 @@ impl<E: EntryPort> Inlet<E> {
         watch: &mut dyn FnMut(&Event),
         call: impl FnOnce(&mut FeedStage, &mut With<'_, CycleProbe>) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
-        let venue = &mut self.venue;
+        let (venue, watching) = (&mut self.venue, &mut self.watch);
         let mut seen = |event: &Event| {
             venue.hear(event);
+            watching.hear(event);
             watch(event);
         };
         call(&mut self.feed, &mut With { probe: &mut self.probe, watch: &mut seen })

@@ -35,6 +35,7 @@ use crate::venue::ports::ClockPort;
 use crate::venue::rest::RestDesk;
 use crate::venue::stream::Dialer;
 use crate::venue::transport::tls_config;
+use crate::venue::watch::VenueWatch;
 use anyhow::{Context, Result};
 use crossbeam::channel::Receiver;
 use rtrb::{Consumer, RingBuffer};
@@ -208,7 +209,8 @@ impl Rig {
             }
         };
         let feed = FeedStage::new(Feed::new(&parts.instruments), self.inputs, next, counters);
-        let inlet = Inlet { feed, venue, orders, lost_books, probe: feed_probe };
+        let watch = VenueWatch::new(&parts.settings, &parts.instruments);
+        let inlet = Inlet { feed, venue, orders, lost_books, watch, probe: feed_probe };
         let heartbeat = Arc::clone(&self.heartbeats[0].2);
         let signs = (Arc::clone(&self.counters), heartbeat, self.journal.health());
         let thread = feed_thread(parts, launch, (inlet, budget), (clock, &dialer), signs)?;

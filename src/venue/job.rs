@@ -7,6 +7,7 @@
 //! ```
 
 use super::answers;
+use super::watch::{Ask, Seen};
 use crate::base::ids::{InstrumentId, Symbol, percent_encoded};
 use crate::execution::reconcile::{PAGE_ROWS, Question, Told};
 
@@ -81,6 +82,8 @@ pub enum RestJob {
         /// Milliseconds; 0 stops the timer.
         after_ms: u32,
     },
+    /// Something that the watch of the venue wants to know.
+    Watch(Ask),
     /// A page of the venue; answered by its body.
     Page {
         /// Its path.
@@ -125,6 +128,8 @@ pub enum RestReply {
     Told(Told),
     /// True in hedge mode.
     Hedged(bool),
+    /// To a [`RestJob::Watch`].
+    Seen(Seen),
 }
 
 /// A question that was not answered by what it asked for.
@@ -147,12 +152,12 @@ impl std::fmt::Display for RestFailure {
 }
 
 impl RestRequest {
-    fn new(method: &'static str, path: &'static str, access: Access) -> Self {
+    pub(super) fn new(method: &'static str, path: &'static str, access: Access) -> Self {
         Self { method, path, query: String::new(), access }
     }
 
     /// The same with one parameter more.
-    fn with(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         if !self.query.is_empty() {
             self.query.push('&');
         }
@@ -162,7 +167,7 @@ impl RestRequest {
         self
     }
 
-    fn with_symbol(self, symbol: &Symbol) -> Self {
+    pub(super) fn with_symbol(self, symbol: &Symbol) -> Self {
         self.with("symbol", &percent_encoded(symbol.as_str()))
     }
 
@@ -192,6 +197,7 @@ impl RestJob {
             Self::Snapshot { levels, .. } => snapshot_weight(*levels),
             Self::Trades { .. } => TRADES_WEIGHT,
             Self::Ask(question) => question_weight(question),
+            Self::Watch(ask) => ask.weight(),
             Self::PositionMode => 30,
             Self::Countdown { .. } => 10,
             Self::OpenInterest { .. }
@@ -245,6 +251,7 @@ impl RestJob {
                     .with_symbol(symbol)
                     .with("countdownTime", &after_ms.to_string())
             }
+            Self::Watch(ask) => ask.request(),
             Self::Page { path } => new("GET", path, Public),
         }
     }
@@ -290,6 +297,7 @@ impl RestJob {
             Self::ListenKey => answers::key(&body).map(RestReply::Key),
             Self::Ask(question) => answers::told(question, &body).map(RestReply::Told),
             Self::PositionMode => answers::hedged(&body).map(RestReply::Hedged),
+            Self::Watch(ask) => ask.read(&body).map(RestReply::Seen),
         };
         read.map_err(|what| failure(&what))
     }

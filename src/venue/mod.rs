@@ -44,3 +44,4 @@ pub mod rest;
 mod socket;
 pub mod stream;
 pub mod transport;
+pub mod watch;

@@ -216,6 +216,21 @@ fn tell(sockets: &TcpListener, frames: &Receiver<Value>) {
     }
 }
 
+/// What this venue answers to anyone.
+const OPEN: [&str; 5] = [
+    "/fapi/v1/exchangeInfo",
+    "/fapi/v1/openInterest",
+    "/fapi/v1/time",
+    "/fapi/v1/fundingInfo",
+    LEDGER_PATH,
+];
+/// It does not tell margins and modes, and its list of income holds funding alone.
+const NO_ACCOUNT: [(&str, &str, &str); 3] = [
+    ("watch", "account_every_s", "0"),
+    ("watch", "modes_every_s", "0"),
+    ("watch", "drop_copy_every_s", "0"),
+];
+
 fn serve(
     request: Request,
     market: &RestClient,
@@ -225,8 +240,7 @@ fn serve(
 ) {
     let url = request.url().to_owned();
     let (path, query) = url.split_once('?').unwrap_or((&url, ""));
-    let open = path.starts_with("/fapi/v1/depth")
-        || ["/fapi/v1/exchangeInfo", "/fapi/v1/openInterest", LEDGER_PATH].contains(&path);
+    let open = path.starts_with("/fapi/v1/depth") || OPEN.contains(&path);
     if !open {
         let key = |header: &&Header| header.field.equiv("X-MBX-APIKEY");
         let key = request.headers().iter().find(key).map(|header| header.value.as_str());
@@ -282,7 +296,8 @@ pub struct Session {
 impl Session {
     pub fn start(venue: &Venue) -> Self {
         let urls = [venue.rest_url(), venue.exchange.ws_url(), venue.private_url.clone()];
-        Self::start_at(&urls, Credentials::new(KEY.to_owned(), SECRET.to_owned()))
+        let credentials = Credentials::new(KEY.to_owned(), SECRET.to_owned());
+        Self::start_with(&urls, credentials, &[&EAGER[..], &NO_ACCOUNT].concat())
     }
 
     /// REST, market streams, the account's stream.

@@ -121,7 +121,7 @@ body!(
         mark_px: i64,
         /// Mark price at which the venue liquidates, as it says, 1e-8; 0 for none.
         liquidation_px: i64,
-        /// The same from the leverage brackets, 1e-8; 0 where it is not known, or none.
+        /// The same from the leverage brackets, 1e-8; 0 for none, below zero where it is not known.
         computed_px: i64,
         /// Margin the position takes, 1e-8.
         initial_margin: i64,

@@ -19,6 +19,7 @@ mod sizing;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use alerts::{AlertChannel, AlertSettings};
 pub use breakers::BreakerSettings;
@@ -33,6 +34,7 @@ pub use risk::{RiskSettings, gate_keys};
 pub use route::{OrderEntry, OrderRoute};
 pub use sizing::SizingSettings;
 pub use stage::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
+pub use watch::{MarginType, WatchSettings, Window};
 
 use super::ids::Symbol;
 use super::units::{Money, Px, Qty, Rate};
@@ -74,6 +76,8 @@ pub struct Settings {
     pub kill: KillSettings,
     /// What trips after the fact.
     pub breakers: BreakerSettings,
+    /// The watch of the venue and of our account there.
+    pub watch: WatchSettings,
     /// The paper venue.
     pub paper: PaperSettings,
     /// Threads, cores, rings.

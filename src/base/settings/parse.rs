@@ -5,7 +5,7 @@ use super::{
     ExitSettings, FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings,
     JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry, OrderRoute,
     PaperSettings, PolicySettings, QueueModel, RiskSettings, SessionSettings, Settings,
-    SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait,
+    SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;
@@ -103,6 +103,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         "stage",
         "kill",
         "breakers",
+        "watch",
         "paper",
         "topology",
         "journal",
@@ -130,6 +131,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         risk: read.risk([next(), next(), next()], mode),
         kill: KillSettings::read(next(), read.errors),
         breakers: super::breakers::read(next(), read.errors),
+        watch: WatchSettings::read(read.section(next())),
         paper: read.paper(next()),
         topology: read.topology(next()),
         journal: read.journal(next()),

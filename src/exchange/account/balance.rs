@@ -77,7 +77,10 @@ impl Accounts {
                     order_margin,
                     bid_notional: position.bid_value,
                     ask_notional: position.ask_value,
-                    liquidation_px: self.liquidation_px(market, account, contract, side, &balance),
+                    liquidation_px: skewed(
+                        self.liquidation_px(market, account, contract, side, &balance),
+                        market.at(contract).liquidation_skew_bps,
+                    ),
                     leverage: slot.leverage,
                     max_notional: max_notional(spec.brackets, slot.leverage),
                     updated: position.updated,
@@ -191,4 +194,10 @@ fn margins(slot: &Slot, position: &Position, mark: Px) -> (Money, Money) {
     let own = initial_margin(notional, slot.leverage);
     let worst = worst_value(notional, position.bid_value, position.ask_value);
     (own, initial_margin(worst, slot.leverage) - own)
+}
+
+/// A price that is told wrongly by so many basis points.
+fn skewed(px: Px, bps: i64) -> Px {
+    let off = i128::from(px.0) * i128::from(bps) / 10_000;
+    Px(px.0.saturating_add(i64::try_from(off).unwrap_or(0)))
 }

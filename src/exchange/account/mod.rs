@@ -22,6 +22,7 @@
 //! | `modes` | hedge and multi-assets mode, leverage, isolated margin |
 //! | `funding`, `liquidation` | what prices and time do to positions |
 //! | `balance` | balances and positions at the market's prices |
+//! | `outside` | what happens to a wallet apart from trading |
 //! | `report` | the ledger as the oracle for money |
 
 mod algo;
@@ -36,6 +37,7 @@ mod modes;
 mod modify;
 pub mod notice;
 pub mod order;
+mod outside;
 mod place;
 pub mod position;
 mod refusal;

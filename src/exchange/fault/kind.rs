@@ -84,6 +84,10 @@ pub enum Kind {
     PriceSpike,
     MarkDivergence,
     FundingSpike,
+    Delivery,
+    LiquidationSkew,
+    Withdrawal,
+    HiddenFee,
 }
 
 /// A number a kind takes.
@@ -236,6 +240,19 @@ pub const ROWS: &[Row] = &[
     of_symbol(Kind::PriceSpike, "price_spike", BPS),
     of_symbol(Kind::MarkDivergence, "mark_divergence", BPS),
     of_symbol(Kind::FundingSpike, "funding_spike", &[need("bps", -1_000, 1_000)]),
+    of_symbol(Kind::Delivery, "delivery", &[need("after_ms", 0, 365 * DAY_MS)]),
+    of_symbol(Kind::LiquidationSkew, "liquidation_skew", BPS),
+    row(
+        Kind::Withdrawal,
+        "withdrawal",
+        Point::State,
+        &[need("units", 1, i64::MAX), with("account", 0, 0, 1_000)],
+    ),
+    of_symbol(
+        Kind::HiddenFee,
+        "hidden_fee",
+        &[need("units", 1, i64::MAX), with("account", 0, 0, 1_000)],
+    ),
 ];
 
 impl Kind {
@@ -254,7 +271,12 @@ impl Kind {
     pub const fn is_once(self) -> bool {
         matches!(
             self,
-            Self::ExpireListenKey | Self::ForeignOrder | Self::PriceSpike | Self::FilterChange
+            Self::ExpireListenKey
+                | Self::ForeignOrder
+                | Self::PriceSpike
+                | Self::FilterChange
+                | Self::Withdrawal
+                | Self::HiddenFee
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::{Change, Fault, Faults};
-use crate::base::{Nanos, Px, Qty, Side};
+use crate::base::{Money, Nanos, Px, Qty, Side};
 use crate::exchange::account::order::{NewOrder, OrderKind, OrderName, PriceMatch, TimeInForce};
 use crate::exchange::flow::client::{Resting, lots_of, tick_of};
 use crate::exchange::matching::{Owner, SelfTrade};
@@ -70,12 +70,19 @@ pub fn check(exchange: &Exchange, fault: &Fault) -> Result<(), String> {
     if fault.kind == Kind::ForeignOrder {
         foreign_side(fault)?;
         foreign_qty(fault)?;
-        let account = usize::try_from(fault.numbers[1]).unwrap_or(usize::MAX);
-        if account >= exchange.accounts.len() {
-            return Err(format!("account: there is no account {account}"));
-        }
+    }
+    if matches!(fault.kind, Kind::ForeignOrder | Kind::Withdrawal | Kind::HiddenFee) {
+        account_of(exchange, fault.numbers[1])?;
     }
     Ok(())
+}
+
+fn account_of(exchange: &Exchange, number: i64) -> Result<usize, String> {
+    let account = usize::try_from(number).unwrap_or(usize::MAX);
+    match account < exchange.accounts.len() {
+        true => Ok(account),
+        false => Err(format!("account: there is no account {account}")),
+    }
 }
 
 fn foreign_side(fault: &Fault) -> Result<Side, String> {
@@ -133,6 +140,24 @@ pub fn apply(exchange: &mut Exchange, change: &Change, now: Nanos) -> Result<(),
             exchange.market.at_mut(contract).funding_skew = number(0) as f64 / 1e4;
         }
         Kind::FilterChange if *begins => filter_change(exchange, fault)?,
+        Kind::Delivery => {
+            let contract = contract_of(exchange, fault)?;
+            let after = Nanos::from_millis(number(0));
+            exchange.market.at_mut(contract).delivery = begins.then_some(now + after);
+        }
+        Kind::LiquidationSkew => {
+            let contract = contract_of(exchange, fault)?;
+            exchange.market.at_mut(contract).liquidation_skew_bps = number(0);
+        }
+        Kind::Withdrawal if *begins => {
+            let account = account_of(exchange, fault.numbers[1])?;
+            exchange.accounts.withdraw(account, Money(fault.numbers[0]), now);
+        }
+        Kind::HiddenFee if *begins => {
+            let (contract, fee) = (contract_of(exchange, fault)?, Money(fault.numbers[0]));
+            let account = account_of(exchange, fault.numbers[1])?;
+            exchange.accounts.take_hidden_fee(account, contract, fee, now);
+        }
         _ => {}
     }
     exchange.advance(now);

@@ -66,6 +66,10 @@ pub struct Contract {
     pub mark_skew: f64,
     /// What is added to the funding rate; 0 as a rule.
     pub funding_skew: f64,
+    /// When it is delivered; `None` as a rule.
+    pub delivery: Option<Nanos>,
+    /// How far the liquidation prices it tells are off, in basis points; 0 as a rule.
+    pub liquidation_skew_bps: i64,
     pub(super) index: usize,
     pub(super) names: [String; Stream::ALL.len()],
     pub(super) rng: ChaCha8Rng,
@@ -121,6 +125,8 @@ impl Contract {
             settling: false,
             mark_skew: 0.0,
             funding_skew: 0.0,
+            delivery: None,
+            liquidation_skew_bps: 0,
             heat: 0.4,
             touch_lots: (spec.touch_qty.0 / spec.lot_size.0) as f64,
             first_id: 0,

@@ -8,6 +8,7 @@ mod stages;
 mod stops;
 mod trading_state;
 mod venue;
+mod watch;
 
 use super::*;
 use crate::base::event::{

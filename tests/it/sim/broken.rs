@@ -54,7 +54,7 @@ fn request(id: ClientOrderId, reduce: bool) -> Request {
 
 /// An order as the venue has it after it was taken on from the website.
 fn at_venue(number: u64, name: &str) -> VenueOrder {
-    let mut exchange = exchange(1);
+    let mut exchange = exchange(1, super::parts::OPENED);
     let params = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.010&price=59000";
     let account = super::account::Account::new();
     let now = exchange.now();

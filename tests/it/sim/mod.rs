@@ -24,6 +24,7 @@
 //! | `rows` | the tests: rows of the catalogue of faults, each alone |
 //! | `breakers` | the tests: each breaker in whole sessions |
 //! | `exits` | the tests: each way out of a position, in every state that lets it pass |
+//! | `watched` | the tests: what the watch of the venue sees, and what follows |
 //! | `broken` | that each check finds what it is there for |
 
 mod account;
@@ -45,3 +46,4 @@ mod missed;
 mod exits;
 mod rows;
 mod seeds;
+mod watched;

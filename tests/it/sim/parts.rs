@@ -23,7 +23,7 @@ use toml::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// 2026-11-22 19:13:00 UTC.
-const OPENED: Nanos = Nanos::from_secs(1_795_374_780);
+pub const OPENED: Nanos = Nanos::from_secs(1_795_374_780);
 /// What the sessions are called.
 pub const NAME: &str = "sim";
 /// Market frames a second over both contracts.
@@ -35,15 +35,15 @@ const POSITION_MAX: i64 = 500;
 /// Oldest market data an entry may rest on, in milliseconds.
 const MARKET_AGE_MS: i64 = 1_000;
 
-/// The exchange of a seed.
-pub fn exchange(seed: u64) -> Exchange {
+/// The exchange of a seed, opened at a time.
+pub fn exchange(seed: u64, opened_at: Nanos) -> Exchange {
     let keys = vec![(key(), Credential::Hmac(secret()))];
     let account = AccountSettings { keys, deposit: Money::whole(10_000), leverage: 20 };
     Exchange::without_past(&ExchangeSettings {
         seed,
         symbols: SymbolSpec::default_pair().to_vec(),
         rate: RATE,
-        opened_at: OPENED,
+        opened_at,
         accounts: vec![account],
     })
 }
@@ -58,6 +58,16 @@ fn model() -> &'static ArtifactFiles {
 pub fn loaded(setting: Setting) -> Loaded {
     loaded_with(setting, &[])
 }
+
+/// The watch of the venue looks where a test wants it to, and else never: it asks on the line that
+/// reconciliation asks on, and what a seed does there is the seed's.
+const UNWATCHED: [(&str, &str, &str); 5] = [
+    ("watch", "clock_every_s", "0"),
+    ("watch", "filters_every_s", "0"),
+    ("watch", "account_every_s", "0"),
+    ("watch", "modes_every_s", "0"),
+    ("watch", "drop_copy_every_s", "0"),
+];
 
 /// The same with keys replaced.
 pub fn loaded_with(setting: Setting, changes: &[(&str, &str, &str)]) -> Loaded {
@@ -109,6 +119,7 @@ pub fn loaded_with(setting: Setting, changes: &[(&str, &str, &str)]) -> Loaded {
         ("journal", "input_segment_mib", "1"),
         ("journal", "output_segment_mib", "1"),
     ];
+    all.extend_from_slice(&UNWATCHED);
     all.extend_from_slice(changes);
     config::from_text("sim", &config_text(&all)).expect("a sound configuration")
 }

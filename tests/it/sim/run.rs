@@ -9,9 +9,11 @@ use super::session::Session;
 use super::watch::{Watch, instrument_of};
 use super::{account, agree, loss, parts};
 use crate::pipeline_support::lane_files;
+use peregrine::base::event::Event;
 use peregrine::base::{Nanos, Reason};
 use peregrine::exchange::fault::{Faults, world};
 use peregrine::exchange::wire::http::Request;
+use peregrine::journal::LaneReader;
 use peregrine::risk::TradingState;
 use peregrine::runtime::config::Loaded;
 use peregrine::runtime::state::StateFolder;
@@ -75,12 +77,17 @@ pub struct Run {
 impl Run {
     /// Everything built, nothing begun.
     pub fn new(seed: u64, plan: Plan) -> Self {
-        let exchange = parts::exchange(seed);
+        Self::with(seed, plan, &[], parts::OPENED)
+    }
+
+    /// The same with changes to the configuration, at an exchange that opens at a time.
+    pub fn with(seed: u64, plan: Plan, changes: &[(&str, &str, &str)], opened_at: Nanos) -> Self {
+        let exchange = parts::exchange(seed, opened_at);
         let mut faults = Faults::new(seed, exchange.now());
         for fault in plan.faults {
             let _ = faults.add(fault);
         }
-        let loaded = parts::loaded(plan.setting);
+        let loaded = parts::loaded_with(plan.setting, changes);
         let watch = Watch::new(parts::bounds());
         let mut world = World::new(seed, exchange, faults, watch);
         world.manners = plan.manners;
@@ -325,6 +332,13 @@ impl Run {
     /// Folders of the journals, oldest session first.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
+    }
+
+    /// What a lane of the newest journal holds by now.
+    pub fn lane(&self, lane: usize) -> Vec<Event> {
+        let dir = self.dirs.last().expect("a session was started");
+        let records = LaneReader::open(dir, lane).expect("the journal can be read");
+        records.map(|record| record.expect("a sound record").1).collect()
     }
 
     /// The session's process.

@@ -35,6 +35,7 @@ use peregrine::venue::desk::{ApiEntry, ApiPlan, OrderDesk};
 use peregrine::venue::line::{Line as Overlapping, LinePlan};
 use peregrine::venue::pace::Pace;
 use peregrine::venue::ports::Now;
+use peregrine::venue::watch::VenueWatch;
 use rtrb::{Consumer, RingBuffer};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -117,7 +118,8 @@ impl Session {
         let reconciler = Box::new(Reconciler::new(&symbols, every));
         let venue = OrderVenue::Desk { desk, texts, reconciler };
         let probe = CycleProbe::new(clock(), HopCollector::new().recorder());
-        let inlet = Inlet { feed, venue, orders, lost_books, probe };
+        let watch = VenueWatch::new(&parts.settings, &parts.instruments);
+        let inlet = Inlet { feed, venue, orders, lost_books, watch, probe };
         let (commands, commands_out) = crossbeam::channel::bounded(64);
         let signs = (counters, journal.health());
         let mut thread = thread(world, parts, &routes, (inlet, budget), signs, commands_out, key);

@@ -77,7 +77,8 @@ fn symbol(json: &mut Json<'_>, contract: &Contract) {
     let spec = &contract.spec;
     let name = spec.symbol.as_str();
     json.raw("{\"symbol\":\"").raw(name).raw("\",\"pair\":\"").raw(name);
-    json.raw("\",\"contractType\":\"PERPETUAL\",\"deliveryDate\":").int(NEVER_MILLIS);
+    json.raw("\",\"contractType\":\"PERPETUAL\",\"deliveryDate\":");
+    json.int(contract.delivery.map_or(NEVER_MILLIS, Nanos::to_millis));
     json.raw(",\"onboardDate\":").millis(spec.onboarded);
     json.raw(",\"status\":\"").raw(status(contract));
     json.raw("\",\"maintMarginPercent\":\"2.5000\",\"requiredMarginPercent\":\"5.0000\",");

@@ -1,0 +1,94 @@
+//! What follows from the watch of the venue beside the trading state: contracts that are left,
+//! positions that are taken back, filters that are others.
+
+use super::{RiskStage, TIMER_ROOM};
+use crate::base::Purpose;
+use crate::base::event::{Event, Kind};
+use crate::base::ids::InstrumentId;
+use crate::base::limits::STEP_EVENTS_MAX;
+use crate::base::time::Nanos;
+use crate::base::units::Qty;
+use crate::policy::Intent;
+
+impl RiskStage {
+    /// After the gate's own part and before breakers; every event passes here.
+    pub(super) fn watch(&mut self, event: &Event) {
+        let kind = event.kind();
+        let told = matches!(
+            kind,
+            Some(
+                Kind::SessionStart
+                    | Kind::VenueStatus
+                    | Kind::AccountStatus
+                    | Kind::MarginStatus
+                    | Kind::ContractStatus
+                    | Kind::MarkPrice
+                    | Kind::Timer
+            )
+        );
+        if !told {
+            return;
+        }
+        let moved = self.gate.on_watched(event, &self.ledger);
+        let has_moved = moved.is_some();
+        self.push(moved);
+        let instrument = event.instrument();
+        match kind {
+            Some(Kind::ContractStatus) => {
+                if let Some(facts) = self.gate.facts(instrument) {
+                    self.policy.on_facts(instrument, facts);
+                }
+                self.leave(event, instrument);
+            }
+            Some(Kind::MarginStatus | Kind::MarkPrice) => self.take_back(event, instrument),
+            Some(Kind::Timer) => {
+                for place in 0..self.instruments {
+                    if self.out.events().len() + TIMER_ROOM > STEP_EVENTS_MAX {
+                        break;
+                    }
+                    let id = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+                    self.leave(event, id);
+                    self.take_back(event, id);
+                }
+            }
+            _ => {}
+        }
+        if has_moved {
+            self.cancel_entries(event);
+        }
+    }
+
+    /// Cancels the entry of a contract that ends, and leaves the position where that can be done.
+    fn leave(&mut self, event: &Event, instrument: InstrumentId) {
+        if self.gate.is_ending(instrument)
+            && let Some(entry) = self.ledger.live_entry(instrument)
+            && !entry.cancel_pending
+        {
+            let id = entry.id;
+            let cancel = self.gate.admit_cancel(event, instrument, id, &mut self.ledger);
+            self.approve(cancel);
+        }
+        if self.gate.leaves(instrument, event.now()) {
+            // By the same steps as a kill leaves, from the first one on.
+            let intent = self.policy.flatten(instrument, &self.ledger, &self.kill, Nanos::ZERO);
+            self.admit(event, &intent);
+        }
+    }
+
+    /// Takes half of a position back whose liquidation is critically near; what is left is judged
+    /// anew once the venue tells of it.
+    fn take_back(&mut self, event: &Event, instrument: InstrumentId) {
+        if !self.gate.takes_back(instrument, &self.ledger) {
+            return;
+        }
+        let Intent::Exit(mut wanted) =
+            self.policy.flatten(instrument, &self.ledger, &self.kill, Nanos::ZERO)
+        else {
+            return;
+        };
+        let lot = self.gate.facts(instrument).map_or(Qty(1), |facts| facts.lot_size.max(Qty(1)));
+        wanted.qty = Qty(wanted.qty.0 / 2).ceil_to(lot).min(wanted.qty);
+        wanted.purpose = Purpose::ExitStop;
+        self.admit(event, &Intent::Exit(wanted));
+    }
+}
