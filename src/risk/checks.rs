@@ -132,6 +132,7 @@ impl Question<'_> {
             | Check::ModelOutput
             | Check::DecisionAge => self.ask_pace(check, limits),
             Check::TradingState
+            | Check::Watched
             | Check::LimitSet
             | Check::Allowed
             | Check::TickSize

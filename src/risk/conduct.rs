@@ -146,5 +146,6 @@ fn nothing(event: &Event) -> Wanted {
         purpose: Purpose::Entry,
         reference_px: Px::ZERO,
         model_tag: event.body::<Prediction>().model_tag,
+        plan: Plan::default(),
     }
 }
