@@ -76,7 +76,7 @@ impl<'b> Desk<'b> {
             .expect("the numbers fit an order id");
         let equity = settings.risk.starting_equity.unwrap_or(Money::ZERO);
         let mut ledger = Ledger::new(1, equity);
-        let arm = Command { verb: 4, actor: 1_000, reason: [0; 88] };
+        let arm = Command { verb: 4, actor: 1_000, ..Command::default() };
         let arm = Event::new(Kind::Command, InstrumentId::NONE, &arm);
         let _ = gate.on_command(&arm, &mut ledger);
         let _ = gate.on_reconciled(&arm).expect("an armed gate becomes active");

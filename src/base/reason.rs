@@ -169,6 +169,34 @@ reasons! {
     Overflow = 427,
     /// RC-07: would use more capital than allowed.
     MaxCapital = 428,
+    /// RC-04: too many denials by a collar within a minute.
+    CollarRepeated = 429,
+    /// RC-08: a decision that led to an order led to another one.
+    DecisionTwice = 431,
+    /// RC-09: too many denials by the message rate.
+    RateRepeated = 432,
+    /// RC-10: the same entry too often within a minute.
+    IdenticalEntries = 433,
+    /// RC-15: the market has not told enough since it was silent.
+    MarketRecovering = 434,
+    /// RC-16: the model says the same whatever it is shown.
+    ModelConstant = 435,
+    /// RC-16: the model says one side nearly always.
+    ModelOneSided = 436,
+    /// RC-17: too many decisions are late.
+    DecisionsLate = 437,
+    /// RC-19: the liquidation would be too near.
+    LiquidationNear = 438,
+    /// RC-04: our fills were worse than the market by more than allowed.
+    CumulativeCollar = 439,
+    /// RC-06: net exposure exceeds the limit.
+    MaxNetExposure = 440,
+    /// The symbol's own budget is spent.
+    MaxSymbolBudget = 441,
+    /// The budget that correlated instruments share is spent.
+    MaxCorrelated = 442,
+    /// Positions in as many instruments as allowed.
+    MaxPositions = 443,
 
     /// RC-26: orders that came in and orders that went out do not balance.
     OrdersUnbalanced = 450,

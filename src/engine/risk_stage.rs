@@ -99,6 +99,7 @@ impl RiskStage {
     fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) {
         self.gate.on_time(event.now());
         let change = self.ledger.on_event(event);
+        self.gate.on_event(event, change, &self.ledger);
         self.gate.observe(event, change, &self.ledger);
         self.trip(event, change);
         match event.kind() {
@@ -114,17 +115,7 @@ impl RiskStage {
             Some(
                 Kind::Reconciled | Kind::VenueStatus | Kind::VenuePosition | Kind::SessionCarried,
             ) => self.on_venue(event),
-            Some(Kind::Prediction) => {
-                let start = probe.stamp();
-                let intent = self.policy.decide(event, &self.ledger, self.gate.size_percent());
-                let wanted = probe.stamp();
-                probe.record(Hop::Policy, start, wanted);
-                if intent != Intent::None {
-                    self.admit(event, &intent);
-                    let judged = probe.stamp();
-                    probe.record(Hop::Risk, wanted, judged);
-                }
-            }
+            Some(Kind::Prediction) => self.decide(event, probe),
             Some(Kind::BookTicker | Kind::MarkPrice | Kind::BookState) => {
                 if self.flattening.is_some() {
                     self.flatten_one(event, event.instrument());
@@ -158,6 +149,26 @@ impl RiskStage {
             _ => {}
         }
         self.after(event, change);
+    }
+
+    /// A decision, unless the model's answer is none; then what leaves without a model.
+    fn decide<P: Probe>(&mut self, event: &Event, probe: &mut P) {
+        let refused = self.gate.on_answer(event);
+        self.follow(event);
+        if let Some(refused) = refused {
+            self.deny(refused);
+            self.check(event, event.instrument());
+            return;
+        }
+        let start = probe.stamp();
+        let intent = self.policy.decide(event, &self.ledger, self.gate.size_percent());
+        let wanted = probe.stamp();
+        probe.record(Hop::Policy, start, wanted);
+        if intent != Intent::None {
+            self.admit(event, &intent);
+            let judged = probe.stamp();
+            probe.record(Hop::Risk, wanted, judged);
+        }
     }
 
     /// What the breakers found: their records, and the state they demand. It comes before anything
@@ -221,8 +232,17 @@ impl RiskStage {
             let id = u16::try_from(self.timer_cursor).unwrap_or(u16::MAX);
             self.check(event, InstrumentId(id));
             self.protect(event, InstrumentId(id));
+            self.cancel_stale(event, InstrumentId(id));
             self.timer_cursor = (self.timer_cursor + 1) % self.instruments;
         }
+    }
+
+    /// A resting entry in a market that is silent.
+    fn cancel_stale(&mut self, event: &Event, instrument: InstrumentId) {
+        let Some(order) = self.gate.stale_entry(instrument, &self.ledger) else { return };
+        let id = order.id;
+        let cancel = self.gate.admit_cancel(event, instrument, id, &mut self.ledger);
+        self.approve(cancel);
     }
 
     /// After an immediate kill: every position is left, again on every price until it is flat,
@@ -284,9 +304,22 @@ impl RiskStage {
             None => {}
             Some(Verdict::Approved(approved)) => self.approve(approved),
             Some(Verdict::Denied(denied)) => {
-                self.counters.add(Counter::Denied, 1);
-                self.out.push(denied);
+                self.deny(denied);
+                self.follow(event);
             }
+        }
+    }
+
+    fn deny(&mut self, denied: Event) {
+        self.counters.add(Counter::Denied, 1);
+        self.out.push(denied);
+    }
+
+    /// The state that denials and answers lead to; where it forbids new risk, resting entries go.
+    fn follow(&mut self, event: &Event) {
+        if let Some(moved) = self.gate.consequence(event) {
+            self.out.push(moved);
+            self.cancel_entries(event);
         }
     }
 

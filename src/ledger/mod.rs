@@ -42,6 +42,9 @@ pub struct Ledger {
     fees: Money,
     funding: Money,
     gross_exposure: Money,
+    net_exposure: [Money; 2],
+    /// Instruments with a position or a live order.
+    exposed: u32,
     unknown_orders: u32,
     peak_equity: Money,
     day: i64,
@@ -85,6 +88,8 @@ impl Ledger {
             fees: Money::ZERO,
             funding: Money::ZERO,
             gross_exposure: Money::ZERO,
+            net_exposure: [Money::ZERO; 2],
+            exposed: 0,
             unknown_orders: 0,
             peak_equity: starting_equity,
             day: i64::MIN,
@@ -219,6 +224,11 @@ impl Ledger {
         self.positions.get(instrument.index())
     }
 
+    /// Every position, in table order.
+    pub fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+
     /// All live orders, in no order.
     pub fn orders(&self) -> &[OpenOrder] {
         self.orders.as_slice()
@@ -296,6 +306,17 @@ impl Ledger {
         self.gross_exposure
     }
 
+    /// Σ signed value over all instruments: if every live buy fills and no sell does, and the other
+    /// way round.
+    pub fn net_exposure(&self) -> [Money; 2] {
+        self.net_exposure
+    }
+
+    /// Instruments with a position, or an order that may make one.
+    pub fn exposed(&self) -> u32 {
+        self.exposed
+    }
+
     /// Orders of unknown outcome.
     pub fn unknown_orders(&self) -> u32 {
         self.unknown_orders
@@ -345,6 +366,7 @@ impl Ledger {
     fn recount(&mut self, instrument: InstrumentId) {
         let Some(position) = self.positions.get_mut(instrument.index()) else { return };
         self.unknown_orders -= u32::from(position.unknown_orders);
+        self.exposed -= u32::from(position.is_exposed());
         (position.buy_leaves, position.sell_leaves) = (Qty::ZERO, Qty::ZERO);
         (position.open_orders, position.unknown_orders, position.stops) = (0, 0, 0);
         for order in self.orders.as_slice().iter().filter(|o| o.instrument == instrument) {
@@ -361,6 +383,7 @@ impl Ledger {
             position.unknown_orders += u16::from(order.stage == Stage::Unknown);
         }
         self.unknown_orders += u32::from(position.unknown_orders);
+        self.exposed += u32::from(position.is_exposed());
         self.revalue(instrument);
     }
 
@@ -391,6 +414,13 @@ impl Ledger {
         carry(&mut self.fees, before.fees, after.fees);
         carry(&mut self.funding, before.funding, after.funding);
         carry(&mut self.gross_exposure, before.exposure, after.exposure);
+        for (sum, (before, after)) in
+            self.net_exposure.iter_mut().zip(before.net.into_iter().zip(after.net))
+        {
+            carry(sum, before, after);
+        }
+        self.exposed += u32::from(after.is_exposed());
+        self.exposed -= u32::from(before.is_exposed());
         if !moved {
             self.fail(Reason::Overflow);
         }

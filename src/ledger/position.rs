@@ -59,6 +59,8 @@ pub struct Position {
     pub stop_passed: bool,
     /// Worst-case value, see [`Position::worst_qty`].
     pub exposure: Money,
+    /// Signed value if every live buy fills and no sell does, and the other way round.
+    pub net: [Money; 2],
     /// Result since the position was opened, after fees and funding.
     pub(super) trip: Money,
 }
@@ -82,6 +84,11 @@ impl Position {
         Px(i64::try_from(px).unwrap_or(i64::MAX))
     }
 
+    /// True while there is a position, or an order that may make one.
+    pub fn is_exposed(&self) -> bool {
+        self.qty != Qty::ZERO || self.open_orders > 0
+    }
+
     /// True when both sides of the touch are known and not crossed.
     pub fn has_touch(&self) -> bool {
         self.bid.is_positive() && self.bid < self.ask
@@ -94,12 +101,14 @@ impl Position {
 
     /// Largest magnitude the position can reach if any of our live orders, and `buy` and `sell`
     /// more, fill (RC-05). An order of unknown outcome counts as open and as filled, whichever is
-    /// worse: its whole leaves are in the sum of its own side and never offset the other side.
+    /// worse: its whole leaves are in the sum of its own side and never offset the other side. Nor
+    /// does what is held offset orders that would turn it: it may be left before they fill, and
+    /// nothing keeps an exit from leaving it.
     pub fn worst_qty(&self, buy: Qty, sell: Qty) -> i128 {
         let held = i128::from(self.qty.0);
-        let long = held + i128::from(self.buy_leaves.0) + i128::from(buy.0);
-        let short = held - i128::from(self.sell_leaves.0) - i128::from(sell.0);
-        long.abs().max(short.abs())
+        let long = held.max(0) + i128::from(self.buy_leaves.0) + i128::from(buy.0);
+        let short = held.min(0) - i128::from(self.sell_leaves.0) - i128::from(sell.0);
+        long.max(-short)
     }
 
     /// Books a fill. `None` leaves the position as it was: the numbers left the fixed-point range.
@@ -171,12 +180,16 @@ impl Position {
         if self.qty == Qty::ZERO && self.open_orders == 0 {
             // Flat, the usual case: a closed position has no cost left.
             (self.unrealised, self.exposure) = (Money::ZERO, Money::ZERO);
+            self.net = [Money::ZERO; 2];
             return Some(());
         }
         let value = notional(self.qty, self.value_px)?;
         self.unrealised = Money(value.0.checked_sub(self.cost.0)?);
         let worst = Qty(i64::try_from(self.worst_qty(Qty::ZERO, Qty::ZERO)).ok()?);
         self.exposure = notional(worst, self.value_px)?;
+        let most = self.qty.checked_add(self.buy_leaves)?;
+        let least = Qty(self.qty.0.checked_sub(self.sell_leaves.0)?);
+        self.net = [notional(most, self.value_px)?, notional(least, self.value_px)?];
         Some(())
     }
 }

@@ -36,16 +36,32 @@ pub enum Check {
     CollarMark,
     /// RC-04: not far from the touch.
     CollarTouch,
+    /// RC-04: our fills of the session were not far from the mark price.
+    CollarCumulative,
     /// RC-05: worst-case position.
     Position,
+    /// The symbol's own budget.
+    SymbolBudget,
     /// RC-06: worst-case value over all instruments.
     GrossExposure,
+    /// RC-06: worst-case net value over all instruments.
+    NetExposure,
+    /// The budget shared by what moves together.
+    Correlated,
+    /// Instruments with a position or an entry at once.
+    Positions,
     /// RC-06: that value over equity.
     Leverage,
-    /// RC-07: margin and the day's loss within the session's capital.
+    /// RC-19: distance of the liquidation.
+    Liquidation,
+    /// RC-07: margin and the day's loss within the capital.
     Capital,
+    /// RC-08: one decision, one entry.
+    DecisionOnce,
     /// RC-08: not the same order again.
     Duplicate,
+    /// RC-10: the same entry within a minute.
+    Identical,
     /// RC-09: message rate.
     Rate,
     /// RC-10: entries today.
@@ -56,6 +72,10 @@ pub enum Check {
     OpenOrders,
     /// RC-15: age of the market data.
     MarketAge,
+    /// RC-15: enough good ticks since a silence.
+    MarketRecovering,
+    /// RC-16: the model is neither constant nor one-sided.
+    ModelOutput,
     /// RC-17: age of the decision.
     DecisionAge,
     /// RC-22: the day's loss.
@@ -70,7 +90,7 @@ pub enum Check {
 
 impl Check {
     /// Every check, in the order it is made.
-    pub const ALL: [Check; 28] = [
+    pub const ALL: [Check; 38] = [
         Check::TradingState,
         Check::LimitSet,
         Check::Allowed,
@@ -84,16 +104,26 @@ impl Check {
         Check::OrderNotional,
         Check::CollarMark,
         Check::CollarTouch,
+        Check::CollarCumulative,
         Check::Position,
+        Check::SymbolBudget,
         Check::GrossExposure,
+        Check::NetExposure,
+        Check::Correlated,
+        Check::Positions,
         Check::Leverage,
+        Check::Liquidation,
         Check::Capital,
+        Check::DecisionOnce,
         Check::Duplicate,
+        Check::Identical,
         Check::Rate,
         Check::EntriesPerDay,
         Check::SelfTrade,
         Check::OpenOrders,
         Check::MarketAge,
+        Check::MarketRecovering,
+        Check::ModelOutput,
         Check::DecisionAge,
         Check::DailyLoss,
         Check::Drawdown,

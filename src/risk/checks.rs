@@ -1,13 +1,16 @@
-//! How each check of the gate is made.
+//! How each check of the gate is made: of the order itself here, of what it adds up to in
+//! `exposure`, of when it comes in `pace`.
 
 use super::check::Check;
 use super::limits::Limits;
+use super::portfolio::Portfolio;
+use super::senses::Sense;
 use super::state::TradingState;
 use super::throttle::{Duplicates, Throttle};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::SCALE;
-use crate::base::{Money, Nanos, OrderType, Purpose, Px, Qty, Reason, Side};
+use crate::base::{Money, Nanos, OrderType, Purpose, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
 use crate::policy::Wanted;
 
@@ -28,6 +31,18 @@ pub(super) struct Trip {
     pub(super) limit: i64,
 }
 
+/// How a check was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Margin {
+    /// With room to spare, or there is nothing to measure.
+    Wide,
+    /// Beyond four fifths of the limit (RC-43).
+    Near,
+}
+
+/// What a check says.
+pub(super) type Answer = Result<Margin, Trip>;
+
 /// All a check may look at.
 pub(super) struct Question<'a> {
     pub(super) wanted: &'a Wanted,
@@ -37,44 +52,33 @@ pub(super) struct Question<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) limits: Option<&'a Limits>,
     pub(super) state: TradingState,
+    pub(super) sense: &'a Sense,
+    pub(super) portfolio: &'a Portfolio,
     /// The approvals that the wanted order's rate is judged by.
     pub(super) throttle: &'a Throttle,
     pub(super) duplicates: &'a Duplicates,
     pub(super) entries_today: u32,
-    /// A venue's mark price is needed; else the mid serves where there is none.
-    pub(super) mark_required: bool,
+    /// Simulated fills: our books are the account, and the mid serves where there is no mark price.
+    pub(super) paper: bool,
+    /// Place in the river of the decision's cause.
+    pub(super) seq: u64,
     /// Event time of the decision's cause.
     pub(super) decided_at: Nanos,
+    /// How long that was on its way from the venue.
+    pub(super) lag: Nanos,
     /// Newest event time the gate knows.
     pub(super) now: Nanos,
 }
 
 impl Question<'_> {
     /// Makes one check.
-    pub(super) fn ask(&self, check: Check) -> Result<(), Trip> {
+    pub(super) fn ask(&self, check: Check) -> Answer {
         let wanted = self.wanted;
-        let entry = wanted.purpose.is_entry();
         if !check.binds(wanted.purpose) {
-            return Ok(());
+            return Ok(Margin::Wide);
         }
         let Some(limits) = self.limits else { return self.ask_without_limits(check) };
         match check {
-            Check::TradingState
-            | Check::LimitSet
-            | Check::Allowed
-            | Check::TickSize
-            | Check::LotSize
-            | Check::MinQty
-            | Check::MaxQty
-            | Check::ReduceOnly
-            | Check::Reference => self.ask_without_limits(check),
-            Check::Duplicate
-            | Check::Rate
-            | Check::EntriesPerDay
-            | Check::SelfTrade
-            | Check::OpenOrders
-            | Check::MarketAge
-            | Check::DecisionAge => self.ask_pace(check, limits),
             Check::MinNotional => {
                 let value = value_of(wanted.qty, wanted.px)?;
                 at_least(value, self.facts.min_notional.0, Reason::MinNotional)
@@ -86,19 +90,13 @@ impl Question<'_> {
             Check::CollarMark => self.band(self.mark(), self.mark(), limits.collar_mark_bps),
             Check::CollarTouch => {
                 let bps = limits.collar_touch_bps;
-                let bps = if entry { bps } else { bps.max(EXIT_COLLAR_BPS) };
+                let bps = if wanted.purpose.is_entry() { bps } else { bps.max(EXIT_COLLAR_BPS) };
                 self.band(self.position.bid, self.position.ask, bps)
             }
-            Check::Position => {
-                let value = self.worst_exposure()?;
-                at_most(value, limits.position_notional.0, Reason::MaxPosition)
+            Check::CollarCumulative => {
+                let bps = self.sense.slippage_bps();
+                at_most(bps, limits.collar_cumulative_bps, Reason::CumulativeCollar)
             }
-            Check::GrossExposure => {
-                let value = self.worst_gross()?;
-                at_most(value, limits.gross_notional.0, Reason::MaxGrossExposure)
-            }
-            Check::Leverage => self.leverage(limits),
-            Check::Capital => self.capital(limits),
             Check::DailyLoss => {
                 let loss = self.ledger.day_loss();
                 below(loss.0.into(), limits.daily_loss.0, Reason::DailyLoss)
@@ -110,63 +108,48 @@ impl Question<'_> {
                 let losses = self.ledger.losses_in_a_row();
                 below(losses.into(), limits.losses_in_a_row.into(), Reason::ConsecutiveLosses)
             }
-            Check::UnknownOrders => {
-                let here = u32::from(self.position.unknown_orders);
-                let frozen = here > 0 || self.ledger.unknown_orders() >= UNKNOWN_ORDERS_MAX;
-                yes_or(!frozen, Reason::OrderOutcomeUnknown)
-            }
-        }
-    }
-
-    /// The checks of how much, how often and how late.
-    fn ask_pace(&self, check: Check, limits: &Limits) -> Result<(), Trip> {
-        let (wanted, entry) = (self.wanted, self.wanted.purpose.is_entry());
-        match check {
-            Check::Duplicate => {
-                let tick = self.facts.tick_size;
-                let again = self.duplicates.holds(wanted, tick, limits.duplicate_window, self.now);
-                yes_or(!again, Reason::DuplicateOrder)
-            }
-            Check::Rate => {
-                // Exits have the other half of the venue's budget, so that entries cannot starve
-                // them.
-                let most = limits.orders_per_10s;
-                let alone = entry || wanted.purpose == Purpose::Protect;
-                self.rate(if alone { most } else { most.saturating_mul(2) })
-            }
-            Check::EntriesPerDay => {
-                let next = i128::from(self.entries_today) + 1;
-                at_most(next, limits.entries_per_day.into(), Reason::MaxEntriesPerDay)
-            }
-            Check::SelfTrade => self.self_trade(),
-            Check::OpenOrders => {
-                let most = if entry { limits.open_orders } else { OPEN_ORDERS_MAX };
-                self.open_orders(most)
-            }
-            Check::MarketAge => {
-                let Position { touched_at, told_at, .. } = *self.position;
-                // What was held up on its way is old though it has just come.
-                let told = if told_at > Nanos::ZERO { self.now - told_at } else { Nanos::ZERO };
-                let age = (self.now - touched_at).max(told);
-                at_most(age.0.into(), limits.market_age.0, Reason::StaleMarket)
-            }
-            Check::DecisionAge => {
-                let age = self.now - self.decided_at;
-                at_most(age.0.into(), limits.decision_age.0, Reason::DecisionLate)
-            }
-            _ => Ok(()),
+            Check::UnknownOrders => self.unknown_orders(),
+            Check::Position
+            | Check::SymbolBudget
+            | Check::GrossExposure
+            | Check::NetExposure
+            | Check::Correlated
+            | Check::Positions
+            | Check::Leverage
+            | Check::Liquidation
+            | Check::Capital => self.ask_exposure(check, limits),
+            Check::DecisionOnce
+            | Check::Duplicate
+            | Check::Identical
+            | Check::Rate
+            | Check::EntriesPerDay
+            | Check::SelfTrade
+            | Check::OpenOrders
+            | Check::MarketAge
+            | Check::MarketRecovering
+            | Check::ModelOutput
+            | Check::DecisionAge => self.ask_pace(check, limits),
+            Check::TradingState
+            | Check::LimitSet
+            | Check::Allowed
+            | Check::TickSize
+            | Check::LotSize
+            | Check::MinQty
+            | Check::MaxQty
+            | Check::ReduceOnly
+            | Check::Reference => self.ask_without_limits(check),
         }
     }
 
     /// The checks that need no configured limit: all that stands between an exit and the wire where
     /// limits are missing. Entries do not get past `LimitSet`.
-    fn ask_without_limits(&self, check: Check) -> Result<(), Trip> {
+    fn ask_without_limits(&self, check: Check) -> Answer {
         let (wanted, facts) = (self.wanted, self.facts);
         match check {
             Check::TradingState => {
                 let state = i64::from(self.state as u8);
                 let trip = Trip { reason: Reason::TradingState, value: state, limit: 1 };
-                if self.state.allows(wanted.purpose) { Ok(()) } else { Err(trip) }
+                if self.state.allows(wanted.purpose) { Ok(Margin::Wide) } else { Err(trip) }
             }
             Check::LimitSet => yes_or(self.limits.is_some(), Reason::LimitUnset),
             Check::Allowed => yes_or(self.allowed, Reason::InstrumentNotAllowed),
@@ -175,7 +158,7 @@ impl Question<'_> {
                 let lot = facts.lot_size;
                 let whole = lot.is_positive() && wanted.qty.0 % lot.0 == 0;
                 let trip = Trip { reason: Reason::LotSize, value: wanted.qty.0, limit: lot.0 };
-                if whole && wanted.qty.is_positive() { Ok(()) } else { Err(trip) }
+                if whole && wanted.qty.is_positive() { Ok(Margin::Wide) } else { Err(trip) }
             }
             Check::MinQty => at_least(wanted.qty.0.into(), facts.min_qty.0, Reason::MinQty),
             Check::MaxQty => at_most(wanted.qty.0.into(), facts.max_qty.0, Reason::MaxQty),
@@ -191,12 +174,18 @@ impl Question<'_> {
             Check::CollarTouch => self.band(self.position.bid, self.position.ask, EXIT_COLLAR_BPS),
             Check::Rate => self.rate(EXITS_PER_10S),
             Check::OpenOrders => self.open_orders(OPEN_ORDERS_MAX),
-            _ => Ok(()),
+            _ => Ok(Margin::Wide),
         }
     }
 
+    fn unknown_orders(&self) -> Answer {
+        let here = u32::from(self.position.unknown_orders);
+        let frozen = here > 0 || self.ledger.unknown_orders() >= UNKNOWN_ORDERS_MAX;
+        yes_or(!frozen, Reason::OrderOutcomeUnknown)
+    }
+
     /// A price must be a multiple of the tick. Only a flattening may go without one.
-    fn tick(&self) -> Result<(), Trip> {
+    fn tick(&self) -> Answer {
         let (px, tick) = (self.wanted.px, self.facts.tick_size);
         let trip = Trip { reason: Reason::TickSize, value: px.0, limit: tick.0 };
         let lawful = match self.wanted.order_type {
@@ -207,12 +196,12 @@ impl Question<'_> {
                 protects && px.is_positive() && tick.is_positive() && px.0 % tick.0 == 0
             }
         };
-        if lawful { Ok(()) } else { Err(trip) }
+        if lawful { Ok(Margin::Wide) } else { Err(trip) }
     }
 
-    fn reduce_only(&self) -> Result<(), Trip> {
+    fn reduce_only(&self) -> Answer {
         if self.wanted.purpose.is_entry() {
-            return Ok(());
+            return Ok(Margin::Wide);
         }
         let held = self.position.qty;
         let shrinks = held.0.signum() == -self.wanted.side.sign();
@@ -221,107 +210,24 @@ impl Question<'_> {
     }
 
     /// The venue's mark price, or the mid where a venue without one is allowed.
-    fn mark(&self) -> Px {
-        if self.mark_required { self.position.mark_px } else { self.position.value_px }
-    }
-
-    /// Worst of limit price, mark price and opposite touch.
-    fn worst_px(&self) -> Px {
-        self.wanted.px.max(self.mark()).max(self.position.ask)
-    }
-
-    pub(super) fn worst_notional(&self) -> Result<Money, Trip> {
-        let value = value_of(self.wanted.qty, self.worst_px())?;
-        i64::try_from(value).map(Money).map_err(|_| overflow())
-    }
-
-    /// Worst-case value of the instrument's position with this order.
-    fn worst_exposure(&self) -> Result<i128, Trip> {
-        let (buy, sell) = match self.wanted.side {
-            Side::Buy => (self.wanted.qty, Qty::ZERO),
-            Side::Sell => (Qty::ZERO, self.wanted.qty),
-        };
-        let qty = self.position.worst_qty(buy, sell);
-        // Rounded up: a limit is never passed by a fraction.
-        let product = qty.checked_mul(i128::from(self.worst_px().0)).ok_or(overflow())?;
-        Ok((product + i128::from(SCALE) - 1) / i128::from(SCALE))
-    }
-
-    fn worst_gross(&self) -> Result<i128, Trip> {
-        let others =
-            i128::from(self.ledger.gross_exposure().0) - i128::from(self.position.exposure.0);
-        Ok(others + self.worst_exposure()?)
-    }
-
-    fn leverage(&self, limits: &Limits) -> Result<(), Trip> {
-        let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
-        let equity = i128::from(self.ledger.equity().0);
-        let most = equity * i128::from(limits.leverage_percent);
-        if equity > 0 && gross <= most {
-            return Ok(());
-        }
-        let percent = if equity > 0 { cut((gross + equity - 1) / equity) } else { i64::MAX };
-        Err(Trip { reason: Reason::MaxLeverage, value: percent, limit: limits.leverage_percent })
-    }
-
-    /// Margin in use at the highest allowed leverage, and what was lost today, within the capital
-    /// the session started with: a bound that a wrong reading of the equity cannot move.
-    fn capital(&self, limits: &Limits) -> Result<(), Trip> {
-        let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
-        let leverage = i128::from(limits.leverage_percent);
-        let margin = (gross + leverage - 1) / leverage;
-        let used = margin + i128::from(self.ledger.day_loss().0);
-        let capital = self.ledger.starting_equity().0.max(0);
-        at_most(used, capital, Reason::MaxCapital)
+    pub(super) fn mark(&self) -> Px {
+        if self.paper { self.position.value_px } else { self.position.mark_px }
     }
 
     /// Price within `bps` below `low` and above `high`. A market order is bounded by the venue.
-    fn band(&self, low: Px, high: Px, bps: i64) -> Result<(), Trip> {
+    fn band(&self, low: Px, high: Px, bps: i64) -> Answer {
         if self.wanted.order_type == OrderType::Market {
-            return Ok(());
+            return Ok(Margin::Wide);
         }
         let px = i128::from(self.wanted.px.0) * 10_000;
         let lowest = i128::from(low.0) * i128::from(10_000 - bps);
         let highest = i128::from(high.0) * i128::from(10_000 + bps);
         if low.is_positive() && px >= lowest && px <= highest {
-            return Ok(());
+            return Ok(Margin::Wide);
         }
         let edge = if px < lowest { lowest } else { highest };
         let limit = cut(edge / 10_000);
         Err(Trip { reason: Reason::PriceCollar, value: self.wanted.px.0, limit })
-    }
-
-    fn rate(&self, most: usize) -> Result<(), Trip> {
-        let most_shown = i64::try_from(most).unwrap_or(i64::MAX);
-        let trip = Trip { reason: Reason::OrderRate, value: most_shown, limit: most_shown };
-        if self.throttle.reached(most, self.now) { Err(trip) } else { Ok(()) }
-    }
-
-    /// Stops are bounded by the table alone, and take no place of the others' bound.
-    fn open_orders(&self, most: usize) -> Result<(), Trip> {
-        let stop = self.wanted.purpose == Purpose::Protect;
-        let held = if stop { self.ledger.orders().len() } else { self.ledger.trading_orders() };
-        let next = held as i128 + 1;
-        let most = i64::try_from(most.min(OPEN_ORDERS_MAX)).unwrap_or(i64::MAX);
-        at_most(next, most, Reason::MaxOpenOrders)
-    }
-
-    fn self_trade(&self) -> Result<(), Trip> {
-        if self.position.open_orders == 0 {
-            return Ok(());
-        }
-        let wanted = self.wanted;
-        let mut ours = self.ledger.orders().iter().filter(|order| {
-            order.instrument == wanted.instrument
-                && order.side == wanted.side.opposite()
-                && !order.protects()
-        });
-        let met = ours.find(|order| match wanted.side {
-            Side::Buy => order.px <= wanted.px,
-            Side::Sell => order.px >= wanted.px || order.px == Px::ZERO,
-        });
-        let Some(order) = met else { return Ok(()) };
-        Err(Trip { reason: Reason::SelfTrade, value: wanted.px.0, limit: order.px.0 })
     }
 }
 
@@ -333,31 +239,59 @@ pub(super) fn drawdown_bps(ledger: &Ledger) -> i128 {
 }
 
 /// `qty × px` in money units, rounded up, without a range.
-fn value_of(qty: Qty, px: Px) -> Result<i128, Trip> {
-    let product = i128::from(qty.0).checked_mul(i128::from(px.0)).ok_or(overflow())?;
-    Ok((product + i128::from(SCALE) - 1) / i128::from(SCALE))
+pub(super) fn value_of(qty: Qty, px: Px) -> Result<i128, Trip> {
+    worth(i128::from(qty.0), px)
 }
 
-fn at_most(value: i128, limit: i64, reason: Reason) -> Result<(), Trip> {
-    if value <= i128::from(limit) { Ok(()) } else { Err(Trip { reason, value: cut(value), limit }) }
+/// The same of a wider quantity.
+pub(super) fn worth(qty: i128, px: Px) -> Result<i128, Trip> {
+    let product = qty.checked_mul(i128::from(px.0)).ok_or(overflow())?;
+    Ok((product + i128::from(SCALE) - 1).div_euclid(i128::from(SCALE)))
 }
 
-fn at_least(value: i128, limit: i64, reason: Reason) -> Result<(), Trip> {
-    if value >= i128::from(limit) { Ok(()) } else { Err(Trip { reason, value: cut(value), limit }) }
+pub(super) fn at_most(value: i128, limit: i64, reason: Reason) -> Answer {
+    let most = i128::from(limit);
+    if value <= most { Ok(near(value * 5 > most * 4)) } else { trip(value, limit, reason) }
 }
 
-fn below(value: i128, limit: i64, reason: Reason) -> Result<(), Trip> {
-    if value < i128::from(limit) { Ok(()) } else { Err(Trip { reason, value: cut(value), limit }) }
+pub(super) fn at_least(value: i128, limit: i64, reason: Reason) -> Answer {
+    let least = i128::from(limit);
+    if value >= least { Ok(near(value * 4 < least * 5)) } else { trip(value, limit, reason) }
 }
 
-fn yes_or(fine: bool, reason: Reason) -> Result<(), Trip> {
-    if fine { Ok(()) } else { Err(Trip { reason, value: 0, limit: 0 }) }
+fn below(value: i128, limit: i64, reason: Reason) -> Answer {
+    let most = i128::from(limit);
+    if value < most { Ok(near(value * 5 > most * 4)) } else { trip(value, limit, reason) }
 }
 
-fn overflow() -> Trip {
+const fn near(is: bool) -> Margin {
+    if is { Margin::Near } else { Margin::Wide }
+}
+
+fn trip(value: i128, limit: i64, reason: Reason) -> Answer {
+    Err(Trip { reason, value: cut(value), limit })
+}
+
+pub(super) fn yes_or(fine: bool, reason: Reason) -> Answer {
+    if fine { Ok(Margin::Wide) } else { Err(Trip { reason, value: 0, limit: 0 }) }
+}
+
+pub(super) fn overflow() -> Trip {
     Trip { reason: Reason::Overflow, value: i64::MAX, limit: i64::MAX }
 }
 
-fn cut(value: i128) -> i64 {
+pub(super) fn cut(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value > 0 { i64::MAX } else { i64::MIN })
+}
+
+impl Question<'_> {
+    /// Worst of limit price, mark price and opposite touch.
+    pub(super) fn worst_px(&self) -> Px {
+        self.wanted.px.max(self.mark()).max(self.position.ask)
+    }
+
+    pub(super) fn worst_notional(&self) -> Result<Money, Trip> {
+        let value = value_of(self.wanted.qty, self.worst_px())?;
+        i64::try_from(value).map(Money).map_err(|_| overflow())
+    }
 }

@@ -9,7 +9,7 @@
 //! | latch file, breaker, dead man | kill |
 
 use super::state::Verb;
-use crate::base::event::{COMMAND_REASON_BYTES, Command};
+use crate::base::event::{ACTOR_UNATTENDED, COMMAND_REASON_BYTES, Command};
 
 /// The actor of a command without a person behind it.
 pub const ACTOR_SYSTEM: u32 = u32::MAX;
@@ -112,6 +112,14 @@ pub fn command(
     let mut bytes = [0; COMMAND_REASON_BYTES];
     bytes[..text.len()].copy_from_slice(text);
     Ok(Command { verb: verb as u32, actor, origin: origin as u32, reason: bytes })
+}
+
+/// True for an `arm` that a person gave, by name: what no setting, signal or restart stands in for.
+pub const fn arms_by_name(command: &Command) -> bool {
+    command.verb == Verb::Arm as u32
+        && command.origin == Origin::Operator as u32
+        && command.actor != ACTOR_SYSTEM
+        && command.actor != ACTOR_UNATTENDED
 }
 
 /// The reason's text out of a command's record.

@@ -4,10 +4,14 @@ mod trips;
 
 use super::breakers::Breakers;
 use super::check::Check;
-use super::checks::{self, Question, Trip};
+use super::checks::{self, Margin, Question, Trip};
+use super::conduct::Consequence;
 use super::limits::Limits;
+use super::portfolio::Portfolio;
+use super::senses::{Lateness, Sense, lag};
+use super::session::{CheckCount, GateError, GateSession};
 use super::state::{Actor, Trading, TradingState, Verb};
-use super::throttle::{Duplicates, Throttle};
+use super::throttle::{Duplicates, MINUTE, TEN_SECONDS, Throttle};
 use super::venue::{Conditions, Response, response};
 use crate::base::event::{
     Command, Denied, Order, OrderReport, SessionCarried, VenuePosition, VenueStatus, flags,
@@ -43,50 +47,14 @@ pub enum Verdict {
     Denied(Event),
 }
 
-/// Who the session is: what goes into every order id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GateSession {
-    /// Order-id epoch of this start, below 2^20.
-    pub epoch: u32,
-    /// Strategy number, below 64.
-    pub strategy: u8,
-    /// Model number, below 64.
-    pub model: u8,
-    /// Paper may do without a venue's mark price; testnet and live may not.
-    pub mode: Mode,
-}
-
-/// A session that cannot issue order ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum GateError {
-    /// The epoch does not fit an order id.
-    #[error("order-id epoch {0} is not below 2^20")]
-    Epoch(u32),
-    /// The strategy or model number does not fit an order id.
-    #[error("strategy {strategy} or model {model} is not below 64")]
-    Number {
-        /// Strategy number.
-        strategy: u8,
-        /// Model number.
-        model: u8,
-    },
-}
-
-/// How often a check was made and how often it tripped (RC-43: a control that is never evaluated is
-/// dead).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CheckCount {
-    /// Times made.
-    pub evaluated: u64,
-    /// Times not passed.
-    pub tripped: u64,
-}
+/// Denials kept for counting: the largest limit there can be.
+const DENIALS_KEPT: usize = 64;
 
 /// See the head of this file. Owned by the risk stage.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    limits: Option<Limits>,
-    breakers: Breakers,
+    pub(super) limits: Option<Limits>,
+    pub(super) breakers: Breakers,
     instruments: Vec<InstrumentSettings>,
     allowed: Vec<bool>,
     session: GateSession,
@@ -95,11 +63,20 @@ pub struct Gate {
     /// Approved protective stops: they take nothing of the others' rate.
     stop_throttle: Throttle,
     duplicates: Duplicates,
-    counts: [CheckCount; Check::ALL.len()],
+    /// By instrument.
+    pub(super) senses: Vec<Sense>,
+    pub(super) portfolio: Portfolio,
+    pub(super) lateness: Lateness,
+    /// Denials by a collar, and by the rate.
+    pub(super) collar_denials: Throttle,
+    pub(super) rate_denials: Throttle,
+    /// What the last denial leads to beside itself.
+    pub(super) consequence: Option<Consequence>,
+    pub(super) counts: [CheckCount; Check::ALL.len()],
     last_counter: u32,
-    entries_today: u32,
-    /// What reduces at the moment by the venue's word.
-    conditions: Conditions,
+    pub(super) entries_today: u32,
+    /// What reduces at the moment, by the venue's word or a limit's.
+    pub(super) conditions: Conditions,
     /// The reduction under way is of that kind.
     reduced: bool,
     /// Since when there was no reason to reduce any more.
@@ -108,7 +85,7 @@ pub struct Gate {
     /// It was halted or killed, and nobody has armed since.
     owes_restart: bool,
     day: i64,
-    now: Nanos,
+    pub(super) now: Nanos,
 }
 
 impl Gate {
@@ -142,9 +119,15 @@ impl Gate {
             allowed,
             session,
             trading,
-            throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S)),
-            stop_throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S)),
+            throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S), TEN_SECONDS),
+            stop_throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S), TEN_SECONDS),
             duplicates: Duplicates::new(),
+            senses: vec![Sense::new(); instruments.len()],
+            portfolio: Portfolio::new(settings, instruments),
+            lateness: Lateness::new(),
+            collar_denials: Throttle::new(DENIALS_KEPT, MINUTE),
+            rate_denials: Throttle::new(DENIALS_KEPT, TEN_SECONDS),
+            consequence: None,
             counts: [CheckCount::default(); Check::ALL.len()],
             last_counter: 0,
             entries_today: 0,
@@ -338,7 +321,10 @@ impl Gate {
         self.breakers.on_intent(cause.now());
         match self.ask_all(cause, wanted, ledger) {
             Ok(notional) => self.approve(cause, wanted, notional, ledger),
-            Err((check, trip)) => deny(cause, wanted, check, trip),
+            Err((check, trip)) => {
+                self.on_denied(trip.reason);
+                Verdict::Denied(deny(cause, wanted, check, trip))
+            }
         }
     }
 
@@ -367,17 +353,24 @@ impl Gate {
             state: self.trading.state(),
             throttle: if stop { &self.stop_throttle } else { &self.throttle },
             duplicates: &self.duplicates,
+            sense: &self.senses[index],
+            portfolio: &self.portfolio,
             entries_today: self.entries_today,
-            mark_required: self.session.mode != Mode::Paper,
+            paper: self.session.mode == Mode::Paper,
+            seq: cause.seq,
             decided_at: cause.now(),
+            lag: lag(cause),
             now: self.now,
         };
         for check in Check::ALL {
             let count = &mut self.counts[check as usize];
             count.evaluated += 1;
-            if let Err(trip) = question.ask(check) {
-                count.tripped += 1;
-                return Err((check, trip));
+            match question.ask(check) {
+                Ok(margin) => count.near += u64::from(margin == Margin::Near),
+                Err(trip) => {
+                    count.tripped += 1;
+                    return Err((check, trip));
+                }
             }
         }
         let notional = question.worst_notional();
@@ -393,7 +386,7 @@ impl Gate {
     ) -> Verdict {
         let spent = Trip { reason: Reason::Overflow, value: i64::MAX, limit: i64::MAX };
         let Some(counter) = self.last_counter.checked_add(1) else {
-            return deny(cause, wanted, Check::OpenOrders, spent);
+            return Verdict::Denied(deny(cause, wanted, Check::OpenOrders, spent));
         };
         let GateSession { epoch, strategy, model, .. } = self.session;
         let body = Order {
@@ -417,7 +410,7 @@ impl Gate {
             .with_flags(side_flag(wanted.side) | reduce);
         if let Err(reason) = ledger.on_order_sent(&event) {
             let trip = Trip { reason, value: 0, limit: 0 };
-            return deny(cause, wanted, Check::OpenOrders, trip);
+            return Verdict::Denied(deny(cause, wanted, Check::OpenOrders, trip));
         }
         self.last_counter = counter;
         self.breakers.on_approved(&event);
@@ -427,7 +420,13 @@ impl Gate {
             self.throttle.record(self.now);
             self.duplicates.record(wanted, self.now);
         }
-        self.entries_today += u32::from(wanted.purpose.is_entry());
+        if wanted.purpose.is_entry() {
+            self.entries_today += 1;
+            if let Some(sense) = self.senses.get_mut(wanted.instrument.index()) {
+                sense.decided = Some(cause.seq);
+                sense.entries.record(wanted, self.now);
+            }
+        }
         Verdict::Approved(Approved(event))
     }
 }
@@ -440,7 +439,7 @@ fn fingerprint(limits: &Option<Limits>) -> u64 {
     hasher.finish()
 }
 
-fn deny(cause: &Event, wanted: &Wanted, check: Check, trip: Trip) -> Verdict {
+pub(super) fn deny(cause: &Event, wanted: &Wanted, check: Check, trip: Trip) -> Event {
     let body = Denied {
         reason: trip.reason as u16,
         check: check as u16,
@@ -452,5 +451,5 @@ fn deny(cause: &Event, wanted: &Wanted, check: Check, trip: Trip) -> Verdict {
         ..Denied::default()
     };
     let event = Event::caused_by(cause, Kind::Denied, wanted.instrument, &body);
-    Verdict::Denied(event.with_flags(side_flag(wanted.side)))
+    event.with_flags(side_flag(wanted.side))
 }

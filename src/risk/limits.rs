@@ -1,24 +1,40 @@
 //! The limits as numbers that are all there. RC-01: a limit that is unset, zero or below denies
 //! every entry; the gate never guesses one.
 
-use crate::base::settings::RiskSettings;
+use crate::base::settings::{LIMITED_CAPITAL_MAX, RiskSettings, StageName, StageSettings};
 use crate::base::{Money, Nanos};
 
-/// Every limit an entry needs.
+/// Every limit an entry needs. Amounts and entries a day are what the stage leaves of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Limits {
     pub(super) order_notional: Money,
     pub(super) collar_mark_bps: i64,
     pub(super) collar_touch_bps: i64,
+    pub(super) collar_cumulative_bps: i64,
+    pub(super) collar_denials: usize,
     pub(super) position_notional: Money,
     pub(super) gross_notional: Money,
+    pub(super) net_notional: Money,
+    pub(super) correlated_notional: Money,
+    pub(super) positions: u32,
     pub(super) leverage_percent: i64,
+    pub(super) capital: Money,
     pub(super) duplicate_window: Nanos,
     pub(super) orders_per_10s: usize,
+    pub(super) rate_denials: usize,
     pub(super) entries_per_day: u32,
+    pub(super) identical_entries: u32,
     pub(super) open_orders: usize,
     pub(super) market_age: Nanos,
+    pub(super) market_stale: Nanos,
+    pub(super) recover_ticks: u32,
+    pub(super) identical_predictions: u32,
+    pub(super) one_sided_window: u32,
+    pub(super) one_sided_percent: u32,
     pub(super) decision_age: Nanos,
+    pub(super) late_percent: u32,
+    pub(super) liquidation_bps: i64,
+    pub(super) reduce: Nanos,
     pub(super) daily_loss: Money,
     pub(super) drawdown_bps: i64,
     pub(super) losses_in_a_row: u32,
@@ -27,24 +43,72 @@ pub(super) struct Limits {
 impl Limits {
     /// `None` when any of them is unset.
     pub(super) fn new(settings: &RiskSettings) -> Option<Self> {
+        let portfolio = &settings.portfolio;
+        // What correlations are made of belongs to `portfolio::Correlations`, and has to be there.
+        count(portfolio.correlation_max_percent)?;
+        count(portfolio.correlation_bar_s)?;
+        count(portfolio.correlation_bars)?;
+        let stage = &settings.stage;
+        let percent = stage_percent(stage);
+        let amount = |limit| amount(limit).map(|money| share(money, percent));
+        let capital = amount(settings.capital_max)?;
         Some(Self {
             order_notional: amount(settings.order_notional_max)?,
             collar_mark_bps: i64::from(count(settings.collar_mark_bps)?),
             collar_touch_bps: i64::from(count(settings.collar_touch_bps)?),
+            collar_cumulative_bps: i64::from(count(settings.collar_cumulative_bps)?),
+            collar_denials: count(settings.collar_denials_per_min_max)? as usize,
             position_notional: amount(settings.position_notional_max)?,
             gross_notional: amount(settings.gross_notional_max)?,
+            net_notional: amount(portfolio.net_notional_max)?,
+            correlated_notional: amount(portfolio.correlated_notional_max)?,
+            positions: count(portfolio.positions_max)?,
             leverage_percent: i64::from(count(settings.leverage_max_percent)?),
+            capital: stage_capital(stage).map_or(capital, |most| capital.min(most)),
             duplicate_window: millis(settings.duplicate_window_ms)?,
             orders_per_10s: count(settings.orders_per_10s_max)? as usize,
-            entries_per_day: count(settings.entries_per_day_max)?,
+            rate_denials: count(settings.rate_denials_per_10s_max)? as usize,
+            entries_per_day: part_of(count(settings.entries_per_day_max)?, percent),
+            identical_entries: count(settings.identical_entries_per_min_max)?,
             open_orders: count(settings.open_orders_max)? as usize,
             market_age: millis(settings.market_age_ms_max)?,
+            market_stale: millis(settings.market_stale_ms)?,
+            recover_ticks: count(settings.market_recover_ticks)?,
+            identical_predictions: count(settings.model_identical_max)?,
+            one_sided_window: count(settings.model_one_sided_window)?,
+            one_sided_percent: count(settings.model_one_sided_percent_max)?,
             decision_age: millis(settings.decision_age_ms_max)?,
-            daily_loss: amount(settings.daily_loss_max)?,
+            late_percent: count(settings.late_percent_max)?,
+            liquidation_bps: i64::from(count(settings.liquidation_distance_bps_min)?),
+            reduce: seconds(settings.reduce_s)?,
+            daily_loss: self::amount(settings.daily_loss_max)?,
             drawdown_bps: i64::from(count(settings.drawdown_bps_max)?),
             losses_in_a_row: count(settings.losses_in_a_row_max)?,
         })
     }
+}
+
+/// RC-37: the share of the limits that the stage leaves, in percent; unset leaves all.
+pub(super) fn stage_percent(stage: &StageSettings) -> u32 {
+    stage.limits_percent.unwrap_or(100).min(100)
+}
+
+/// Most capital of the stage; `None` where the stage has no bound of its own.
+fn stage_capital(stage: &StageSettings) -> Option<Money> {
+    if stage.name == StageName::LimitedLive {
+        return Some(stage.capital_max.unwrap_or(LIMITED_CAPITAL_MAX).min(LIMITED_CAPITAL_MAX));
+    }
+    stage.capital_max
+}
+
+/// `percent` of an amount, rounded down: less is the safe side.
+pub(super) fn share(money: Money, percent: u32) -> Money {
+    Money(i64::try_from(i128::from(money.0) * i128::from(percent) / 100).unwrap_or(0))
+}
+
+/// The same of a count. A count that rounds to nothing allows nothing.
+fn part_of(number: u32, percent: u32) -> u32 {
+    u32::try_from(u64::from(number) * u64::from(percent) / 100).unwrap_or(0)
 }
 
 pub(super) fn amount(limit: Option<Money>) -> Option<Money> {
@@ -57,4 +121,8 @@ pub(super) fn count(limit: Option<u32>) -> Option<u32> {
 
 fn millis(limit: Option<u32>) -> Option<Nanos> {
     count(limit).map(|number| Nanos::from_millis(i64::from(number)))
+}
+
+fn seconds(limit: Option<u32>) -> Option<Nanos> {
+    count(limit).map(|number| Nanos::from_secs(i64::from(number)))
 }

@@ -8,17 +8,29 @@
 //! | `venue` | what the venue tells, as trading states |
 //! | `limits` | the configured limits, complete or not at all |
 //! | `check` | the checks, in order, and whom each binds |
-//! | `checks` | how each is made |
-//! | `throttle` | what was approved lately |
+//! | `checks`, `exposure`, `pace` | how each is made: of the order, its sum, its moment |
+//! | `senses` | what is remembered of each instrument beside the books |
+//! | `portfolio` | budgets, and which instruments move together |
+//! | `throttle` | what was approved and denied lately |
+//! | `stage` | which stage on the way to live trading is lawful |
+//! | `conduct` | events as they come, and what follows from denials |
 //! | `breakers` | what acts after the fact |
+//! | `session` | whose orders they are, and what is counted |
 //! | `gate` | intents to approved orders |
 
 mod breakers;
 mod check;
 mod checks;
 mod command;
+mod conduct;
+mod exposure;
 mod gate;
 mod limits;
+mod pace;
+mod portfolio;
+mod senses;
+mod session;
+pub mod stage;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -28,8 +40,9 @@ mod word;
 
 pub use breakers::GateCounts;
 pub use check::Check;
-pub use command::{ACTOR_SYSTEM, CommandError, Origin, command, reason_of};
-pub use gate::{Approved, CheckCount, Gate, GateError, GateSession, Verdict};
+pub use command::{ACTOR_SYSTEM, CommandError, Origin, arms_by_name, command, reason_of};
+pub use gate::{Approved, Gate, Verdict};
+pub use session::{CheckCount, GateError, GateSession};
 pub use state::{Actor, Trading, TradingState, Verb};
 pub use venue::{Conditions, Response, response};
 pub use word::TradingWord;

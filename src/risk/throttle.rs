@@ -1,86 +1,142 @@
-//! What was approved lately: the message throttle (RC-09) and the memory of duplicates (RC-08).
+//! What was approved or denied lately: rates (RC-04, RC-09) and the memory of what was asked before
+//! (RC-08, RC-10).
 
 use crate::base::{InstrumentId, Nanos, Px, Qty, Side};
 use crate::policy::Wanted;
 
-/// Window of the throttle.
-const WINDOW: Nanos = Nanos::from_secs(10);
-/// Most approvals the throttle can remember; a larger limit is cut to it. The venue allows 300.
+/// Window of the message throttle and of the count of its denials.
+pub(super) const TEN_SECONDS: Nanos = Nanos::from_secs(10);
+/// Window of the count of collar denials and of identical entries.
+pub(super) const MINUTE: Nanos = Nanos::from_secs(60);
+/// Most a throttle can remember; a larger limit is cut to it. The venue allows 300 orders.
 pub(super) const ORDERS_PER_10S_CAP: usize = 10_000;
 /// Approvals kept for comparison. Within a window of half a second the throttle lets fewer through.
 const DUPLICATES: usize = 64;
+/// Entries of one instrument kept for comparison: the largest limit there can be.
+const ENTRIES: usize = 32;
 
-/// Times of the last approvals, a ring.
+/// Times of the last approvals or denials, a ring.
 ///
-/// Time never goes back, so the approvals inside the window are the newest ones, and one look at
-/// the one `most` places back answers.
+/// Time never goes back, so what lies inside the window is the newest, and one look at the one
+/// `most` places back answers.
 #[derive(Clone, Debug)]
 pub(super) struct Throttle {
     times: Vec<Nanos>,
     next: usize,
+    window: Nanos,
 }
 
 impl Throttle {
-    /// Remembers `capacity` approvals.
-    pub(super) fn new(capacity: usize) -> Self {
+    /// Remembers `capacity` of what happened within `window`.
+    pub(super) fn new(capacity: usize, window: Nanos) -> Self {
         let capacity = capacity.clamp(1, ORDERS_PER_10S_CAP);
-        Self { times: vec![Nanos(i64::MIN); capacity], next: 0 }
+        Self { times: vec![Nanos(i64::MIN); capacity], next: 0, window }
     }
 
-    /// True when `most` approvals (no more than the capacity) lie within the last ten seconds.
+    /// True when `most` of them (no more than the capacity) lie within the window.
     pub(super) fn reached(&self, most: usize, now: Nanos) -> bool {
         let capacity = self.times.len();
         let most = most.min(capacity);
         if most == 0 {
             return true;
         }
-        // The approval `most` places back: while it is inside the window, all newer ones are too.
+        // The one `most` places back: while it is inside the window, all newer ones are too.
         let at = self.times[(self.next + capacity - most) % capacity];
-        at.0 != i64::MIN && now - at < WINDOW
+        at.0 != i64::MIN && now - at < self.window
     }
 
     pub(super) fn record(&mut self, now: Nanos) {
         self.times[self.next] = now;
-        self.next = (self.next + 1) % self.times.len();
+        self.next += 1;
+        if self.next == self.times.len() {
+            self.next = 0;
+        }
     }
 }
 
-/// The last approved orders.
-#[derive(Clone, Debug)]
-pub(super) struct Duplicates {
-    seen: [Option<Seen>; DUPLICATES],
-    next: usize,
-}
-
+/// What makes two orders the same.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
+    at: Nanos,
+    px: Px,
+    qty: Qty,
     instrument: InstrumentId,
     side: Side,
-    qty: Qty,
-    px: Px,
-    at: Nanos,
+}
+
+impl Seen {
+    /// Long ago, and nobody's.
+    const NEVER: Self = Self {
+        at: Nanos(i64::MIN),
+        px: Px::ZERO,
+        qty: Qty::ZERO,
+        instrument: InstrumentId::NONE,
+        side: Side::Buy,
+    };
+
+    fn of(wanted: &Wanted, at: Nanos) -> Self {
+        let Wanted { instrument, side, qty, px, .. } = *wanted;
+        Self { at, px, qty, instrument, side }
+    }
+
+    /// The same instrument, side and quantity, at the same price or one tick beside it.
+    fn is_like(&self, wanted: &Wanted, tick: Px) -> bool {
+        self.qty == wanted.qty
+            && self.px.0.abs_diff(wanted.px.0) <= tick.0.unsigned_abs()
+            && self.instrument == wanted.instrument
+            && self.side == wanted.side
+    }
+}
+
+/// The last approved orders of all instruments (RC-08).
+#[derive(Clone, Debug)]
+pub(super) struct Duplicates {
+    seen: [Seen; DUPLICATES],
+    next: usize,
 }
 
 impl Duplicates {
     pub(super) fn new() -> Self {
-        Self { seen: [None; DUPLICATES], next: 0 }
+        Self { seen: [Seen::NEVER; DUPLICATES], next: 0 }
     }
 
-    /// True when an order of the same instrument, side and quantity, at the same price or one tick
-    /// beside it, was approved less than `window` ago.
+    /// True when such an order was approved less than `window` ago.
     pub(super) fn holds(&self, wanted: &Wanted, tick: Px, window: Nanos, now: Nanos) -> bool {
-        self.seen.iter().flatten().any(|seen| {
-            now - seen.at < window
-                && seen.instrument == wanted.instrument
-                && seen.side == wanted.side
-                && seen.qty == wanted.qty
-                && seen.px.0.abs_diff(wanted.px.0) <= tick.0.unsigned_abs()
-        })
+        let recent = newest_first(&self.seen, self.next).take_while(|seen| now - seen.at < window);
+        { recent }.any(|seen| seen.is_like(wanted, tick))
     }
 
     pub(super) fn record(&mut self, wanted: &Wanted, now: Nanos) {
-        let Wanted { instrument, side, qty, px, .. } = *wanted;
-        self.seen[self.next] = Some(Seen { instrument, side, qty, px, at: now });
+        self.seen[self.next] = Seen::of(wanted, now);
         self.next = (self.next + 1) % DUPLICATES;
     }
+}
+
+/// The last approved entries of one instrument (RC-10).
+#[derive(Clone, Debug)]
+pub(super) struct Entries {
+    seen: [Seen; ENTRIES],
+    next: usize,
+}
+
+impl Entries {
+    pub(super) fn new() -> Self {
+        Self { seen: [Seen::NEVER; ENTRIES], next: 0 }
+    }
+
+    /// How many such entries were approved within the last minute.
+    pub(super) fn like(&self, wanted: &Wanted, tick: Px, now: Nanos) -> u32 {
+        let recent = newest_first(&self.seen, self.next).take_while(|seen| now - seen.at < MINUTE);
+        u32::try_from(recent.filter(|seen| seen.is_like(wanted, tick)).count()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn record(&mut self, wanted: &Wanted, now: Nanos) {
+        self.seen[self.next] = Seen::of(wanted, now);
+        self.next = (self.next + 1) % ENTRIES;
+    }
+}
+
+fn newest_first(seen: &[Seen], next: usize) -> impl Iterator<Item = &Seen> {
+    let (newer, older) = seen.split_at(next);
+    newer.iter().rev().chain(older.iter().rev())
 }

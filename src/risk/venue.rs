@@ -49,7 +49,11 @@ pub const fn response(reason: Reason) -> Response {
         | Reason::Maintenance
         | Reason::DropCopyUnread
         | Reason::EquityShort
-        | Reason::ModesUnread => Response::Reduce,
+        | Reason::ModesUnread
+        | Reason::RateRepeated
+        | Reason::ModelConstant
+        | Reason::ModelOneSided
+        | Reason::DecisionsLate => Response::Reduce,
         Reason::ClosedByVenue | Reason::MarginCall => Response::Enter(TradingState::Killed),
         Reason::None
         | Reason::VenueAdjusted
@@ -73,7 +77,7 @@ pub const fn response(reason: Reason) -> Response {
 }
 
 /// The reasons that reduce, each with its own end.
-const REDUCING: [Reason; 17] = [
+const REDUCING: [Reason; 21] = [
     Reason::RateLimited,
     Reason::Overloaded,
     Reason::OrderEntryDown,
@@ -91,6 +95,10 @@ const REDUCING: [Reason; 17] = [
     Reason::DropCopyUnread,
     Reason::EquityShort,
     Reason::ModesUnread,
+    Reason::RateRepeated,
+    Reason::ModelConstant,
+    Reason::ModelOneSided,
+    Reason::DecisionsLate,
 ];
 
 /// What reduces at the moment, and until when.

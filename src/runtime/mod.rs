@@ -46,6 +46,7 @@ pub mod replay;
 pub mod rig;
 pub mod running;
 pub mod session;
+pub mod stage;
 pub mod stage_thread;
 pub mod state;
 pub mod statement;

@@ -53,6 +53,8 @@ mod fault_silence;
 mod fault_trades;
 /// TLS that must not be trusted.
 mod fault_tls;
+/// The position limit as the exchange sees it, over random interleavings.
+mod exposure_property;
 /// Faults of streams: silence, holes, repetition, and whom they concern.
 mod fault_feed;
 mod book_differential; // the fast book does what a naive one does

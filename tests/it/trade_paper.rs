@@ -6,8 +6,8 @@ use peregrine::base::event::{
     self, BookTicker, Event, Kind, MarkPrice, OrderReport, Prediction, flags, side_flag,
 };
 use peregrine::base::settings::{
-    BreakerSettings, InstrumentSettings, Mode, PaperSettings, PolicySettings, QueueModel,
-    RiskSettings,
+    BreakerSettings, InstrumentSettings, Mode, PaperSettings, PolicySettings, PortfolioSettings,
+    QueueModel, RiskSettings, StageSettings,
 };
 use peregrine::base::units::{notional, parse_fixed};
 use peregrine::base::{InstrumentId, Money, Nanos, Px, Qty, Rate, Side, Symbol};
@@ -117,7 +117,29 @@ fn limits() -> RiskSettings {
         daily_loss_max: Some(Money::whole(1_000)),
         drawdown_bps_max: Some(2_000),
         losses_in_a_row_max: Some(100_000),
-        ..RiskSettings::default()
+        collar_cumulative_bps: Some(100),
+        collar_denials_per_min_max: Some(64),
+        capital_max: Some(Money::whole(10_000)),
+        rate_denials_per_10s_max: Some(64),
+        identical_entries_per_min_max: Some(32),
+        market_stale_ms: Some(5_000),
+        market_recover_ticks: Some(20),
+        model_identical_max: Some(50),
+        model_one_sided_window: Some(100_000),
+        model_one_sided_percent_max: Some(100),
+        late_percent_max: Some(100),
+        liquidation_distance_bps_min: Some(2_500),
+        reduce_s: Some(60),
+        portfolio: PortfolioSettings {
+            net_notional_max: Some(LIMIT),
+            positions_max: Some(1),
+            correlation_max_percent: Some(70),
+            correlation_bar_s: Some(60),
+            correlation_bars: Some(60),
+            correlated_notional_max: Some(LIMIT),
+            budgets: Vec::new(),
+        },
+        stage: StageSettings::default(),
     }
 }
 

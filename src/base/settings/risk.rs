@@ -33,9 +33,6 @@ pub struct RiskSettings {
     pub leverage_max_percent: Option<u32>,
     /// RC-07: margin in use and the day's loss together, whatever the equity says.
     pub capital_max: Option<Money>,
-    /// RC-07: oldest word of the venue on the account's equity an entry may rest on, in
-    /// milliseconds; paper trading keeps the account itself.
-    pub equity_age_ms_max: Option<u32>,
     /// RC-08: window in which the same order again is a duplicate, in milliseconds.
     pub duplicate_window_ms: Option<u32>,
     /// RC-09: orders in any ten seconds.
@@ -48,8 +45,6 @@ pub struct RiskSettings {
     pub identical_entries_per_min_max: Option<u32>,
     /// Orders working or in flight at once.
     pub open_orders_max: Option<u32>,
-    /// RC-13: oldest word of the venue on its filters an entry may rest on, in seconds.
-    pub filters_age_s_max: Option<u32>,
     /// RC-15: oldest market data an entry may rest on, in milliseconds.
     pub market_age_ms_max: Option<u32>,
     /// RC-15: age of market data at which resting entries are cancelled, in milliseconds.
@@ -68,8 +63,6 @@ pub struct RiskSettings {
     pub late_percent_max: Option<u32>,
     /// RC-19: least distance of the liquidation from the mark price, in basis points.
     pub liquidation_distance_bps_min: Option<u32>,
-    /// RC-21: no entries this many seconds before and after funding.
-    pub funding_window_s: Option<u32>,
     /// Seconds a reduction by one of these limits lasts.
     pub reduce_s: Option<u32>,
     /// RC-22: loss since 00:00 UTC that halts trading.
@@ -103,7 +96,7 @@ impl RiskSettings {
         }
         s.finish();
         settings.portfolio = PortfolioSettings::read((portfolio, portfolio_table), errors);
-        settings.stage = StageSettings::read((stage, stage_table), mode, errors);
+        settings.stage = StageSettings::read((stage, stage_table), errors);
         settings
     }
 
@@ -121,14 +114,12 @@ impl RiskSettings {
             gross_notional_max: s.money_opt("gross_notional_max"),
             leverage_max_percent: s.u32_opt("leverage_max_percent", 1..=12_500),
             capital_max: s.money_opt("capital_max"),
-            equity_age_ms_max: s.u32_opt("equity_age_ms_max", any.clone()),
             duplicate_window_ms: s.u32_opt("duplicate_window_ms", any.clone()),
             orders_per_10s_max: s.u32_opt("orders_per_10s_max", any.clone()),
             rate_denials_per_10s_max: s.u32_opt("rate_denials_per_10s_max", 1..=64),
             entries_per_day_max: s.u32_opt("entries_per_day_max", any.clone()),
             identical_entries_per_min_max: s.u32_opt("identical_entries_per_min_max", 1..=32),
             open_orders_max: s.u32_opt("open_orders_max", 1..=256),
-            filters_age_s_max: s.u32_opt("filters_age_s_max", any.clone()),
             market_age_ms_max: s.u32_opt("market_age_ms_max", any.clone()),
             market_stale_ms: s.u32_opt("market_stale_ms", any.clone()),
             market_recover_ticks: s.u32_opt("market_recover_ticks", 1..=10_000),
@@ -138,7 +129,6 @@ impl RiskSettings {
             decision_age_ms_max: s.u32_opt("decision_age_ms_max", any.clone()),
             late_percent_max: s.u32_opt("late_percent_max", 1..=100),
             liquidation_distance_bps_min: s.u32_opt("liquidation_distance_bps_min", 1..=9_999),
-            funding_window_s: s.u32_opt("funding_window_s", 1..=14_400),
             reduce_s: s.u32_opt("reduce_s", any.clone()),
             daily_loss_max: s.money_opt("daily_loss_max"),
             drawdown_bps_max: s.u32_opt("drawdown_bps_max", 1..=10_000),

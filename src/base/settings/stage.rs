@@ -5,8 +5,8 @@
 //!   no money   no money   at most 500      as [risk] says
 //! ```
 
+use super::SettingsError;
 use super::section::Section;
-use super::{Mode, SettingsError};
 use crate::base::units::Money;
 use toml::Table;
 
@@ -74,12 +74,9 @@ pub struct StageSettings {
 }
 
 impl StageSettings {
-    pub(super) fn read(part: (String, Table), mode: Mode, errors: &mut Vec<SettingsError>) -> Self {
+    pub(super) fn read(part: (String, Table), errors: &mut Vec<SettingsError>) -> Self {
         let mut s = Section::new(&part.0, part.1, errors);
         let settings = Self::keys(&mut s);
-        if mode == Mode::Live && !settings.name.is_live() {
-            s.fail("name", "mode = \"live\" needs \"limited_live\" or \"full\"");
-        }
         let most = settings.capital_max.unwrap_or(Money::ZERO);
         if settings.name == StageName::LimitedLive && most > LIMITED_CAPITAL_MAX {
             s.fail("capital_max", format!("limited_live has at most {LIMITED_CAPITAL_MAX}"));

@@ -247,8 +247,9 @@ fn requests_read_as_written_by_hand_and_carry_the_signature_of_their_whole_text(
         let text = templates.order(approved.event()).unwrap();
         let unsigned = format!(
             "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=IOC&reduceOnly=true\
-             &newOrderRespType=ACK&recvWindow=5000&newClientOrderId=pg1-0000100000000001\
-             &timestamp={ts_ms:013}&quantity={qty_text}&price={px_text}"
+             &newOrderRespType=ACK&selfTradePreventionMode=EXPIRE_MAKER&recvWindow=5000\
+             &newClientOrderId=pg1-0000100000000001&timestamp={ts_ms:013}\
+             &quantity={qty_text}&price={px_text}"
         );
         assert_eq!(std::str::from_utf8(text.unsigned).unwrap(), unsigned);
         let signature = signer.sign(unsigned.as_bytes());

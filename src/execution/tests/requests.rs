@@ -167,6 +167,7 @@ fn json_of_an_hmac_key_is_signed_over_the_parameters_sorted_by_name() {
         "timeInForce": "IOC",
         "reduceOnly": "true",
         "newOrderRespType": "ACK",
+        "selfTradePreventionMode": "EXPIRE_MAKER",
         "recvWindow": 1_000,
         "newClientOrderId": "pg1-0000100000000001",
         "timestamp": 1_591_702_613_943_i64,

@@ -87,6 +87,11 @@ impl Balance {
         }
     }
 
+    /// A person armed: the day's entries count from none again.
+    pub(super) fn on_entries_reset(&mut self) {
+        self.entries = 0;
+    }
+
     /// Something is wanted of the gate.
     pub(super) fn on_intent(&mut self) {
         self.intents += 1;

@@ -215,6 +215,11 @@ impl Breakers {
         self.board.judge(Control::StateSeal, i64::from(!sound), now);
     }
 
+    /// A person armed: the day's entries count from none again.
+    pub(super) fn on_entries_reset(&mut self) {
+        self.balance.on_entries_reset();
+    }
+
     /// Something is wanted of the gate.
     pub(super) fn on_intent(&mut self, now: Nanos) {
         self.balance.on_time(now);

@@ -67,8 +67,7 @@ impl Gate {
     /// [`control_row`](super::control_row).
     pub fn publish_counts(&self, counters: &Counters) {
         for check in Check::ALL {
-            let CheckCount { evaluated, tripped } = self.count(check);
-            let near = 0;
+            let CheckCount { evaluated, near, tripped } = self.count(check);
             counters.set_control(check as usize, ControlRow { evaluated, near, tripped });
         }
         for control in Control::ALL {

@@ -215,6 +215,8 @@ fn rc_07_capital_is_what_the_session_started_with_whatever_the_equity_says() {
     };
     let mut rich = desk(settings);
     rich.receive(Money::whole(100_000));
+    let account = AccountStatus { equity: Money::whole(101_001).0, ..AccountStatus::default() };
+    rich.told(Kind::AccountStatus, InstrumentId::NONE, &account);
     rich.is_denied(&Wanted { qty: qty("10.01"), ..entry() }, Reason::MaxCapital);
     rich.passes(&Wanted { qty: qty("10"), ..entry() });
 }
@@ -266,8 +268,20 @@ fn rc_10_entries_are_counted_by_the_utc_day_and_exits_are_not() {
     desk.passes(&exit());
     desk.is_denied(&entry(), Reason::MaxEntriesPerDay);
     desk.end_orders();
+    assert_eq!(desk.gate.state(), TradingState::Halted);
+    // Neither the next day nor a setting that arms lifts it; a person does, and counts anew.
     desk.now = NOON + Nanos::from_secs(43_200);
     desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), desk.now);
+    desk.is_denied(&entry(), Reason::TradingState);
+    desk.now = NOON + Nanos::from_secs(43_300);
+    desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), desk.now);
+    desk.arm();
+    for _ in 0..2 {
+        desk.passes(&entry());
+        desk.now = desk.now + Nanos::from_millis(10);
+    }
+    desk.is_denied(&entry(), Reason::MaxEntriesPerDay);
+    desk.arm();
     desk.passes(&entry());
 }
 
@@ -432,10 +446,17 @@ fn every_check_counts_how_often_it_was_made_and_tripped() {
     desk.passes(&entry());
     desk.is_denied(&Wanted { px: px("100.15"), ..entry() }, Reason::TickSize);
     let count = |check| desk.gate.count(check);
-    assert_eq!(count(Check::TickSize), CheckCount { evaluated: 2, tripped: 1 });
-    assert_eq!(count(Check::LotSize), CheckCount { evaluated: 1, tripped: 0 });
+    assert_eq!(count(Check::TickSize), CheckCount { evaluated: 2, near: 0, tripped: 1 });
+    assert_eq!(count(Check::LotSize), CheckCount { evaluated: 1, near: 0, tripped: 0 });
     for check in Check::ALL {
         assert!(count(check).evaluated > 0, "{check:?} is dead");
+    }
+    // 100.1 is four fifths of 125.125.
+    for (allowed, near) in [("125.125", 0), ("125.124", 1)] {
+        let settings = |s: &mut RiskSettings| s.order_notional_max = Some(money(allowed));
+        let mut desk = self::desk(settings);
+        desk.passes(&entry());
+        assert_eq!(desk.gate.count(Check::OrderNotional).near, near);
     }
 }
 

@@ -2,14 +2,20 @@
 
 mod breakers;
 mod each_check;
+mod every_limit;
 mod property;
+mod stages;
 mod stops;
 mod trading_state;
 mod venue;
 
 use super::*;
-use crate::base::event::{Command, Denied, FundingPayment, Order, OrderReport, side_flag};
-use crate::base::settings::{InstrumentSettings, Mode, RiskSettings};
+use crate::base::event::{
+    AccountStatus, Body, Command, Denied, FundingPayment, Order, OrderReport, side_flag,
+};
+use crate::base::settings::{
+    InstrumentSettings, Mode, PortfolioSettings, RiskSettings, StageSettings,
+};
 use crate::base::{
     Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Px, Qty, Rate, Reason, Side,
     Symbol, TimeInForce,
@@ -67,7 +73,29 @@ pub(super) fn generous() -> RiskSettings {
         daily_loss_max: Some(Money::whole(500_000)),
         drawdown_bps_max: Some(9_999),
         losses_in_a_row_max: Some(100),
-        ..RiskSettings::default()
+        collar_cumulative_bps: Some(9_000),
+        collar_denials_per_min_max: Some(64),
+        capital_max: Some(Money::whole(1_000_000)),
+        rate_denials_per_10s_max: Some(64),
+        identical_entries_per_min_max: Some(32),
+        market_stale_ms: Some(120_000),
+        market_recover_ticks: Some(1),
+        model_identical_max: Some(1_000),
+        model_one_sided_window: Some(1_000),
+        model_one_sided_percent_max: Some(100),
+        late_percent_max: Some(100),
+        liquidation_distance_bps_min: Some(1),
+        reduce_s: Some(60),
+        portfolio: PortfolioSettings {
+            net_notional_max: Some(Money::whole(500_000)),
+            positions_max: Some(1_000),
+            correlation_max_percent: Some(70),
+            correlation_bar_s: Some(60),
+            correlation_bars: Some(8),
+            correlated_notional_max: Some(Money::whole(500_000)),
+            budgets: Vec::new(),
+        },
+        stage: StageSettings::default(),
     }
 }
 
@@ -77,6 +105,10 @@ pub(super) struct Desk {
     pub(super) ledger: Ledger,
     pub(super) now: Nanos,
     trade_id: u64,
+    /// Place in the river of the next cause.
+    seq: u64,
+    /// How long the next causes were on their way from the venue.
+    pub(super) lag: Nanos,
 }
 
 impl Desk {
@@ -96,17 +128,42 @@ impl Desk {
         let arm = Event::new(Kind::Command, InstrumentId::NONE, &arm);
         assert_eq!(gate.on_command(&arm, &mut ledger), None, "armed, but not reconciled");
         gate.on_reconciled(&arm).unwrap();
-        let mut desk = Self { gate, ledger, now: NOON, trade_id: 0 };
+        let mut desk = Self { gate, ledger, now: NOON, trade_id: 0, seq: 0, lag: Nanos::ZERO };
         for id in 0..instruments.len() as u16 {
             desk.ledger.on_mark(InstrumentId(id), Px::whole(100), NOON);
             desk.ledger.on_touch(InstrumentId(id), px("99.9"), px("100.1"), NOON);
         }
+        let equity = settings.starting_equity.unwrap().0;
+        let account = AccountStatus { equity, ..AccountStatus::default() };
+        desk.told(Kind::AccountStatus, InstrumentId::NONE, &account);
         desk
     }
 
-    pub(super) fn cause(&self) -> Event {
-        let mut event = Event { instrument: 0, ..Event::EMPTY };
+    /// A person arms.
+    pub(super) fn arm(&mut self) {
+        let body = Command { verb: Verb::Arm as u32, actor: 1_000, ..Command::default() };
+        let arm = self.told(Kind::Command, InstrumentId::NONE, &body);
+        let _ = self.gate.on_command(&arm, &mut self.ledger);
+    }
+
+    /// An event of this moment, as the stage takes it in.
+    pub(super) fn told<B: Body>(
+        &mut self,
+        kind: Kind,
+        instrument: InstrumentId,
+        body: &B,
+    ) -> Event {
+        let mut event = Event::new(kind, instrument, body);
         event.ts_recv = self.now.0;
+        self.show(event);
+        event
+    }
+
+    pub(super) fn cause(&mut self) -> Event {
+        self.seq += 1;
+        let mut event = Event { instrument: 0, seq: self.seq, ..Event::EMPTY };
+        event.ts_recv = self.now.0;
+        event.ts_venue = (self.now - self.lag).0;
         event
     }
 
@@ -116,7 +173,10 @@ impl Desk {
             Purpose::Protect => Intent::Protect(*wanted),
             _ => Intent::Exit(*wanted),
         };
-        self.gate.admit(&self.cause(), &intent, &mut self.ledger).unwrap()
+        let cause = self.cause();
+        let verdict = self.gate.admit(&cause, &intent, &mut self.ledger).unwrap();
+        let _ = self.gate.consequence(&cause);
+        verdict
     }
 
     #[track_caller]
@@ -150,6 +210,7 @@ impl Desk {
         event.ts_recv = self.now.0;
         self.gate.on_time(self.now);
         let change = self.ledger.on_event(&event);
+        self.gate.on_event(&event, change, &self.ledger);
         self.gate.observe(&event, change, &self.ledger);
         change
     }

@@ -5,8 +5,11 @@ use crate::base::settings::OrderRoute;
 use crate::features::schema_hash;
 use crate::model::{LoadPolicy, Model};
 use crate::registry::Registry;
+use crate::risk::stage::Artefacts;
 use crate::runtime::access;
-use crate::runtime::config;
+use crate::runtime::clock::wall_now;
+use crate::runtime::config::{self, Loaded};
+use crate::runtime::stage;
 use crate::runtime::state::StateFolder;
 use crate::runtime::topology::{cores_available, plan};
 use anyhow::{Context, Result, anyhow};
@@ -26,7 +29,8 @@ pub struct CheckArguments {
 
 /// Checks and tells each result; exit code 2 for the configuration, 1 for anything else.
 pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
-    let settings = config::load(&arguments.config)?.settings;
+    let loaded = config::load(&arguments.config)?;
+    let settings = loaded.settings.clone();
     let mut found: Vec<(&str, Result<String>)> = Vec::new();
     found.push(("configuration", Ok(arguments.config.display().to_string())));
     let topology = plan(&settings.topology, &cores_available());
@@ -37,6 +41,7 @@ pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
         p99_budget_ns: u64::from(settings.model.budget_us) * 1_000,
     };
     found.push(("model", model(&settings.model.dir, &settings.model.version, policy)));
+    found.push(("stage", stage_of(&loaded)));
     // The demo's exchange gives its own credentials with its addresses.
     if settings.venue.orders == OrderRoute::Venue && !settings.venue.rest_url.is_empty() {
         let credentials = access::credentials_from_environment().and_then(|found| {
@@ -68,6 +73,22 @@ pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
         }
     }
     if failed == 0 { Ok(()) } else { Err(Failure::Failed(anyhow!("{failed} checks failed"))) }
+}
+
+/// The stage that would be lawful, with how much of its limits, and of what; or what is missing.
+fn stage_of(loaded: &Loaded) -> Result<String> {
+    let (judged, running) = stage::judged(loaded, wall_now().utc_day())?;
+    let (name, percent) = (judged.lawful.name(), judged.limits_percent);
+    if !judged.missing.is_empty() {
+        let wanted = loaded.settings.risk.stage.name.name();
+        let missing = judged.missing.join("; ");
+        return Err(anyhow!("{wanted} is not lawful, {name} is: {missing}"));
+    }
+    let Artefacts { program, config, model } = running;
+    Ok(format!(
+        "{name} with {percent} % of the limits; program_sha256 {program}, config_sha256 {config}, \
+         model_sha256 {model}"
+    ))
 }
 
 fn state(dir: &str) -> Result<String> {

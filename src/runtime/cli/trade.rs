@@ -5,8 +5,10 @@ use crate::base::settings::{Mode, OrderRoute};
 use crate::exchange::{ExchangeServer, ServerSettings, SymbolSpec};
 use crate::runtime::access;
 use crate::runtime::alerting::AlertSecrets;
+use crate::runtime::clock::wall_now;
 use crate::runtime::config::{self, Loaded};
 use crate::runtime::session::{self, SessionOrder};
+use crate::runtime::stage;
 use crate::runtime::statement;
 use crate::venue::account::Credentials;
 use anyhow::{Context, Result, anyhow};
@@ -100,14 +102,10 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let name = match loaded.settings.mode {
         Mode::Paper => "paper",
         Mode::Testnet => "testnet",
-        Mode::Live => {
-            return Err(Failure::Usage(anyhow!(
-                "{}: mode: \"live\" needs a GO gate decision and the sign-off of its stage, and \
-                 there is none; \"testnet\" and \"paper\" run",
-                arguments.config.display()
-            )));
-        }
+        Mode::Live => return Err(Failure::Usage(live_refused(arguments, &loaded))),
     };
+    let today = wall_now().utc_day();
+    let loaded = stage::within_limits(loaded, today).map_err(Failure::Usage)?;
     let key_rotated = arguments.account_key_rotated;
     if key_rotated && loaded.settings.venue.orders == OrderRoute::Paper {
         return Err(Failure::Usage(anyhow!(
@@ -118,6 +116,21 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let (stop, statement) = (Arc::default(), None);
     let order = SessionOrder { loaded, name, duration, stop, credentials, key_rotated, statement };
     trade(order, arguments.json)
+}
+
+/// Why real money is not traded: the stage's evidence that is missing, and the gate decision that
+/// no file can stand in for yet.
+fn live_refused(arguments: &RunArguments, loaded: &Loaded) -> anyhow::Error {
+    let missing = match stage::judged(loaded, wall_now().utc_day()) {
+        Ok((judged, _)) if judged.missing.is_empty() => "the stage is signed off".to_owned(),
+        Ok((judged, _)) => judged.missing.join("; "),
+        Err(error) => format!("{error:#}"),
+    };
+    anyhow!(
+        "{}: mode: \"live\" needs the sign-off of its stage and a GO gate decision: {missing}; \
+         there is no gate decision; \"testnet\" and \"paper\" run",
+        arguments.config.display()
+    )
 }
 
 fn trade(order: SessionOrder, json: bool) -> Result<(), Failure> {

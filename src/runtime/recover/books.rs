@@ -14,7 +14,7 @@ use crate::execution::OrderState;
 use crate::journal::format::Ending;
 use crate::journal::{LaneEnd, LaneReader};
 use crate::ledger::{Ledger, OpenOrder, Stage};
-use crate::risk::{TradingState, Verb};
+use crate::risk::{TradingState, Verb, arms_by_name};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -281,6 +281,8 @@ impl Books {
                 (self.state, self.reason) = (TradingState::Killed, Reason::Operator as u16);
             }
             Some(Verb::Pause) if command.actor != ACTOR_UNATTENDED => self.paused = true,
+            // As the gate counts them: anew once a person has looked.
+            Some(Verb::Arm) if arms_by_name(command) => self.session.entries_today = 0,
             _ => {}
         }
     }

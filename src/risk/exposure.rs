@@ -1,0 +1,137 @@
+//! The checks of what an order adds up to: with the position, with every order that may still fill,
+//! with the other instruments, against the account. All of them are of the worst case.
+
+use super::check::Check;
+use super::checks::{Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, worth};
+use super::limits::Limits;
+use crate::base::{Money, Qty, Reason, Side};
+
+impl Question<'_> {
+    pub(super) fn ask_exposure(&self, check: Check, limits: &Limits) -> Answer {
+        match check {
+            Check::Position => {
+                let value = self.worst_exposure()?;
+                at_most(value, limits.position_notional.0, Reason::MaxPosition)
+            }
+            Check::SymbolBudget => {
+                let budget = self.portfolio.budget(self.wanted.instrument);
+                at_most(self.worst_exposure()?, budget.0, Reason::MaxSymbolBudget)
+            }
+            Check::GrossExposure => {
+                at_most(self.worst_gross()?, limits.gross_notional.0, Reason::MaxGrossExposure)
+            }
+            Check::NetExposure => {
+                at_most(self.worst_net()?, limits.net_notional.0, Reason::MaxNetExposure)
+            }
+            Check::Correlated => {
+                let value = self.worst_correlated()?;
+                at_most(value, limits.correlated_notional.0, Reason::MaxCorrelated)
+            }
+            Check::Positions => {
+                let new = u32::from(!self.position.is_exposed());
+                let after = self.ledger.exposed() + new;
+                at_most(after.into(), limits.positions.into(), Reason::MaxPositions)
+            }
+            Check::Leverage => self.leverage(limits),
+            Check::Liquidation => self.liquidation(limits),
+            Check::Capital => self.capital(limits),
+            _ => Ok(Margin::Wide),
+        }
+    }
+
+    /// What the order adds to buys and to sells.
+    fn added(&self) -> (Qty, Qty) {
+        match self.wanted.side {
+            Side::Buy => (self.wanted.qty, Qty::ZERO),
+            Side::Sell => (Qty::ZERO, self.wanted.qty),
+        }
+    }
+
+    /// Worst-case value of the instrument's position with this order, rounded up: a limit is never
+    /// passed by a fraction.
+    fn worst_exposure(&self) -> Result<i128, Trip> {
+        let (buy, sell) = self.added();
+        worth(self.position.worst_qty(buy, sell), self.worst_px())
+    }
+
+    fn worst_gross(&self) -> Result<i128, Trip> {
+        let others =
+            i128::from(self.ledger.gross_exposure().0) - i128::from(self.position.exposure.0);
+        Ok(others + self.worst_exposure()?)
+    }
+
+    /// The larger of the net values that all buys and no sells, or all sells and no buys, leave.
+    fn worst_net(&self) -> Result<i128, Trip> {
+        let (buy, sell) = self.added();
+        let held = i128::from(self.position.qty.0);
+        let [long, short] = self.ledger.net_exposure();
+        let [own_long, own_short] = self.position.net;
+        let most = held + i128::from(self.position.buy_leaves.0) + i128::from(buy.0);
+        let least = held - i128::from(self.position.sell_leaves.0) - i128::from(sell.0);
+        let px = self.worst_px();
+        let long = i128::from(long.0) - i128::from(own_long.0) + worth(most, px)?;
+        let short = i128::from(short.0) - i128::from(own_short.0) - worth(-least, px)?;
+        Ok(long.abs().max(short.abs()))
+    }
+
+    /// The instrument and whatever moves with it, or may.
+    fn worst_correlated(&self) -> Result<i128, Trip> {
+        let own = self.wanted.instrument.index();
+        let mut sum = self.worst_exposure()?;
+        let mut left = self.ledger.exposed() - u32::from(self.position.is_exposed());
+        for (other, position) in self.ledger.positions().iter().enumerate() {
+            if left == 0 {
+                break;
+            }
+            if other == own || !position.is_exposed() {
+                continue;
+            }
+            left -= 1;
+            if self.portfolio.together(own, other) {
+                sum += i128::from(position.exposure.0);
+            }
+        }
+        Ok(sum)
+    }
+
+    fn leverage(&self, limits: &Limits) -> Answer {
+        let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
+        let equity = i128::from(self.equity().0);
+        let most = equity * i128::from(limits.leverage_percent);
+        if equity > 0 && gross <= most {
+            return Ok(Margin::Wide);
+        }
+        let percent = if equity > 0 { cut((gross + equity - 1) / equity) } else { i64::MAX };
+        Err(Trip { reason: Reason::MaxLeverage, value: percent, limit: limits.leverage_percent })
+    }
+
+    /// How far prices may go against everything at once before the venue liquidates, with this
+    /// order: by our own arithmetic for the account, and by the nearer of the venue's price and
+    /// ours for the position that is there.
+    fn liquidation(&self, limits: &Limits) -> Answer {
+        let kept = self.ledger.account().map_or(Money::ZERO, |account| account.maintenance_margin);
+        let gross = self.worst_gross()?;
+        let free = (i128::from(self.equity().0) - i128::from(kept.0)).max(0);
+        let away = if gross > 0 { free * 10_000 / gross } else { i128::from(u32::MAX) };
+        let told = self.ledger.liquidation_bps(self.wanted.instrument).unwrap_or(u32::MAX);
+        at_least(away.min(told.into()), limits.liquidation_bps, Reason::LiquidationNear)
+    }
+
+    /// The lesser of what our books and the venue say.
+    fn equity(&self) -> Money {
+        let told = self.ledger.account().filter(|_| !self.paper);
+        told.map_or(self.ledger.equity(), |account| account.equity.min(self.ledger.equity()))
+    }
+
+    /// Margin in use at the highest allowed leverage, and what was lost today, within the capital
+    /// that is set, and the capital the session started with: bounds that a wrong reading of the
+    /// equity cannot move.
+    fn capital(&self, limits: &Limits) -> Answer {
+        let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
+        let leverage = i128::from(limits.leverage_percent);
+        let margin = (gross + leverage - 1) / leverage;
+        let used = margin + i128::from(self.ledger.day_loss().0);
+        let capital = self.ledger.starting_equity().min(limits.capital).0.max(0);
+        at_most(used, capital, Reason::MaxCapital)
+    }
+}

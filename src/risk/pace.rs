@@ -1,0 +1,97 @@
+//! The checks of when an order comes: how often, how late, after what, and beside what.
+
+use super::check::Check;
+use super::checks::{Answer, Margin, Question, Trip, at_most, yes_or};
+use super::limits::Limits;
+use crate::base::limits::OPEN_ORDERS_MAX;
+use crate::base::{Nanos, Purpose, Px, Reason, Side};
+use crate::ledger::Position;
+
+impl Question<'_> {
+    pub(super) fn ask_pace(&self, check: Check, limits: &Limits) -> Answer {
+        let (wanted, entry) = (self.wanted, self.wanted.purpose.is_entry());
+        match check {
+            Check::DecisionOnce => {
+                yes_or(self.sense.decided != Some(self.seq), Reason::DecisionTwice)
+            }
+            Check::Duplicate => {
+                let tick = self.facts.tick_size;
+                let again = self.duplicates.holds(wanted, tick, limits.duplicate_window, self.now);
+                yes_or(!again, Reason::DuplicateOrder)
+            }
+            Check::Identical => {
+                let like = self.sense.entries.like(wanted, self.facts.tick_size, self.now);
+                let most = limits.identical_entries;
+                at_most(i128::from(like) + 1, most.into(), Reason::IdenticalEntries)
+            }
+            Check::Rate => {
+                // Exits have the other half of the venue's budget, so that entries cannot starve
+                // them.
+                let most = limits.orders_per_10s;
+                let alone = entry || wanted.purpose == Purpose::Protect;
+                self.rate(if alone { most } else { most.saturating_mul(2) })
+            }
+            Check::EntriesPerDay => {
+                let next = i128::from(self.entries_today) + 1;
+                at_most(next, limits.entries_per_day.into(), Reason::MaxEntriesPerDay)
+            }
+            Check::SelfTrade => self.self_trade(),
+            Check::OpenOrders => {
+                let most = if entry { limits.open_orders } else { OPEN_ORDERS_MAX };
+                self.open_orders(most)
+            }
+            Check::MarketAge => {
+                let Position { touched_at, told_at, .. } = *self.position;
+                // What was held up on its way is old though it has just come.
+                let told = if told_at > Nanos::ZERO { self.now - told_at } else { Nanos::ZERO };
+                let age = (self.now - touched_at).max(told);
+                at_most(age.0.into(), limits.market_age.0, Reason::StaleMarket)
+            }
+            Check::MarketRecovering => {
+                at_most(self.sense.to_recover.into(), 0, Reason::MarketRecovering)
+            }
+            Check::ModelOutput => {
+                let suspicion = self.sense.suspicion(limits);
+                suspicion.map_or(Ok(Margin::Wide), |reason| yes_or(false, reason))
+            }
+            Check::DecisionAge => {
+                let age = (self.now - self.decided_at).max(self.lag);
+                at_most(age.0.into(), limits.decision_age.0, Reason::DecisionLate)
+            }
+            _ => Ok(Margin::Wide),
+        }
+    }
+
+    pub(super) fn rate(&self, most: usize) -> Answer {
+        let most_shown = i64::try_from(most).unwrap_or(i64::MAX);
+        let trip = Trip { reason: Reason::OrderRate, value: most_shown, limit: most_shown };
+        if self.throttle.reached(most, self.now) { Err(trip) } else { Ok(Margin::Wide) }
+    }
+
+    /// Stops are bounded by the table alone, and take no place of the others' bound.
+    pub(super) fn open_orders(&self, most: usize) -> Answer {
+        let stop = self.wanted.purpose == Purpose::Protect;
+        let held = if stop { self.ledger.orders().len() } else { self.ledger.trading_orders() };
+        let next = held as i128 + 1;
+        let most = i64::try_from(most.min(OPEN_ORDERS_MAX)).unwrap_or(i64::MAX);
+        at_most(next, most, Reason::MaxOpenOrders)
+    }
+
+    fn self_trade(&self) -> Answer {
+        if self.position.open_orders == 0 {
+            return Ok(Margin::Wide);
+        }
+        let wanted = self.wanted;
+        let mut ours = self.ledger.orders().iter().filter(|order| {
+            order.instrument == wanted.instrument
+                && order.side == wanted.side.opposite()
+                && !order.protects()
+        });
+        let met = ours.find(|order| match wanted.side {
+            Side::Buy => order.px <= wanted.px,
+            Side::Sell => order.px >= wanted.px || order.px == Px::ZERO,
+        });
+        let Some(order) = met else { return Ok(Margin::Wide) };
+        Err(Trip { reason: Reason::SelfTrade, value: wanted.px.0, limit: order.px.0 })
+    }
+}

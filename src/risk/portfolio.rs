@@ -1,0 +1,306 @@
+//! Limits over many instruments: own budgets, and which instruments move together.
+//!
+//! ```text
+//!   every bar:  return = (price − last) / last in millionths, of each instrument
+//!               Σx, Σx², Σxy over the last n bars: the new ones are added, those of n bars ago go
+//!   correlation = (n·Σxy − Σx·Σy) / √((n·Σx² − (Σx)²) · (n·Σy² − (Σy)²))      (Pearson)
+//! ```
+//! Integers throughout: the sums never drift, and the comparison with the limit is squared instead
+//! of rooted. Bars are cut on timers; an order only reads the answer. Either sign counts: two that
+//! always part are one bet as well, held the other way round. What is not known — too few bars, a
+//! price that did not move, instruments beyond the first 64 — counts as correlated.
+
+use super::limits::{share, stage_percent};
+use crate::base::settings::{InstrumentSettings, RiskSettings};
+use crate::base::{InstrumentId, Money, Nanos, Px};
+use crate::ledger::Ledger;
+
+/// Instruments whose correlations are computed; the rest counts as correlated with all.
+const CORRELATED: usize = 64;
+/// Returns are cut to ± 50 %, in millionths.
+const RETURN_MAX: i64 = 500_000;
+
+/// See the head of this file.
+#[derive(Clone, Debug)]
+pub(super) struct Portfolio {
+    /// By instrument: its own budget; the largest amount where it has none.
+    budgets: Vec<Money>,
+    bar: Nanos,
+    bars: usize,
+    percent: i128,
+    ends: Nanos,
+    /// Place of the next return in every ring.
+    at: usize,
+    series: Vec<Series>,
+    /// Σxy by pair, see [`pair`].
+    products: Vec<i64>,
+    /// By instrument, a bit for each that moves with it.
+    peers: Vec<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Series {
+    returns: Vec<i64>,
+    /// Bars in a row whose return is known.
+    known: usize,
+    last: Px,
+    sum: i64,
+    squares: i64,
+}
+
+impl Portfolio {
+    /// The only allocations.
+    pub(super) fn new(settings: &RiskSettings, instruments: &[InstrumentSettings]) -> Self {
+        let portfolio = &settings.portfolio;
+        let percent = stage_percent(&settings.stage);
+        let budget = |facts: &InstrumentSettings| {
+            let own = portfolio.budgets.iter().find(|(symbol, _)| *symbol == facts.symbol);
+            own.map_or(Money(i64::MAX), |(_, money)| share(*money, percent))
+        };
+        let tracked = instruments.len().min(CORRELATED);
+        // Without its settings the gate denies every entry; these only keep the arithmetic whole.
+        let bars = portfolio.correlation_bars.unwrap_or(8).clamp(8, 64) as usize;
+        let fresh = Series { returns: vec![0; bars], known: 0, last: Px::ZERO, sum: 0, squares: 0 };
+        Self {
+            budgets: instruments.iter().map(budget).collect(),
+            bar: Nanos::from_secs(i64::from(portfolio.correlation_bar_s.unwrap_or(60).max(1))),
+            bars,
+            percent: i128::from(portfolio.correlation_max_percent.unwrap_or(0)),
+            ends: Nanos(i64::MIN),
+            at: 0,
+            series: vec![fresh; tracked],
+            products: vec![0; tracked * tracked.saturating_sub(1) / 2],
+            peers: vec![u64::MAX; tracked],
+        }
+    }
+
+    /// The instrument's own budget.
+    pub(super) fn budget(&self, instrument: InstrumentId) -> Money {
+        self.budgets.get(instrument.index()).copied().unwrap_or(Money::ZERO)
+    }
+
+    /// True when the two move together, or may.
+    pub(super) fn together(&self, one: usize, other: usize) -> bool {
+        let (Some(peers), true) = (self.peers.get(one), other < self.peers.len()) else {
+            return true;
+        };
+        peers >> other & 1 == 1
+    }
+
+    /// Cuts a bar when one is over: on timers.
+    pub(super) fn on_timer(&mut self, now: Nanos, ledger: &Ledger) {
+        if now < self.ends {
+            return;
+        }
+        // After a pause nobody knows what the bars in between were.
+        let paused = self.ends.0 == i64::MIN || now - self.ends >= self.bar;
+        self.ends = now.floor_to(self.bar) + self.bar;
+        self.cut(paused, ledger);
+        self.compare();
+    }
+
+    /// Takes one return of every instrument in, and those of `bars` bars ago out.
+    fn cut(&mut self, paused: bool, ledger: &Ledger) {
+        let at = self.at;
+        self.at = (at + 1) % self.bars;
+        let mut fresh = [0_i64; CORRELATED];
+        let mut stale = [0_i64; CORRELATED];
+        for (i, series) in self.series.iter_mut().enumerate() {
+            let id = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
+            let position = ledger.position(id);
+            let px = position.map_or(Px::ZERO, |p| match p.mark_px.is_positive() {
+                true => p.mark_px,
+                false => p.mid(),
+            });
+            let known = !paused && px.is_positive() && series.last.is_positive();
+            fresh[i] = if known { change(series.last, px) } else { 0 };
+            series.known = if known { series.known + 1 } else { 0 };
+            series.last = px;
+            stale[i] = std::mem::replace(&mut series.returns[at], fresh[i]);
+            series.sum += fresh[i] - stale[i];
+            series.squares += fresh[i] * fresh[i] - stale[i] * stale[i];
+        }
+        for one in 1..self.series.len() {
+            for other in 0..one {
+                let new = fresh[one] * fresh[other] - stale[one] * stale[other];
+                self.products[pair(one, other)] += new;
+            }
+        }
+    }
+
+    /// Compares every pair with the limit.
+    fn compare(&mut self) {
+        for one in 0..self.series.len() {
+            let mut peers = 1_u64 << one;
+            for other in 0..self.series.len() {
+                if one != other && self.exceeds(one, other) {
+                    peers |= 1 << other;
+                }
+            }
+            self.peers[one] = peers;
+        }
+    }
+
+    /// Correlation beyond the limit, either way, or not known.
+    fn exceeds(&self, one: usize, other: usize) -> bool {
+        let (x, y) = (&self.series[one], &self.series[other]);
+        let count = self.bars as i128;
+        let spread = |s: &Series| count * i128::from(s.squares) - i128::from(s.sum).pow(2);
+        let (wide, high) = (spread(x), spread(y));
+        if x.known < self.bars || y.known < self.bars || wide == 0 || high == 0 {
+            return true;
+        }
+        let product = self.products[pair(one.max(other), one.min(other))];
+        let covariance = count * i128::from(product) - i128::from(x.sum) * i128::from(y.sum);
+        // 64 bars of half a million squared: a covariance below 2^52, so its square times 10^4 is
+        // below 2^118.
+        covariance.pow(2) * 10_000 > self.percent.pow(2) * wide * high
+    }
+}
+
+/// Place of the pair in a triangle, `one` above `other`.
+const fn pair(one: usize, other: usize) -> usize {
+    one * (one - 1) / 2 + other
+}
+
+/// Return in millionths, rounded toward zero.
+fn change(from: Px, to: Px) -> i64 {
+    let step = (i128::from(to.0) - i128::from(from.0)) * 1_000_000 / i128::from(from.0);
+    i64::try_from(step).unwrap_or(RETURN_MAX).clamp(-RETURN_MAX, RETURN_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::settings::PortfolioSettings;
+    use crate::base::{Qty, Rate, Symbol};
+
+    const BARS: usize = 32;
+
+    fn facts(name: &str) -> InstrumentSettings {
+        InstrumentSettings {
+            symbol: Symbol::new(name.as_bytes()).unwrap(),
+            tick_size: Px(1),
+            lot_size: Qty(1),
+            min_qty: Qty(1),
+            max_qty: Qty::MAX,
+            min_notional: Money(1),
+            maker_fee: Rate(0),
+            taker_fee: Rate(0),
+        }
+    }
+
+    fn portfolio(count: usize, percent: u32) -> Portfolio {
+        let settings = RiskSettings {
+            portfolio: PortfolioSettings {
+                correlation_max_percent: Some(percent),
+                correlation_bar_s: Some(1),
+                correlation_bars: Some(BARS as u32),
+                ..PortfolioSettings::default()
+            },
+            ..RiskSettings::default()
+        };
+        let instruments: Vec<_> = (0..count).map(|i| facts(&format!("S{i}USDT"))).collect();
+        Portfolio::new(&settings, &instruments)
+    }
+
+    /// Pearson's coefficient by its textbook form: centred, in floating point.
+    fn pearson(x: &[f64], y: &[f64]) -> f64 {
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+        let (mx, my) = (mean(x), mean(y));
+        let cross: f64 = x.iter().zip(y).map(|(a, b)| (a - mx) * (b - my)).sum();
+        let square = |v: &[f64], m: f64| v.iter().map(|a| (a - m).powi(2)).sum::<f64>();
+        cross / (square(x, mx) * square(y, my)).sqrt()
+    }
+
+    /// Prices of three instruments: the second follows the first with noise, the third is apart.
+    fn prices(bars: usize, noise: i64) -> Vec<[Px; 3]> {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut step = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 33) as i64 % 2_001 - 1_000
+        };
+        let mut px = [100_000_000_i64, 100_000_000, 100_000_000];
+        let next = |_| {
+            let common = step();
+            px[0] += common * 100;
+            px[1] += common * 100 + step() * noise;
+            px[2] += step() * 100;
+            px.map(Px)
+        };
+        (0..bars).map(next).collect()
+    }
+
+    #[test]
+    fn correlations_are_those_of_the_textbook_over_the_newest_bars() {
+        for (noise, percent) in [(10, 70), (60, 70), (120, 70), (400, 30), (400, 10)] {
+            let mut portfolio = portfolio(3, percent);
+            let mut ledger = Ledger::new(3, Money::ZERO);
+            let rows = prices(BARS * 4, noise);
+            for (second, row) in rows.iter().enumerate() {
+                let now = Nanos::from_secs(second as i64);
+                for (i, px) in row.iter().enumerate() {
+                    ledger.on_mark(InstrumentId(i as u16), *px, now);
+                }
+                portfolio.on_timer(now, &ledger);
+                if second < BARS {
+                    assert!(portfolio.together(0, 2), "not known yet");
+                    continue;
+                }
+                let returns = |i: usize| -> Vec<f64> {
+                    let used = rows[second - BARS..=second].windows(2);
+                    used.map(|w| (w[1][i].0 - w[0][i].0) as f64 / w[0][i].0 as f64).collect()
+                };
+                for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+                    let exact = pearson(&returns(one), &returns(other)).abs();
+                    let limit = f64::from(percent) / 100.0;
+                    if (exact - limit).abs() > 1e-3 {
+                        let told = portfolio.together(one, other);
+                        assert_eq!(told, exact > limit, "{one} {other} {second}: {exact}");
+                        assert_eq!(told, portfolio.together(other, one));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_counts_as_correlated() {
+        let mut portfolio = portfolio(70, 70);
+        let mut ledger = Ledger::new(70, Money::ZERO);
+        let rows = prices(BARS * 2, 400);
+        let tell = |portfolio: &mut Portfolio, ledger: &mut Ledger, at: i64, row: &[Px; 3]| {
+            let now = Nanos::from_secs(at);
+            for (i, px) in row.iter().enumerate() {
+                ledger.on_mark(InstrumentId(i as u16), *px, now);
+            }
+            ledger.on_mark(InstrumentId(3), Px(5), now);
+            portfolio.on_timer(now, ledger);
+        };
+        for (second, row) in rows.iter().enumerate() {
+            tell(&mut portfolio, &mut ledger, second as i64, row);
+        }
+        assert!(!portfolio.together(0, 2), "two random walks are apart");
+        assert!(portfolio.together(0, 3), "a price that does not move");
+        assert!(portfolio.together(0, 5), "a price that was never told");
+        assert!(portfolio.together(0, 66) && portfolio.together(66, 67), "beyond the table");
+        // A pause of two bars: the returns across it are no bar's.
+        tell(&mut portfolio, &mut ledger, BARS as i64 * 2 + 2, &rows[0]);
+        assert!(portfolio.together(0, 2));
+    }
+
+    #[test]
+    fn what_always_parts_is_together_too() {
+        let mut portfolio = portfolio(2, 70);
+        let mut ledger = Ledger::new(2, Money::ZERO);
+        for (second, row) in prices(BARS * 2, 0).iter().enumerate() {
+            let now = Nanos::from_secs(second as i64);
+            ledger.on_mark(InstrumentId(0), row[0], now);
+            ledger.on_mark(InstrumentId(1), Px(200_000_000 - row[0].0), now);
+            portfolio.on_timer(now, &ledger);
+        }
+        assert!(portfolio.together(0, 1));
+    }
+}
