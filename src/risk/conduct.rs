@@ -19,7 +19,7 @@ use crate::base::{
     Event, InstrumentId, Kind, OrderType, Purpose, Px, Qty, Reason, Side, TimeInForce,
 };
 use crate::ledger::{Ledger, LedgerChange, OpenOrder, Stage};
-use crate::policy::Wanted;
+use crate::policy::{Plan, Wanted};
 
 /// What a denial leads to beside itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

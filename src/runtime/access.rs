@@ -5,12 +5,16 @@
 use super::clock::wall_now;
 use super::config::{Loaded, with_values};
 use super::rig::VenueAccess;
+<<<<<<< HEAD
 use super::secret;
 use crate::base::Money;
+=======
+>>>>>>> daffb59
 use crate::base::settings::{OrderEntry, Settings};
+use crate::base::{Money, Reason};
 use crate::execution::reconcile::{Question, Told};
 use crate::venue::account::{AccountClient, Credentials};
-use crate::venue::budget::{Budget, RateLimits, usage_of};
+use crate::venue::budget::{Budget, RateLimits, Use};
 use crate::venue::job::{RestJob, RestReply, RestRequest};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
@@ -95,6 +99,11 @@ pub fn open(
     Ok((loaded, access))
 }
 
+/// Longest wait of a start for the venue's next window, a minute, and a little for the clocks.
+const WINDOW: Duration = Duration::from_secs(61);
+/// Time between two looks whether it has begun.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Asks for one account within the budget; what the answers say of limits is kept in it.
 struct Asking<'b> {
     account: AccountClient,
@@ -102,14 +111,29 @@ struct Asking<'b> {
 }
 
 impl Asking<'_> {
+    /// Asks for what a start needs: from the reserve, and where that is used up as well, by others
+    /// behind our address or by starts before this one, in the next minute.
     fn ask(&self, job: RestJob) -> Result<RestReply, String> {
-        let usage = usage_of(&job);
+        let usage = Use::Start(job.weight());
+        let began = Instant::now();
+        let is_full = || {
+            let now = wall_now();
+            let refused = self.budget.permits(usage, now) == Err(Reason::RateLimited);
+            refused && self.budget.stopped(now).is_none()
+        };
+        while is_full() && began.elapsed() < WINDOW {
+            std::thread::sleep(LOOK);
+        }
+        self.carry(&job, usage)
+    }
+
+    fn carry(&self, job: &RestJob, usage: Use) -> Result<RestReply, String> {
         self.budget.permits(usage, wall_now()).map_err(|reason| {
             let RestRequest { method, path, .. } = job.request();
             format!("{method} {path}: not asked: {}", reason.name())
         })?;
         self.budget.count(usage, wall_now());
-        let (reply, limits) = self.account.answer(&job);
+        let (reply, limits) = self.account.answer(job);
         self.budget.on_answer(reply.as_ref().err(), &limits, wall_now());
         reply.map_err(|failure| failure.message)
     }
@@ -164,7 +188,7 @@ pub fn cancel_everything(settings: &Settings, credentials: Credentials, budget: 
             tracing::error!(%symbol, "open orders were not cancelled, from this symbol on");
             return;
         }
-        if let Err(error) = asking.ask(RestJob::CancelAll { symbol }) {
+        if let Err(error) = asking.carry(&RestJob::CancelAll { symbol }, Use::Cancel) {
             tracing::error!(%symbol, error, "open orders were not cancelled");
         }
     }

@@ -95,6 +95,8 @@ pub enum Use {
     Cancel,
     /// A question of this weight.
     Question(u32),
+    /// A question of this weight without which no session starts: positions wait for it.
+    Start(u32),
 }
 
 /// What was used in the present window of one length.
@@ -211,7 +213,7 @@ impl Budget {
         if usage != Use::Cancel && stopped(0) {
             return Err(Reason::RateLimited);
         }
-        if matches!(usage, Use::Entry | Use::Question(_)) && stopped(2) {
+        if matches!(usage, Use::Entry | Use::Question(_) | Use::Start(_)) && stopped(2) {
             return Err(Reason::Blocked);
         }
         let orders =
@@ -221,6 +223,7 @@ impl Budget {
             Use::Exit => orders(false),
             Use::Cancel => self.weight.has(1, false, now),
             Use::Question(weight) => self.weight.has(weight, true, now),
+            Use::Start(weight) => self.weight.has(weight, false, now),
         };
         if fits { Ok(()) } else { Err(Reason::RateLimited) }
     }
@@ -233,7 +236,7 @@ impl Budget {
                 self.orders_1m.add(1, now);
             }
             Use::Cancel => self.weight.add(1, now),
-            Use::Question(weight) => self.weight.add(weight, now),
+            Use::Question(weight) | Use::Start(weight) => self.weight.add(weight, now),
         }
     }
 

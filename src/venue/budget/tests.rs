@@ -26,6 +26,8 @@ fn entries_leave_the_reserve_to_exits_and_questions_to_cancels() {
     budget.count(Use::Question(18), NOON);
     assert_eq!(budget.permits(Use::Question(1), NOON), Err(Reason::RateLimited));
     assert_eq!(budget.permits(Use::Cancel, NOON), Ok(()));
+    assert_eq!(budget.permits(Use::Start(2), NOON), Ok(()), "positions wait for a start");
+    assert_eq!(budget.permits(Use::Start(3), NOON), Err(Reason::RateLimited));
     assert_eq!(budget.permits(Use::Entry, NOON + Nanos::from_secs(10)), Ok(()), "new window");
     let told = AnswerLimits { orders_10s: Some(9), used_weight: Some(20), ..Default::default() };
     budget.on_limits(&told, NOON + Nanos::from_secs(10));
