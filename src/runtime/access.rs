@@ -5,11 +5,7 @@
 use super::clock::wall_now;
 use super::config::{Loaded, with_values};
 use super::rig::VenueAccess;
-<<<<<<< HEAD
 use super::secret;
-use crate::base::Money;
-=======
->>>>>>> daffb59
 use crate::base::settings::{OrderEntry, Settings};
 use crate::base::{Money, Reason};
 use crate::execution::reconcile::{Question, Told};
