@@ -3,10 +3,10 @@
 
 use super::{Alert, Class, Severity};
 use crate::base::event::{
-    Command, Gap, Instrument, KillRound, ModelLoaded, OrderReport, SessionCarried, SessionStart,
-    StateChange, StreamStatus, VenueStatus, carries, flags,
+    Breaker, Command, Gap, Instrument, KillRound, ModelLoaded, OrderReport, SessionCarried,
+    SessionStart, StateChange, StreamStatus, VenueStatus, carries, flags,
 };
-use crate::base::{ClientOrderId, Event, InstrumentId, Kind, Reason, Symbol};
+use crate::base::{ClientOrderId, Control, Event, InstrumentId, Kind, Level, Reason, Symbol};
 use crate::observe::audit::entry::{padded, reason_name, state_name, verb_name, who};
 use crate::risk::{Origin, TradingState, Verb, reason_of};
 use std::collections::BTreeMap;
@@ -50,6 +50,7 @@ impl Rules {
         }
         match event.kind()? {
             Kind::StateChange => Some(state(event)),
+            Kind::Breaker => Some(self.breaker(event)),
             Kind::Denied => self.denied(event),
             Kind::Command => command(event),
             Kind::KillRound => kill_round(event),
@@ -98,6 +99,26 @@ impl Rules {
             None if id == InstrumentId::NONE => "all symbols".to_owned(),
             None => format!("instrument {}", id.0),
         }
+    }
+
+    /// A breaker's level: what was found, and where the bound is. The state it leads to alerts on
+    /// its own.
+    fn breaker(&self, event: &Event) -> Alert {
+        let body: &Breaker = event.body();
+        let level = Level::from_u8(body.to).unwrap_or(Level::Kill);
+        let severity = match level {
+            _ if !event.has(flags::ON) => Severity::P3,
+            Level::Clear | Level::Warn | Level::Reduce => Severity::P2,
+            Level::Halt | Level::Kill => Severity::P1,
+        };
+        let name = Control::from_u16(body.control).map_or("unknown", Control::name);
+        let of_what = match event.instrument() {
+            InstrumentId::NONE => String::new(),
+            id => format!("{}: ", self.symbol(id)),
+        };
+        let (level, found, bound) = (level.name(), body.value, body.limit);
+        let text = format!("{of_what}breaker {name}: {level}, found {found}, bound {bound}");
+        of(event, severity, Class::State, format!("breaker:{name}:{level}"), &text)
     }
 
     fn denied(&mut self, event: &Event) -> Option<Alert> {
@@ -273,4 +294,32 @@ fn carried(event: &Event) -> Option<Alert> {
     let why = reason_name(body.reason);
     let text = format!("session {} was left {left} ({why}); it stays so", body.epoch);
     Some(of(event, Severity::P1, Class::Session, "carried", &text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_breaker_alerts_as_severely_as_its_level_with_what_was_found_and_the_bound() {
+        let mut rules = Rules::new(10);
+        let mut alert = |from: Level, to: Level, instrument| {
+            let (control, value, limit) = (Control::Spread as u16, 61, 50);
+            let (from, to) = (from as u8, to as u8);
+            let body = Breaker { control, from, to, value, limit, ..Breaker::default() };
+            let bits = if to > from { flags::ON } else { 0 };
+            let event = Event::new(Kind::Breaker, instrument, &body).with_flags(bits);
+            rules.on_event(&event).map(|alert| (alert.severity, alert.text))
+        };
+        let none = InstrumentId::NONE;
+        let text = |level| format!("breaker spread: {level}, found 61, bound 50");
+        let told = alert(Level::Clear, Level::Warn, none);
+        assert_eq!(told, Some((Severity::P2, text("warn"))));
+        let told = alert(Level::Clear, Level::Halt, none);
+        assert_eq!(told, Some((Severity::P1, text("halt"))));
+        let told = alert(Level::Reduce, Level::Clear, none);
+        assert_eq!(told, Some((Severity::P3, text("clear"))));
+        let (severity, told) = alert(Level::Warn, Level::Kill, InstrumentId(3)).unwrap();
+        assert_eq!((severity, told), (Severity::P1, format!("instrument 3: {}", text("kill"))));
+    }
 }
