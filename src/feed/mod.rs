@@ -30,6 +30,7 @@ mod stats;
 mod symbols;
 mod sync;
 mod trades;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ use pool::Pool;
 use scan::Sink;
 use std::collections::VecDeque;
 use sync::{Shared, State, Sync, Verdict};
+use trust::Trust;
 
 /// The market side of the river's entrance. See the head of this file for how to call it.
 pub struct Feed {
@@ -67,6 +69,8 @@ pub struct Feed {
     triggered: private::TriggeredStops,
     /// Where missing trades are asked for.
     trades: Option<Box<trades::Trades>>,
+    /// By instrument.
+    trust: Vec<Trust>,
 }
 
 /// Events that may wait per instrument: a snapshot of 1 000 levels a side is 335, recorded changes
@@ -98,6 +102,7 @@ impl Feed {
             private: PrivateStats::default(),
             triggered: private::TriggeredStops::new(),
             trades: None,
+            trust: vec![Trust::default(); count],
         }
     }
 
@@ -115,10 +120,28 @@ impl Feed {
             sink.out.clear();
             self.stats.fallbacks += 1;
             if let Err(refusal) = self.checked.frame(frame, &mut sink) {
-                return self.refuse(frame, refusal, ts_recv, out);
+                self.refuse(frame, refusal, ts_recv, out);
+                return self.doubt(frame, ts_recv, out);
             }
         }
         self.hand_on(ts_recv, out);
+    }
+
+    /// A market frame was refused: the third of one symbol ends the trust in it.
+    #[cold]
+    fn doubt(&mut self, frame: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
+        let Some(reason) = out.iter().next().map(|event| event.body::<Malformed>().reason) else {
+            return;
+        };
+        let Some(instrument) = self.symbols.of_stream(frame) else { return };
+        if !self.trust.get_mut(instrument.index()).is_some_and(Trust::on_bad) {
+            return;
+        }
+        let Some(sync) = self.syncs.get_mut(instrument.index()) else { return };
+        sync.reset(&mut self.pool);
+        self.releasing.retain(|id| *id != instrument);
+        let reason = Reason::from_u16(reason).unwrap_or(Reason::BookGap);
+        out.push(gap_event(instrument, (0, 0), reason, ts_recv));
     }
 
     /// Takes the body of a depth snapshot (`GET /fapi/v1/depth`) of `instrument`.
@@ -352,8 +375,15 @@ impl Feed {
         if let Some(count) = self.stats.by_kind.get_mut(first.kind as usize) {
             *count += 1;
         }
+        let trust = self.trust.get_mut(first.instrument as usize);
+        let is_trusted = trust.is_none_or(Trust::on_good);
         if first.kind == Kind::DepthHead as u8 {
-            self.hand_on_depth(ts_recv, out);
+            // A snapshot that was asked for before is taken in, or it would be waited for.
+            if is_trusted || first.has(flags::SNAPSHOT) {
+                self.hand_on_depth(ts_recv, out);
+            } else {
+                out.clear();
+            }
         } else if first.kind == Kind::AggTrade as u8
             && out.len() == 1
             && let Some(trades) = &mut self.trades

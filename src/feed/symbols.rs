@@ -80,6 +80,25 @@ impl SymbolTable {
         }
     }
 
+    /// Whose a frame is that may not be readable: by the name of its stream, else by its symbol.
+    #[cold]
+    pub(super) fn of_stream(&self, frame: &[u8]) -> Option<InstrumentId> {
+        const STREAM: &[u8] = b"{\"stream\":\"";
+        const SYMBOL: &[u8] = b"\"s\":\"";
+        let (rest, end) = match frame.strip_prefix(STREAM) {
+            Some(rest) => (rest, b'@'),
+            None => {
+                let at = frame.windows(SYMBOL.len()).position(|window| window == SYMBOL)?;
+                (&frame[at + SYMBOL.len()..], b'"')
+            }
+        };
+        let len = rest.iter().take(Symbol::CAPACITY).position(|&byte| byte == end)?;
+        let mut upper = [0; Symbol::CAPACITY];
+        upper[..len].copy_from_slice(&rest[..len]);
+        upper[..len].make_ascii_uppercase();
+        self.find(&upper[..len])
+    }
+
     fn insert(&mut self, symbol: Symbol, instrument: InstrumentId) {
         let text = symbol.as_str().as_bytes();
         let Some(key) = Key::of(text, text.len()) else { return };

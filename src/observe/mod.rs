@@ -13,6 +13,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `hop` | the hops and the cycle clock |
+//! | `steady` | whether the cycle counter can be trusted |
 //! | `latency` | recording on a pinned thread, merging on the observer, percentiles |
 //! | `hlog` | histogram logs that other tools read |
 //! | `controls` | a row for each check and breaker |
@@ -29,6 +30,7 @@ pub mod audit;
 mod controls;
 pub mod hop;
 pub mod report;
+mod steady;
 pub mod latency;
 pub mod hlog;
 pub mod snapshot;

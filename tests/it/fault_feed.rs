@@ -178,3 +178,69 @@ fn fault_w10_a_change_that_comes_twice_or_late_is_dropped() {
     assert_eq!(drive.valid(), [true, true]);
     assert_eq!(drive.diff("BTCUSDT", 31, 40, 30).len(), 2);
 }
+
+/// A quote whose price is no number, of a stream whose name says whose it is.
+fn unreadable(symbol: &str) -> String {
+    let name = symbol.to_lowercase();
+    format!(
+        "{{\"stream\":\"{name}@bookTicker\",\"data\":{{\"e\":\"bookTicker\",\"u\":9,\"s\":\"{symbol}\",\
+         \"b\":\"x\",\"B\":\"1\",\"a\":\"2\",\"A\":\"1\",\"T\":5,\"E\":6}}}}"
+    )
+}
+
+/// A good one, with a member that nobody knows.
+fn readable(symbol: &str, id: u64) -> String {
+    format!(
+        "{{\"e\":\"bookTicker\",\"u\":{id},\"s\":\"{symbol}\",\"b\":\"1\",\"B\":\"1\",\"a\":\"2\",\
+         \"A\":\"1\",\"T\":5,\"E\":6,\"zz\":{{\"new\":[1]}}}}"
+    )
+}
+
+#[test]
+fn fault_w13_the_third_bad_frame_of_a_symbol_freezes_it_until_twenty_good_ones_came_in_a_row() {
+    let mut drive = Drive::synced();
+    for _ in 0..2 {
+        assert_eq!(drive.frame(&unreadable("BTCUSDT")).len(), 1);
+        assert_eq!(drive.valid(), [true, true]);
+    }
+    let events = drive.frame(&unreadable("BTCUSDT"));
+    let kinds: Vec<_> = events.iter().map(Event::kind).collect();
+    assert_eq!(kinds, [Some(Kind::Malformed), Some(Kind::Gap)]);
+    assert_eq!(events[1].body::<Gap>().reason, Reason::FrameNumber as u16);
+    assert_eq!(drive.valid(), [false, true], "nobody else is frozen");
+    // Its changes are good and are not taken, and no snapshot is wanted.
+    for id in 21..30 {
+        assert!(drive.diff("BTCUSDT", id, id, id - 1).is_empty());
+        assert_eq!(drive.diff("ETHUSDT", id, id, id - 1).len(), 2);
+    }
+    assert_eq!(drive.feed.snapshot_wanted(), None);
+    // One more bad one, and the twenty begin anew. Unknown members are no fault.
+    drive.frame(&unreadable("BTCUSDT"));
+    for id in 0..19 {
+        assert_eq!(drive.frame(&readable("BTCUSDT", id)).len(), 1);
+    }
+    drive.diff("BTCUSDT", 40, 40, 39);
+    assert_eq!(drive.feed.snapshot_wanted(), None);
+    drive.diff("BTCUSDT", 41, 41, 40);
+    assert_eq!(drive.feed.snapshot_wanted(), Some(BTC));
+    drive.snapshot(BTC, 41);
+    assert_eq!(drive.valid(), [true, true]);
+}
+
+#[test]
+fn fault_w13_a_snapshot_that_was_under_way_when_trust_ended_is_not_waited_for_for_ever() {
+    let mut drive = Drive::new();
+    drive.diff("BTCUSDT", 10, 20, 5);
+    assert_eq!(drive.feed.snapshot_wanted(), Some(BTC));
+    for _ in 0..3 {
+        drive.frame(&unreadable("BTCUSDT"));
+    }
+    assert!(drive.snapshot(BTC, 15).is_empty());
+    for id in 0..20 {
+        drive.frame(&readable("BTCUSDT", id));
+    }
+    drive.diff("BTCUSDT", 51, 60, 50);
+    assert_eq!(drive.feed.snapshot_wanted(), Some(BTC));
+    drive.snapshot(BTC, 55);
+    assert!(drive.valid()[0]);
+}

@@ -138,6 +138,8 @@ pub struct World {
     pub sent: Option<Vec<Sent>>,
     /// How far the session's wall clock is ahead of the exchange's.
     pub skew: Nanos,
+    /// The session's thread panics at its so many-th look at the clock from here on.
+    pub panics_in: Option<u32>,
     /// Requests and connections carry nothing else than this seed's chance.
     pub rng: ChaCha8Rng,
     opened_at: Nanos,
@@ -162,6 +164,7 @@ impl World {
             books,
             sent: None,
             skew: Nanos::ZERO,
+            panics_in: None,
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x006e_6574),
             opened_at,
             base: Instant::now(),
@@ -186,6 +189,13 @@ impl World {
     /// The session's wall clock.
     pub fn wall(&self) -> Nanos {
         self.opened_at + self.now + self.skew
+    }
+
+    /// True at the look at the clock in which the session's thread is to panic.
+    pub fn panics_now(&mut self) -> bool {
+        let Some(left) = self.panics_in.as_mut().filter(|left| **left > 0) else { return false };
+        *left -= 1;
+        *left == 0
     }
 
     /// Both clocks of the session.

@@ -47,7 +47,12 @@ pub struct SimClock(pub Shared);
 
 impl ClockPort for SimClock {
     fn now(&mut self) -> Now {
-        self.0.borrow().clock()
+        let (now, panics) = {
+            let mut world = self.0.borrow_mut();
+            (world.clock(), world.panics_now())
+        };
+        assert!(!panics, "the thread of the feed panics, as it was told to");
+        now
     }
 
     /// Time passes in the world alone.

@@ -20,6 +20,8 @@ pub enum Deed {
     /// The process dies and is started again; so many of its newest inputs are not on disk, where
     /// the machine lost its power.
     Crash { lost: u64 },
+    /// The thread of the feed panics at its so many-th look at the clock: anywhere in a turn.
+    Panic { reads: u32 },
     /// The process is told to end, and is started again.
     Restart,
     /// An operator's command.
@@ -110,7 +112,34 @@ impl Plan {
         let setting = Setting::draw(&mut more);
         let mut plan = Self { manners, cuts, faults, deeds, setting };
         plan.storms(&mut more);
+        plan.nonsense(&mut more);
+        if more.has(0.1) {
+            let (at, reads) = (more.time(), more.0.random_range(1..=40));
+            plan.deeds.push((at, Deed::Panic { reads }));
+            plan.deeds.sort_by_key(|(at, _)| *at);
+        }
         plan
+    }
+
+    /// Market frames that cannot be understood, or say more than is known.
+    fn nonsense(&mut self, draw: &mut Draw) {
+        let market = json!({"on": "ws", "stream": "*@*"});
+        for kind in [
+            "unknown_field",
+            "unknown_event",
+            "missing_field",
+            "wrong_type",
+            "wrong_symbol",
+            "huge_id",
+            "zero_price",
+            "negative_price",
+        ] {
+            if draw.has(0.05) {
+                let rate = draw.rate(0.04);
+                let when = json!({"target": market, "probability": rate});
+                self.faults.push(fault(kind, json!({}), when));
+            }
+        }
     }
 
     /// Connections that are cut again and again for a while: all of a line, or one of them, which

@@ -4,6 +4,8 @@
 use super::net::Line;
 use super::plan::{Deed, Plan, fault};
 use super::run::{Outcome, Run};
+use crate::desk_session::read;
+use peregrine::base::event::{Event, Kind, StateChange};
 use peregrine::base::{Nanos, Reason};
 use peregrine::journal::{Journal, JournalSettings, LANES};
 use peregrine::risk::TradingState;
@@ -56,6 +58,37 @@ fn fault_p03_a_process_that_stood_still_enters_on_nothing_that_is_old_by_then() 
     let stalled = (TradingState::Reconciling, Reason::ThreadStalled as u16);
     assert_eq!(run.state_after(1), stalled);
     assert_eq!(run.state_after(5_000).0, TradingState::Active);
+}
+
+#[test]
+fn fault_p05_a_panic_anywhere_in_a_turn_leaves_a_journal_that_replays_and_the_next_one_reconciles()
+{
+    for reads in [1, 2, 3, 7, 12, 25] {
+        let mut run = Run::new(SEED, Plan::calm());
+        run.start();
+        assert_eq!(run.state_after(12_000).0, TradingState::Active);
+        run.world.borrow_mut().panics_in = Some(reads);
+        assert_eq!(run.state_after(10_000).0, TradingState::Active, "{reads}");
+        let [first, second] = run.dirs() else { panic!("{:?}", run.dirs()) };
+        // Its last words: everything up to the panic, and nothing sealed behind it.
+        assert!(read(first, 0).len() > 1_000);
+        let inputs = read(second, 0);
+        let at = |kind: Kind| inputs.iter().position(|event| event.kind() == Some(kind));
+        let (carried, known) = (at(Kind::SessionCarried), at(Kind::Reconciled));
+        assert!(carried.is_some() && carried < known, "{carried:?} {known:?}");
+        let known = inputs[known.expect("it was reconciled")].seq;
+        let active = |event: &&Event| {
+            event.kind() == Some(Kind::StateChange)
+                && event.body::<StateChange>().to == TradingState::Active as u8
+        };
+        let outputs = read(second, 2);
+        let first_active = outputs.iter().find(active).expect("it trades again").seq;
+        assert!(first_active >= known, "not before the venue was asked");
+        let settled = run.settle();
+        assert!(settled.is_some());
+        let outcome = run.finish(settled);
+        assert_eq!((outcome.broken, outcome.sessions), (Vec::<String>::new(), 2));
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use peregrine::runtime::config::Loaded;
 use peregrine::runtime::state::StateFolder;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
 use tempfile::TempDir;
@@ -195,7 +196,15 @@ impl Run {
         }
         let Some(session) = &mut self.session else { return };
         let now = self.world.borrow().clock();
-        let turned = session.turn(now);
+        let turned = match catch_unwind(AssertUnwindSafe(|| session.turn(now))) {
+            Ok(turned) => turned,
+            // The process is gone as if it had been killed in the middle of what it did.
+            Err(_) if self.world.borrow_mut().panics_in.take_if(|left| *left == 0).is_some() => {
+                drop(self.crash());
+                return;
+            }
+            Err(other) => resume_unwind(other),
+        };
         let ended = turned.is_ok() && self.is_ending && session.has_ended();
         if let Err(halt) = turned {
             self.fail(format!("the feed's loop ended: {halt}"));
@@ -288,6 +297,7 @@ impl Run {
                 world.skew = world.skew + Nanos::from_millis(ms);
             }
             (Deed::Pause { ms }, _) => self.pause(ms),
+            (Deed::Panic { reads }, Some(_)) => self.world.borrow_mut().panics_in = Some(reads),
             (Deed::Restart, Some(session)) if !self.is_ending => {
                 self.is_ending = true;
                 if let Err(halt) = session.begin_end() {

@@ -125,8 +125,7 @@ impl Session {
         let dir = dir.to_owned();
         let now = world.borrow().mono();
         let dead_man = DeadMan::new(settings.venue.dead_man_ms, &symbols, 1, now);
-        let own = || Arc::new(budget::Budget::new(RateLimits::default()));
-        let rest = || Metered::new(SimRest::new(world, Account::new()), own());
+        let rest = || Metered::new(SimRest::new(world, Account::new()), Arc::clone(&left));
         let dead_man = dead_man.map(|core| (core, rest()));
         let budget = left;
         Self { thread, commands, journal, stamps, dir, dead_man, budget, _state: state }
