@@ -181,8 +181,8 @@ impl Trades {
         }
     }
 
-    /// Takes the decoded answer in `out`, which then holds what goes on: what of it was missing, and
-    /// what waited in between. It goes as far as the answer does, over later holes too.
+    /// Takes the decoded answer in `out`, which then holds what goes on: what of it was missing,
+    /// and what waited in between. It goes as far as the answer does, over later holes too.
     fn fill(&mut self, instrument: InstrumentId, ts_recv: Nanos, out: &mut EventBatch) {
         self.kept.clear();
         let line = &mut self.lines[instrument.index()];

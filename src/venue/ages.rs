@@ -128,7 +128,9 @@ impl Ages {
             Key::Trade => b"\"t\":",
             Key::Time => b"\"E\":",
         };
-        number_after(name, &text[..text.len().min(320)])
+        let key = number_after(name, &text[..text.len().min(320)])?;
+        // The feed refuses such a frame; as the newest of its stream it would silence the stream.
+        (key <= i64::MAX as u64).then_some(key)
     }
 
     pub(super) fn count(&self) -> usize {

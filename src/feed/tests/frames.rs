@@ -54,6 +54,7 @@ fn fault_w13_each_defect_of_a_frame_is_told_by_its_own_reason() {
         (with("BTCUSDT", "BTCUSDT\\u0000"), Reason::UnknownInstrument),
         (with("\"a\":", "\"b\":\"1.5\",\"a\":"), Reason::FrameKeyTwice),
         (with("\"E\":6", "\"E\":9223372036855"), Reason::FrameRange),
+        (with("\"u\":1", "\"u\":9223372036854775808"), Reason::FrameRange),
         (with("\"E\":6", "\"E\":6,\"x\":18446744073709551616"), Reason::FrameNotJson),
     ];
     for (frame, reason) in cases {

@@ -90,7 +90,7 @@ impl Json {
 
     fn int(&self, key: &str) -> Option<u64> {
         match self.one(key)? {
-            Json::Int(value) => Some(*value),
+            Json::Int(value) => Some(*value).filter(|value| *value <= i64::MAX as u64),
             Json::Float(value) if *value >= 0.0 && *value < 2_f64.powi(53) => {
                 (*value == value.trunc()).then_some(*value as u64)
             }
