@@ -168,4 +168,23 @@ mod tests {
         assert_eq!(told, [500, 0][..told.len()]);
         assert!(!told.is_empty());
     }
+
+    #[test]
+    fn fault_n12_open_files_are_told_as_a_share_of_what_the_process_may_have() {
+        let began = Instant::now();
+        let plan = DiskPlan { segments: 1, reserve_hours: 1, most: None };
+        let mut measures = Measures::new(plan, 0, began);
+        let (mut collector, health) = (HopCollector::new(), JournalHealth::default());
+        let river = Heartbeat::default();
+        let held: Vec<_> =
+            (0..80).map(|_| std::fs::File::open("/proc/self/stat").unwrap()).collect();
+        // Other tests of this process open and close files meanwhile, the 80 stay.
+        measures.files_max = 100;
+        measures.turn(began + EVERY, &[], &mut collector, &health, &river);
+        let told = river.take_measure(Measure::Files).unwrap();
+        assert!(told >= 80, "{told} % with {} files held", held.len());
+        measures.files_max = 1_000_000;
+        measures.turn(began + 2 * EVERY, &[], &mut collector, &health, &river);
+        assert!(river.take_measure(Measure::Files).unwrap() < 80);
+    }
 }
