@@ -170,8 +170,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A whole number of at most 63 bits: a larger one is no id of a venue, and as the newest of its
-    /// stream it would make everything behind it old.
+    /// A whole number of at most 63 bits: a larger one is no id of a venue, and as the newest of
+    /// its stream it would make everything behind it old.
     pub fn uint(&self) -> Result<u64, Fail> {
         match self.scalar {
             Scalar::Int(value) if value > i64::MAX as u64 => Err(self.fail(Reason::FrameRange)),
