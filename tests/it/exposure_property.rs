@@ -24,7 +24,7 @@ use peregrine::exchange::account::{AccountSettings, Accounts, Credential};
 use peregrine::exchange::matching::{Book, SelfTrade};
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::ledger::Ledger;
-use peregrine::policy::{Intent, Wanted};
+use peregrine::policy::{Intent, Plan, Wanted};
 use peregrine::risk::{Actor, Gate, GateSession, Trading, TradingState, Verdict};
 use peregrine::runtime::config;
 use proptest::prelude::*;
@@ -180,6 +180,7 @@ impl World {
             purpose: if exit { Purpose::ExitSignal } else { Purpose::Entry },
             reference_px: self.middle(),
             model_tag: 0,
+            plan: Plan::default(),
         };
         self.seq += 1;
         let mut cause = Event { seq: self.seq, instrument: 0, ..Event::EMPTY };

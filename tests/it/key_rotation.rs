@@ -60,6 +60,7 @@ fn run(exchange: &ExchangeServer, state: &Path, place: usize, rotated: bool) -> 
         name: "paper",
         duration: None,
         stop: Arc::clone(&stop),
+        kill: Arc::default(),
         credentials: Credentials::new(key(place), SECRET.to_owned()),
         key_rotated: rotated,
         statement: None,
