@@ -83,6 +83,9 @@ impl Service {
             ("PATH", format!("{}:{path}", text(bin))),
             ("PEREGRINE_API_KEY", self.exchange.api_key().to_owned()),
             ("PEREGRINE_API_SECRET", self.exchange.api_secret().to_owned()),
+            ("PEREGRINE_KILLER_API_KEY", self.exchange.api_key().to_owned()),
+            ("PEREGRINE_KILLER_API_SECRET", self.exchange.api_secret().to_owned()),
+            ("VENUE_REST", self.exchange.rest_url()),
             ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
             ("PEREGRINE__VENUE__REST_URL", self.exchange.rest_url()),
             ("PEREGRINE__VENUE__PUBLIC_URL", format!("{ws}/public")),
@@ -131,13 +134,14 @@ impl Service {
 
     /// A service that trades: what most pages begin with.
     fn trade(&mut self) {
-        self.start();
-        wait("the books to agree", || self.state_is(&["active", "halted", "reducing", "killed"]));
-        if self.state_is(&["killed"]) {
-            self.settled();
-            self.operate("clear");
-            wait("the kill to be over", || self.state_is(&["halted"]));
+        if self.state().join("killed").exists() {
+            let words = ["clear", "--config", "config/testnet.toml", "--reason", "the next page"];
+            let cleared = self.program("peregrine").args(words).output().unwrap();
+            let error = String::from_utf8_lossy(&cleared.stderr);
+            assert!(cleared.status.success(), "{error}");
         }
+        self.start();
+        wait("the books to agree", || self.state_is(&["active", "halted", "reducing"]));
         if !self.state_is(&["active"]) {
             self.operate("arm");
             wait("trading", || self.state_is(&["active"]));
@@ -179,11 +183,16 @@ impl Service {
             }
             _ => {}
         }
-        if [" arm ", " clear "].iter().any(|verb| step.command.contains(verb)) && self.is_running()
-        {
+        if step.command.contains(" arm ") && self.is_running() {
             self.settled();
         }
         let output = self.program("sh").args(["-c", &step.command]).output().unwrap();
+        if step.command.contains("peregrine kill ") {
+            // It ends by itself; the service manager leaves it down.
+            wait("the killed service to end", || !self.is_running());
+            let ended = self.child.take().map(|mut child| child.wait().unwrap().code());
+            assert!(matches!(ended, None | Some(Some(78))), "{ended:?}");
+        }
         if output.status.code() == Some(step.code) {
             return Ok(());
         }

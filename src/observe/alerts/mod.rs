@@ -95,8 +95,6 @@ classes! {
     State = "state",
     /// A kill, and what comes of it.
     Kill = "kill",
-    /// A breaker, or the size that entries may have.
-    Breaker = "breaker",
     /// An operator's command.
     Command = "command",
     /// Orders denied by the gate or refused by the venue, over the rate.

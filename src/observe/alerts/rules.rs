@@ -6,8 +6,8 @@ use crate::base::event::{
     Breaker, Command, Gap, Instrument, KillRound, ModelLoaded, OrderReport, SessionCarried,
     SessionStart, SizeChange, StateChange, StreamStatus, VenueStatus, carries, flags,
 };
-use crate::base::{ClientOrderId, Event, InstrumentId, Kind, Level, Reason, Symbol};
-use crate::observe::audit::entry::{control_name, padded, reason_name, state_name, verb_name, who};
+use crate::base::{ClientOrderId, Control, Event, InstrumentId, Kind, Level, Reason, Symbol};
+use crate::observe::audit::entry::{padded, reason_name, state_name, verb_name, who};
 use crate::risk::{Origin, TradingState, Verb, reason_of};
 use std::collections::BTreeMap;
 
@@ -50,13 +50,13 @@ impl Rules {
         }
         match event.kind()? {
             Kind::StateChange => Some(state(event)),
-            Kind::Denied => self.denied(event),
-            Kind::Breaker => Some(breaker(event)),
+            Kind::Breaker => Some(self.breaker(event)),
             Kind::SizeChange => {
-                let body: &SizeChange = event.body();
-                let text = format!("entries have {} % of their size", body.percent);
-                Some(of(event, Severity::P2, Class::Breaker, "size", &text))
+                let percent = event.body::<SizeChange>().percent;
+                let text = format!("entries have {percent} % of their size");
+                Some(of(event, Severity::P2, Class::State, "size", &text))
             }
+            Kind::Denied => self.denied(event),
             Kind::Command => command(event),
             Kind::KillRound => kill_round(event),
             Kind::OrderUnknown => Some(self.unknown(event)),
@@ -104,6 +104,26 @@ impl Rules {
             None if id == InstrumentId::NONE => "all symbols".to_owned(),
             None => format!("instrument {}", id.0),
         }
+    }
+
+    /// A breaker's level: what was found, and where the bound is. The state it leads to alerts on
+    /// its own.
+    fn breaker(&self, event: &Event) -> Alert {
+        let body: &Breaker = event.body();
+        let level = Level::from_u8(body.to).unwrap_or(Level::Kill);
+        let severity = match level {
+            _ if !event.has(flags::ON) => Severity::P3,
+            Level::Clear | Level::Warn | Level::Reduce => Severity::P2,
+            Level::Halt | Level::Kill => Severity::P1,
+        };
+        let name = Control::from_u16(body.control).map_or("unknown", Control::name);
+        let of_what = match event.instrument() {
+            InstrumentId::NONE => String::new(),
+            id => format!("{}: ", self.symbol(id)),
+        };
+        let (level, found, bound) = (level.name(), body.value, body.limit);
+        let text = format!("{of_what}breaker {name}: {level}, found {found}, bound {bound}");
+        of(event, severity, Class::State, format!("breaker:{name}:{level}"), &text)
     }
 
     fn denied(&mut self, event: &Event) -> Option<Alert> {
@@ -244,28 +264,6 @@ fn command(event: &Event) -> Option<Alert> {
     Some(of(event, severity, Class::Command, format!("command:{}", event.seq), &text))
 }
 
-/// A breaker that changes its level. What it leads to is a change of the trading state, which alerts
-/// as well; this one says what was found.
-fn breaker(event: &Event) -> Alert {
-    let body: &Breaker = event.body();
-    let level = Level::from_u8(body.to);
-    let severity = match level {
-        Some(Level::Halt | Level::Kill) => Severity::P0,
-        Some(Level::Reduce) | None => Severity::P1,
-        Some(Level::Warn | Level::Clear) => Severity::P2,
-    };
-    let name = control_name(body.control);
-    let text = format!(
-        "breaker {name}: {} ({}), {} of {}",
-        level.map_or("in no level", Level::name),
-        reason_name(body.reason),
-        body.value,
-        body.limit
-    );
-    let key = format!("breaker:{name}:{}", body.to);
-    of(event, severity, Class::Breaker, key, &text)
-}
-
 /// What comes of a kill: a round alerts where it says that it should.
 fn kill_round(event: &Event) -> Option<Alert> {
     let body: &KillRound = event.body();
@@ -301,4 +299,32 @@ fn carried(event: &Event) -> Option<Alert> {
     let why = reason_name(body.reason);
     let text = format!("session {} was left {left} ({why}); it stays so", body.epoch);
     Some(of(event, Severity::P1, Class::Session, "carried", &text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_breaker_alerts_as_severely_as_its_level_with_what_was_found_and_the_bound() {
+        let mut rules = Rules::new(10);
+        let mut alert = |from: Level, to: Level, instrument| {
+            let (control, value, limit) = (Control::Spread as u16, 61, 50);
+            let (from, to) = (from as u8, to as u8);
+            let body = Breaker { control, from, to, value, limit, ..Breaker::default() };
+            let bits = if to > from { flags::ON } else { 0 };
+            let event = Event::new(Kind::Breaker, instrument, &body).with_flags(bits);
+            rules.on_event(&event).map(|alert| (alert.severity, alert.text))
+        };
+        let none = InstrumentId::NONE;
+        let text = |level| format!("breaker spread: {level}, found 61, bound 50");
+        let told = alert(Level::Clear, Level::Warn, none);
+        assert_eq!(told, Some((Severity::P2, text("warn"))));
+        let told = alert(Level::Clear, Level::Halt, none);
+        assert_eq!(told, Some((Severity::P1, text("halt"))));
+        let told = alert(Level::Reduce, Level::Clear, none);
+        assert_eq!(told, Some((Severity::P3, text("clear"))));
+        let (severity, told) = alert(Level::Warn, Level::Kill, InstrumentId(3)).unwrap();
+        assert_eq!((severity, told), (Severity::P1, format!("instrument 3: {}", text("kill"))));
+    }
 }

@@ -1,5 +1,5 @@
 //! What the newest snapshot says that no record does: threads that do not turn, a disk that fills
-//! up, a journal that cannot be written, a page that nobody renews.
+//! up, a journal that cannot be written, a page that nobody renews, a control that guards nothing.
 
 use super::{Alert, Class, Severity};
 use crate::observe::snapshot::{NotReady, Snapshot};
@@ -47,10 +47,10 @@ impl Signs {
         if snapshot.not_ready.contains(&NotReady::ClockOff) {
             sign(Severity::P1, "clock", "the clock is off by more than allowed");
         }
-        // A control that nothing evaluates guards nothing, whatever its limit.
         for control in snapshot.controls.iter().filter(|control| control.dead) {
-            let text = format!("control {} has not been evaluated for a day", control.name);
-            sign(Severity::P1, &format!("control:{}", control.name), &text);
+            let name = &control.name;
+            let text = format!("control {name} was not evaluated for a day: it guards nothing");
+            sign(Severity::P1, &format!("control:{name}"), &text);
         }
         self.changes(found, at)
     }
@@ -67,5 +67,26 @@ impl Signs {
         changes.extend(found.into_iter().filter(|alert| !self.standing.contains(&alert.key)));
         self.standing = standing;
         changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::snapshot::ControlView;
+
+    #[test]
+    fn a_dead_control_alerts_once_and_says_when_it_lives_again() {
+        let mut signs = Signs::default();
+        let mut look = |dead| {
+            let control = ControlView { name: "spread".to_owned(), dead, ..ControlView::default() };
+            let snapshot = Snapshot { controls: vec![control], ..Snapshot::default() };
+            let alerts = signs.look(&snapshot, Duration::ZERO, false, 0);
+            alerts.into_iter().map(|alert| (alert.severity, alert.key)).collect::<Vec<_>>()
+        };
+        assert_eq!(look(false), []);
+        assert_eq!(look(true), [(Severity::P1, "control:spread".to_owned())]);
+        assert_eq!(look(true), []);
+        assert_eq!(look(false), [(Severity::P2, "control:spread:over".to_owned())]);
     }
 }

@@ -229,7 +229,7 @@ fn a_sign_alerts_when_it_begins_and_says_when_it_is_over() {
     assert_eq!(found("the journal cannot be written"), Severity::P0);
     assert_eq!(found("disk is nearly full"), Severity::P1);
     assert_eq!(found("the clock is off"), Severity::P1);
-    assert_eq!(found("control day_loss has not been evaluated for a day"), Severity::P1);
+    assert_eq!(found("control day_loss was not evaluated for a day"), Severity::P1);
     assert_eq!(signs.look(&bad, second, true, 0), [], "told once");
     let over = signs.look(&well, second, false, 0);
     assert_eq!(over.len(), begun.len());
@@ -243,8 +243,8 @@ fn a_sign_alerts_when_it_begins_and_says_when_it_is_over() {
 #[test]
 fn records_alert_by_what_they_say() {
     use super::rules::Rules;
-    use crate::base::event::{Breaker, Denied, OrderReport, StreamStatus, VenueStatus, carries};
-    use crate::base::{Control, Event, InstrumentId, Kind, Level, Reason};
+    use crate::base::event::{Denied, OrderReport, SizeChange, StreamStatus, VenueStatus, carries};
+    use crate::base::{Event, InstrumentId, Kind, Reason};
     let mut rules = Rules::new(30);
     let mut severity = |event: Event| rules.on_event(&event).map(|alert| alert.severity);
     let none = InstrumentId::NONE;
@@ -256,20 +256,14 @@ fn records_alert_by_what_they_say() {
         let body = StreamStatus { connection: 3, carries, ..StreamStatus::default() };
         Event::new(Kind::StreamStatus, none, &body)
     };
-    let level = |to: Level| {
-        let body =
-            Breaker { control: Control::Drawdown as u16, to: to as u8, ..Breaker::default() };
-        Event::new(Kind::Breaker, none, &body)
-    };
+    let size = SizeChange { percent: 50, ..SizeChange::default() };
+    assert_eq!(severity(Event::new(Kind::SizeChange, none, &size)), Some(Severity::P2));
     assert_eq!(severity(venue(Reason::MarginCall)), Some(Severity::P0));
     assert_eq!(severity(venue(Reason::Banned)), Some(Severity::P0));
     assert_eq!(severity(venue(Reason::PositionMismatch)), Some(Severity::P1));
     assert_eq!(severity(venue(Reason::RateLimited)), Some(Severity::P2));
     assert_eq!(severity(stream(carries::ACCOUNT)), Some(Severity::P1));
     assert_eq!(severity(stream(carries::DEPTH)), Some(Severity::P2));
-    assert_eq!(severity(level(Level::Halt)), Some(Severity::P0));
-    assert_eq!(severity(level(Level::Reduce)), Some(Severity::P1));
-    assert_eq!(severity(level(Level::Warn)), Some(Severity::P2));
     let unknown = Event::new(Kind::OrderUnknown, InstrumentId(0), &OrderReport::default());
     assert_eq!(severity(unknown), Some(Severity::P1));
     // Denials alert at their rate, once a minute.
