@@ -352,7 +352,7 @@ fn an_approved_order_leaves_once_with_its_records_and_a_cancel_moves_it() {
     let fields = outgoing.query().split(|&b| b == b'&').count();
     let sent: &Sent = outgoing.sent.body();
     let text = &outgoing.query()[..sent.request_bytes as usize];
-    assert_eq!((sent.client_id, sent.request, fields), (ID.0, 1, 12));
+    assert_eq!((sent.client_id, sent.request, fields), (ID.0, 1, 13));
     assert_eq!(sent.request_hash, xxh3_64(text));
     assert!(text.ends_with(b"&price=7.0"));
     let state: event::OrderState = *outgoing.state.unwrap().body();

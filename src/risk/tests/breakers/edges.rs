@@ -228,8 +228,12 @@ fn rc_22_a_day_begins_at_00_00_utc_with_what_the_equity_is_then() {
 #[test]
 fn rc_40_the_99th_percentile_of_a_minute_of_answers_reduces() {
     let mut desk = desk(&alone());
-    let slow = |desk: &mut Desk, ms: i64| {
-        let client_id = desk.passes(&Wanted { qty: qty("0.1"), px: px("99"), ..entry() });
+    // The same entry again and again would halt.
+    let mut asked = 0;
+    let mut slow = |desk: &mut Desk, ms: i64| {
+        asked += 1;
+        let other = Px(px("99").0 - px("0.2").0 * (asked % 50));
+        let client_id = desk.passes(&Wanted { qty: qty("0.1"), px: other, ..entry() });
         desk.now = desk.now + Nanos::from_millis(ms);
         for id in [BTC, ETH] {
             desk.ledger.on_touch(id, px("99.9"), px("100.1"), desk.now);
