@@ -125,7 +125,9 @@ fn others() -> Vec<Case> {
         },
         Case {
             control: Control::SendToAck,
-            wrong: |plan| plan.manners[Line::Entry as usize].delay = Nanos::from_millis(1_200),
+            keys: &[("breakers", "send_to_ack_ms", "300")],
+            // Later than that, and within the time the venue lets a request be under way.
+            wrong: |plan| plan.manners[Line::Entry as usize].delay = Nanos::from_millis(400),
             state: Reducing,
             reason: Reason::SendToAckSlow,
             level: Level::Reduce,
