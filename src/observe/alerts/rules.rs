@@ -4,7 +4,7 @@
 use super::{Alert, Class, Severity};
 use crate::base::event::{
     Breaker, Command, Gap, Instrument, KillRound, ModelLoaded, OrderReport, SessionCarried,
-    SessionStart, StateChange, StreamStatus, VenueStatus, carries, flags,
+    SessionStart, SizeChange, StateChange, StreamStatus, VenueStatus, carries, flags,
 };
 use crate::base::{ClientOrderId, Control, Event, InstrumentId, Kind, Level, Reason, Symbol};
 use crate::observe::audit::entry::{padded, reason_name, state_name, verb_name, who};
@@ -51,6 +51,11 @@ impl Rules {
         match event.kind()? {
             Kind::StateChange => Some(state(event)),
             Kind::Breaker => Some(self.breaker(event)),
+            Kind::SizeChange => {
+                let percent = event.body::<SizeChange>().percent;
+                let text = format!("entries have {percent} % of their size");
+                Some(of(event, Severity::P2, Class::State, "size", &text))
+            }
             Kind::Denied => self.denied(event),
             Kind::Command => command(event),
             Kind::KillRound => kill_round(event),

@@ -202,3 +202,79 @@ fn what_stands_in_an_alert_cannot_break_a_line_or_grow_without_end() {
     let long = Alert::new(Severity::P1, Class::Venue, "k", &"ü".repeat(5_000), (0, 0));
     assert_eq!(long.text.len(), super::TEXT_BYTES_MAX);
 }
+
+#[test]
+fn a_sign_alerts_when_it_begins_and_says_when_it_is_over() {
+    use super::signs::Signs;
+    use crate::observe::controls::ControlView;
+    use crate::observe::snapshot::{NotReady, SessionView, Snapshot, ThreadView};
+    let session = SessionView { uptime_seconds: 9.0, ..SessionView::default() };
+    let well = Snapshot { session, ..Snapshot::default() };
+    let bad = Snapshot {
+        threads: vec![ThreadView { name: "risk", beating: false, ..ThreadView::default() }],
+        controls: vec![ControlView {
+            name: "day_loss".to_owned(),
+            dead: true,
+            ..ControlView::default()
+        }],
+        not_ready: vec![NotReady::JournalBehind, NotReady::ClockOff],
+        ..well.clone()
+    };
+    let mut signs = Signs::default();
+    let second = Duration::from_secs(1);
+    assert_eq!(signs.look(&well, second, false, 0), []);
+    let begun = signs.look(&bad, second, true, 0);
+    let found = |word: &str| begun.iter().find(|alert| alert.text.contains(word)).unwrap().severity;
+    assert_eq!(found("thread risk has stopped"), Severity::P0);
+    assert_eq!(found("the journal cannot be written"), Severity::P0);
+    assert_eq!(found("disk is nearly full"), Severity::P1);
+    assert_eq!(found("the clock is off"), Severity::P1);
+    assert_eq!(found("control day_loss was not evaluated for a day"), Severity::P1);
+    assert_eq!(signs.look(&bad, second, true, 0), [], "told once");
+    let over = signs.look(&well, second, false, 0);
+    assert_eq!(over.len(), begun.len());
+    assert!(over.iter().all(|alert| alert.text.ends_with(": over")));
+    let stale = signs.look(&well, 6 * second, false, 0);
+    assert!(stale[0].text.contains("the observer has stopped"), "{stale:?}");
+    let young = Snapshot::default();
+    assert_eq!(Signs::default().look(&young, 60 * second, false, 0), [], "nothing has begun yet");
+}
+
+#[test]
+fn records_alert_by_what_they_say() {
+    use super::rules::Rules;
+    use crate::base::event::{Denied, OrderReport, SizeChange, StreamStatus, VenueStatus, carries};
+    use crate::base::{Event, InstrumentId, Kind, Reason};
+    let mut rules = Rules::new(30);
+    let mut severity = |event: Event| rules.on_event(&event).map(|alert| alert.severity);
+    let none = InstrumentId::NONE;
+    let venue = |reason: Reason| {
+        let body = VenueStatus { reason: reason as u16, ..VenueStatus::default() };
+        Event::new(Kind::VenueStatus, none, &body)
+    };
+    let stream = |carries| {
+        let body = StreamStatus { connection: 3, carries, ..StreamStatus::default() };
+        Event::new(Kind::StreamStatus, none, &body)
+    };
+    let size = SizeChange { percent: 50, ..SizeChange::default() };
+    assert_eq!(severity(Event::new(Kind::SizeChange, none, &size)), Some(Severity::P2));
+    assert_eq!(severity(venue(Reason::MarginCall)), Some(Severity::P0));
+    assert_eq!(severity(venue(Reason::Banned)), Some(Severity::P0));
+    assert_eq!(severity(venue(Reason::PositionMismatch)), Some(Severity::P1));
+    assert_eq!(severity(venue(Reason::RateLimited)), Some(Severity::P2));
+    assert_eq!(severity(stream(carries::ACCOUNT)), Some(Severity::P1));
+    assert_eq!(severity(stream(carries::DEPTH)), Some(Severity::P2));
+    let unknown = Event::new(Kind::OrderUnknown, InstrumentId(0), &OrderReport::default());
+    assert_eq!(severity(unknown), Some(Severity::P1));
+    // Denials alert at their rate, once a minute.
+    let denied = |ts_recv| Event {
+        ts_recv,
+        ..Event::new(Kind::Denied, InstrumentId(0), &Denied::default())
+    };
+    let told = |second: i64, severity: &mut dyn FnMut(Event) -> Option<Severity>| {
+        (0..100).filter(|_| severity(denied(second * 1_000_000_000)).is_some()).count()
+    };
+    assert_eq!(told(0, &mut severity), 1);
+    assert_eq!(told(61, &mut severity), 1);
+    assert_eq!((0..29).filter_map(|_| severity(denied(120_000_000_000))).count(), 0);
+}

@@ -3,9 +3,10 @@
 
 use super::line::{Line, time};
 use crate::base::event::{
-    Command, Denied, KillRound, ModelLoaded, SessionCarried, SessionStart, StateChange,
+    Breaker, Command, Denied, KillRound, ModelLoaded, SessionCarried, SessionStart, SizeChange,
+    StateChange,
 };
-use crate::base::{Event, Kind, Reason};
+use crate::base::{Control, Event, Kind, Level, Reason};
 use crate::journal::read_attachment;
 use crate::model::artifact::hex;
 use crate::risk::{ACTOR_SYSTEM, Origin, TradingState, Verb, reason_of};
@@ -71,6 +72,8 @@ impl Entry {
             Kind::SessionEnd => ("end", Value::Null),
             Kind::StateChange => ("state", state(event)),
             Kind::Denied => (DENIED, denied(event)),
+            Kind::Breaker => ("breaker", breaker(event)),
+            Kind::SizeChange => ("size", size(event)),
             _ => return None,
         };
         let says = match says {
@@ -202,6 +205,11 @@ pub fn reason_name(number: u16) -> &'static str {
     Reason::from_u16(number).map_or("unknown", Reason::name)
 }
 
+/// A control's name.
+pub fn control_name(number: u16) -> &'static str {
+    Control::ALL.get(usize::from(number)).map_or("unknown", |control| control.name())
+}
+
 /// A verb's name.
 pub fn verb_name(number: u32) -> &'static str {
     match Verb::from_u32(number) {
@@ -308,6 +316,28 @@ fn state(event: &Event) -> Value {
         "to": state_name(body.to),
         "reason": reason_name(body.reason),
         "who": who(body.actor),
+    })
+}
+
+fn breaker(event: &Event) -> Value {
+    let body: &Breaker = event.body();
+    let level = |number: u8| Level::from_u8(number).map_or("unknown", Level::name);
+    json!({
+        "control": control_name(body.control),
+        "from": level(body.from),
+        "to": level(body.to),
+        "reason": reason_name(body.reason),
+        "value": body.value,
+        "limit": body.limit,
+    })
+}
+
+fn size(event: &Event) -> Value {
+    let body: &SizeChange = event.body();
+    json!({
+        "percent": body.percent,
+        "losses_percent": body.losses_percent,
+        "restart_percent": body.restart_percent,
     })
 }
 
