@@ -3,10 +3,10 @@
 //!
 //! | promise | held against |
 //! |---|---|
-//! | B1 a book held valid is the exchange's of the same update id | its matching book, price by price |
+//! | B1 a book held valid is the exchange's of that update id | its own, price by price |
 //! | B2 trades come once, in order, as they were, or the hole is told | what it remembers of them |
 //!
-//! The matching book is copied when the change of that id is published. A snapshot of so many levels
+//! The exchange's book is copied when the change of that id is published. A snapshot of some levels
 //! says nothing of those behind them: there only what changed since is held, and compared.
 
 use peregrine::base::event::{Trade, flags};
