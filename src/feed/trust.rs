@@ -1,5 +1,5 @@
-//! Whether what the venue sends of a symbol can be read. Some frames that cannot be are an accident;
-//! three are a venue that speaks another language by now, and then nothing is bet on that symbol.
+//! Whether what the venue sends of a symbol can be read. One frame that cannot be is an accident;
+//! three are a venue that speaks another language, and then nothing is bet on that symbol.
 //!
 //! ```text
 //!            3 bad, without 20 good in a row between          20 good in a row

@@ -32,7 +32,7 @@ impl CycleClock {
         let readings = read(|| clock.delta_as_nanos(origin, clock.raw()));
         let found = unsteady(&readings);
         if let Some(why) = found {
-            tracing::warn!(%why, "the cycle counter is not steady: stamps are of the system's clock");
+            tracing::warn!(%why, "the cycle counter is not steady; the system's clock is used");
         }
         Self::with(clock, found)
     }

@@ -1,12 +1,13 @@
-//! Whether the cycle counter can be trusted: on every core it must show the same, and run as fast as
-//! the system's clock.
+//! Whether the cycle counter can be trusted: on every core it must show the same, and run as fast
+//! as the system's clock.
 //!
 //! ```text
 //!  round 1   core 0 ● core 1 ● …          round 2, some milliseconds later   core 0 ● core 1 ● …
 //!            └── counter less clock: the same on every core ──┘
 //!            └────────────── counter passed / clock passed: about 1 ──────────────┘
 //! ```
-//! A reading lies between two of the system's clock; how far those are apart is how wrong it may be.
+//! A reading lies between two of the system's clock; how far those are apart is how wrong it may
+//! be.
 
 use std::fmt;
 use std::time::{Duration, Instant};

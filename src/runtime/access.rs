@@ -14,6 +14,7 @@ use crate::venue::budget::{Budget, RateLimits, Use};
 use crate::venue::job::{RestJob, RestReply, RestRequest};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 use toml::Value;
@@ -53,7 +54,7 @@ pub fn open(
     loaded: &Loaded,
     credentials: Option<Credentials>,
     statement: Option<&'static str>,
-    budget: &Arc<Budget>,
+    (budget, stop): (&Arc<Budget>, &AtomicBool),
 ) -> Result<(Loaded, VenueAccess)> {
     let venue = &loaded.settings.venue;
     let credentials = credentials.with_context(|| {
@@ -68,7 +69,7 @@ pub fn open(
         bail!("venue.api_url: empty; venue.order_entry = \"websocket\" needs it");
     }
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
-    let asking = Asking { account, budget };
+    let asking = Asking { account, budget, stop };
     let named = |what: String| anyhow::anyhow!("account: {what}");
     // Four answers of the venue, asked for at the same time: a restart has no time to lose.
     let (mode, wallet, listen_key, info) = std::thread::scope(|scope| {
@@ -104,6 +105,8 @@ const LOOK: Duration = Duration::from_millis(100);
 struct Asking<'b> {
     account: AccountClient,
     budget: &'b Budget,
+    /// Set to wait for nothing any more.
+    stop: &'b AtomicBool,
 }
 
 impl Asking<'_> {
@@ -117,7 +120,7 @@ impl Asking<'_> {
             let refused = self.budget.permits(usage, now) == Err(Reason::RateLimited);
             refused && self.budget.stopped(now).is_none()
         };
-        while is_full() && began.elapsed() < WINDOW {
+        while is_full() && began.elapsed() < WINDOW && !self.stop.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK);
         }
         self.carry(&job, usage)
@@ -177,7 +180,7 @@ const CANCELS_MAX: Duration = Duration::from_secs(30);
 /// fails, or may not be asked, is logged.
 pub fn cancel_everything(settings: &Settings, credentials: Credentials, budget: &Budget) {
     let account = AccountClient::new(&settings.venue.rest_url, credentials, wall_now);
-    let asking = Asking { account, budget };
+    let asking = Asking { account, budget, stop: &AtomicBool::new(true) };
     let began = Instant::now();
     for &symbol in &settings.instruments.symbols {
         if began.elapsed() > CANCELS_MAX {

@@ -185,7 +185,12 @@ fn enter(
         return Ok((prepare(&order.loaded, state, carried, Signer::paper(), None)?, None));
     }
     stopped::wait(state, carried.stopped_until, &order.stop)?;
-    let opened = access::open(&order.loaded, order.credentials.clone(), order.statement, budget);
+    let opened = access::open(
+        &order.loaded,
+        order.credentials.clone(),
+        order.statement,
+        (budget, &order.stop),
+    );
     let (loaded, mut access) = opened.map_err(|error| blame(error, state, budget))?;
     let carried = match order.key_rotated {
         true => carried.of_rotated_key(access.account)?,

@@ -23,6 +23,7 @@ use peregrine::venue::stream::{Dialer, Stream, StreamAddress};
 use peregrine::venue::transport::tls_config;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Polls of the desk before a test gives up.
@@ -266,7 +267,9 @@ fn entry_over_the_trading_api_without_its_address_is_refused_by_name() {
     let loaded = config::from_text("test", &text).unwrap();
     let credentials = Credentials::new(hmac_key(), SECRET.to_owned());
     let budget = Arc::new(Budget::new(RateLimits::default()));
-    let error = access::open(&loaded, credentials, None, &budget).err().expect("refused");
+    let error = access::open(&loaded, credentials, None, (&budget, &AtomicBool::new(false)))
+        .err()
+        .expect("refused");
     assert!(error.to_string().contains("venue.api_url"), "{error}");
 }
 

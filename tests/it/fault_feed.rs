@@ -183,8 +183,8 @@ fn fault_w10_a_change_that_comes_twice_or_late_is_dropped() {
 fn unreadable(symbol: &str) -> String {
     let name = symbol.to_lowercase();
     format!(
-        "{{\"stream\":\"{name}@bookTicker\",\"data\":{{\"e\":\"bookTicker\",\"u\":9,\"s\":\"{symbol}\",\
-         \"b\":\"x\",\"B\":\"1\",\"a\":\"2\",\"A\":\"1\",\"T\":5,\"E\":6}}}}"
+        "{{\"stream\":\"{name}@bookTicker\",\"data\":{{\"e\":\"bookTicker\",\"u\":9,\
+         \"s\":\"{symbol}\",\"b\":\"x\",\"B\":\"1\",\"a\":\"2\",\"A\":\"1\",\"T\":5,\"E\":6}}}}"
     )
 }
 

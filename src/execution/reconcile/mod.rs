@@ -209,8 +209,8 @@ impl Reconciler {
         self.note_failing(now);
     }
 
-    /// The last look of a session, wanted until it has ended: whatever the stream does, everything is
-    /// asked once more.
+    /// The last look of a session, wanted until it has ended: whatever the stream does, everything
+    /// is asked once more.
     pub fn look_last(&mut self, now: Nanos) {
         // What was begun before the end has nobody to ask for it any more.
         if !self.is_up || !self.is_busy() {

@@ -1,13 +1,13 @@
 //! What the exchange's books and trades were, noted where they are made; and whether what a session
 //! holds and was told is the same.
 //!
-//! | promise | oracle |
+//! | promise | held against |
 //! |---|---|
-//! | B1 a book that is held valid is the exchange's book of the same update id, level by level | the matching book, copied when the change of that id is published |
-//! | B2 trades come once, in order, and as they were; one that is missing was told as a gap | what the exchange remembers of its aggregates |
+//! | B1 a book held valid is the exchange's of that update id | its own, price by price |
+//! | B2 trades come once, in order, as they were, or the hole is told | what it remembers of them |
 //!
-//! A snapshot of so many levels says nothing of those behind them: there the book holds what changed
-//! since, and no more is asked of it.
+//! The exchange's book is copied when the change of that id is published. A snapshot of some levels
+//! says nothing of those behind them: there only what changed since is held, and compared.
 
 use peregrine::base::event::{Trade, flags};
 use peregrine::base::{Event, Side};

@@ -1,12 +1,15 @@
 //! Each check finds what it is there for: fed with one thing that must not be, it says so.
 
+use super::books::Books;
 use super::parts::{bounds, exchange};
 use super::plan::{LIVENESS, Plan, SAFETY};
 use super::run::Run;
 use super::watch::Watch;
-use peregrine::base::event::{Event, Kind, ModelLoaded, Order, SessionStart, StateChange};
+use peregrine::base::event::{
+    Event, Gap, Kind, ModelLoaded, Order, SessionStart, StateChange, Trade, flags,
+};
 use peregrine::base::units::SCALE;
-use peregrine::base::{ClientOrderId, InstrumentId, Nanos, Px, Qty, Side};
+use peregrine::base::{ClientOrderId, InstrumentId, Nanos, Px, Qty, Reason, Side};
 use peregrine::exchange::account::order::Order as VenueOrder;
 use peregrine::exchange::wire::http::Request;
 use peregrine::execution::RequestKind;
@@ -231,6 +234,45 @@ fn t8_finds_money_that_only_the_exchange_knows_of() {
     run.check_money();
     let broken = &run.world.borrow().watch.broken;
     assert!(broken.iter().any(|what| what.starts_with("T8: fees")), "{broken:?}");
+}
+
+#[test]
+fn b2_finds_trades_that_are_missing_untold_come_twice_or_are_not_as_they_were() {
+    let trade = |trade_id| event(Kind::AggTrade, 4, &Trade { trade_id, ..Trade::default() });
+    let gap = |expected, got| {
+        let reason = Reason::TradeGap as u16;
+        event(Kind::Gap, 4, &Gap { expected, got, reason, ..Gap::default() })
+    };
+    for (last, is_broken) in [(trade(10), false), (trade(11), true), (trade(9), true)] {
+        let mut watch = watch();
+        for heard in [trade(5), trade(6), gap(7, 9), trade(9), last] {
+            watch.hear(&heard);
+        }
+        assert_eq!(!watch.broken.is_empty(), is_broken, "{:?}", watch.broken);
+        assert!(watch.broken.iter().all(|what| what.starts_with("B2")));
+    }
+    let mut exchange = exchange(1);
+    exchange.advance(exchange.now() + Nanos::from_secs(10));
+    let contract = exchange.market.at(0);
+    let history = contract.history.as_ref().expect("it remembers");
+    let past = history.aggregates().back().expect("somebody traded");
+    let (tick, lot) = (contract.spec.tick_size.0, contract.spec.lot_size.0);
+    let bits = if past.print.taker == Side::Sell { flags::SELL } else { 0 };
+    let body = Trade {
+        trade_id: past.id.unsigned_abs(),
+        px: past.print.tick * tick,
+        qty: past.print.lots * lot,
+        ..Trade::default()
+    };
+    let found = |body: Trade, bits: u8| {
+        let heard = event(Kind::AggTrade, 4, &body).with_flags(bits);
+        Books::wrong_trade(&exchange, &heard)
+    };
+    assert_eq!(found(body, bits), None);
+    assert!(found(Trade { qty: body.qty + lot, ..body }, bits).is_some());
+    assert!(found(Trade { px: body.px - tick, ..body }, bits).is_some());
+    assert!(found(body, bits ^ flags::SELL).is_some());
+    assert!(found(Trade { trade_id: body.trade_id + 1, ..body }, bits).is_some(), "never was");
 }
 
 #[test]
