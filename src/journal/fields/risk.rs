@@ -23,7 +23,7 @@ pub(super) fn breaker(body: &body::Breaker, visit: &mut Visit<'_>) {
     visit("level_to", level(body.to));
     visit("reason", Field::Reason(body.reason));
     visit("found", Field::Whole(body.value));
-    visit("bound", Field::Whole(body.limit));
+    visit("breaker_bound", Field::Whole(body.limit));
     visit("evaluated", Field::Count(body.evaluated));
     visit("near", Field::Count(body.near));
     visit("tripped", Field::Count(body.tripped));

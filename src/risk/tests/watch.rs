@@ -325,9 +325,7 @@ fn fault_x10_mark_and_touch_apart_freeze_above_100_bps_until_within_50() {
 
 #[test]
 fn rc_21_around_funding_there_are_no_entries_and_exits_pass() {
-    let mut desk = watching(|_| ());
     let (paid, window) = (NOON + Nanos::from_secs(60), Nanos::from_secs(10));
-    desk.mark(px("100"), paid);
     let next = paid + Nanos::from_secs(28_800);
     for (after, told, open) in [
         (paid - window - Nanos(1), paid, true),
@@ -337,16 +335,16 @@ fn rc_21_around_funding_there_are_no_entries_and_exits_pass() {
         (paid + window - Nanos(1), next, false),
         (paid + window, next, true),
     ] {
+        let mut desk = watching(|_| ());
+        desk.mark(px("100"), paid);
+        desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), after);
         desk.now = after;
         desk.mark(px("100"), told);
         if open {
-            // Of another size: the same again would be a duplicate.
-            desk.passes(&Wanted { qty: qty("3"), ..entry() });
-            desk.end_orders();
+            desk.passes(&entry());
         } else {
             desk.only_exits(Reason::FundingWindow);
         }
-        desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), after);
     }
 }
 
