@@ -7,7 +7,7 @@ use super::clock::wall_now;
 use super::dead_man::DeadManSwitch;
 use super::kill::latch::Latch;
 use super::kill::switch::{KillSwitch, Switched};
-use super::notify::ServiceManager;
+use super::notify::Supervisor;
 use super::running::Running;
 use super::watcher::{TURN_MS, Watcher};
 use crate::base::settings::Settings;
@@ -25,7 +25,7 @@ pub struct Beside {
     pub watcher: Watcher,
     switch: Option<DeadManSwitch<Metered<RestDesk>>>,
     kill: KillSwitch,
-    manager: ServiceManager,
+    manager: Supervisor,
     /// What it takes to cancel orders without the pinned threads.
     account: Option<(Settings, Credentials, Arc<Budget>)>,
 }
@@ -47,7 +47,7 @@ impl Beside {
         let kill = KillSwitch::new(switched, running.hearts(), stall, latch);
         let own = |own: &Credentials| (parts.settings.clone(), own.clone(), Arc::clone(asking.1));
         let account = asking.0.map(own);
-        let manager = ServiceManager::from_environment(Instant::now());
+        let manager = Supervisor::from_environment(Instant::now());
         Ok(Self { watcher, switch, kill, manager, account })
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const FEEDS: u32 = 3;
 
 /// See the head of this file.
-pub struct ServiceManager {
+pub struct Supervisor {
     socket: Option<UnixDatagram>,
     /// How often it wants to hear that all is well; `None` for never.
     every: Option<Duration>,
@@ -21,7 +21,7 @@ pub struct ServiceManager {
     turns: Vec<u64>,
 }
 
-impl ServiceManager {
+impl Supervisor {
     /// The one that the environment names.
     pub fn from_environment(now: Instant) -> Self {
         let socket = std::env::var_os("NOTIFY_SOCKET").and_then(|name| connect(name.as_bytes()));
@@ -92,7 +92,7 @@ mod tests {
         };
         let start = Instant::now();
         let socket = connect(path.as_os_str().as_bytes());
-        let mut told = ServiceManager::new(socket, Some(Duration::from_secs(9)), start);
+        let mut told = Supervisor::new(socket, Some(Duration::from_secs(9)), start);
         told.ready();
         assert_eq!(heard().as_deref(), Some("READY=1"));
         let hearts = [Arc::new(Heartbeat::default()), Arc::new(Heartbeat::default())];
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn without_a_manager_nothing_happens() {
-        let mut none = ServiceManager::new(None, None, Instant::now());
+        let mut none = Supervisor::new(None, None, Instant::now());
         none.ready();
         none.feed(Instant::now(), std::iter::empty());
     }
