@@ -251,7 +251,7 @@ fn b2_finds_trades_that_are_missing_untold_come_twice_or_are_not_as_they_were() 
         assert_eq!(!watch.broken.is_empty(), is_broken, "{:?}", watch.broken);
         assert!(watch.broken.iter().all(|what| what.starts_with("B2")));
     }
-    let mut exchange = exchange(1);
+    let mut exchange = exchange(1, super::parts::OPENED);
     exchange.advance(exchange.now() + Nanos::from_secs(10));
     let contract = exchange.market.at(0);
     let history = contract.history.as_ref().expect("it remembers");
