@@ -30,7 +30,7 @@ const FILES: [&str; 8] = [
     "src/risk/checks.rs",
     "src/risk/exposure.rs",
     "src/risk/pace.rs",
-    "src/risk/gate.rs",
+    "src/risk/gate/mod.rs",
     "src/risk/limits.rs",
     "src/risk/throttle.rs",
     "src/risk/conduct.rs",

@@ -76,7 +76,7 @@ pub(super) fn size(rules: &Rules, ask: &Ask<'_>) -> Result<(Qty, Plan), Short> {
     if sizing.kelly_fraction > 0.0 {
         let bet = outlook.kelly(costs.fixed.0 as f64 / SCALE as f64, sizing.kelly_shrink);
         // Also where it is not a number: a bet that cannot be told is none.
-        if !(bet > 0.0) {
+        if bet.is_nan() || bet <= 0.0 {
             let value = (bet * SCALE as f64) as i64;
             return Err(Short { reason: Reason::KellyNotPositive, value, limit: 1 });
         }

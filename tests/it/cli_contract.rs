@@ -104,8 +104,12 @@ fn live_mode_is_refused_and_testnet_needs_the_venue_and_closed_connections() {
     let (testnet, live) = ("mode = \"testnet\"", "mode = \"live\"");
     let paper = "mode = \"paper\"";
     let open = ("rest_url = \"https://fapi", "rest_url = \"http://fapi");
-    let cases: [(&[(&str, &str)], &str); 3] = [
-        (&[(paper, live), attended, at_venue], "GO gate decision"),
+    let kelly = ("kelly_fraction = 0.0", "kelly_fraction = 0.25");
+    let edge = ("min_edge_bps = -100", "min_edge_bps = 10");
+    let stop = ("protective_stop_bps = 0", "protective_stop_bps = 300");
+    let cases: [(&[(&str, &str)], &str); 4] = [
+        (&[(paper, live), attended, at_venue, kelly, edge, stop], "GO gate decision"),
+        (&[(paper, live), attended, at_venue, kelly, edge], "exits.protective_stop_bps"),
         (&[(paper, testnet), attended], "venue.orders"),
         (&[(paper, testnet), attended, at_venue, open], "venue.rest_url: must be https://"),
     ];

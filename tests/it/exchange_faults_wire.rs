@@ -386,7 +386,11 @@ fn the_guide_explains_every_kind_and_every_number() {
 /// A kind nobody has seen strike is a promise nobody has kept.
 #[test]
 fn every_kind_stands_in_a_test_that_sees_it() {
-    let tests = [include_str!("exchange_faults_wire.rs"), include_str!("exchange_faults_api.rs")];
+    let tests = [
+        include_str!("exchange_faults_wire.rs"),
+        include_str!("exchange_faults_api.rs"),
+        include_str!("sim/watched.rs"),
+    ];
     for row in ROWS {
         let seen = tests.iter().any(|text| {
             [format!("'{}'", row.name), format!("\"{}\"", row.name)]

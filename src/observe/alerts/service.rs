@@ -220,8 +220,8 @@ impl Desk {
     /// Reads what was appended; true when all of it has been read.
     fn follow(&mut self, now: Instant) -> bool {
         let mut caught_up = true;
-        for place in 0..self.followers.len() {
-            let appended = self.health.appended(LANES_FOLLOWED[place]);
+        for (place, &lane) in LANES_FOLLOWED.iter().enumerate().take(self.followers.len()) {
+            let appended = self.health.appended(lane);
             let mut left = RECORDS_PER_TURN;
             while self.followers[place].position().0 < appended {
                 if left == 0 {

@@ -120,7 +120,8 @@ fn rc_18_clocks_reduce_at_250_ms_until_below_200_and_halt_at_500() {
 
 #[test]
 fn rc_18_rc_13_rc_07_rc_20_what_was_not_read_for_too_long_reduces_until_it_is() {
-    let unread: [(fn(&mut WatchSettings), fn(&mut Desk), Reason); 4] = [
+    type Case = (fn(&mut WatchSettings), fn(&mut Desk), Reason);
+    let unread: [Case; 4] = [
         (
             |s| (s.clock_every_s, s.clock_age_s_max) = (1, 60),
             |desk| _ = desk.status(Reason::ClockOff, 0, 0),

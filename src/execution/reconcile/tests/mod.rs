@@ -76,8 +76,8 @@ impl Desk {
             Question::Funding { .. } => Told::Funding(self.funding.clone()),
             Question::Order { id, .. } => Told::Order(self.orders.get(&id.0).cloned()),
             Question::OrderNumbered { number, .. } => {
-                let all = self.orders.values().chain(&self.foreign);
-                Told::Order(all.cloned().find(|order| order.venue_id == *number))
+                let mut all = self.orders.values().chain(&self.foreign);
+                Told::Order(all.find(|order| order.venue_id == *number).cloned())
             }
             Question::AlgoOrder { .. } => Told::Order(None),
         }
