@@ -208,11 +208,11 @@ fn build(copy: &Path, target: Option<&Path>) -> Result<PathBuf> {
         bail!("the copy with its mutants does not build");
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let built = text.lines().filter_map(|line| {
+    let mut built = text.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         message.get("executable")?.as_str().map(PathBuf::from)
     });
-    built.last().context("cargo told no program")
+    built.next_back().context("cargo told no program")
 }
 
 fn read_found(path: &Path) -> Result<HashMap<String, String>> {

@@ -71,18 +71,18 @@ pub fn open(
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
     let asking = Asking { account, budget, stop };
     let named = |what: String| anyhow::anyhow!("account: {what}");
-    // Four answers of the venue, asked for at the same time: a restart has no time to lose.
-    let (mode, wallet, listen_key, info) = std::thread::scope(|scope| {
-        let mode = scope.spawn(|| asking.one_way());
-        let key = scope.spawn(|| asking.listen_key());
-        let info = scope.spawn(|| asking.exchange_info());
-        (joined(mode), asking.wallet(), joined(key), joined(info))
-    });
-    mode.map_err(named)?;
-    let exchange_info = info.ok();
+    // The limits come first: what the heads of answers count can only be judged by them.
+    let exchange_info = asking.exchange_info().ok();
     budget.set_limits(
         exchange_info.as_deref().map(RateLimits::from_exchange_info).unwrap_or_default(),
     );
+    // Then three answers at the same time: a restart has no time to lose.
+    let (mode, wallet, listen_key) = std::thread::scope(|scope| {
+        let mode = scope.spawn(|| asking.one_way());
+        let key = scope.spawn(|| asking.listen_key());
+        (joined(mode), asking.wallet(), joined(key))
+    });
+    mode.map_err(named)?;
     let wallet = wallet.map_err(named)?;
     if wallet.0 <= 0 {
         return Err(named("its wallet holds no USDT".to_owned()));

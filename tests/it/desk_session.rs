@@ -217,7 +217,8 @@ fn tell(sockets: &TcpListener, frames: &Receiver<Value>) {
 }
 
 /// What this venue answers to anyone.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 6] = [
+    "/fapi/v1/aggTrades",
     "/fapi/v1/exchangeInfo",
     "/fapi/v1/openInterest",
     "/fapi/v1/time",

@@ -90,6 +90,8 @@ pub enum Ending {
 pub struct Trader {
     child: Child,
     state: PathBuf,
+    /// The newest journal that was there before it began.
+    before: Option<PathBuf>,
 }
 
 impl<'e> Traders<'e> {
@@ -121,6 +123,7 @@ impl<'e> Traders<'e> {
     /// Starts one with these variables.
     pub fn start_with(&self, maker: bool, variables: &[(&str, &str)]) -> Result<Trader> {
         let log = std::fs::File::create(self.folder.join("trader.log"))?;
+        let before = self.journals().last().cloned();
         let child = Command::new(program()?)
             .arg("run")
             .arg("--config")
@@ -133,7 +136,7 @@ impl<'e> Traders<'e> {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
-        Ok(Trader { child, state: self.state() })
+        Ok(Trader { child, state: self.state(), before })
     }
 
     /// What the last one wrote to its log.
@@ -251,11 +254,9 @@ impl Trader {
     /// Waits until it trades again and has sent orders, and ends it in order.
     pub fn end_in_order(mut self, patience: Duration) -> Result<()> {
         let began = Instant::now();
-        let own = records::journals(&self.state).last().cloned();
         loop {
             let newest = records::journals(&self.state).last().cloned();
-            let is_new = began.elapsed() > Duration::from_millis(50) || newest != own;
-            if let Some(dir) = newest.filter(|_| is_new)
+            if let Some(dir) = newest.filter(|newest| Some(newest) != self.before.as_ref())
                 && records::orders_sent(&dir) >= 5
             {
                 break;
