@@ -148,7 +148,7 @@ fn a_kill_needs_the_code_it_was_answered_with_and_three_wrong_ones_void_it() {
     world.side.update(message(7, "/kill"));
     let asked = |text: &&String| text.contains("Confirm within a minute");
     wait("another code", || world.side.texts().iter().filter(asked).count() == 2);
-    let text = world.side.texts().into_iter().filter(|text| asked(&text)).next_back().unwrap();
+    let text = world.side.texts().into_iter().rfind(|text| asked(&text)).unwrap();
     let code = text.rsplit(' ').next().unwrap().to_owned();
     world.be("killed");
     world.side.update(message(8, &format!("/kill {code}")));

@@ -146,8 +146,8 @@ fn check_journal(world: &World, what: &str) -> Option<Command> {
     });
     assert!(entries.clone().count() > 0, "{what}: it traded before");
     assert_eq!(entries.filter(|event| event.seq > killed).count(), 0, "{what}: an entry after it");
-    let rounds = inputs.iter().filter(|event| event.kind() == Some(Kind::KillRound));
-    let last: KillRound = *rounds.last().expect("a round").body();
+    let mut rounds = inputs.iter().filter(|event| event.kind() == Some(Kind::KillRound));
+    let last: KillRound = *rounds.next_back().expect("a round").body();
     assert_eq!((last.orders, last.reason), (0, Reason::KillEmpty as u16), "{what}");
     let replayed = peregrine(&["replay", text(&journal), "--verify", "--json"]);
     assert_eq!(last_json(&replayed)["differences"], 0, "{what}");

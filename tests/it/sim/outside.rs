@@ -221,7 +221,7 @@ struct Flight {
 /// Order entry of a session: one of the two ways.
 pub enum SimEntry {
     /// Signed requests, a connection each.
-    Rest(SimRequests),
+    Rest(Box<SimRequests>),
     /// The trading API over a connection that is renewed, and the world that watches it.
     Api(Shared, Box<ApiEntry<SimStream>>),
 }

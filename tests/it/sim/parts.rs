@@ -54,11 +54,6 @@ fn model() -> &'static ArtifactFiles {
     FILES.get_or_init(|| softmax_of("imbalance_1", [-2.0, 0.0, 2.0], schema_hash()))
 }
 
-/// The configuration of simulated sessions.
-pub fn loaded(setting: Setting) -> Loaded {
-    loaded_with(setting, &[])
-}
-
 /// The watch of the venue looks where a test wants it to, and else never: it asks on the line that
 /// reconciliation asks on, and what a seed does there is the seed's.
 const UNWATCHED: [(&str, &str, &str); 5] = [

@@ -307,7 +307,7 @@ fn line(
 /// Order entry as configured.
 fn entry(world: &Shared, settings: &Settings) -> SimEntry {
     if settings.venue.order_entry == OrderEntry::Rest {
-        return SimEntry::Rest(SimRequests::new(world, Account::new()));
+        return SimEntry::Rest(Box::new(SimRequests::new(world, Account::new())));
     }
     let seed = settings.session.seed ^ 200;
     let url = &settings.venue.api_url;
