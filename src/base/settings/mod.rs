@@ -2,7 +2,7 @@
 //! text.
 //!
 //! Unknown keys are errors; all errors are reported at once. Every key is documented here and in
-//! `config/*.toml`. [`parse`] turns a document into settings; [`merge_overrides`] lays
+//! `config/*.toml`. [`parse()`] turns a document into settings; [`merge_overrides`] lays
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
 mod alerts;

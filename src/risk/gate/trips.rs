@@ -64,7 +64,7 @@ impl Gate {
     }
 
     /// Publishes what every check and breaker has counted (RC-43), in the rows of
-    /// [`control_row`](super::control_row).
+    /// [`control_row`](crate::risk::control_row).
     pub fn publish_counts(&self, counters: &Counters) {
         for check in Check::ALL {
             let CheckCount { evaluated, near, tripped } = self.count(check);
