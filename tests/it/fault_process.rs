@@ -70,9 +70,13 @@ impl World {
             ("PEREGRINE__VENUE__PRIVATE_URL", &private),
             ("PEREGRINE__VENUE__API_URL", &api),
             ("PEREGRINE__POLICY__ENTER_EDGE", "0.01"),
-            ("PEREGRINE__POLICY__STOP_ATR", "0.0"),
-            ("PEREGRINE__POLICY__TAKE_PROFIT_ATR", "0.0"),
-            ("PEREGRINE__POLICY__HOLD_MS_MAX", "200"),
+            ("PEREGRINE__EXITS__STOP_ATR", "0.0"),
+            ("PEREGRINE__EXITS__TAKE_PROFIT_R", "0.0"),
+            ("PEREGRINE__EXITS__TRAIL_R", "0.0"),
+            ("PEREGRINE__EXITS__HOLD_BARS", "0"),
+            ("PEREGRINE__EXITS__VOLATILITY_HIGH", "0.0"),
+            ("PEREGRINE__EXITS__VOLATILITY_LOW", "0.0"),
+            ("PEREGRINE__EXITS__HOLD_MS_MAX", "200"),
             ("PEREGRINE__HTTP__BIND", ""),
         ];
         let variables = [&variables[..], more].concat();
