@@ -220,11 +220,13 @@ fn tell(sockets: &TcpListener, frames: &Receiver<Value>) {
 const OPEN: [&str; 6] = [
     "/fapi/v1/aggTrades",
     "/fapi/v1/exchangeInfo",
-    "/fapi/v1/openInterest",
+    INTEREST,
     "/fapi/v1/time",
-    "/fapi/v1/fundingInfo",
+    FUNDING,
     LEDGER_PATH,
 ];
+const INTEREST: &str = "/fapi/v1/openInterest";
+const FUNDING: &str = "/fapi/v1/fundingInfo";
 /// It does not tell margins and modes, and its list of income holds funding alone.
 const NO_ACCOUNT: [(&str, &str, &str); 3] = [
     ("watch", "account_every_s", "0"),

@@ -5,7 +5,7 @@
 //! | asked | told as | every |
 //! |---|---|---|
 //! | the venue's clock | `VenueStatus`, offset of the clocks | `clock_every_s` |
-//! | contracts, funding rules | `ContractStatus` each, the last flagged | `filters_every_s`, refusals |
+//! | contracts, funding rules | `ContractStatus`, the last flagged | `filters_every_s`, refusals |
 //! | positions, then the account | `AccountStatus`, `MarginStatus` | `account_every_s`, fills |
 //! | how it is set up | `VenueStatus`, account mode: `ON` is as wanted | `modes_every_s` |
 //! | income and trades | `VenueStatus`, drop copy | `drop_copy_every_s`, at the end |

@@ -101,6 +101,10 @@ pub fn loaded_with(setting: Setting, changes: &[(&str, &str, &str)]) -> Loaded {
         ("risk", "position_notional_max", &most),
         ("risk", "market_age_ms_max", &age),
         ("risk", "losses_in_a_row_max", "100000"),
+        // Sessions that trade as fast as they can are not what limits of conduct are for.
+        ("risk", "identical_entries_per_min_max", "32"),
+        ("risk", "collar_denials_per_min_max", "64"),
+        ("risk", "model_identical_max", "1000"),
         ("risk", "daily_loss_max", "\"5000\""),
         ("risk", "drawdown_bps_max", "9000"),
         ("breakers", "day_loss_warn_bps", "9000"),

@@ -112,7 +112,8 @@ fn fault_x02_filters_that_are_others_are_read_when_an_order_is_refused_and_trade
     let what = json!({"symbol": "BTCUSDT", "tick_times": 50});
     let change = [("filter_change", what, json!({"at": 12_000}))];
     let mut run = watched(&change, &[("watch", "filters_every_s", "1800")]);
-    assert_eq!(run.state_after(12_000).0, Active, "reduced, read, and went on");
+    let (state, why) = run.state_after(12_000);
+    assert_eq!(state, Active, "reduced, read, and went on: {why:?}");
     assert!(!told(&run, Reason::FiltersChanged).is_empty(), "an order was refused");
     let status = |event: &&Event| event.kind() == Some(Kind::ContractStatus);
     let of_btc: Vec<Event> = run
@@ -250,7 +251,7 @@ fn a_venue_whose_clock_and_account_cannot_be_read_is_only_reduced_at_until_they_
 fn a_liquidation_price_that_its_brackets_do_not_give_reduces_and_ours_is_the_venue_s_else() {
     let what = json!({"symbol": "BTCUSDT", "bps": 300});
     let wrong = [("liquidation_skew", what, json!({"from": 12_000, "until": 30_000}))];
-    let mut run = watched(&wrong, &[("policy", "hold_ms_max", "20000")]);
+    let mut run = watched(&wrong, &[("exits", "hold_ms_max", "20000")]);
     let mut reduced = false;
     for _ in 0..16 {
         let (state, reason) = run.state_after(1_000);
