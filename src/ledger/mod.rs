@@ -254,9 +254,8 @@ impl Ledger {
 
     /// The next live entry order that no cancel is under way for: what a halt has to cancel.
     pub fn entry_to_cancel(&self) -> Option<&OpenOrder> {
-        self.orders.as_slice().iter().find(|order| {
-            order.purpose.is_entry() && !order.cancel_pending && order.stage != Stage::Settling
-        })
+        let mut orders = self.orders.as_slice().iter();
+        orders.find(|order| order.purpose.is_entry() && order.is_cancellable())
     }
 
     /// Starting equity + realised + unrealised − fees + funding.

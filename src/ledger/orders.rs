@@ -61,6 +61,11 @@ impl OpenOrder {
         self.purpose == Purpose::Protect
     }
 
+    /// A cancel may be asked for: none is under way, and the order is not over.
+    pub fn is_cancellable(&self) -> bool {
+        !self.cancel_pending && self.stage != Stage::Settling
+    }
+
     /// The venue has told that it lives. One that was not known can be cancelled anew.
     pub(super) fn found(&mut self) {
         match self.stage {

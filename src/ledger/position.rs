@@ -101,6 +101,13 @@ impl Position {
         self.bid.is_positive() && self.bid < self.ask
     }
 
+    /// Age of the touch: of its receipt or, where the venue tells one, of its making. What was held
+    /// up on its way is old though it has just come.
+    pub fn touch_age(&self, now: Nanos) -> Nanos {
+        let told = if self.told_at > Nanos::ZERO { now - self.told_at } else { Nanos::ZERO };
+        (now - self.touched_at).max(told)
+    }
+
     /// Middle of the touch, rounded down; zero without a touch.
     pub fn mid(&self) -> Px {
         if self.has_touch() { Px(self.bid.0 + (self.ask.0 - self.bid.0) / 2) } else { Px::ZERO }

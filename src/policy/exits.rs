@@ -55,7 +55,7 @@ pub(super) fn target_distance(exits: &ExitSettings, r: i64, px: Px, model: Optio
 pub(super) struct Levels {
     /// 1 for a long position, −1 for a short one.
     sign: i64,
-    average: Px,
+    pub(super) average: Px,
     pub(super) r: i64,
     stop: bool,
     /// The trailing stop's distance from the entry, towards the gain; `None` before it begins.

@@ -43,6 +43,32 @@ impl Policy {
         wanted.map_or(Intent::None, Intent::Exit)
     }
 
+    /// The order that leaves half of the position, within the collar; nothing while an exit is live
+    /// whose outcome is known.
+    pub fn halve(&self, instrument: InstrumentId, ledger: &Ledger, kill: &KillSettings) -> Intent {
+        let (Some(position), Some(facts)) =
+            (ledger.position(instrument), self.instruments.get(instrument.index()))
+        else {
+            return Intent::None;
+        };
+        let (side, touch) = closing(position);
+        let qty = Qty(position.qty.0.saturating_abs() / 2).ceil_to(facts.lot_size);
+        let qty = qty.min(whole(position, facts));
+        let px = super::through_by(facts, side, touch, i64::from(kill.collar_bps));
+        match px {
+            Some(px)
+                if position.has_touch()
+                    && qty.is_positive()
+                    && !is_leaving(instrument, position, ledger) =>
+            {
+                let limit = (OrderType::Limit, px, touch);
+                let wanted = self.leave(instrument, side, qty, limit);
+                Intent::Exit(Wanted { purpose: Purpose::ExitStop, ..wanted })
+            }
+            _ => Intent::None,
+        }
+    }
+
     fn within_collar(
         &self,
         instrument: InstrumentId,
@@ -76,7 +102,8 @@ impl Policy {
         qty.is_positive().then(|| self.leave(instrument, side, qty, market))
     }
 
-    fn leave(
+    /// A reduce-only order that leaves `qty` of the position at once, for a flattening.
+    pub(super) fn leave(
         &self,
         instrument: InstrumentId,
         side: Side,
@@ -98,7 +125,8 @@ impl Policy {
     }
 }
 
-fn is_leaving(instrument: InstrumentId, position: &Position, ledger: &Ledger) -> bool {
+/// An exit is live whose outcome is known; a protective stop is none.
+pub(super) fn is_leaving(instrument: InstrumentId, position: &Position, ledger: &Ledger) -> bool {
     position.open_orders > 0
         && ledger.orders().iter().any(|order| {
             let exits = order.instrument == instrument && !order.purpose.is_entry();
@@ -107,11 +135,11 @@ fn is_leaving(instrument: InstrumentId, position: &Position, ledger: &Ledger) ->
 }
 
 /// Side of the order that closes a position, and the touch it takes from.
-const fn closing(position: &Position) -> (Side, Px) {
+pub(super) const fn closing(position: &Position) -> (Side, Px) {
     if position.qty.0 > 0 { (Side::Sell, position.bid) } else { (Side::Buy, position.ask) }
 }
 
 /// The position's quantity, or as much of it as one order may carry.
-fn whole(position: &Position, facts: &InstrumentSettings) -> Qty {
+pub(super) fn whole(position: &Position, facts: &InstrumentSettings) -> Qty {
     Qty(position.qty.0.saturating_abs()).min(facts.max_qty).floor_to(facts.lot_size)
 }

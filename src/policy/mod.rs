@@ -36,7 +36,7 @@ use crate::base::settings::{
 };
 use crate::base::units::shift_bps;
 use crate::base::{Event, InstrumentId, Nanos, OrderType, Purpose, Px, Qty, Side, TimeInForce};
-use crate::ledger::{Ledger, OpenOrder, Position, Stage};
+use crate::ledger::{Ledger, OpenOrder, Position};
 
 /// How long the same reason for holding an entry back is not told again.
 const TOLD_AGAIN: Nanos = Nanos::from_secs(60);
@@ -312,38 +312,18 @@ impl Policy {
         ledger: &Ledger,
         purpose: Purpose,
     ) -> Intent {
-        let waiting = position.open_orders > 0
-            && ledger.orders().iter().any(|order| {
-                let exits = order.instrument == instrument && !order.purpose.is_entry();
-                exits && !order.protects() && order.stage != Stage::Unknown
-            });
         let Some(facts) = self.instruments.get(instrument.index()) else { return Intent::None };
-        if waiting || !position.has_touch() {
+        if flatten::is_leaving(instrument, position, ledger) || !position.has_touch() {
             return Intent::None;
         }
-        let (side, touch) = if position.qty.is_positive() {
-            (Side::Sell, position.bid)
-        } else {
-            (Side::Buy, position.ask)
-        };
+        let (side, touch) = flatten::closing(position);
         let Some(px) = self.through(facts, side, touch) else { return Intent::None };
-        let held = Qty(position.qty.0.saturating_abs());
-        let qty = held.min(facts.max_qty).floor_to(facts.lot_size);
+        let qty = flatten::whole(position, facts);
         if !qty.is_positive() {
             return Intent::None;
         }
-        Intent::Exit(Wanted {
-            instrument,
-            side,
-            qty,
-            px,
-            order_type: OrderType::Limit,
-            time_in_force: TimeInForce::Ioc,
-            purpose,
-            reference_px: touch,
-            model_tag: self.memory[instrument.index()].model_tag,
-            plan: Plan::default(),
-        })
+        let limit = (OrderType::Limit, px, touch);
+        Intent::Exit(Wanted { purpose, ..self.leave(instrument, side, qty, limit) })
     }
 
     /// The price that takes through `touch` by no more than the settings allow, rounded to the tick
@@ -368,7 +348,7 @@ fn ceil_to(px: Px, step: Px) -> Option<Px> {
 }
 
 fn cancel(entry: &OpenOrder) -> Intent {
-    if entry.cancel_pending || entry.stage == Stage::Settling {
+    if !entry.is_cancellable() {
         return Intent::None;
     }
     Intent::Cancel { instrument: entry.instrument, id: entry.id }

@@ -172,7 +172,7 @@ impl Policy {
         levels: &Levels,
     ) -> Option<Wanted> {
         let bps = i64::from(self.rules.exits.protective_stop_bps);
-        let entry_px = position.average_px();
+        let entry_px = levels.average;
         let from_px = levels.stop_px().unwrap_or(entry_px);
         // Rounded away from the market: never nearer than asked for.
         let (side, px) = if position.qty.is_positive() {
@@ -215,6 +215,5 @@ fn is_beyond(wanted: &Wanted, position: &Position) -> bool {
 }
 
 fn take_back(stop: &OpenOrder) -> Option<Intent> {
-    let over = stop.cancel_pending || stop.stage == Stage::Settling;
-    (!over).then_some(Intent::Cancel { instrument: stop.instrument, id: stop.id })
+    stop.is_cancellable().then_some(Intent::Cancel { instrument: stop.instrument, id: stop.id })
 }

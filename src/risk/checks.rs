@@ -13,6 +13,7 @@ use crate::base::units::SCALE;
 use crate::base::{Money, Nanos, OrderType, Purpose, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
 use crate::policy::Wanted;
+use std::cell::OnceCell;
 
 /// How far through the touch an exit may be priced, in basis points.
 pub(super) const EXIT_COLLAR_BPS: i64 = 300;
@@ -51,6 +52,8 @@ pub(super) struct Question<'a> {
     pub(super) facts: &'a InstrumentSettings,
     pub(super) allowed: bool,
     pub(super) position: &'a Position,
+    /// Worst-case value of the position with the order, once a check has wanted it.
+    pub(super) exposure: OnceCell<Result<i128, Trip>>,
     pub(super) ledger: &'a Ledger,
     pub(super) limits: Option<&'a Limits>,
     pub(super) state: TradingState,

@@ -18,7 +18,7 @@ use crate::base::event::{Command, Prediction};
 use crate::base::{
     Event, InstrumentId, Kind, OrderType, Purpose, Px, Qty, Reason, Side, TimeInForce,
 };
-use crate::ledger::{Ledger, LedgerChange, OpenOrder, Stage};
+use crate::ledger::{Ledger, LedgerChange, OpenOrder};
 use crate::policy::{Plan, Wanted};
 
 /// What a denial leads to beside itself.
@@ -105,8 +105,7 @@ impl Gate {
         if !sense.is_stale(self.now, self.limits.as_ref()?) {
             return None;
         }
-        let entry = ledger.live_entry(instrument)?;
-        (!entry.cancel_pending && entry.stage != Stage::Settling).then_some(entry)
+        ledger.live_entry(instrument).filter(|entry| entry.is_cancellable())
     }
 
     /// Counts a denial, and what it leads to.

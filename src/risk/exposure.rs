@@ -2,7 +2,9 @@
 //! with the other instruments, against the account. All of them are of the worst case.
 
 use super::check::Check;
-use super::checks::{Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, worth};
+use super::checks::{
+    Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, worth, yes_or,
+};
 use super::limits::Limits;
 use crate::base::{Money, Qty, Reason, Side};
 
@@ -35,7 +37,7 @@ impl Question<'_> {
             Check::Leverage => self.leverage(limits),
             Check::Liquidation => self.liquidation(limits),
             Check::Capital => self.capital(limits),
-            _ => Ok(Margin::Wide),
+            _ => yes_or(false, Reason::InvariantBroken),
         }
     }
 
@@ -50,8 +52,10 @@ impl Question<'_> {
     /// Worst-case value of the instrument's position with this order, rounded up: a limit is never
     /// passed by a fraction.
     fn worst_exposure(&self) -> Result<i128, Trip> {
-        let (buy, sell) = self.added();
-        worth(self.position.worst_qty(buy, sell), self.worst_px())
+        *self.exposure.get_or_init(|| {
+            let (buy, sell) = self.added();
+            worth(self.position.worst_qty(buy, sell), self.worst_px())
+        })
     }
 
     fn worst_gross(&self) -> Result<i128, Trip> {
@@ -120,7 +124,8 @@ impl Question<'_> {
     /// The lesser of what our books and the venue say.
     fn equity(&self) -> Money {
         let told = self.ledger.account().filter(|_| !self.paper);
-        told.map_or(self.ledger.equity(), |account| account.equity.min(self.ledger.equity()))
+        let own = self.ledger.equity();
+        told.map_or(own, |account| account.equity.min(own))
     }
 
     /// Margin in use at the highest allowed leverage, and what was lost today, within the capital

@@ -4,8 +4,7 @@ use super::check::Check;
 use super::checks::{Answer, Margin, Question, Trip, at_most, yes_or};
 use super::limits::Limits;
 use crate::base::limits::OPEN_ORDERS_MAX;
-use crate::base::{Nanos, Purpose, Px, Reason, Side};
-use crate::ledger::Position;
+use crate::base::{Purpose, Px, Reason, Side};
 
 impl Question<'_> {
     pub(super) fn ask_pace(&self, check: Check, limits: &Limits) -> Answer {
@@ -41,10 +40,7 @@ impl Question<'_> {
                 self.open_orders(most)
             }
             Check::MarketAge => {
-                let Position { touched_at, told_at, .. } = *self.position;
-                // What was held up on its way is old though it has just come.
-                let told = if told_at > Nanos::ZERO { self.now - told_at } else { Nanos::ZERO };
-                let age = (self.now - touched_at).max(told);
+                let age = self.position.touch_age(self.now);
                 at_most(age.0.into(), limits.market_age.0, Reason::StaleMarket)
             }
             Check::MarketRecovering => {
@@ -58,7 +54,7 @@ impl Question<'_> {
                 let age = (self.now - self.decided_at).max(self.lag);
                 at_most(age.0.into(), limits.decision_age.0, Reason::DecisionLate)
             }
-            _ => Ok(Margin::Wide),
+            _ => yes_or(false, Reason::InvariantBroken),
         }
     }
 

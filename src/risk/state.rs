@@ -37,6 +37,17 @@ pub enum TradingState {
 }
 
 impl TradingState {
+    /// The name that pages, metrics and the audit trail use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reconciling => "reconciling",
+            Self::Active => "active",
+            Self::Reducing => "reducing",
+            Self::Halted => "halted",
+            Self::Killed => "killed",
+        }
+    }
+
     /// From its number in a record; `None` for a number that is no state.
     pub const fn from_u8(number: u8) -> Option<Self> {
         match number {

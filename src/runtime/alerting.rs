@@ -1,9 +1,7 @@
 //! Builds the alerts of a session from its settings and the secrets of the environment.
-//!
-//! A secret comes from a file of the folder that `CREDENTIALS_DIRECTORY` names (a service manager's
-//! credentials), else from the environment. It never stands in a configuration.
 
 use super::running::Ended;
+use super::secret;
 use super::watcher::Watched;
 use crate::base::event::Command;
 use crate::base::settings::{AlertChannel, AlertSettings, Settings};
@@ -27,8 +25,6 @@ use std::sync::atomic::AtomicBool;
 pub const TELEGRAM_TOKEN: (&str, &str) = ("PEREGRINE_TELEGRAM_TOKEN", "telegram-token");
 /// What webhooks are signed with: variable, and file among the credentials.
 pub const WEBHOOK_SECRET: (&str, &str) = ("PEREGRINE_WEBHOOK_SECRET", "webhook-secret");
-/// Largest credential file in bytes.
-const CREDENTIAL_BYTES_MAX: u64 = 4_096;
 /// Least length of a webhook's secret in bytes: 128 bits as hex.
 const WEBHOOK_SECRET_BYTES_MIN: usize = 32;
 
@@ -107,29 +103,11 @@ impl AlertSecrets {
 
 /// A secret by its names.
 fn secret((variable, file): (&str, &str)) -> Result<Secret> {
-    if let Some(dir) = std::env::var_os("CREDENTIALS_DIRECTORY") {
-        let path = PathBuf::from(dir).join(file);
-        if path.exists() {
-            return from_file(&path);
-        }
-    }
-    let text = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
+    let text = secret::read_named(variable, file)?.filter(|text| !text.trim().is_empty());
     let text = text.with_context(|| {
         format!("needs {variable} in the environment, or {file} among the credentials")
     })?;
     Ok(Secret::new(text))
-}
-
-fn from_file(path: &Path) -> Result<Secret> {
-    let named = || path.display().to_string();
-    if std::fs::metadata(path).with_context(named)?.len() > CREDENTIAL_BYTES_MAX {
-        bail!("{}: larger than a credential may be", path.display());
-    }
-    let secret = Secret::new(std::fs::read_to_string(path).with_context(named)?);
-    if secret.is_empty() {
-        bail!("{}: empty", path.display());
-    }
-    Ok(secret)
 }
 
 /// What a session's alerts read.

@@ -97,8 +97,7 @@ impl Measures {
         let p99 = if ticks.count > 0 { ticks.p99 / 1_000 } else { 0 };
         river.tell(Measure::TickToGate, whole(p99.into()));
         river.tell(Measure::Memory, whole((resident_bytes() / MIB).into()));
-        let files = std::fs::read_dir("/proc/self/fd").map_or(0, |dir| dir.count() as u64);
-        river.tell(Measure::Files, percent(files, self.files_max));
+        river.tell(Measure::Files, percent(open_files(), self.files_max));
         let written: u64 = (0..LANES).map(|lane| health.appended(lane)).sum::<u64>() * RECORD_BYTES;
         let took = now.saturating_duration_since(self.began);
         if let Some((day, next)) = self.plan.needs(health.disk_free_bytes(), written, took) {
@@ -116,8 +115,13 @@ fn whole(value: u128) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// Files and sockets that are open.
+pub(super) fn open_files() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |dir| dir.count() as u64)
+}
+
 /// Resident memory as the kernel counts it.
-fn resident_bytes() -> u64 {
+pub(super) fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());

@@ -2,10 +2,12 @@
 //! environment. Never a configuration file, never the command line.
 
 use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 /// Longest secret, in bytes.
-const SECRET_BYTES_MAX: u64 = 8_192;
+const SECRET_BYTES_MAX: u64 = 4_096;
 
 /// The secret `name`: the file of that name, in lower case, in `$CREDENTIALS_DIRECTORY`, else the
 /// variable; `None` where neither is there. The end of a line at its end is not part of it.
@@ -13,28 +15,36 @@ const SECRET_BYTES_MAX: u64 = 8_192;
 /// # Errors
 /// Names the file or variable that cannot be one.
 pub fn read(name: &str) -> Result<Option<String>> {
+    read_named(name, &name.to_lowercase())
+}
+
+/// The same where the file has a name of its own.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_named(name: &str, file: &str) -> Result<Option<String>> {
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    read_from(folder, std::env::var_os(name), name)
+    read_from(folder, std::env::var_os(name), (name, file))
 }
 
 fn read_from(
     folder: Option<PathBuf>,
-    variable: Option<std::ffi::OsString>,
-    name: &str,
+    variable: Option<OsString>,
+    (name, file): (&str, &str),
 ) -> Result<Option<String>> {
-    if let Some(file) = folder.map(|folder| folder.join(name.to_lowercase())) {
+    if let Some(file) = folder.map(|folder| folder.join(file)) {
         let named = || file.display().to_string();
         match std::fs::metadata(&file) {
             Ok(about) if about.len() > SECRET_BYTES_MAX => bail!("{}: too long", named()),
             Ok(_) => {
-                let text = std::fs::read_to_string(&file).with_context(named)?;
+                let text = Zeroizing::new(std::fs::read_to_string(&file).with_context(named)?);
                 return Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(named),
         }
     }
-    match variable.map(std::ffi::OsString::into_string) {
+    match variable.map(OsString::into_string) {
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(text)),
         Some(Err(_)) => bail!("{name}: not UTF-8"),
@@ -50,12 +60,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = || Some(dir.path().to_owned());
         let variable = || Some("from the environment".into());
-        let read = |folder, variable| read_from(folder, variable, "PEREGRINE_X").unwrap();
+        let read =
+            |folder, variable| read_from(folder, variable, ("PEREGRINE_X", "peregrine_x")).unwrap();
         assert_eq!(read(None, None), None);
         assert_eq!(read(folder(), variable()).as_deref(), Some("from the environment"));
         std::fs::write(dir.path().join("peregrine_x"), "from the file\n").unwrap();
         assert_eq!(read(folder(), variable()).as_deref(), Some("from the file"));
         std::fs::write(dir.path().join("peregrine_x"), vec![b'x'; 9_000]).unwrap();
-        assert!(read_from(folder(), None, "PEREGRINE_X").is_err());
+        assert!(read_from(folder(), None, ("PEREGRINE_X", "peregrine_x")).is_err());
     }
 }

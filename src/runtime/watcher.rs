@@ -4,7 +4,7 @@
 use super::clock::wall_now;
 use super::controls::Controls;
 use super::heartbeat::Heartbeat;
-use super::measures::{DiskPlan, Measures};
+use super::measures::{self, DiskPlan, Measures};
 use super::secret;
 use super::session::command_channel;
 use super::streams_seen::StreamsSeen;
@@ -284,13 +284,8 @@ impl Watcher {
 
     fn note_state(&mut self, event: &Event) {
         let body: &StateChange = event.body();
-        self.page.trading_state = match TradingState::from_u8(body.to) {
-            Some(TradingState::Active) => "active",
-            Some(TradingState::Reducing) => "reducing",
-            Some(TradingState::Halted) => "halted",
-            Some(TradingState::Killed) => "killed",
-            Some(TradingState::Reconciling) | None => "reconciling",
-        };
+        let state = TradingState::from_u8(body.to).unwrap_or(TradingState::Reconciling);
+        self.page.trading_state = state.name();
         if body.to == TradingState::Killed as u8 && body.reason != Reason::Operator as u16 {
             let (verb, origin) = (Verb::KillGraceful, Origin::Breaker);
             let reason = Reason::from_u16(body.reason).map_or("unknown", Reason::name);
@@ -473,20 +468,14 @@ const fn side_name(event: &Event) -> &'static str {
 
 /// The process's use of the machine, from the kernel's own accounts.
 fn resources(health: &JournalHealth) -> ResourceView {
-    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let status = text("/proc/self/status");
-    let resident = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    let stat = text("/proc/self/stat");
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // Fields after the command's closing parenthesis: utime and stime are the 12th and 13th.
     let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok());
     let cpu = ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0);
     ResourceView {
-        resident_bytes: resident.unwrap_or(0) * 1_024,
-        open_files: std::fs::read_dir("/proc/self/fd").map_or(0, |dir| dir.count() as u64),
+        resident_bytes: measures::resident_bytes(),
+        open_files: measures::open_files(),
         cpu_seconds: cpu / USER_HZ,
         disk_free_bytes: health.disk_free_bytes(),
     }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 /// The code of an order that is not known.
 pub const NO_SUCH_ORDER: i32 = -2013;
 /// The asset that profit, fees and funding are in.
-const QUOTE: &str = "USDT";
+pub(super) const QUOTE: &str = "USDT";
 
 /// The venue's code in a body; `None` where there is none. A cancel of a conditional order tells
 /// its code as a text.
@@ -95,11 +95,11 @@ pub fn told(question: &Question, body: &[u8]) -> Result<Told, String> {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-fn rows<R: DeserializeOwned, T>(
+pub(super) fn rows<R: DeserializeOwned, T>(
     body: &[u8],
     row: impl Fn(R) -> Result<T, String>,
 ) -> Result<Vec<T>, String> {
@@ -111,16 +111,16 @@ fn number(text: &str, name: &str) -> Result<i64, String> {
 }
 
 /// A mean price may have more decimals than can be kept; they are cut off.
-fn mean(text: &str, name: &str) -> Result<i64, String> {
+pub(super) fn mean(text: &str, name: &str) -> Result<i64, String> {
     let end = text.find('.').map_or(text.len(), |point| text.len().min(point + 9));
     number(text.get(..end).unwrap_or(text), name)
 }
 
-fn symbol(text: &str) -> Result<Symbol, String> {
+pub(super) fn symbol(text: &str) -> Result<Symbol, String> {
     Symbol::new(text.as_bytes()).ok_or_else(|| format!("symbol {text:?} cannot be stored"))
 }
 
-fn side(text: &str) -> Result<Side, String> {
+pub(super) fn side(text: &str) -> Result<Side, String> {
     match text {
         "BUY" => Ok(Side::Buy),
         "SELL" => Ok(Side::Sell),

@@ -53,7 +53,7 @@ impl Resolver {
 }
 
 /// The addresses of one host, tried in turn.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Addresses {
     endpoint: Endpoint,
     known: Vec<SocketAddr>,

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use ureq::Agent;
+use ureq::config::ConfigBuilder;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
 
 /// Longest time for a request and its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,6 +96,24 @@ pub struct RestClient {
     base_url: String,
 }
 
+/// What every request from a side thread is bounded by: `connect` for the name and for the
+/// connection, `longest` in all; never a proxy that the environment names, never a redirect.
+pub fn agent_bounds(connect: Duration, longest: Duration) -> ConfigBuilder<AgentScope> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(RootCerts::WebPki)
+        .build();
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .max_redirects(0)
+        .tls_config(tls)
+        .timeout_resolve(Some(connect))
+        .timeout_connect(Some(connect))
+        .timeout_global(Some(longest))
+}
+
 impl RestClient {
     /// A client for `base_url` (no path).
     pub fn new(base_url: &str) -> Self {
@@ -107,22 +127,8 @@ impl RestClient {
     }
 
     fn patient(base_url: &str, patience: Duration) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(RootCerts::WebPki)
-            .build();
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0)
-            .tls_config(tls)
-            .timeout_resolve(Some(Duration::from_secs(3)))
-            .timeout_connect(Some(Duration::from_secs(3)))
-            .timeout_global(Some(patience))
-            .max_idle_age(Duration::from_secs(60))
-            .build()
-            .new_agent();
+        let bounds = agent_bounds(Duration::from_secs(3), patience);
+        let agent = bounds.max_idle_age(Duration::from_secs(60)).build().new_agent();
         Self { agent, base_url: base_url.trim_end_matches('/').to_owned() }
     }
 

@@ -10,7 +10,7 @@ use super::probe::Probe;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{Command, Denied, Event, Kind, side_flag};
 use crate::base::hop::{Hop, Stamp};
-use crate::base::ids::InstrumentId;
+use crate::base::ids::{ClientOrderId, InstrumentId};
 use crate::base::limits::STEP_EVENTS_MAX;
 use crate::base::order::Purpose;
 use crate::base::settings::{InstrumentSettings, KillSettings, OrderRoute, Settings};
@@ -101,7 +101,6 @@ impl RiskStage {
     }
 
     fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) {
-        self.gate.on_time(event.now());
         let change = self.ledger.on_event(event);
         self.gate.on_event(event, change, &self.ledger);
         self.gate.observe(event, change, &self.ledger);
@@ -251,8 +250,7 @@ impl RiskStage {
     fn cancel_stale(&mut self, event: &Event, instrument: InstrumentId) {
         let Some(order) = self.gate.stale_entry(instrument, &self.ledger) else { return };
         let id = order.id;
-        let cancel = self.gate.admit_cancel(event, instrument, id, &mut self.ledger);
-        self.approve(cancel);
+        self.cancel(event, instrument, id);
     }
 
     /// After an immediate kill: every position is left, again on every price until it is flat,
@@ -396,9 +394,13 @@ impl RiskStage {
                 return;
             }
             let (instrument, id) = (order.instrument, order.id);
-            let cancel = self.gate.admit_cancel(event, instrument, id, &mut self.ledger);
-            self.approve(cancel);
+            self.cancel(event, instrument, id);
         }
+    }
+
+    fn cancel(&mut self, event: &Event, instrument: InstrumentId, id: ClientOrderId) {
+        let cancel = self.gate.admit_cancel(event, instrument, id, &mut self.ledger);
+        self.approve(cancel);
     }
 }
 

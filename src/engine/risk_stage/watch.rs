@@ -2,13 +2,10 @@
 //! positions that are taken back, filters that are others.
 
 use super::{RiskStage, TIMER_ROOM};
-use crate::base::Purpose;
 use crate::base::event::{Event, Kind};
 use crate::base::ids::InstrumentId;
 use crate::base::limits::STEP_EVENTS_MAX;
 use crate::base::time::Nanos;
-use crate::base::units::Qty;
-use crate::policy::Intent;
 
 impl RiskStage {
     /// After the gate's own part and before breakers; every event passes here.
@@ -62,11 +59,9 @@ impl RiskStage {
     fn leave(&mut self, event: &Event, instrument: InstrumentId) {
         if self.gate.is_ending(instrument)
             && let Some(entry) = self.ledger.live_entry(instrument)
-            && !entry.cancel_pending
+            && entry.is_cancellable()
         {
-            let id = entry.id;
-            let cancel = self.gate.admit_cancel(event, instrument, id, &mut self.ledger);
-            self.approve(cancel);
+            self.cancel(event, instrument, entry.id);
         }
         if self.gate.leaves(instrument, event.now()) {
             // By the same steps as a kill leaves, from the first one on.
@@ -81,14 +76,7 @@ impl RiskStage {
         if !self.gate.takes_back(instrument, &self.ledger) {
             return;
         }
-        let Intent::Exit(mut wanted) =
-            self.policy.flatten(instrument, &self.ledger, &self.kill, Nanos::ZERO)
-        else {
-            return;
-        };
-        let lot = self.gate.facts(instrument).map_or(Qty(1), |facts| facts.lot_size.max(Qty(1)));
-        wanted.qty = Qty(wanted.qty.0 / 2).ceil_to(lot).min(wanted.qty);
-        wanted.purpose = Purpose::ExitStop;
-        self.admit(event, &Intent::Exit(wanted));
+        let intent = self.policy.halve(instrument, &self.ledger, &self.kill);
+        self.admit(event, &intent);
     }
 }

@@ -200,18 +200,9 @@ impl Reconciler {
         if self.seen_foreign.insert(order.name.clone()) {
             return true;
         }
-        if let Some(id) = order.id().filter(|id| self.mirror.is_lost_record(*id)) {
-            self.tell_lost_record(id, order);
-            return false;
-        }
-        self.told_foreign.insert(order.name.clone());
-        let reason = meaning_of(&order.name);
-        let place = self.symbols.iter().position(|symbol| *symbol == order.symbol);
-        let instrument = place.and_then(|place| u16::try_from(place).ok());
-        let instrument = instrument.map_or(InstrumentId::NONE, InstrumentId);
-        let client_id = order.id().map_or(0, |id| id.0);
-        let body = VenueStatus { client_id, told: order.qty.0, ..VenueStatus::default() };
-        self.tell(instrument, reason, body);
+        let is_lost = order.id().is_some_and(|id| self.mirror.is_lost_record(id));
+        let reason = if is_lost { Reason::JournalLossy } else { meaning_of(&order.name) };
+        self.tell_order(order, reason);
         false
     }
 
@@ -344,7 +335,7 @@ impl Reconciler {
             && self.mirror.is_lost_record(id)
         {
             self.mirror.name(number, id);
-            self.tell_lost_record(id, order);
+            self.tell_order(order, Reason::JournalLossy);
             return;
         }
         if let Some(id) = id.filter(|id| self.mirror.table.find(*id).is_some()) {
@@ -355,15 +346,17 @@ impl Reconciler {
         self.mirror.note_stranger(number, meaning_of(name));
     }
 
-    fn tell_lost_record(&mut self, id: ClientOrderId, order: &VenueOrder) {
+    /// Says once that there is an order which is not in our books.
+    fn tell_order(&mut self, order: &VenueOrder, reason: Reason) {
         if !self.told_foreign.insert(order.name.clone()) {
             return;
         }
         let place = self.symbols.iter().position(|symbol| *symbol == order.symbol);
         let instrument = place.and_then(|place| u16::try_from(place).ok());
         let instrument = instrument.map_or(InstrumentId::NONE, InstrumentId);
-        let body = VenueStatus { client_id: id.0, told: order.qty.0, ..VenueStatus::default() };
-        self.tell(instrument, Reason::JournalLossy, body);
+        let client_id = order.id().map_or(0, |id| id.0);
+        let body = VenueStatus { client_id, told: order.qty.0, ..VenueStatus::default() };
+        self.tell(instrument, reason, body);
     }
 
     fn on_funding(&mut self, round: &mut Round, paid: &[VenueFunding]) {

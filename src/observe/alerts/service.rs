@@ -109,6 +109,7 @@ impl AlertService {
             heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
             heartbeat_at: Instant::now(),
             missed: 0,
+            damaged: [false; LANES_FOLLOWED.len()],
         };
         let thread = std::thread::Builder::new().name("alerts".to_owned()).spawn(|| desk.run())?;
         Ok(Self { stop, thread: Some(thread), others })
@@ -166,6 +167,8 @@ struct Desk {
     heartbeat_at: Instant,
     /// Records that were deleted before they were read.
     missed: u64,
+    /// Lanes whose damage was told, until they can be read again.
+    damaged: [bool; LANES_FOLLOWED.len()],
 }
 
 /// Says on the board that the thread is gone, however it goes.
@@ -231,13 +234,17 @@ impl Desk {
                 left -= 1;
                 match self.followers[place].read() {
                     Ok(Followed::Record(_, event)) => {
+                        self.damaged[place] = false;
                         if let Some(alert) = self.rules.on_event(&event) {
                             self.raise(alert, now);
                         }
                     }
                     Ok(Followed::Nothing) => break,
                     Ok(Followed::Retired(from, to)) => self.missed += to.0 - from.0,
+                    // Said once: it is looked at again at every turn.
+                    Err(_) if self.damaged[place] => break,
                     Err(damage) => {
+                        self.damaged[place] = true;
                         let text = format!("the journal is damaged: {damage}");
                         let at = (0, wall_ns());
                         let key = "journal:damaged";

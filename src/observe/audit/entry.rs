@@ -224,14 +224,7 @@ pub fn verb_name(number: u32) -> &'static str {
 
 /// A trading state's name.
 pub fn state_name(number: u8) -> &'static str {
-    match TradingState::from_u8(number) {
-        Some(TradingState::Reconciling) => "reconciling",
-        Some(TradingState::Active) => "active",
-        Some(TradingState::Reducing) => "reducing",
-        Some(TradingState::Halted) => "halted",
-        Some(TradingState::Killed) => "killed",
-        None => "no state",
-    }
+    TradingState::from_u8(number).map_or("no state", TradingState::name)
 }
 
 /// A text padded with zeros.

@@ -114,7 +114,7 @@ fn keep(mut trail: Trail, work: &AuditWork, stop: &AtomicBool, complete: &Atomic
         if told_to_stop.is_some_and(|since| since.elapsed() > FINISH_MAX) {
             return tell(work, "the audit trail was not finished; the next session goes on");
         }
-        if told_to_stop.is_none() {
+        if told_to_stop.is_none() || failing {
             std::thread::park_timeout(TURN);
         }
     }

@@ -77,3 +77,21 @@ fn after_too_long_the_rest_goes_at_any_price_with_or_without_a_touch() {
     let never = desk.policy.flatten(BTC, &desk.ledger, &patient, Nanos::from_secs(600));
     assert_eq!(never, Intent::None);
 }
+
+#[test]
+fn half_of_a_position_is_half_of_all_of_it_and_not_of_a_slice() {
+    let desk = holding(Side::Buy, "25");
+    let Intent::Exit(wanted) = desk.policy.halve(BTC, &desk.ledger, &kill()) else { panic!() };
+    assert_eq!(
+        (wanted.side, wanted.qty, wanted.purpose),
+        (Side::Sell, qty("12.5"), Purpose::ExitStop)
+    );
+    assert_eq!(wanted.px, leaving(&desk, &kill(), 0).px, "within the collar");
+    let least = holding(Side::Buy, "0.01");
+    let Intent::Exit(wanted) = least.policy.halve(BTC, &least.ledger, &kill()) else { panic!() };
+    assert_eq!(wanted.qty, qty("0.01"), "a lot is not halved");
+    let mut busy = holding(Side::Sell, "25");
+    let out = leaving(&busy, &kill(), 0);
+    busy.send(1, 0, &out);
+    assert_eq!(busy.policy.halve(BTC, &busy.ledger, &kill()), Intent::None, "one at a time");
+}

@@ -50,7 +50,7 @@ impl Staleness {
         now: Nanos,
     ) {
         let Some(market) = self.markets.get_mut(instrument.index()) else { return };
-        if market.stale && age_ms(position, now) < self.degraded_ms {
+        if market.stale && position.touch_age(now).0 / 1_000_000 < self.degraded_ms {
             market.good = market.good.saturating_add(1);
             market.stale = market.good < self.good_ticks;
         }
@@ -79,7 +79,7 @@ impl Staleness {
         if !self.allowed[place] || position.touched_at == Nanos::ZERO {
             return;
         }
-        let age = age_ms(position, now);
+        let age = position.touch_age(now).0 / 1_000_000;
         let market = &mut self.markets[place];
         if age >= self.stale_ms {
             (market.stale, market.good) = (true, 0);
@@ -89,10 +89,4 @@ impl Staleness {
         let value = if market.stale { age.max(self.stale_ms) } else { age };
         board.judge_at(Control::Staleness, instrument, value, now);
     }
-}
-
-fn age_ms(position: &Position, now: Nanos) -> i64 {
-    let Position { touched_at, told_at, .. } = *position;
-    let told = if told_at > Nanos::ZERO { now - told_at } else { Nanos::ZERO };
-    (now - touched_at).max(told).0 / 1_000_000
 }

@@ -28,6 +28,7 @@ use crate::base::{
 };
 use crate::ledger::Ledger;
 use crate::policy::{Intent, Wanted};
+use std::cell::OnceCell;
 
 /// An order or cancel that passed the gate. Only the gate makes one, and it cannot be copied: one
 /// approval is one send.
@@ -367,6 +368,7 @@ impl Gate {
             facts,
             allowed: self.allowed[index],
             position,
+            exposure: OnceCell::new(),
             ledger,
             limits: self.limits.as_ref(),
             state: self.trading.state(),

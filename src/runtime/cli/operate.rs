@@ -116,8 +116,7 @@ fn leave_a_latch(
         return Err(Failure::Failed(unheard));
     }
     let known = Latch::read(&state);
-    let stronger = |known: &Latch| known.mode == mode || known.mode == latch::Mode::Immediate;
-    if !known.as_ref().is_some_and(stronger) {
+    if known.as_ref().is_none_or(|known| known.mode < mode) {
         let user = rustix::process::geteuid().as_raw();
         let verb = mode.verb();
         let command = risk::command(verb, Origin::Operator, user, &arguments.reason)?;

@@ -2,15 +2,18 @@
 //! the venue. The next session starts halted, reconciles, and has to be armed.
 
 use super::latch::{Cleared, FILE, Latch};
+use crate::base::Nanos;
 use crate::base::settings::{OrderRoute, Settings};
 use crate::execution::reconcile::{Question, Told};
 use crate::runtime::clock::wall_now;
 use crate::runtime::recover::newest_epoch;
 use crate::runtime::state::StateFolder;
+use crate::runtime::stopped;
 use crate::venue::account::{AccountClient, Credentials};
 use crate::venue::job::{RestJob, RestReply};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 /// Lifts the kill of the state folder; `at_venue` says where to look for what is still open.
 ///
@@ -32,7 +35,11 @@ pub fn clear(
     let goes_to_venue =
         at_venue.as_ref().filter(|(settings, _)| settings.venue.orders == OrderRoute::Venue);
     match (goes_to_venue, &latch) {
-        (Some((settings, Some(credentials))), _) => look(settings, credentials)?,
+        (Some((settings, Some(credentials))), _) => {
+            // Whoever is banned and asks makes it longer.
+            stopped::wait(&folder, Nanos::ZERO, &AtomicBool::new(false))?;
+            look(settings, credentials)?;
+        }
         (_, Some(latch)) if latch.finished => {}
         // On paper nothing outlives its process.
         (None, _) if at_venue.is_some() => {}

@@ -14,8 +14,8 @@ pub const FILE: &str = "killed";
 /// The name of the file that tells of the newest clear.
 pub const CLEARED: &str = "cleared";
 
-/// How a kill treats positions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How a kill treats positions; the stronger one is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// They stay, with their protective stops.

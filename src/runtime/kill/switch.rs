@@ -89,8 +89,8 @@ impl KillSwitch {
         if self.signal.swap(false, Ordering::Relaxed) {
             self.give(Verb::KillGraceful, Origin::Signal, "SIGUSR1");
         }
-        if self.latch.is_none()
-            && let Some(latch) = Latch::read(&self.state)
+        if let Some(latch) = Latch::read(&self.state)
+            && self.latch.as_ref().is_none_or(|known| latch.mode > known.mode)
         {
             tracing::error!(%latch, "a kill file lies in the state folder");
             self.waiting.push(latch.command());
@@ -122,10 +122,7 @@ impl KillSwitch {
     fn latch_what_was_killed(&mut self, story: Option<Command>) {
         let word = TradingWord::unpack(self.counters.trading());
         let mode = if word.flattens { Mode::Immediate } else { Mode::Graceful };
-        let is_kept = self
-            .latch
-            .as_ref()
-            .is_some_and(|latch| mode == Mode::Graceful || latch.mode == Mode::Immediate);
+        let is_kept = self.latch.as_ref().is_some_and(|latch| latch.mode >= mode);
         if !word.is_killed() || is_kept {
             return;
         }

@@ -28,13 +28,23 @@ pub fn read(found: &Found) -> Result<Carried> {
 }
 
 fn read_all(found: &Found) -> Result<Carried> {
-    let told = |kind| matches!(kind, Kind::StateChange | Kind::SizeChange);
+    let mut books = Books::new(found);
+    let mut newest = vec![None; books.looked.len()];
+    let told = |event: &Event| match event.kind() {
+        Some(Kind::Position) => {
+            if let Some(place) = newest.get_mut(event.instrument().index()) {
+                *place = Some(*event);
+            }
+            false
+        }
+        kind => matches!(kind, Some(Kind::StateChange | Kind::SizeChange)),
+    };
     let (changes, changes_lossy) = records(&found.dir, 2, told)?;
-    let intent = |kind| matches!(kind, Kind::OrderIntent | Kind::CancelIntent);
+    let intent =
+        |event: &Event| matches!(event.kind(), Some(Kind::OrderIntent | Kind::CancelIntent));
     let (intents, intents_lossy) = records(&found.dir, 3, intent)?;
     let (mut changes, mut intents) = (changes.into_iter(), intents.into_iter());
     let (mut change, mut intent) = (changes.next(), intents.next());
-    let mut books = Books::new(found);
     let mut inputs = LaneReader::open(&found.dir, 0)?;
     let mut seq = 0;
     for item in &mut inputs {
@@ -57,17 +67,21 @@ fn read_all(found: &Found) -> Result<Carried> {
     intent.into_iter().chain(intents).for_each(|caused| books.intent(&caused));
     books.lossy |= rest || changes_lossy || intents_lossy || is_lossy(&inputs);
     tracing::info!(journal = %found.dir.display(), inputs = seq, "read what it left");
-    books.extremes(&found.dir)?;
+    books.extremes(newest);
     Ok(books.carried(found))
 }
 
 /// A lane's records of some kinds, and whether an operator accepted a loss of others.
-fn records(dir: &Path, lane: usize, wanted: impl Fn(Kind) -> bool) -> Result<(Vec<Event>, bool)> {
+fn records(
+    dir: &Path,
+    lane: usize,
+    mut wanted: impl FnMut(&Event) -> bool,
+) -> Result<(Vec<Event>, bool)> {
     let mut reader = LaneReader::open(dir, lane)?;
     let mut kept = Vec::new();
     for item in &mut reader {
         let (_, event) = item?;
-        if event.kind().is_some_and(&wanted) {
+        if wanted(&event) {
             kept.push(event);
         }
     }
@@ -211,15 +225,7 @@ impl Books {
 
     /// How far the price went for the open positions, as their newest records tell it: prices of
     /// the book are in no input by themselves.
-    fn extremes(&mut self, dir: &Path) -> Result<()> {
-        let mut newest = vec![None; self.looked.len()];
-        for item in LaneReader::open(dir, 2)? {
-            let (_, event) = item?;
-            let place = newest.get_mut(event.instrument().index());
-            if let (Some(Kind::Position), Some(place)) = (event.kind(), place) {
-                *place = Some(event);
-            }
-        }
+    fn extremes(&mut self, newest: Vec<Option<Event>>) {
         for event in newest.into_iter().flatten() {
             let told: &Position = event.body();
             let held = self.ledger.position(event.instrument()).map(|position| position.qty.0);
@@ -227,7 +233,6 @@ impl Books {
                 self.ledger.on_best(event.instrument(), Px(told.best_px));
             }
         }
-        Ok(())
     }
 
     fn report(&mut self, event: &Event) {

@@ -113,9 +113,14 @@ impl Count {
         Self { length, limit: AtomicU32::new(limit), used: AtomicU64::new(0) }
     }
 
+    /// The number of the window of `now`, its lower half.
+    const fn window(&self, now: Nanos) -> u64 {
+        now.0.div_euclid(self.length).cast_unsigned() & u32::MAX as u64
+    }
+
     /// Replaces what was used in the window of `now`.
     fn change(&self, now: Nanos, change: impl Fn(u32) -> u32) {
-        let window = now.0.div_euclid(self.length).cast_unsigned() & u64::from(u32::MAX);
+        let window = self.window(now);
         let next = |old: u64| {
             let used = if old >> 32 == window { old as u32 } else { 0 };
             Some(window << 32 | u64::from(change(used)))
@@ -124,8 +129,8 @@ impl Count {
     }
 
     fn used(&self, now: Nanos) -> u32 {
-        self.change(now, |used| used);
-        self.used.load(Relaxed) as u32
+        let word = self.used.load(Relaxed);
+        if word >> 32 == self.window(now) { word as u32 } else { 0 }
     }
 
     fn add(&self, count: u32, now: Nanos) {

@@ -240,13 +240,22 @@ pub fn contracts(body: &[u8]) -> Result<Vec<InstrumentSettings>, CaptureError> {
         .collect())
 }
 
+/// A value of a filter in one entry of the exchange information.
+pub(in crate::venue) fn filter_text<'e>(
+    entry: &'e Value,
+    filter: &str,
+    key: &str,
+) -> Option<&'e str> {
+    let is_it = |f: &&Value| f.get("filterType").and_then(Value::as_str) == Some(filter);
+    entry.get("filters")?.as_array()?.iter().find(is_it)?.get(key)?.as_str()
+}
+
 /// Steps and bounds from one entry of the exchange information.
-fn contract_rules(symbol: Symbol, entry: &Value) -> Option<InstrumentSettings> {
-    let filters = entry.get("filters")?.as_array()?;
-    let text = |filter: &str, key: &str| {
-        let is_it = |f: &&Value| f.get("filterType").and_then(Value::as_str) == Some(filter);
-        filters.iter().find(is_it)?.get(key)?.as_str()
-    };
+pub(in crate::venue) fn contract_rules(
+    symbol: Symbol,
+    entry: &Value,
+) -> Option<InstrumentSettings> {
+    let text = |filter: &str, key: &str| filter_text(entry, filter, key);
     let notional = text("MIN_NOTIONAL", "notional").and_then(|t| Money::parse(t).ok());
     let rules = InstrumentSettings {
         symbol,

@@ -52,13 +52,12 @@ impl HttpEntry {
         let head_end = format!(
             " HTTP/1.1\r\nHost: {host}:{port}\r\nX-MBX-APIKEY: {key}\r\nContent-Length: 0\r\n\r\n"
         );
-        let connection = |i: usize| -> io::Result<Connection> {
-            let token = Token(TOKEN_FIRST + i);
-            let addresses = Addresses::new(endpoint.clone(), dialer.resolver.clone())?;
-            let tls = Arc::clone(&dialer.tls);
-            Ok(Connection::new(endpoint.clone(), addresses, tls, token, seed ^ i as u64))
-        };
-        let connections = [connection(0)?, connection(1)?, connection(2)?, connection(3)?];
+        // One question for all: each asks again by itself.
+        let addresses = Addresses::new(endpoint.clone(), dialer.resolver.clone())?;
+        let connections = std::array::from_fn(|i| {
+            let (token, tls) = (Token(TOKEN_FIRST + i), Arc::clone(&dialer.tls));
+            Connection::new(endpoint.clone(), addresses.clone(), tls, token, seed ^ i as u64)
+        });
         Ok(Self {
             connections,
             tickets: [None; CONNECTIONS],

@@ -2,10 +2,8 @@
 
 use super::margin::Bracket;
 use crate::base::{Money, Nanos, Px, Qty, Rate, Symbol};
+use crate::execution::reconcile::PAGE_ROWS;
 use crate::venue::job::{Access, RestRequest};
-
-/// Most rows of one answer; a longer list comes in several.
-pub const ROWS_MAX: usize = 1_000;
 
 /// One question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +236,7 @@ impl Ask {
             request
                 .with("startTime", &since.to_millis().max(0).to_string())
                 .with("endTime", &until.to_millis().max(0).to_string())
-                .with("limit", &ROWS_MAX.to_string())
+                .with("limit", &PAGE_ROWS.to_string())
         };
         match self {
             Self::Time => new("GET", "/fapi/v1/time", Public),

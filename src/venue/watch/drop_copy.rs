@@ -10,11 +10,13 @@
 //! venue's is its own. A difference has to stand in [`ATTEMPTS`] readings before it is told: lists
 //! may be behind what the stream told.
 
-use super::ask::{Ask, Income, IncomeSort, ROWS_MAX, Seen, Trade};
+use super::ask::{Ask, Income, IncomeSort, Seen, Trade};
 use crate::base::event::{FundingPayment, OrderReport, PositionCarried, VenueStatus, flags};
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::SCALE;
 use crate::base::{Event, InstrumentId, Kind, Nanos, Reason, Side, Symbol};
+use crate::execution::reconcile::PAGE_ROWS;
+use crate::ledger::FillMemory;
 use std::collections::VecDeque;
 
 /// Fills and payments heard since the last comparison. Twice a thousand an hour, and four times.
@@ -109,6 +111,8 @@ pub struct DropCopy {
     grain: Vec<i64>,
     held: Vec<Held>,
     heard: VecDeque<Heard>,
+    /// Trades that were taken in.
+    fills: FillMemory,
     /// Something heard had no room: the span cannot be compared.
     lost: bool,
     since: Option<Nanos>,
@@ -120,8 +124,6 @@ pub struct DropCopy {
     last: Option<Nanos>,
     /// Told that it could not be made.
     unread: bool,
-    /// Every comparison that came out even.
-    done: u64,
 }
 
 impl DropCopy {
@@ -138,6 +140,7 @@ impl DropCopy {
             grain: instruments.iter().map(grain).collect(),
             held: vec![Held::default(); instruments.len()],
             heard: VecDeque::with_capacity(if on { HEARD_MAX } else { 0 }),
+            fills: FillMemory::new(),
             lost: false,
             since: None,
             due: Nanos(i64::MAX),
@@ -146,28 +149,18 @@ impl DropCopy {
             phase: Phase::Idle,
             last: None,
             unread: false,
-            done: 0,
         }
-    }
-
-    /// Comparisons that came out even.
-    pub const fn done(&self) -> u64 {
-        self.done
     }
 
     /// True when the last comparison has been made, or none is wanted.
     pub fn has_ended(&self) -> bool {
-        self.every == Nanos::ZERO || self.since.is_none() || self.last.is_some() && self.done_last()
-    }
-
-    fn done_last(&self) -> bool {
-        self.last.is_some_and(|last| self.since.is_some_and(|since| since >= last))
+        self.since.is_none_or(|since| self.last.is_some_and(|last| since >= last))
     }
 
     /// The session ends at `now`: what happened up to here is compared now.
     pub fn finish(&mut self, now: Nanos) {
         if self.last.is_none() && self.since.is_some() {
-            self.last = Some(now);
+            self.last = Some(millis(now));
             (self.due, self.unequal, self.phase) = (now, 0, Phase::Idle);
         }
     }
@@ -182,7 +175,9 @@ impl DropCopy {
                 self.since = Some(millis(event.now()));
                 self.due = event.now() + self.every;
             }
+            Some(Kind::BookedCarried) => self.fills.carry(event),
             Some(Kind::PositionCarried) => {
+                self.fills.carry(event);
                 let body: &PositionCarried = event.body();
                 if let Some(held) = self.held.get_mut(event.instrument().index()) {
                     *held = Held { qty: body.qty.into(), cost: body.cost.into() };
@@ -204,12 +199,7 @@ impl DropCopy {
         let body: &OrderReport = event.body();
         let instrument = event.instrument().index();
         let (id, ts) = (body.trade_id, Nanos(event.ts_venue));
-        let known = |heard: &Heard| heard.instrument == instrument && heard.trade_id == id;
-        if id != 0 && self.heard.iter().rev().any(known) {
-            return;
-        }
-        // The same trade told again after it was compared.
-        if self.since.is_some_and(|since| id != 0 && ts <= since) && self.done > 0 {
+        if !self.fills.is_new(event.instrument(), id) {
             return;
         }
         let sign = if event.side() == Side::Buy { 1 } else { -1 };
@@ -255,7 +245,7 @@ impl DropCopy {
             if now < self.due || !(calm || self.last.is_some()) {
                 return None;
             }
-            let until = self.last.unwrap_or(now - LAG).floor_to(Nanos::from_millis(1));
+            let until = self.last.unwrap_or_else(|| millis(now - LAG));
             if until <= since {
                 return None;
             }
@@ -285,17 +275,20 @@ impl DropCopy {
         let Phase::Reading { income, trades, place, .. } = &mut self.phase else { return };
         let more = match (seen, *place) {
             (Some(Seen::Income(rows)), 0) => {
-                let known = |row: &Income| income.iter().rev().any(|own| own == row);
+                // Rows come in the order of time, and a page begins with the last one's.
+                let known = |row: &Income| {
+                    income.iter().rev().take_while(|own| own.ts >= row.ts).any(|own| own == row)
+                };
                 let fresh: Vec<Income> = rows.iter().filter(|row| !known(row)).copied().collect();
                 income.extend(&fresh);
-                rows.len() >= ROWS_MAX && !fresh.is_empty()
+                rows.len() >= PAGE_ROWS && !fresh.is_empty()
             }
             (Some(Seen::Trades(rows)), place) if place > 0 => {
                 let own = &mut trades[place - 1];
                 let newest = own.last().map_or(0, |last| last.id);
                 let before = own.len();
                 own.extend(rows.iter().filter(|row| row.id > newest));
-                rows.len() >= ROWS_MAX && own.len() > before
+                rows.len() >= PAGE_ROWS && own.len() > before
             }
             _ => return self.fail(now, out),
         };
@@ -345,7 +338,6 @@ impl DropCopy {
             return;
         }
         if found.is_empty() {
-            self.done += 1;
             let told = count(trades.iter().map(Vec::len).sum());
             let rows = count(income.len());
             out.push_back(status(InstrumentId::NONE, Reason::DropCopyAgrees, 0, told, rows));
@@ -423,4 +415,35 @@ fn status(instrument: InstrumentId, reason: Reason, code: i32, told: i64, held: 
     let reason = reason as u16;
     let body = VenueStatus { reason, venue_code: code, told, held, ..VenueStatus::default() };
     Event::new(Kind::VenueStatus, instrument, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Money, Px, Qty, Rate};
+
+    #[test]
+    fn the_last_comparison_ends_the_copy_also_within_a_millisecond() {
+        let facts = InstrumentSettings {
+            symbol: Symbol::new(b"BTCUSDT").unwrap(),
+            tick_size: Px(10_000_000),
+            lot_size: Qty(100_000),
+            min_qty: Qty(100_000),
+            max_qty: Qty::whole(100),
+            min_notional: Money::whole(5),
+            maker_fee: Rate(20_000),
+            taker_fee: Rate(50_000),
+        };
+        let mut copy = DropCopy::new(&[facts], Nanos::from_secs(3_600));
+        let start = Event { ts_recv: 1_000_000_123, ..Event::EMPTY };
+        copy.hear(&Event { kind: Kind::SessionStart as u8, ..start });
+        assert!(!copy.has_ended(), "a last comparison is wanted");
+        let now = Nanos(20_000_000_456);
+        copy.finish(now);
+        let mut out = VecDeque::new();
+        assert!(matches!(copy.question(now, true), Some(Ask::Income { .. })));
+        copy.on_answer(Some(&Seen::Income(Vec::new())), now, &mut out);
+        assert!(copy.has_ended());
+        assert_eq!(out.len(), 1, "it agrees");
+    }
 }

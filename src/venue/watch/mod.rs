@@ -27,8 +27,6 @@ mod clock;
 mod drop_copy;
 mod margin;
 mod read;
-#[cfg(test)]
-mod tests;
 
 pub use ask::{Ask, Seen};
 pub use drop_copy::Figure;
@@ -287,7 +285,9 @@ impl VenueWatch {
             self.wait = Nanos((self.wait.0 * 2).min(RETRY.1.0));
             return self.repeat(look, now);
         };
-        self.wait = RETRY.0;
+        if self.queue.is_empty() {
+            self.wait = RETRY.0;
+        }
         match seen {
             Seen::Time(told) => self.on_time(asked.at, now, *told),
             Seen::Contracts(all) => self.on_contracts(all),
@@ -318,11 +318,6 @@ impl VenueWatch {
     /// True when there is nothing left to wait for, or the time is up.
     pub fn has_ended(&self, now: Nanos) -> bool {
         self.copy.has_ended() || self.ending.is_some_and(|began| now >= began + LAST_MAX)
-    }
-
-    /// Comparisons of the drop copy that came out even.
-    pub const fn copies_done(&self) -> u64 {
-        self.copy.done()
     }
 
     fn on_time(&mut self, asked: Nanos, answered: Nanos, told: Nanos) {

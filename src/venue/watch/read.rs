@@ -5,15 +5,12 @@ use super::ask::{
     Ask, Balance, Contract, FundingRule, Held, Income, IncomeSort, Modes, Seen, SymbolMode, Trade,
 };
 use super::margin::Bracket;
-use crate::base::units::parse_fixed;
-use crate::base::{Money, Nanos, Px, Qty, Rate, Side, Symbol};
+use crate::base::{Money, Nanos, Px, Qty, Rate, Symbol};
+use crate::venue::answers::{QUOTE, mean, parse, rows, side, symbol};
+use crate::venue::capture::{contract_rules, filter_text};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
-
-/// The asset that profit, fees and funding are in.
-const QUOTE: &str = "USDT";
 
 impl Ask {
     /// Reads an answer. A list with a row that cannot be read is not read at all.
@@ -60,56 +57,31 @@ impl Ask {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| error.to_string())
-}
-
-fn rows<R: DeserializeOwned, T>(
-    body: &[u8],
-    row: impl Fn(R) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
-    parse::<Vec<R>>(body)?.into_iter().map(row).collect()
-}
-
-/// A number; decimals finer than the scale are cut off.
-fn number(text: &str, name: &str) -> Result<i64, String> {
-    let end = text.find('.').map_or(text.len(), |point| text.len().min(point + 9));
-    let cut = text.get(..end).unwrap_or(text);
-    parse_fixed(cut.as_bytes()).map_err(|_| format!("{name}: {text:?} is no number"))
-}
-
-fn symbol_of(text: &str) -> Result<Symbol, String> {
-    Symbol::new(text.as_bytes()).ok_or_else(|| format!("symbol {text:?} cannot be stored"))
-}
-
 /// One entry of the exchange information; `None` where a filter that we need is missing.
 fn contract(entry: &Value) -> Option<Contract> {
-    let filters = entry.get("filters")?.as_array()?;
-    let find = |filter: &str, key: &str| {
-        let is_it = |f: &&Value| f.get("filterType").and_then(Value::as_str) == Some(filter);
-        parse_fixed(filters.iter().find(is_it)?.get(key)?.as_str()?.as_bytes()).ok()
-    };
+    let facts = contract_rules(symbol(entry.get("symbol")?.as_str()?).ok()?, entry)?;
+    // A start goes on without the least value; what was read and has gone is another thing.
+    filter_text(entry, "MIN_NOTIONAL", "notional")?;
     let mut state = [0; 24];
     let word = entry.get("status")?.as_str()?.as_bytes();
     let length = word.len().min(state.len() - 1);
     state[..length].copy_from_slice(&word[..length]);
     // Beside the filters, what bounds market orders and triggers.
     let bounds = ["triggerProtect", "marketTakeBound", "maxMoveOrderLimit"].map(|k| entry.get(k));
-    let text = serde_json::to_string(&(filters, bounds)).ok()?;
-    let found = Contract {
-        symbol: Symbol::new(entry.get("symbol")?.as_str()?.as_bytes())?,
-        tick_size: Px(find("PRICE_FILTER", "tickSize")?),
-        lot_size: Qty(find("LOT_SIZE", "stepSize")?),
-        min_qty: Qty(find("LOT_SIZE", "minQty")?),
-        max_qty: Qty(find("LOT_SIZE", "maxQty")?),
-        min_notional: Money(find("MIN_NOTIONAL", "notional")?),
+    let text = serde_json::to_string(&(entry.get("filters")?, bounds)).ok()?;
+    Some(Contract {
+        symbol: facts.symbol,
+        tick_size: facts.tick_size,
+        lot_size: facts.lot_size,
+        min_qty: facts.min_qty,
+        max_qty: facts.max_qty,
+        min_notional: facts.min_notional,
         filters_hash: xxh3_64(text.as_bytes()),
         delivery: Nanos::from_millis(
             entry.get("deliveryDate").and_then(Value::as_i64).unwrap_or(0),
         ),
         state,
-    };
-    (found.tick_size.is_positive() && found.lot_size.is_positive()).then_some(found)
+    })
 }
 
 #[derive(Deserialize)]
@@ -134,8 +106,8 @@ struct FundingRow {
 impl FundingRow {
     fn rule(self) -> Result<FundingRule, String> {
         Ok(FundingRule {
-            symbol: symbol_of(&self.symbol)?,
-            cap: Rate(number(&self.adjusted_funding_rate_cap, "adjustedFundingRateCap")?),
+            symbol: symbol(&self.symbol)?,
+            cap: Rate(mean(&self.adjusted_funding_rate_cap, "adjustedFundingRateCap")?),
             hours: self.funding_interval_hours,
         })
     }
@@ -160,15 +132,15 @@ impl BracketsRow {
     fn brackets(self) -> Result<(Symbol, Vec<Bracket>), String> {
         let row = |row: BracketRow| {
             Ok(Bracket {
-                cap: Money(number(&row.notional_cap.to_string(), "notionalCap")?),
-                rate: Rate(number(&row.maint_margin_ratio.to_string(), "maintMarginRatio")?),
-                cum: Money(number(&row.cum.to_string(), "cum")?),
+                cap: Money(mean(&row.notional_cap.to_string(), "notionalCap")?),
+                rate: Rate(mean(&row.maint_margin_ratio.to_string(), "maintMarginRatio")?),
+                cum: Money(mean(&row.cum.to_string(), "cum")?),
             })
         };
         let mut brackets: Vec<Bracket> =
             self.brackets.into_iter().map(row).collect::<Result<_, String>>()?;
         brackets.sort_by_key(|bracket| bracket.cap);
-        Ok((symbol_of(&self.symbol)?, brackets))
+        Ok((symbol(&self.symbol)?, brackets))
     }
 }
 
@@ -189,15 +161,15 @@ struct HeldRow {
 impl HeldRow {
     fn held(self) -> Result<Held, String> {
         Ok(Held {
-            symbol: symbol_of(&self.symbol)?,
-            qty: Qty(number(&self.position_amt, "positionAmt")?),
-            entry_px: Px(number(&self.entry_price, "entryPrice")?),
-            mark_px: Px(number(&self.mark_price, "markPrice")?),
-            liquidation_px: Px(number(&self.liquidation_price, "liquidationPrice")?),
-            unrealised: Money(number(&self.un_realized_profit, "unRealizedProfit")?),
-            initial_margin: Money(number(&self.initial_margin, "initialMargin")?),
-            maintenance_margin: Money(number(&self.maint_margin, "maintMargin")?),
-            isolated_wallet: Money(number(&self.isolated_wallet, "isolatedWallet")?),
+            symbol: symbol(&self.symbol)?,
+            qty: Qty(mean(&self.position_amt, "positionAmt")?),
+            entry_px: Px(mean(&self.entry_price, "entryPrice")?),
+            mark_px: Px(mean(&self.mark_price, "markPrice")?),
+            liquidation_px: Px(mean(&self.liquidation_price, "liquidationPrice")?),
+            unrealised: Money(mean(&self.un_realized_profit, "unRealizedProfit")?),
+            initial_margin: Money(mean(&self.initial_margin, "initialMargin")?),
+            maintenance_margin: Money(mean(&self.maint_margin, "maintMargin")?),
+            isolated_wallet: Money(mean(&self.isolated_wallet, "isolatedWallet")?),
         })
     }
 }
@@ -216,7 +188,7 @@ struct AccountBody {
 
 impl AccountBody {
     fn balance(&self) -> Result<Balance, String> {
-        let money = |text: &str, name: &str| number(text, name).map(Money);
+        let money = |text: &str, name: &str| mean(text, name).map(Money);
         Ok(Balance {
             wallet: money(&self.total_wallet_balance, "totalWalletBalance")?,
             cross_wallet: money(&self.total_cross_wallet_balance, "totalCrossWalletBalance")?,
@@ -252,7 +224,7 @@ impl SymbolModeRow {
             "CROSSED" | "CROSS" | "cross" => false,
             other => return Err(format!("marginType {other:?}")),
         };
-        Ok(SymbolMode { symbol: symbol_of(&self.symbol)?, isolated, leverage: self.leverage })
+        Ok(SymbolMode { symbol: symbol(&self.symbol)?, isolated, leverage: self.leverage })
     }
 }
 
@@ -276,9 +248,9 @@ impl IncomeRow {
             _ => IncomeSort::Other,
         };
         Ok(Income {
-            symbol: if self.symbol.is_empty() { None } else { Some(symbol_of(&self.symbol)?) },
+            symbol: if self.symbol.is_empty() { None } else { Some(symbol(&self.symbol)?) },
             sort,
-            amount: Money(number(&self.income, "income")?),
+            amount: Money(mean(&self.income, "income")?),
             ts: Nanos::from_millis(self.time),
             id: self.tran_id,
         })
@@ -299,16 +271,12 @@ struct TradeRow {
 
 impl TradeRow {
     fn trade(self) -> Result<Trade, String> {
-        let side = match self.side.as_str() {
-            "BUY" => Side::Buy,
-            "SELL" => Side::Sell,
-            other => return Err(format!("side {other:?}")),
-        };
-        let fee = Money(number(&self.commission, "commission")?);
+        let side = side(&self.side)?;
+        let fee = Money(mean(&self.commission, "commission")?);
         Ok(Trade {
             id: self.id,
-            qty: Qty(number(&self.qty, "qty")? * side.sign()),
-            px: Px(number(&self.price, "price")?),
+            qty: Qty(mean(&self.qty, "qty")? * side.sign()),
+            px: Px(mean(&self.price, "price")?),
             fee: if self.commission_asset == QUOTE { fee } else { Money::ZERO },
             ts: Nanos::from_millis(self.time),
         })

@@ -2,10 +2,9 @@
 //! environment names, never over a redirect.
 
 use super::super::secret::Secret;
-use std::sync::Arc;
+use crate::venue::rest::agent_bounds;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
 
 /// Longest time to a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
@@ -33,21 +32,7 @@ pub struct Http {
 impl Http {
     /// Requests that take at most `longest`. `secret` is taken out of every error.
     pub fn new(longest: Duration, secret: Secret) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(RootCerts::WebPki)
-            .build();
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0)
-            .tls_config(tls)
-            .timeout_resolve(Some(CONNECT_MAX))
-            .timeout_connect(Some(CONNECT_MAX))
-            .timeout_global(Some(longest))
-            .build()
-            .new_agent();
+        let agent = agent_bounds(CONNECT_MAX, longest).build().new_agent();
         Self { agent, secret }
     }
 
