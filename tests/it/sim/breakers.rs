@@ -127,7 +127,7 @@ fn others() -> Vec<Case> {
             control: Control::SendToAck,
             keys: &[("breakers", "send_to_ack_ms", "300")],
             // Later than that, and within the time the venue lets a request be under way.
-            wrong: |plan| plan.manners[Line::Entry as usize].delay = Nanos::from_millis(400),
+            wrong: |plan| plan.manners[Line::Entry as usize].delay = Nanos::from_millis(250),
             state: Reducing,
             reason: Reason::SendToAckSlow,
             level: Level::Reduce,
