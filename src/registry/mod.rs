@@ -142,7 +142,18 @@ impl Registry {
     /// # Errors
     /// As [`Self::files`] and [`Self::champion`].
     pub fn select(&self, name: &str) -> Result<ArtifactFiles, RegistryError> {
-        if name == "champion" { self.champion() } else { self.files(name) }
+        self.files(self.version_named(name)?)
+    }
+
+    /// The version that a name stands for: itself, or with `champion` that one.
+    ///
+    /// # Errors
+    /// When there is no champion.
+    pub fn version_named<'n>(&'n self, name: &'n str) -> Result<&'n str, RegistryError> {
+        if name != "champion" {
+            return Ok(name);
+        }
+        self.champion_version().ok_or(RegistryError::NoChampion)
     }
 
     /// The champion's files, verified.
@@ -150,7 +161,7 @@ impl Registry {
     /// # Errors
     /// When there is no champion, or as [`Self::files`].
     pub fn champion(&self) -> Result<ArtifactFiles, RegistryError> {
-        self.files(self.champion_version().ok_or(RegistryError::NoChampion)?)
+        self.select("champion")
     }
 
     /// Registers the version in a folder, staged. The model is loaded and proved first; the

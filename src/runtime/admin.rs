@@ -240,6 +240,8 @@ impl Desk {
         match (verb, page.trading_state) {
             // What is not reconciled yet arms itself when it is.
             (Verb::Arm | Verb::Pause, "reconciling") => Ok(status(&page)),
+            // The halt is over; what reduces ends by itself.
+            (Verb::Arm, "reducing") if before != "reducing" => Ok(status(&page)),
             (Verb::Arm, "killed") => {
                 Err("not armed: it was killed; clear it when it has ended".to_owned())
             }

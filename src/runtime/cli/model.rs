@@ -34,7 +34,7 @@ pub struct DirArguments {
 #[derive(Args)]
 #[command(after_help = "Example: peregrine model show synthetic-7")]
 pub struct ShowArguments {
-    /// The version.
+    /// The version, or `champion`.
     version: String,
     #[command(flatten)]
     at: DirArguments,
@@ -67,7 +67,7 @@ pub fn model(command: &ModelCommand) -> Result<(), Failure> {
         ModelCommand::List(arguments) => list(arguments),
         ModelCommand::Show(arguments) => {
             let registry = Registry::open(&arguments.at.dir)?;
-            let record = registry.show(&arguments.version)?;
+            let record = registry.show(registry.version_named(&arguments.version)?)?;
             let text = if arguments.at.json {
                 serde_json::to_string(record)?
             } else {
