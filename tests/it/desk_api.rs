@@ -1,9 +1,10 @@
 //! Order entry over the trading WebSocket API of the simulated exchange, over real sockets, and a
 //! whole session that trades so.
 
-use crate::desk_session::{Session, count, read};
+use crate::desk_session::count;
 use crate::exchange_sim::{OPENED_MS, Sim, settings, sign};
 use crate::pipeline_support::{EAGER, assert_replays, config_text};
+use crate::session_support::{Session, read, urls};
 use mio::Poll;
 use peregrine::base::event::{Event, Kind, Order, OrderReport, VenueStatus};
 use peregrine::base::hop::Stamp;
@@ -282,9 +283,8 @@ fn trade(faults: &str, place: usize, path: &str) -> Value {
     // The ledger names an account by its first key.
     settings.accounts[0].keys.rotate_left(place);
     let exchange = ExchangeServer::start(settings).unwrap();
-    let ws = exchange.ws_url();
-    let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
-    let api = format!("\"{ws}/ws-fapi/v1\"");
+    let urls = urls(&exchange);
+    let api = format!("\"{}/ws-fapi/v1\"", exchange.ws_url());
     let more = [
         ("venue", "order_entry", "\"websocket\""),
         ("venue", "api_url", api.as_str()),

@@ -3,16 +3,14 @@
 //! account's stream before it answers, loses an answer now and then, and keeps books of its own to
 //! hold the journal against.
 
-use crate::pipeline_support::{EAGER, assert_replays, config_text, root};
+use crate::pipeline_support::{EAGER, assert_replays};
+use crate::session_support::{Session, read};
 use peregrine::base::event::{Event, Kind};
 use peregrine::base::units::{SCALE, parse_fixed};
 use peregrine::base::{Money, Nanos, Px, Qty};
-use peregrine::exchange::fault::script;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::Signer;
-use peregrine::journal::LaneReader;
-use peregrine::runtime::config;
-use peregrine::runtime::session::{self, SessionOrder, SessionOutcome};
+use peregrine::runtime::session::SessionOutcome;
 use peregrine::runtime::statement::{self, LEDGER_PATH};
 use peregrine::venue::account::Credentials;
 use peregrine::venue::rest::RestClient;
@@ -20,8 +18,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::ErrorKind::{TimedOut, WouldBlock};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -30,8 +26,6 @@ use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server};
 use tungstenite::Message;
 
-/// Looks at a growing journal before a test gives up.
-const LOOKS_MAX: u32 = 6_000;
 const KEY: &str = "key-of-the-account";
 const SECRET: &str = "secret-of-the-account";
 const DEPOSIT: i64 = 5_000 * SCALE;
@@ -290,104 +284,17 @@ fn serve(
     let _ = request.respond(Response::from_string(body));
 }
 
-pub struct Session {
-    state: TempDir,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<anyhow::Result<SessionOutcome>>,
+/// One at this file's venue.
+pub fn session_at(venue: &Venue) -> Session {
+    let urls = [venue.rest_url(), venue.exchange.ws_url(), venue.private_url.clone()];
+    let credentials = Credentials::new(KEY.to_owned(), SECRET.to_owned());
+    Session::start_with(&urls, credentials, &[&EAGER[..], &NO_ACCOUNT].concat())
 }
 
-impl Session {
-    pub fn start(venue: &Venue) -> Self {
-        let urls = [venue.rest_url(), venue.exchange.ws_url(), venue.private_url.clone()];
-        let credentials = Credentials::new(KEY.to_owned(), SECRET.to_owned());
-        Self::start_with(&urls, credentials, &[&EAGER[..], &NO_ACCOUNT].concat())
-    }
-
-    /// REST, market streams, the account's stream.
-    fn start_at(urls: &[String; 3], credentials: Option<Credentials>) -> Self {
-        Self::start_with(urls, credentials, &EAGER)
-    }
-
-    /// The same with these changes to the configuration.
-    pub fn start_with(
-        [rest, ws, private]: &[String; 3],
-        credentials: Option<Credentials>,
-        more: &[(&str, &str, &str)],
-    ) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let quoted = |text: &str| format!("\"{text}\"");
-        let values = [
-            ("session", "state_dir", quoted(state.path().to_str().unwrap())),
-            ("model", "dir", quoted(root().join("models_saved").to_str().unwrap())),
-            ("model", "budget_us", "1000000".to_owned()),
-            ("instruments", "discover", "false".to_owned()),
-            ("venue", "orders", quoted("venue")),
-            ("venue", "rest_url", quoted(rest)),
-            ("venue", "public_url", quoted(&format!("{ws}/public"))),
-            ("venue", "market_url", quoted(&format!("{ws}/market"))),
-            ("venue", "private_url", quoted(private)),
-            ("http", "bind", quoted("")),
-        ];
-        let changes: Vec<(&str, &str, &str)> =
-            values.iter().map(|(section, key, value)| (*section, *key, value.as_str())).collect();
-        let text = config_text(&[&changes[..], more].concat());
-        let loaded = config::from_text("test", &text).unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let order = SessionOrder {
-            loaded,
-            name: "paper",
-            duration: None,
-            stop: Arc::clone(&stop),
-            kill: Arc::default(),
-            credentials,
-            key_rotated: false,
-            statement: Some(LEDGER_PATH),
-        };
-        let thread = std::thread::spawn(move || session::run(order));
-        Self { state, stop, thread }
-    }
-
-    /// One at an exchange of its own whose faults are these.
-    pub fn at_exchange(faults: &str, more: &[(&str, &str, &str)]) -> (ExchangeServer, Self) {
-        let faults = script::parse(faults).unwrap();
-        let settings = ServerSettings { faults, ..ServerSettings::default() };
-        let exchange = ExchangeServer::start(settings).unwrap();
-        let ws = exchange.ws_url();
-        let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
-        let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-        let session = Self::start_with(&urls, Credentials::new(key, secret), more);
-        (exchange, session)
-    }
-
-    pub fn journal(&self) -> PathBuf {
-        self.state.path().join("journal/0000001-paper")
-    }
-
-    /// Lets it trade until lane 0 holds so many fills, then ends it.
-    fn trade(self, fills: usize) -> (SessionOutcome, TempDir) {
-        self.wait(|told| count(told, Kind::OrderFilled) >= fills);
-        self.end()
-    }
-
-    /// Looks at lane 0 until it holds what is waited for.
-    pub fn wait(&self, mut is_there: impl FnMut(&[Event]) -> bool) {
-        for _ in 0..LOOKS_MAX {
-            if is_there(&read(&self.journal(), 0)) || self.thread.is_finished() {
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-    }
-
-    pub fn end(self) -> (SessionOutcome, TempDir) {
-        self.stop.store(true, Ordering::Relaxed);
-        (self.thread.join().unwrap().unwrap(), self.state)
-    }
-}
-
-pub fn read(dir: &Path, lane: usize) -> Vec<Event> {
-    let Ok(reader) = LaneReader::open(dir, lane) else { return Vec::new() };
-    reader.map_while(Result::ok).map(|(_, event)| event).collect()
+/// Lets a session trade until lane 0 holds so many fills, then ends it.
+fn trade(session: Session, fills: usize) -> (SessionOutcome, TempDir) {
+    session.wait(|told| count(told, Kind::OrderFilled) >= fills);
+    session.end()
 }
 
 pub fn count(events: &[Event], kind: Kind) -> usize {
@@ -397,7 +304,7 @@ pub fn count(events: &[Event], kind: Kind) -> usize {
 #[test]
 fn the_journal_equals_the_venues_ledger_to_the_last_unit_though_answers_are_lost() {
     let venue = Venue::start(0);
-    let (outcome, state) = Session::start(&venue).trade(30);
+    let (outcome, state) = trade(session_at(&venue), 30);
     assert_eq!(outcome.halt, None);
     assert_eq!(outcome.differences, Vec::<String>::new());
     assert_eq!(outcome.summary.ledger_equal, Some(true));
@@ -422,11 +329,7 @@ fn a_session_at_the_simulated_exchange_ends_with_equal_ledgers_and_replays() {
     let mut settings = ServerSettings::default();
     // Funding is part of what has to be equal, and eight hours are too long to wait for it.
     settings.symbols.iter_mut().for_each(|spec| spec.funding_every = Nanos::from_secs(1));
-    let exchange = ExchangeServer::start(settings).unwrap();
-    let ws = exchange.ws_url();
-    let urls = [exchange.rest_url(), ws.clone(), format!("{ws}/private")];
-    let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-    let session = Session::start_at(&urls, Credentials::new(key, secret));
+    let (_exchange, session) = Session::at_exchange(settings, &EAGER);
     session.wait(|told| {
         count(told, Kind::OrderFilled) >= 10 && count(told, Kind::FundingPayment) >= 2
     });
@@ -446,7 +349,7 @@ fn a_session_at_the_simulated_exchange_ends_with_equal_ledgers_and_replays() {
 #[test]
 fn one_unit_of_difference_is_found_and_named() {
     let venue = Venue::start(1);
-    let (outcome, _state) = Session::start(&venue).trade(4);
+    let (outcome, _state) = trade(session_at(&venue), 4);
     assert_eq!(outcome.halt, None);
     assert_eq!(outcome.summary.ledger_equal, Some(false));
     let named = |what: &str| outcome.differences.iter().any(|line| line.starts_with(what));
@@ -473,7 +376,7 @@ const CHANGES: [(&str, &str); 12] = [
 #[test]
 fn every_quantity_of_the_ledgers_is_compared() {
     let venue = Venue::start(0);
-    let (outcome, state) = Session::start(&venue).trade(5);
+    let (outcome, state) = trade(session_at(&venue), 5);
     assert_eq!(outcome.differences, Vec::<String>::new());
     let dir = state.path().join("journal/0000001-paper");
     let mut told = venue.books.lock().unwrap().statement(0);

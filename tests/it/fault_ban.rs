@@ -1,8 +1,7 @@
 //! A venue that has banned us is not asked again by the next process.
 
-use crate::pipeline_support::{config_text, root, text};
-use peregrine::runtime::config;
-use peregrine::runtime::session::{self, SessionOrder};
+use crate::session_support::order;
+use peregrine::runtime::session;
 use peregrine::venue::account::Credentials;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,28 +27,9 @@ fn banning(until_ms: u128) -> (Arc<Server>, Arc<AtomicUsize>) {
 
 /// Why a session at this venue does not start.
 fn refusal(state: &Path, rest_url: &str) -> String {
-    let quoted = |text: &str| format!("\"{text}\"");
-    let text = config_text(&[
-        ("session", "state_dir", &quoted(text(state))),
-        ("model", "dir", &quoted(text(&root().join("models_saved")))),
-        ("instruments", "discover", "false"),
-        ("venue", "orders", "\"venue\""),
-        ("venue", "rest_url", &quoted(rest_url)),
-        ("venue", "public_url", "\"ws://127.0.0.1:1/public\""),
-        ("venue", "market_url", "\"ws://127.0.0.1:1/market\""),
-        ("venue", "private_url", "\"ws://127.0.0.1:1/private\""),
-        ("http", "bind", "\"\""),
-    ]);
-    let order = SessionOrder {
-        loaded: config::from_text("test", &text).unwrap(),
-        name: "paper",
-        duration: None,
-        stop: Arc::default(),
-        kill: Arc::default(),
-        credentials: Credentials::new("key".to_owned(), "secret".to_owned()),
-        key_rotated: false,
-        statement: None,
-    };
+    let urls = [rest_url, "ws://127.0.0.1:1", "ws://127.0.0.1:1/private"].map(str::to_owned);
+    let credentials = Credentials::new("key".to_owned(), "secret".to_owned());
+    let order = order(state, &urls, credentials, &[]);
     let error = session::run(order).err().expect("it does not start");
     format!("{error:#}")
 }

@@ -1,6 +1,7 @@
 //! What a session that missed something of its account does to know it again.
 
-use crate::desk_session::{Session, Venue, count, read};
+use crate::desk_session::{Venue, count, session_at};
+use crate::session_support::read;
 use peregrine::base::Reason;
 use peregrine::base::event::{Event, Kind, StreamStatus, VenueStatus, flags};
 use peregrine::runtime::private::CONNECTION;
@@ -25,7 +26,7 @@ fn is_account_stream(event: &Event, up: bool) -> bool {
 #[test]
 fn fault_w15_an_expired_key_of_the_accounts_stream_reconciles_and_the_stream_moves() {
     let venue = Venue::start(0);
-    let session = Session::start(&venue);
+    let session = session_at(&venue);
     session.wait(|told| count(told, Kind::OrderFilled) >= 2);
     venue.frames.send(json!({"e": "listenKeyExpired", "E": 1, "listenKey": "x"})).unwrap();
     session.wait(|told| told.iter().any(|event| is_account_stream(event, false)));
@@ -39,7 +40,7 @@ fn fault_w15_an_expired_key_of_the_accounts_stream_reconciles_and_the_stream_mov
 #[test]
 fn a_frame_of_the_accounts_stream_that_cannot_be_read_is_made_up_for_by_asking() {
     let venue = Venue::start(0);
-    let session = Session::start(&venue);
+    let session = session_at(&venue);
     session.wait(|told| count(told, Kind::OrderFilled) >= 2);
     venue.frames.send(json!({"e": "ORDER_TRADE_UPDATE", "o": {"x": "TRADE"}})).unwrap();
     session.wait(|told| told.iter().any(is_unseen));

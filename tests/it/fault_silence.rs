@@ -1,12 +1,14 @@
 //! Whole sessions at the simulated exchange whose streams fall silent while their sockets live, or
 //! whose orders are taken and answered otherwise.
 
-use crate::desk_session::{Session, count, read};
+use crate::desk_session::count;
 use crate::exchange_sim::Http;
 use crate::pipeline_support::{EAGER, assert_replays};
+use crate::session_support::{Session, read};
 use peregrine::base::event::{Event, Kind, Order, OrderReport, OrderState, StreamStatus, flags};
 use peregrine::base::{ClientOrderId, Nanos};
-use peregrine::exchange::ExchangeServer;
+use peregrine::exchange::fault::script;
+use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::OrderState as State;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -32,7 +34,9 @@ impl Floor {
         let page = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let bind = format!("\"{page}\"");
         let more = [&EAGER[..], &[("http", "bind", bind.as_str())]].concat();
-        let (exchange, session) = Session::at_exchange(faults, &more);
+        let faults = script::parse(faults).unwrap();
+        let settings = ServerSettings { faults, ..ServerSettings::default() };
+        let (exchange, session) = Session::at_exchange(settings, &more);
         Self { exchange, session, page }
     }
 

@@ -1,18 +1,18 @@
 //! An account whose key was replaced goes on from the journal of the old one, once that is said.
 
-use crate::desk_session::{count, read};
-use crate::pipeline_support::{EAGER, config_text, root, text};
+use crate::desk_session::count;
+use crate::pipeline_support::EAGER;
+use crate::session_support::{order, read, urls};
 use peregrine::base::event::{Command, Kind, SessionStart};
 use peregrine::base::units::Money;
 use peregrine::exchange::account::{AccountSettings, Credential};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::risk::Verb;
-use peregrine::runtime::config;
 use peregrine::runtime::session::{self, SessionOrder};
 use peregrine::venue::account::Credentials;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -36,35 +36,11 @@ fn exchange() -> ExchangeServer {
 /// A session with the key of this place, until its books and the exchange's agree; `Err` says why
 /// it did not start.
 fn run(exchange: &ExchangeServer, state: &Path, place: usize, rotated: bool) -> Result<(), String> {
-    let quoted = |text: &str| format!("\"{text}\"");
-    let ws = exchange.ws_url();
-    let values = [
-        ("session", "state_dir", quoted(text(state))),
-        ("session", "unattended", "true".to_owned()),
-        ("model", "dir", quoted(text(&root().join("models_saved")))),
-        ("model", "budget_us", "1000000".to_owned()),
-        ("instruments", "discover", "false".to_owned()),
-        ("venue", "orders", quoted("venue")),
-        ("venue", "rest_url", quoted(&exchange.rest_url())),
-        ("venue", "public_url", quoted(&format!("{ws}/public"))),
-        ("venue", "market_url", quoted(&format!("{ws}/market"))),
-        ("venue", "private_url", quoted(&format!("{ws}/private"))),
-        ("http", "bind", quoted("")),
-    ];
-    let changes: Vec<(&str, &str, &str)> =
-        values.iter().map(|(section, key, value)| (*section, *key, value.as_str())).collect();
-    let loaded = config::from_text("test", &config_text(&[&changes[..], &EAGER].concat())).unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let order = SessionOrder {
-        loaded,
-        name: "paper",
-        duration: None,
-        stop: Arc::clone(&stop),
-        kill: Arc::default(),
-        credentials: Credentials::new(key(place), SECRET.to_owned()),
-        key_rotated: rotated,
-        statement: None,
-    };
+    let credentials = Credentials::new(key(place), SECRET.to_owned());
+    let unattended = [("session", "unattended", "true")];
+    let order = order(state, &urls(exchange), credentials, &[&EAGER[..], &unattended].concat());
+    let order = SessionOrder { key_rotated: rotated, statement: None, ..order };
+    let stop = Arc::clone(&order.stop);
     let before = journals(state);
     let thread = std::thread::spawn(move || session::run(order));
     let is_known = || {

@@ -150,6 +150,8 @@ mod desk_answers;
 mod desk_api;
 /// Connections that end, speak unasked or come and go do the desk's orders no harm.
 mod desk_connections;
+/// Sessions inside the test's own process.
+mod session_support;
 /// Sessions with orders at a venue agree with its ledger to the last unit.
 mod desk_session;
 /// Sessions that missed something of their account know it again by asking.

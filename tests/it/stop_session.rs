@@ -1,10 +1,11 @@
 //! Whole sessions at the simulated exchange whose positions have their stops there.
 
-use crate::desk_session::{Session, read};
 use crate::pipeline_support::assert_replays;
+use crate::session_support::{Session, read};
 use peregrine::base::Reason;
 use peregrine::base::event::{Event, Kind, VenueStatus};
-use peregrine::exchange::ExchangeServer;
+use peregrine::exchange::fault::script;
+use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::venue::rest::RestClient;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -35,7 +36,9 @@ struct Floor {
 
 impl Floor {
     fn start(faults: &str) -> Self {
-        let (exchange, session) = Session::at_exchange(faults, &HOLDS);
+        let faults = script::parse(faults).unwrap();
+        let settings = ServerSettings { faults, ..ServerSettings::default() };
+        let (exchange, session) = Session::at_exchange(settings, &HOLDS);
         let rest = RestClient::new(&exchange.rest_url());
         Self { exchange, rest, session }
     }

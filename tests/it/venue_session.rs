@@ -1,104 +1,24 @@
 //! A paper session against an exchange that goes away, comes back, and fails single requests.
 
-use crate::pipeline_support::{EAGER, assert_replays, config_text, root};
+use crate::pipeline_support::{EAGER, assert_replays};
+use crate::session_support::{Session, order, read};
 use peregrine::base::event::{Event, Kind, flags};
 use peregrine::base::{InstrumentId, Reason};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::journal::LaneReader;
-use peregrine::runtime::config;
-use peregrine::runtime::session::{self, SessionOrder, SessionOutcome};
+use peregrine::runtime::session::{SessionOrder, SessionOutcome};
 use peregrine::venue::rest::RestClient;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use tiny_http::{Response, Server};
 
-/// Looks at a growing journal before a test gives up.
-const LOOKS_MAX: u32 = 4_000;
-
-struct Session {
-    state: TempDir,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<SessionOutcome>>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Session {
-    fn start(rest_url: &str, ws_url: &str) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let quoted = |text: &str| format!("\"{text}\"");
-        let state_dir = quoted(state.path().to_str().unwrap());
-        let models = quoted(root().join("models_saved").to_str().unwrap());
-        let [rest, public, market] =
-            [rest_url.to_owned(), format!("{ws_url}/public"), format!("{ws_url}/market")]
-                .map(|url| quoted(&url));
-        let changes = [
-            ("session", "state_dir", state_dir.as_str()),
-            ("model", "dir", &models),
-            ("model", "budget_us", "1000000"),
-            ("instruments", "discover", "false"),
-            ("venue", "rest_url", &rest),
-            ("venue", "public_url", &public),
-            ("venue", "market_url", &market),
-            ("http", "bind", "\"\""),
-        ];
-        let text = config_text(&[&changes[..], &EAGER].concat());
-        let loaded = config::from_text("test", &text).unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let order = SessionOrder {
-            loaded,
-            name: "paper",
-            duration: None,
-            stop: Arc::clone(&stop),
-            kill: Arc::default(),
-            credentials: None,
-            key_rotated: false,
-            statement: None,
-        };
-        let run = move || session::run(order).unwrap();
-        let thread = Some(std::thread::spawn(run));
-        Self { state, stop, thread }
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.state.path().join("journal/0000001-paper")
-    }
-
-    /// Looks at a lane while it is being written until `is_met` says yes.
-    fn until(&self, what: &str, lane: usize, is_met: impl Fn(&[Event]) -> bool) -> Vec<Event> {
-        for _ in 0..LOOKS_MAX {
-            let events = read(&self.journal(), lane);
-            if is_met(&events) {
-                return events;
-            }
-            let running = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-            assert!(running, "{what}: the session ended by itself");
-            // Gives the processor away between two looks; what counts is the condition.
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("{what}: not within {LOOKS_MAX} looks");
-    }
-
-    fn end(mut self) -> (SessionOutcome, TempDir) {
-        self.stop.store(true, Ordering::Relaxed);
-        let outcome = self.thread.take().unwrap().join().unwrap();
-        let empty = tempfile::tempdir().unwrap();
-        (outcome, std::mem::replace(&mut self.state, empty))
-    }
-}
-
-/// What a lane holds so far; nothing where there is no journal yet.
-fn read(dir: &Path, lane: usize) -> Vec<Event> {
-    let Ok(reader) = LaneReader::open(dir, lane) else { return Vec::new() };
-    reader.map_while(Result::ok).map(|(_, event)| event).collect()
+/// A session whose orders are filled by itself at these addresses.
+fn start(rest_url: &str, ws_url: &str) -> Session {
+    let state = tempfile::tempdir().unwrap();
+    let urls = [rest_url, ws_url, ""].map(str::to_owned);
+    let more = [&EAGER[..], &[("venue", "orders", "\"paper\"")]].concat();
+    let order = order(state.path(), &urls, None, &more);
+    Session::run(state, SessionOrder { statement: None, ..order })
 }
 
 fn books(events: &[Event], instrument: InstrumentId) -> Vec<bool> {
@@ -121,7 +41,7 @@ fn assert_sound(ended: (SessionOutcome, TempDir)) {
 fn fault_x08_a_session_outlives_its_exchange_and_its_books_are_whole_when_it_comes_back() {
     let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
     let urls = (exchange.rest_url(), exchange.ws_url());
-    let session = Session::start(&urls.0, &urls.1);
+    let session = start(&urls.0, &urls.1);
     session
         .until("two whole books", 1, |events| PAIR.iter().all(|id| books(events, *id) == [true]));
     exchange.stop();
@@ -197,7 +117,7 @@ fn failing_rest(upstream: String, failures: u32) -> (String, Arc<AtomicU32>, Arc
 fn a_snapshot_that_fails_is_asked_for_again_and_disturbs_no_other_book() {
     let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
     let (rest, failed, server) = failing_rest(exchange.rest_url(), 2);
-    let session = Session::start(&rest, &exchange.ws_url());
+    let session = start(&rest, &exchange.ws_url());
     let answers = session.until("both books", 1, |events| {
         PAIR.iter().all(|id| books(events, *id).last() == Some(&true))
     });

@@ -4,7 +4,7 @@
 use super::net::Line;
 use super::plan::{Deed, Plan, fault};
 use super::run::{Outcome, Run};
-use crate::desk_session::read;
+use crate::session_support::read;
 use peregrine::base::event::{Event, Kind, StateChange};
 use peregrine::base::{Nanos, Reason};
 use peregrine::journal::{Journal, JournalSettings, LANES};

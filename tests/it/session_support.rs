@@ -1,0 +1,151 @@
+//! Whole sessions inside the test's own process, with orders at a venue over real sockets.
+
+use crate::pipeline_support::{config_text, root, text};
+use peregrine::base::event::Event;
+use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::journal::LaneReader;
+use peregrine::runtime::config;
+use peregrine::runtime::session::{self, SessionOrder, SessionOutcome};
+use peregrine::runtime::statement::LEDGER_PATH;
+use peregrine::venue::account::Credentials;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Looks at a growing journal before a test gives up.
+const LOOKS_MAX: u32 = 6_000;
+
+/// Where a session meets an exchange: REST, market streams, the account's stream.
+pub fn urls(exchange: &ExchangeServer) -> [String; 3] {
+    let ws = exchange.ws_url();
+    [exchange.rest_url(), ws.clone(), format!("{ws}/private")]
+}
+
+/// A session with the shipped champion and its orders at the venue of these addresses, whose ledger
+/// its journal is held against at the end.
+pub fn order(
+    state: &Path,
+    [rest, ws, private]: &[String; 3],
+    credentials: Option<Credentials>,
+    more: &[(&str, &str, &str)],
+) -> SessionOrder {
+    let quoted = |text: &str| format!("\"{text}\"");
+    let values = [
+        ("session", "state_dir", quoted(text(state))),
+        ("model", "dir", quoted(text(&root().join("models_saved")))),
+        ("model", "budget_us", "1000000".to_owned()),
+        ("instruments", "discover", "false".to_owned()),
+        ("venue", "orders", quoted("venue")),
+        ("venue", "rest_url", quoted(rest)),
+        ("venue", "public_url", quoted(&format!("{ws}/public"))),
+        ("venue", "market_url", quoted(&format!("{ws}/market"))),
+        ("venue", "private_url", quoted(private)),
+        ("http", "bind", quoted("")),
+    ];
+    let changes: Vec<(&str, &str, &str)> =
+        values.iter().map(|(section, key, value)| (*section, *key, value.as_str())).collect();
+    let written = config_text(&[&changes[..], more].concat());
+    SessionOrder {
+        loaded: config::from_text("test", &written).unwrap(),
+        name: "paper",
+        duration: None,
+        stop: Arc::default(),
+        kill: Arc::default(),
+        credentials,
+        key_rotated: false,
+        statement: Some(LEDGER_PATH),
+    }
+}
+
+/// A session that runs; told to end if a test fails before it ended.
+pub struct Session {
+    state: TempDir,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<anyhow::Result<SessionOutcome>>>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Session {
+    /// One in a state folder of its own, with these changes to the configuration.
+    pub fn start_with(
+        urls: &[String; 3],
+        credentials: Option<Credentials>,
+        more: &[(&str, &str, &str)],
+    ) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let order = order(state.path(), urls, credentials, more);
+        Self::run(state, order)
+    }
+
+    /// One in this state folder.
+    pub fn run(state: TempDir, order: SessionOrder) -> Self {
+        let stop = Arc::clone(&order.stop);
+        let thread = Some(std::thread::spawn(move || session::run(order)));
+        Self { state, stop, thread }
+    }
+
+    /// One at an exchange of its own that is set up so.
+    pub fn at_exchange(
+        settings: ServerSettings,
+        more: &[(&str, &str, &str)],
+    ) -> (ExchangeServer, Self) {
+        let exchange = ExchangeServer::start(settings).unwrap();
+        let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
+        let session = Self::start_with(&urls(&exchange), Credentials::new(key, secret), more);
+        (exchange, session)
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.state.path().join("journal/0000001-paper")
+    }
+
+    fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Looks at lane 0 until it holds what is waited for.
+    pub fn wait(&self, mut is_there: impl FnMut(&[Event]) -> bool) {
+        for _ in 0..LOOKS_MAX {
+            if is_there(&read(&self.journal(), 0)) || self.has_ended() {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Looks at a lane while it is being written until `is_met` says yes.
+    pub fn until(&self, what: &str, lane: usize, is_met: impl Fn(&[Event]) -> bool) -> Vec<Event> {
+        for _ in 0..LOOKS_MAX {
+            let events = read(&self.journal(), lane);
+            if is_met(&events) {
+                return events;
+            }
+            assert!(!self.has_ended(), "{what}: the session ended by itself");
+            // Gives the processor away between two looks; what counts is the condition.
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        panic!("{what}: not within {LOOKS_MAX} looks");
+    }
+
+    /// Ends it; its state folder is there as long as it is held.
+    pub fn end(mut self) -> (SessionOutcome, TempDir) {
+        self.stop.store(true, Ordering::Relaxed);
+        let outcome = self.thread.take().unwrap().join().unwrap().unwrap();
+        let empty = tempfile::tempdir().unwrap();
+        (outcome, std::mem::replace(&mut self.state, empty))
+    }
+}
+
+/// What a lane holds so far; nothing where there is no journal yet.
+pub fn read(dir: &Path, lane: usize) -> Vec<Event> {
+    let Ok(reader) = LaneReader::open(dir, lane) else { return Vec::new() };
+    reader.map_while(Result::ok).map(|(_, event)| event).collect()
+}
