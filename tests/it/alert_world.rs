@@ -1,6 +1,7 @@
 //! Fake other sides of the alerts: a Bot API and a webhook receiver on loopback, which answer as a
 //! test tells them to and keep what they were sent.
 
+use crate::process::wait;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +12,6 @@ use tiny_http::{Header, Request, Response, Server};
 
 /// How long a question for updates is held back while there is none.
 const HOLD: Duration = Duration::from_millis(50);
-/// Looks before a test gives up: what is waited for takes a few seconds at most.
-const LOOKS_MAX: u32 = 6_000;
 
 /// What happens to the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,17 +140,6 @@ impl Drop for OtherSide {
             let _ = thread.join();
         }
     }
-}
-
-pub fn wait(what: &str, mut is_there: impl FnMut() -> bool) {
-    for _ in 0..LOOKS_MAX {
-        if is_there() {
-            return;
-        }
-        // Gives the processor away between two looks; what counts is the condition.
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    panic!("{what}: not within {LOOKS_MAX} looks");
 }
 
 fn serve(server: &Server, shared: &Mutex<Shared>, stop: &AtomicBool) {

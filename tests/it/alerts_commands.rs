@@ -1,6 +1,7 @@
 //! Commands by Telegram: what is obeyed, and everything that is not.
 
-use crate::alert_world::{OtherSide, wait};
+use crate::alert_world::OtherSide;
+use crate::process::wait;
 use crossbeam::channel::{Receiver, bounded, unbounded};
 use peregrine::base::event::Command;
 use peregrine::observe::alerts::secret::Secret;

@@ -1,6 +1,7 @@
 //! Alerts on their way: what is in the journal arrives, through failures, at whom it must.
 
-use crate::alert_world::{Behave, OtherSide, wait};
+use crate::alert_world::{Behave, OtherSide};
+use crate::process::wait;
 use aws_lc_rs::hmac;
 use peregrine::base::event::StateChange;
 use peregrine::base::settings::{AlertChannel, AlertSettings, parse, parse_document};

@@ -1,11 +1,12 @@
 //! A whole session that tells what happens: a kill by Telegram, the trail of it, and no secret
 //! anywhere.
 
-use crate::alert_world::{Behave, OtherSide, wait};
+use crate::alert_world::{Behave, OtherSide};
+use crate::lanes::{has, is};
 use crate::pipeline_support::{last_json, peregrine, peregrine_in, root, text};
+use crate::process::wait;
 use peregrine::base::Kind;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::journal::LaneReader;
 use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use rustix::process::{Pid, Signal, kill_process};
@@ -119,8 +120,7 @@ impl World {
 
     fn has(&self, journal: &str, lane: usize, kind: Kind) -> bool {
         let dir = self.state().join("journal").join(journal);
-        let Ok(lane) = LaneReader::open(&dir, lane) else { return false };
-        lane.map_while(Result::ok).any(|(_, event)| event.kind() == Some(kind))
+        has(&dir, lane, is(kind))
     }
 }
 

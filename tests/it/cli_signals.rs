@@ -1,15 +1,14 @@
 //! The demo, ended by signals: in order by SIGTERM, in the middle of anything by SIGKILL.
 
+use crate::lanes::{has, is};
 use crate::pipeline_support::{last_json, peregrine, text};
-use crate::process::Process;
+use crate::process::{Process, look};
+use peregrine::base::Kind;
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Longer than any test waits: a demo that only ends by itself fails the test.
 const LENGTH: &str = "60s";
-/// Looks at a growing journal before a test gives up.
-const LOOKS_MAX: u32 = 4_000;
 
 struct Demo(Process);
 
@@ -24,24 +23,15 @@ impl Demo {
     /// The demo's journal, once it holds predictions.
     fn journal_with_predictions(&mut self, state: &Path) -> PathBuf {
         let journals = state.join("journal");
-        for _ in 0..LOOKS_MAX {
-            if let Ok(mut entries) = std::fs::read_dir(&journals)
-                && let Some(entry) = entries.next()
-            {
-                let dir = entry.unwrap().path();
-                let answers = peregrine::journal::LaneReader::open(&dir, 1);
-                let is_prediction = |item: Result<(_, peregrine::base::Event), _>| {
-                    item.is_ok_and(|(_, e)| e.kind() == Some(peregrine::base::Kind::Prediction))
-                };
-                if answers.is_ok_and(|mut lane| lane.any(is_prediction)) {
-                    return dir;
-                }
+        let newest = || std::fs::read_dir(&journals).ok()?.next();
+        look("a prediction", || {
+            let dir = newest().map(|entry| entry.unwrap().path()).ok_or("no journal")?;
+            if has(&dir, 1, is(Kind::Prediction)) {
+                return Ok(dir);
             }
             assert!(!self.0.has_ended(), "the demo ended by itself");
-            // Gives the processor away between two looks; what counts is the condition.
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("no prediction within {LOOKS_MAX} looks");
+            Err("none in its journal")
+        })
     }
 }
 
@@ -97,15 +87,12 @@ fn a_killed_demo_leaves_a_journal_that_verifies_and_replays_up_to_its_torn_end()
 impl Demo {
     /// A second journal beside `first`.
     fn journal_after(&mut self, state: &Path, first: &Path) -> PathBuf {
-        for _ in 0..LOOKS_MAX {
+        look("a second journal", || {
             let entries = std::fs::read_dir(state.join("journal")).unwrap();
-            let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-            if let Some(other) = paths.into_iter().find(|path| path != first) {
-                return other;
-            }
-            assert!(!self.0.has_ended(), "the second demo does not start");
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("no second journal within {LOOKS_MAX} looks");
+            let mut paths = entries.map(|entry| entry.unwrap().path());
+            let other = paths.find(|path| path != first);
+            assert!(other.is_some() || !self.0.has_ended(), "the second demo does not start");
+            other.ok_or("the first one alone")
+        })
     }
 }

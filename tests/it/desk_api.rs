@@ -1,10 +1,10 @@
 //! Order entry over the trading WebSocket API of the simulated exchange, over real sockets, and a
 //! whole session that trades so.
 
-use crate::desk_session::count;
 use crate::exchange_sim::{OPENED_MS, Sim, settings, sign};
+use crate::lanes::{count, read};
 use crate::pipeline_support::{EAGER, assert_replays, config_text};
-use crate::session_support::{Session, read, urls};
+use crate::session_support::{Session, urls};
 use mio::Poll;
 use peregrine::base::event::{Event, Kind, Order, OrderReport, VenueStatus};
 use peregrine::base::hop::Stamp;

@@ -3,9 +3,10 @@
 //! account's stream before it answers, loses an answer now and then, and keeps books of its own to
 //! hold the journal against.
 
+use crate::lanes::{count, read};
 use crate::pipeline_support::{EAGER, assert_replays};
-use crate::session_support::{Session, read};
-use peregrine::base::event::{Event, Kind};
+use crate::session_support::Session;
+use peregrine::base::event::Kind;
 use peregrine::base::units::{SCALE, parse_fixed};
 use peregrine::base::{Money, Nanos, Px, Qty};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
@@ -297,10 +298,6 @@ fn trade(session: Session, fills: usize) -> (SessionOutcome, TempDir) {
     session.end()
 }
 
-pub fn count(events: &[Event], kind: Kind) -> usize {
-    events.iter().filter(|e| e.kind() == Some(kind)).count()
-}
-
 #[test]
 fn the_journal_equals_the_venues_ledger_to_the_last_unit_though_answers_are_lost() {
     let venue = Venue::start(0);
@@ -310,7 +307,7 @@ fn the_journal_equals_the_venues_ledger_to_the_last_unit_though_answers_are_lost
     assert_eq!(outcome.summary.ledger_equal, Some(true));
     let dir = state.path().join("journal/0000001-paper");
     let inputs = read(&dir, 0);
-    let of = |kind: Kind| inputs.iter().filter(|e| e.kind() == Some(kind)).count();
+    let of = |kind| count(&inputs, kind);
     // Every fill came twice.
     assert_eq!(of(Kind::OrderFilled), 2 * venue.books.lock().unwrap().trades as usize);
     assert!(of(Kind::OrderFilled) >= 30 && of(Kind::FundingPayment) > 0);
@@ -339,7 +336,7 @@ fn a_session_at_the_simulated_exchange_ends_with_equal_ledgers_and_replays() {
     assert_eq!(outcome.summary.ledger_equal, Some(true));
     let dir = state.path().join("journal/0000001-paper");
     let inputs = read(&dir, 0);
-    let of = |kind: Kind| inputs.iter().filter(|e| e.kind() == Some(kind)).count();
+    let of = |kind| count(&inputs, kind);
     assert!(of(Kind::OrderFilled) >= 10 && of(Kind::OrderAccepted) >= 10);
     assert!(of(Kind::FundingPayment) >= 2);
     assert_eq!((of(Kind::OrderUnknown), of(Kind::Malformed)), (0, 0));

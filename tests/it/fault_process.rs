@@ -1,7 +1,8 @@
 //! Real processes: killed, ended, started twice, and commanded by an operator.
 
+use crate::lanes::{first, has, is, read};
 use crate::pipeline_support::{peregrine, root, text};
-use crate::process::Process;
+use crate::process::{Process, wait};
 use peregrine::base::event::{SessionCarried, SessionStart, StateChange, VenueStatus};
 use peregrine::base::{Event, Kind, Reason};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
@@ -9,13 +10,10 @@ use peregrine::journal::{LaneEnd, LaneReader};
 use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use rustix::process::Signal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// Looks before a test gives up: what is waited for takes a second or two.
-const LOOKS_MAX: u32 = 3_000;
 
 /// An exchange, and a folder with a registry and a state folder.
 pub struct World {
@@ -101,29 +99,9 @@ impl World {
     }
 }
 
-pub fn wait(what: &str, mut is_there: impl FnMut() -> bool) {
-    for _ in 0..LOOKS_MAX {
-        if is_there() {
-            return;
-        }
-        // Gives the processor away between two looks; what counts is the condition.
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    panic!("{what}: not within {LOOKS_MAX} looks");
-}
-
 fn terminate(session: Process) -> Output {
     session.signal(Signal::TERM);
     session.end()
-}
-
-pub fn read(dir: &Path, lane: usize) -> Vec<Event> {
-    let Ok(reader) = LaneReader::open(dir, lane) else { return Vec::new() };
-    reader.map_while(Result::ok).map(|(_, event)| event).collect()
-}
-
-fn first(events: &[Event], kind: Kind) -> Option<&Event> {
-    events.iter().find(|event| event.kind() == Some(kind))
 }
 
 pub fn error_of(output: &Output) -> String {
@@ -138,7 +116,7 @@ fn a_testnet_session_waits_for_an_operator_and_a_kill_outlives_it() {
     let armed = world.operate(&["arm", "--reason", "books compared"]);
     assert_eq!(armed.status.code(), Some(0), "{}", error_of(&armed));
     let journal = world.journal("0000001-testnet");
-    wait("an order", || first(&read(&journal, 3), Kind::OrderIntent).is_some());
+    wait("an order", || has(&journal, 3, is(Kind::OrderIntent)));
     let start: SessionStart = *first(&read(&journal, 0), Kind::SessionStart).unwrap().body();
     assert_eq!((start.mode, start.account == 0), (2, false));
 
@@ -166,13 +144,13 @@ fn fault_p01_a_killed_session_is_gone_on_from_and_both_journals_replay() {
     let world = World::new();
     let session = world.start("config/paper.toml");
     let first_journal = world.journal("0000001-paper");
-    wait("a fill", || first(&read(&first_journal, 0), Kind::OrderFilled).is_some());
+    wait("a fill", || has(&first_journal, 0, is(Kind::OrderFilled)));
     session.signal(Signal::KILL);
     assert_eq!(session.end().status.code(), None, "killed, not ended");
 
     let again = world.start("config/paper.toml");
     let second = world.journal("0000002-paper");
-    wait("an opening", || first(&read(&second, 0), Kind::SessionCarried).is_some());
+    wait("an opening", || has(&second, 0, is(Kind::SessionCarried)));
     let inputs = read(&second, 0);
     let carried: SessionCarried = *first(&inputs, Kind::SessionCarried).unwrap().body();
     assert_eq!(carried.epoch, 1);
@@ -191,7 +169,7 @@ fn fault_p02_and_p03_a_stopped_session_reconciles_and_a_terminated_one_ends_in_t
     let world = World::new();
     let session = world.start("config/paper.toml");
     let journal = world.journal("0000001-paper");
-    wait("an order", || first(&read(&journal, 3), Kind::OrderIntent).is_some());
+    wait("an order", || has(&journal, 3, is(Kind::OrderIntent)));
     session.signal(Signal::STOP);
     let began = Instant::now();
     wait("a second and a half", || began.elapsed() > Duration::from_millis(1_500));
@@ -200,13 +178,13 @@ fn fault_p02_and_p03_a_stopped_session_reconciles_and_a_terminated_one_ends_in_t
         let body: &VenueStatus = event.body();
         event.kind() == Some(Kind::VenueStatus) && body.reason == Reason::ThreadStalled as u16
     };
-    wait("the pause to be noticed", || read(&journal, 0).iter().any(stalled));
+    wait("the pause to be noticed", || has(&journal, 0, stalled));
     wait("trading to wait for the venue's books", || {
         let moved = |event: &Event| {
             event.kind() == Some(Kind::StateChange)
                 && event.body::<StateChange>().reason == Reason::ThreadStalled as u16
         };
-        read(&journal, 2).iter().any(moved)
+        has(&journal, 2, moved)
     });
     let began = Instant::now();
     let ended = terminate(session);

@@ -1,7 +1,7 @@
 //! What a session that missed something of its account does to know it again.
 
-use crate::desk_session::{Venue, count, session_at};
-use crate::session_support::read;
+use crate::desk_session::{Venue, session_at};
+use crate::lanes::{count, read};
 use peregrine::base::Reason;
 use peregrine::base::event::{Event, Kind, StreamStatus, VenueStatus, flags};
 use peregrine::runtime::private::CONNECTION;
@@ -29,7 +29,7 @@ fn fault_w15_an_expired_key_of_the_accounts_stream_reconciles_and_the_stream_mov
     let session = session_at(&venue);
     session.wait(|told| count(told, Kind::OrderFilled) >= 2);
     venue.frames.send(json!({"e": "listenKeyExpired", "E": 1, "listenKey": "x"})).unwrap();
-    session.wait(|told| told.iter().any(|event| is_account_stream(event, false)));
+    session.wait_for("the loss", |event| is_account_stream(event, false));
     let told = read(&session.journal(), 0);
     let unseen = place(&told, is_unseen).unwrap();
     let left = place(&told, |event| is_account_stream(event, false)).unwrap();
@@ -43,7 +43,7 @@ fn a_frame_of_the_accounts_stream_that_cannot_be_read_is_made_up_for_by_asking()
     let session = session_at(&venue);
     session.wait(|told| count(told, Kind::OrderFilled) >= 2);
     venue.frames.send(json!({"e": "ORDER_TRADE_UPDATE", "o": {"x": "TRADE"}})).unwrap();
-    session.wait(|told| told.iter().any(is_unseen));
+    session.wait_for("that something was missed", is_unseen);
     let told = read(&session.journal(), 0);
     assert!(told.iter().any(is_unseen));
     assert_eq!(count(&told, Kind::Malformed), 1);

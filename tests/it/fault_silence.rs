@@ -1,10 +1,11 @@
 //! Whole sessions at the simulated exchange whose streams fall silent while their sockets live, or
 //! whose orders are taken and answered otherwise.
 
-use crate::desk_session::count;
 use crate::exchange_sim::Http;
+use crate::lanes::{count, read};
 use crate::pipeline_support::{EAGER, assert_replays};
-use crate::session_support::{Session, read};
+use crate::process::look;
+use crate::session_support::Session;
 use peregrine::base::event::{Event, Kind, Order, OrderReport, OrderState, StreamStatus, flags};
 use peregrine::base::{ClientOrderId, Nanos};
 use peregrine::exchange::fault::script;
@@ -14,10 +15,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
-/// Looks at the page before a test gives up.
-const LOOKS_MAX: usize = 3_000;
 /// The number of the account's own stream.
 const ACCOUNT: u64 = 100;
 /// From the last sign to the word that there is none.
@@ -51,24 +49,19 @@ impl Floor {
     /// Looks at the readiness until `is_so` of its status and reasons.
     #[track_caller]
     fn readiness(&self, what: &str, is_so: impl Fn(u16, &[Value]) -> bool) {
-        let mut last = String::new();
-        for _ in 0..LOOKS_MAX {
+        look(what, || {
             // Not before the page is there.
-            if std::net::TcpStream::connect(&self.page).is_ok() {
-                let request = ureq::get(format!("http://{}/readiness", self.page));
-                let request = request.config().http_status_as_error(false).build();
-                if let Ok(mut answer) = request.call() {
-                    last = answer.body_mut().read_to_string().unwrap_or_default();
-                    let told: Value = serde_json::from_str(&last).unwrap_or_default();
-                    let reasons = told["reasons"].as_array().cloned().unwrap_or_default();
-                    if is_so(answer.status().as_u16(), &reasons) {
-                        return;
-                    }
-                }
+            if std::net::TcpStream::connect(&self.page).is_err() {
+                return Err("no page".to_owned());
             }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("{what}: {last}");
+            let request = ureq::get(format!("http://{}/readiness", self.page));
+            let request = request.config().http_status_as_error(false).build();
+            let mut answer = request.call().map_err(|error| error.to_string())?;
+            let last = answer.body_mut().read_to_string().unwrap_or_default();
+            let told: Value = serde_json::from_str(&last).unwrap_or_default();
+            let reasons = told["reasons"].as_array().cloned().unwrap_or_default();
+            if is_so(answer.status().as_u16(), &reasons) { Ok(()) } else { Err(last) }
+        });
     }
 
     #[track_caller]

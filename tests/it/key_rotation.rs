@@ -1,8 +1,9 @@
 //! An account whose key was replaced goes on from the journal of the old one, once that is said.
 
-use crate::desk_session::count;
+use crate::lanes::{has, is, read};
 use crate::pipeline_support::EAGER;
-use crate::session_support::{order, read, urls};
+use crate::process::wait;
+use crate::session_support::{order, urls};
 use peregrine::base::event::{Command, Kind, SessionStart};
 use peregrine::base::units::Money;
 use peregrine::exchange::account::{AccountSettings, Credential};
@@ -13,11 +14,8 @@ use peregrine::venue::account::Credentials;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Looks before a test gives up.
-const LOOKS_MAX: u32 = 6_000;
 const SECRET: &str = "secret-of-the-account";
 
 /// The old key and the new one.
@@ -46,14 +44,9 @@ fn run(exchange: &ExchangeServer, state: &Path, place: usize, rotated: bool) -> 
     let is_known = || {
         let newest = journals(state).into_iter().find(|name| !before.contains(name));
         let dir = newest.map(|name| state.join("journal").join(name));
-        dir.is_some_and(|dir| count(&read(&dir, 0), Kind::Reconciled) > 0)
+        dir.is_some_and(|dir| has(&dir, 0, is(Kind::Reconciled)))
     };
-    for _ in 0..LOOKS_MAX {
-        if thread.is_finished() || is_known() {
-            break;
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    wait("the books to agree", || thread.is_finished() || is_known());
     stop.store(true, Ordering::Relaxed);
     let ended = thread.join().unwrap();
     ended.map(|outcome| assert_eq!(outcome.halt, None)).map_err(|error| format!("{error:#}"))

@@ -1,9 +1,10 @@
 //! A real trader at a real exchange, killed in every way there is: what is left is read from the
 //! exchange's own ledger, what happened from the journal.
 
-use crate::fault_process::{World, error_of, read, wait};
+use crate::fault_process::{World, error_of};
+use crate::lanes::{has, read};
 use crate::pipeline_support::{last_json, peregrine, peregrine_in, root, text};
-use crate::process::Process;
+use crate::process::{Process, wait};
 use peregrine::base::event::{Command, Event, KillRound, Order, StateChange};
 use peregrine::base::{Kind, Nanos, Purpose, Reason};
 use peregrine::exchange::ExchangeServer;
@@ -109,10 +110,10 @@ impl Trader {
         assert_eq!(ureq::delete(&url).call().unwrap().status().as_u16(), 200);
     }
 
-    fn rounds(&self) -> Vec<KillRound> {
-        let inputs = read(&self.journal(), 0);
-        let rounds = inputs.iter().filter(|event| event.kind() == Some(Kind::KillRound));
-        rounds.map(|event| *event.body()).collect()
+    /// True once the journal tells such a round of the kill.
+    fn has_round(&self, is_it: impl Fn(&KillRound) -> bool) -> bool {
+        let is_round = |event: &Event| event.kind() == Some(Kind::KillRound);
+        has(&self.journal(), 0, |event| is_round(event) && is_it(event.body()))
     }
 
     /// Waits for nothing but the trader's own end; the world it leaves.
@@ -277,9 +278,8 @@ fn fault_r18_a_kill_whose_cancels_fail_looks_again_pages_twice_and_ends_when_the
     }
     place_far_away(&trader.world.exchange);
     trader.process.signal(Signal::USR1);
-    let told = |trader: &Trader, reason: Reason| {
-        trader.rounds().iter().any(|round| round.reason == reason as u16)
-    };
+    let told =
+        |trader: &Trader, reason: Reason| trader.has_round(|round| round.reason == reason as u16);
     wait("the second page", || told(&trader, Reason::KillStuck));
     assert!(told(&trader, Reason::KillNotEmpty));
     assert!(!told(&trader, Reason::KillEmpty));
@@ -296,7 +296,7 @@ fn fault_p01_a_kill_whose_process_dies_is_brought_to_its_end_by_the_next_start()
     trader.fault(&json!({"kind": "unavailable", "target": {"method": "DELETE"}}));
     place_far_away(&trader.world.exchange);
     trader.process.signal(Signal::USR1);
-    wait("a round in vain", || !trader.rounds().is_empty());
+    wait("a round in vain", || trader.has_round(|_| true));
     wait("the latch", || Latch::read(&trader.world.state()).is_some());
     trader.process.signal(Signal::KILL);
     let Trader { world, process, .. } = trader;

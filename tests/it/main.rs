@@ -129,7 +129,9 @@ mod cli_replay;
 mod pipeline_books;
 /// The demo ends in order when told to, and leaves a sound journal when it is killed.
 mod cli_signals;
-/// The program as a process of its own.
+/// Lanes of a journal as tests read them.
+mod lanes;
+/// The program as a process of its own, and waiting for what others do.
 mod process;
 /// Connections that close, fall silent or are refused come back.
 mod venue_stream;

@@ -1,8 +1,35 @@
-//! The program as a process of its own.
+//! The program as a process of its own, and waiting for what others do.
 
 use crate::pipeline_support::root;
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Display;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// Looks before a test gives up: what is waited for takes a few seconds at most.
+const LOOKS_MAX: u32 = 6_000;
+
+/// Looks until it is so.
+#[track_caller]
+pub fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
+    look(what, || if is_so() { Ok(()) } else { Err("not so") });
+}
+
+/// Looks until there is something; where there never is, says what there was last.
+#[track_caller]
+pub fn look<T, S: Display>(what: &str, mut at: impl FnMut() -> Result<T, S>) -> T {
+    let mut last = None;
+    for _ in 0..LOOKS_MAX {
+        match at() {
+            Ok(found) => return found,
+            Err(seen) => last = Some(seen),
+        }
+        // Gives the processor away between two looks; what counts is the condition.
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    let last = last.map(|seen| seen.to_string()).unwrap_or_default();
+    panic!("{what}: not within {LOOKS_MAX} looks: {last}");
+}
 
 /// A running process; killed if a test fails before it ended.
 pub struct Process(Option<Child>);

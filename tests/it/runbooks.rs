@@ -1,8 +1,8 @@
 //! Every command of every runbook is run, in its order, against a running session at an exchange on
 //! loopback. A command that does not exist, or ends with another code than its page says, fails.
 
-use crate::alert_world::wait;
 use crate::pipeline_support::{root, text};
+use crate::process::wait;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};

@@ -1,9 +1,10 @@
 //! Whole sessions inside the test's own process, with orders at a venue over real sockets.
 
+use crate::lanes::{has, read};
 use crate::pipeline_support::{config_text, root, text};
+use crate::process::{look, wait};
 use peregrine::base::event::Event;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::journal::LaneReader;
 use peregrine::runtime::config;
 use peregrine::runtime::session::{self, SessionOrder, SessionOutcome};
 use peregrine::runtime::statement::LEDGER_PATH;
@@ -12,11 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tempfile::TempDir;
-
-/// Looks at a growing journal before a test gives up.
-const LOOKS_MAX: u32 = 6_000;
 
 /// Where a session meets an exchange: REST, market streams, the account's stream.
 pub fn urls(exchange: &ExchangeServer) -> [String; 3] {
@@ -111,28 +108,31 @@ impl Session {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Looks at lane 0 until it holds what is waited for.
+    /// Looks at lane 0 until it is as wanted. A session that ends by itself is not waited for: its
+    /// outcome says more.
+    #[track_caller]
     pub fn wait(&self, mut is_there: impl FnMut(&[Event]) -> bool) {
-        for _ in 0..LOOKS_MAX {
-            if is_there(&read(&self.journal(), 0)) || self.has_ended() {
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
+        let is_over = || is_there(&read(&self.journal(), 0)) || self.has_ended();
+        wait("what the session is to write down", is_over);
+    }
+
+    /// Looks at lane 0 until it holds such an event; the same for a session that ends.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, is_it: impl Fn(&Event) -> bool) {
+        wait(what, || has(&self.journal(), 0, &is_it) || self.has_ended());
     }
 
     /// Looks at a lane while it is being written until `is_met` says yes.
+    #[track_caller]
     pub fn until(&self, what: &str, lane: usize, is_met: impl Fn(&[Event]) -> bool) -> Vec<Event> {
-        for _ in 0..LOOKS_MAX {
+        look(what, || {
             let events = read(&self.journal(), lane);
             if is_met(&events) {
-                return events;
+                return Ok(events);
             }
             assert!(!self.has_ended(), "{what}: the session ended by itself");
-            // Gives the processor away between two looks; what counts is the condition.
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("{what}: not within {LOOKS_MAX} looks");
+            Err(format!("{} events", events.len()))
+        })
     }
 
     /// Ends it; its state folder is there as long as it is held.
@@ -142,10 +142,4 @@ impl Session {
         let empty = tempfile::tempdir().unwrap();
         (outcome, std::mem::replace(&mut self.state, empty))
     }
-}
-
-/// What a lane holds so far; nothing where there is no journal yet.
-pub fn read(dir: &Path, lane: usize) -> Vec<Event> {
-    let Ok(reader) = LaneReader::open(dir, lane) else { return Vec::new() };
-    reader.map_while(Result::ok).map(|(_, event)| event).collect()
 }

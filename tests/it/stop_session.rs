@@ -1,14 +1,15 @@
 //! Whole sessions at the simulated exchange whose positions have their stops there.
 
+use crate::lanes::read;
 use crate::pipeline_support::assert_replays;
-use crate::session_support::{Session, read};
+use crate::process::look;
+use crate::session_support::Session;
 use peregrine::base::Reason;
 use peregrine::base::event::{Event, Kind, VenueStatus};
 use peregrine::exchange::fault::script;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::venue::rest::RestClient;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Enters soon, and leaves by nothing but the stop, 1 % from the entry.
 const HOLDS: [(&str, &str, &str); 12] = [
@@ -25,8 +26,6 @@ const HOLDS: [(&str, &str, &str); 12] = [
     ("exits", "protective_stop_bps", "100"),
     ("venue", "dead_man_ms", "10000"),
 ];
-/// Looks at the exchange before a test gives up.
-const LOOKS_MAX: usize = 3_000;
 
 struct Floor {
     exchange: ExchangeServer,
@@ -50,14 +49,10 @@ impl Floor {
     /// Looks at the exchange's own books until they are as wanted.
     #[track_caller]
     fn see(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..LOOKS_MAX {
+        look(what, || {
             let account = self.account();
-            if is_so(&account) {
-                return account;
-            }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("{what}: {}", self.account());
+            if is_so(&account) { Ok(account) } else { Err(account) }
+        })
     }
 
     fn spike(&self, symbol: &str, bps: i64) {
@@ -151,7 +146,7 @@ fn fault_x03_a_gap_through_the_stop_closes_the_position_at_the_exchange_and_in_t
     let before = floor.see("two positions", |account| each_has_its_stop(account, 2));
     let (_, qty, _) = held(&before).into_iter().find(|held| held.0 == "BTCUSDT").unwrap();
     floor.spike("BTCUSDT", -300 * qty.signum());
-    floor.session.wait(|told| told.iter().any(is_triggered));
+    floor.session.wait_for("the stop", is_triggered);
     let Floor { session, rest, .. } = floor;
     let inputs = read(&session.journal(), 0);
     let (outcome, state) = session.end();

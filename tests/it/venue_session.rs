@@ -1,7 +1,8 @@
 //! A paper session against an exchange that goes away, comes back, and fails single requests.
 
+use crate::lanes::read;
 use crate::pipeline_support::{EAGER, assert_replays};
-use crate::session_support::{Session, order, read};
+use crate::session_support::{Session, order};
 use peregrine::base::event::{Event, Kind, flags};
 use peregrine::base::{InstrumentId, Reason};
 use peregrine::exchange::{ExchangeServer, ServerSettings};

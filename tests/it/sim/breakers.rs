@@ -4,9 +4,9 @@
 use super::net::Line;
 use super::plan::{Plan, fault};
 use super::run::Run;
+use crate::lanes::sound;
 use peregrine::base::event::{Breaker, Event, Kind};
 use peregrine::base::{Control, Level, Measure, Nanos, Reason};
-use peregrine::journal::LaneReader;
 use peregrine::risk::TradingState::{self, Active, Halted, Killed, Reducing};
 use serde_json::json;
 
@@ -160,8 +160,7 @@ fn others() -> Vec<Case> {
 
 /// The levels that the journal of a folder tells of a control.
 fn journaled(dir: &std::path::Path, control: Control) -> Vec<Level> {
-    let records: Vec<Event> =
-        LaneReader::open(dir, 2).unwrap().map(|record| record.unwrap().1).collect();
+    let records = sound(dir, 2);
     let breakers = records.iter().filter(|event| event.kind() == Some(Kind::Breaker));
     breakers
         .map(Event::body::<Breaker>)

@@ -5,7 +5,7 @@
 use super::net::{Line, Sent};
 use super::plan::{Plan, Setting, fault};
 use super::run::Run;
-use crate::session_support::read;
+use crate::lanes::read;
 use peregrine::base::event::{
     BookTicker, DepthHead, Event, Gap, Kind, StreamStatus, Trade, carries, flags,
 };

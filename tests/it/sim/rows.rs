@@ -4,7 +4,7 @@
 use super::net::Line;
 use super::plan::{Deed, Plan, fault};
 use super::run::{Outcome, Run};
-use crate::session_support::read;
+use crate::lanes::read;
 use peregrine::base::event::{Event, Kind, StateChange};
 use peregrine::base::{Nanos, Reason};
 use peregrine::journal::{Journal, JournalSettings, LANES};

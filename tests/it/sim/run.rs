@@ -8,12 +8,12 @@ use super::plan::{Deed, LIVENESS, Plan, SAFETY};
 use super::session::Session;
 use super::watch::{Watch, instrument_of};
 use super::{account, agree, loss, parts};
+use crate::lanes::sound;
 use crate::pipeline_support::lane_files;
 use peregrine::base::event::Event;
 use peregrine::base::{Nanos, Reason};
 use peregrine::exchange::fault::{Faults, world};
 use peregrine::exchange::wire::http::Request;
-use peregrine::journal::LaneReader;
 use peregrine::risk::TradingState;
 use peregrine::runtime::config::Loaded;
 use peregrine::runtime::state::StateFolder;
@@ -346,9 +346,7 @@ impl Run {
 
     /// What a lane of the newest journal holds by now.
     pub fn lane(&self, lane: usize) -> Vec<Event> {
-        let dir = self.dirs.last().expect("a session was started");
-        let records = LaneReader::open(dir, lane).expect("the journal can be read");
-        records.map(|record| record.expect("a sound record").1).collect()
+        sound(self.dirs.last().expect("a session was started"), lane)
     }
 
     /// The session's process.
