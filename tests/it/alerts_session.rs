@@ -4,100 +4,47 @@
 use crate::alert_world::{Behave, OtherSide};
 use crate::lanes::{has, is};
 use crate::pipeline_support::{last_json, peregrine, peregrine_in, root, text};
-use crate::process::wait;
+use crate::process::{Process, wait};
+use crate::trader_world::{World, error_of};
 use peregrine::base::Kind;
-use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::registry::{Change, Registry, Stage};
-use peregrine::runtime::admin::{self, Request};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tempfile::TempDir;
 
 const TOKEN: &str = "987654:canary-of-the-telegram-token";
 const SECRET: &str = "canary-of-the-webhook-secret-0123456789";
 const USER: i64 = 4_242;
 
-struct World {
-    exchange: ExchangeServer,
+/// A trader whose alerts go to two other sides.
+struct Floor {
+    world: World,
     telegram: OtherSide,
     hook: OtherSide,
-    dir: TempDir,
-    child: Option<Child>,
 }
 
-impl World {
+impl Floor {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let change = Change {
-            at_ms: 0,
-            by: "test".to_owned(),
-            reason: "needs no history".to_owned(),
-            evidence_sha256: None,
-        };
-        let mut registry = Registry::create(&dir.path().join("models")).unwrap();
-        let quick = root().join("tools/kill_campaign/quick-1");
-        let name = registry.register(&quick, None, change.clone()).unwrap();
-        registry.advance(&name, Stage::Champion, change).unwrap();
-        let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
-        let (telegram, hook) = (OtherSide::start(), OtherSide::start());
-        Self { exchange, telegram, hook, dir, child: None }
+        Self { world: World::new(), telegram: OtherSide::start(), hook: OtherSide::start() }
     }
 
-    fn state(&self) -> PathBuf {
-        self.dir.path().join("state")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.dir.path().join("log")
-    }
-
-    fn start(&mut self) {
-        let ws = self.exchange.ws_url();
-        let log = std::fs::File::create(self.log()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_peregrine"));
-        command
-            .args(["run", "--config", "config/testnet.toml", "--json"])
-            .current_dir(root())
-            .envs([
-                ("RUST_LOG", "debug".to_owned()),
-                ("PEREGRINE_API_KEY", self.exchange.api_key().to_owned()),
-                ("PEREGRINE_API_SECRET", self.exchange.api_secret().to_owned()),
-                ("PEREGRINE_TELEGRAM_TOKEN", TOKEN.to_owned()),
-                ("PEREGRINE_WEBHOOK_SECRET", SECRET.to_owned()),
-                ("PEREGRINE__SESSION__STATE_DIR", text(&self.state()).to_owned()),
-                ("PEREGRINE__MODEL__DIR", text(&self.dir.path().join("models")).to_owned()),
-                ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
-                ("PEREGRINE__VENUE__REST_URL", self.exchange.rest_url()),
-                ("PEREGRINE__VENUE__PUBLIC_URL", format!("{ws}/public")),
-                ("PEREGRINE__VENUE__MARKET_URL", format!("{ws}/market")),
-                ("PEREGRINE__VENUE__PRIVATE_URL", format!("{ws}/private")),
-                ("PEREGRINE__VENUE__API_URL", format!("{ws}/ws-fapi/v1")),
-                ("PEREGRINE__POLICY__ENTER_EDGE", "0.01".to_owned()),
-                ("PEREGRINE__HTTP__BIND", "127.0.0.1:0".to_owned()),
-                ("PEREGRINE__ALERTS__CHANNELS", "[\"telegram\", \"webhook\"]".to_owned()),
-                ("PEREGRINE__ALERTS__TELEGRAM_URL", self.telegram.url()),
-                ("PEREGRINE__ALERTS__TELEGRAM_CHAT", USER.to_string()),
-                ("PEREGRINE__ALERTS__TELEGRAM_COMMANDS", "true".to_owned()),
-                ("PEREGRINE__ALERTS__TELEGRAM_USERS", format!("[\"{USER}\"]")),
-                ("PEREGRINE__ALERTS__WEBHOOK_URL", format!("{}/hook", self.hook.url())),
-                ("PEREGRINE__ALERTS__HEARTBEAT_S", "1".to_owned()),
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log);
-        self.child = Some(command.spawn().unwrap());
-    }
-
-    fn ask(&self, verb: &str) -> Option<serde_json::Value> {
-        let reason = (verb != "status").then(|| "books compared".to_owned());
-        admin::ask(&self.state(), &Request { verb: verb.to_owned(), mode: None, reason }).ok()
-    }
-
-    fn wait_for_state(&self, state: &str) {
-        wait(state, || self.ask("status").is_some_and(|answer| answer["state"] == state));
+    fn start(&self) -> Process {
+        let (telegram, hook) = (self.telegram.url(), format!("{}/hook", self.hook.url()));
+        let (chat, users) = (USER.to_string(), format!("[\"{USER}\"]"));
+        let variables = [
+            ("RUST_LOG", "debug"),
+            ("PEREGRINE_TELEGRAM_TOKEN", TOKEN),
+            ("PEREGRINE_WEBHOOK_SECRET", SECRET),
+            ("PEREGRINE__HTTP__BIND", "127.0.0.1:0"),
+            ("PEREGRINE__ALERTS__CHANNELS", "[\"telegram\", \"webhook\"]"),
+            ("PEREGRINE__ALERTS__TELEGRAM_URL", &telegram),
+            ("PEREGRINE__ALERTS__TELEGRAM_CHAT", &chat),
+            ("PEREGRINE__ALERTS__TELEGRAM_COMMANDS", "true"),
+            ("PEREGRINE__ALERTS__TELEGRAM_USERS", &users),
+            ("PEREGRINE__ALERTS__WEBHOOK_URL", &hook),
+            ("PEREGRINE__ALERTS__HEARTBEAT_S", "1"),
+        ];
+        self.world.start("config/testnet.toml", &variables)
     }
 
     fn say(&self, number: i64, words: &str) {
@@ -108,29 +55,16 @@ impl World {
         }}));
     }
 
-    fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.as_ref().unwrap().id()).unwrap();
-        let _ = kill_process(Pid::from_raw(id).unwrap(), signal);
-    }
-
-    fn end(&mut self) -> (Option<i32>, String) {
-        let output = self.child.take().unwrap().wait_with_output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
     fn has(&self, journal: &str, lane: usize, kind: Kind) -> bool {
-        let dir = self.state().join("journal").join(journal);
-        has(&dir, lane, is(kind))
+        has(&self.world.journal(journal), lane, is(kind))
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// The exit code, the summary and the log of a process that ends.
+fn end(process: Process) -> (Option<i32>, String, String) {
+    let output = process.end();
+    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), summary, error_of(&output))
 }
 
 /// Files below a folder that hold one of `words`.
@@ -151,22 +85,23 @@ fn holding(dir: &Path, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_kill_by_telegram_ends_trading_is_told_everywhere_and_shows_no_secret() {
-    let mut world = World::new();
+    let floor = Floor::new();
+    let world = &floor.world;
     // A bad start: errors quote addresses, and the token is part of the address.
-    world.telegram.behave(&[Behave::Status(401), Behave::Drop, Behave::TooMany(1)]);
-    world.hook.behave(&[Behave::Status(500), Behave::Drop]);
-    world.start();
+    floor.telegram.behave(&[Behave::Status(401), Behave::Drop, Behave::TooMany(1)]);
+    floor.hook.behave(&[Behave::Status(500), Behave::Drop]);
+    let session = floor.start();
     world.wait_for_state("halted");
     world.ask("arm").unwrap();
-    wait("an order", || world.has("0000001-testnet", 3, Kind::OrderIntent));
-    world.telegram.wait_for("alive: trading is");
-    world.say(1, "/kill");
-    let asked = world.telegram.wait_for("Confirm within a minute");
-    world.say(2, &format!("/kill {}", asked.rsplit(' ').next().unwrap()));
-    world.telegram.wait_for("trading is killed (Operator)");
-    world.hook.wait_for("trading is killed (Operator)");
-    world.signal(Signal::TERM);
-    let (code, summary) = world.end();
+    wait("an order", || floor.has("0000001-testnet", 3, Kind::OrderIntent));
+    floor.telegram.wait_for("alive: trading is");
+    floor.say(1, "/kill");
+    let asked = floor.telegram.wait_for("Confirm within a minute");
+    floor.say(2, &format!("/kill {}", asked.rsplit(' ').next().unwrap()));
+    floor.telegram.wait_for("trading is killed (Operator)");
+    floor.hook.wait_for("trading is killed (Operator)");
+    session.signal(Signal::TERM);
+    let (code, summary, log) = end(session);
     assert_eq!(code, Some(78), "{summary}");
 
     let verified = last_json(&peregrine(&["audit", "verify", text(&world.state()), "--json"]));
@@ -182,14 +117,13 @@ fn a_kill_by_telegram_ends_trading_is_told_everywhere_and_shows_no_secret() {
     assert_eq!(last_json(&replayed)["differences"], 0);
 
     let secrets = [TOKEN, SECRET, world.exchange.api_secret()];
-    assert_eq!(holding(world.dir.path(), &secrets), Vec::<String>::new());
-    assert!(secrets.iter().all(|secret| !summary.contains(secret)));
-    let log = std::fs::read_to_string(world.log()).unwrap();
+    assert_eq!(holding(world.dir(), &secrets), Vec::<String>::new());
+    assert!(secrets.iter().all(|secret| !summary.contains(secret) && !log.contains(secret)));
     assert!(
         log.contains("alert not delivered"),
         "errors were logged, so the search meant something"
     );
-    for sent in world.hook.sent() {
+    for sent in floor.hook.sent() {
         let body = String::from_utf8_lossy(&sent.body).into_owned();
         assert!(secrets.iter().all(|secret| !body.contains(secret)), "{body}");
     }
@@ -197,38 +131,40 @@ fn a_kill_by_telegram_ends_trading_is_told_everywhere_and_shows_no_secret() {
 
 #[test]
 fn fault_p16_a_session_trades_on_while_nobody_takes_its_alerts_and_ends_in_time() {
-    let mut world = World::new();
-    world.telegram.always(Some(Behave::Hang));
-    world.hook.always(Some(Behave::Hang));
-    world.start();
+    let floor = Floor::new();
+    let world = &floor.world;
+    floor.telegram.always(Some(Behave::Hang));
+    floor.hook.always(Some(Behave::Hang));
+    let session = floor.start();
     world.wait_for_state("halted");
     world.ask("arm").unwrap();
-    wait("a fill", || world.has("0000001-testnet", 0, Kind::OrderFilled));
+    wait("a fill", || floor.has("0000001-testnet", 0, Kind::OrderFilled));
     wait("a session that still trades", || {
         world.ask("status").is_some_and(|s| s["state"] == "active")
     });
-    world.signal(Signal::TERM);
-    let (code, summary) = world.end();
+    session.signal(Signal::TERM);
+    let (code, summary, _) = end(session);
     assert_eq!(code, Some(0), "{summary}");
 }
 
 #[test]
 fn the_trail_of_a_killed_process_is_whole_after_the_next_start() {
-    let mut world = World::new();
+    let floor = Floor::new();
+    let world = &floor.world;
     for journal in ["0000001-testnet", "0000002-testnet"] {
-        world.start();
+        let session = floor.start();
         wait("trading to wait for somebody", || {
             world.ask("status").is_some_and(|answer| answer["state"] != "reconciling")
         });
         world.ask("arm").unwrap();
-        wait("an order", || world.has(journal, 3, Kind::OrderIntent));
-        world.signal(Signal::KILL);
-        assert_eq!(world.end().0, None);
+        wait("an order", || floor.has(journal, 3, Kind::OrderIntent));
+        session.signal(Signal::KILL);
+        assert_eq!(end(session).0, None);
     }
-    world.start();
+    let session = floor.start();
     wait("it to be up", || world.ask("status").is_some());
-    world.signal(Signal::TERM);
-    world.end();
+    session.signal(Signal::TERM);
+    session.end();
     let verified = last_json(&peregrine(&["audit", "verify", text(&world.state()), "--json"]));
     assert_eq!(verified["faults"], json!([]), "{verified}");
     assert_eq!(verified["journals"], 3, "{verified}");

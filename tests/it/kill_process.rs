@@ -1,10 +1,10 @@
 //! A real trader at a real exchange, killed in every way there is: what is left is read from the
 //! exchange's own ledger, what happened from the journal.
 
-use crate::fault_process::{World, error_of};
 use crate::lanes::{has, read};
 use crate::pipeline_support::{last_json, peregrine, peregrine_in, root, text};
 use crate::process::{Process, wait};
+use crate::trader_world::{World, error_of};
 use peregrine::base::event::{Command, Event, KillRound, Order, StateChange};
 use peregrine::base::{Kind, Nanos, Purpose, Reason};
 use peregrine::exchange::ExchangeServer;
@@ -79,7 +79,7 @@ fn free_port() -> u16 {
 fn start(world: &World, http: u16, more: &[(&str, &str)]) -> Process {
     let bind = format!("127.0.0.1:{http}");
     let own = [("PEREGRINE__HTTP__BIND", bind.as_str()), ("PEREGRINE_HTTP_TOKEN", TOKEN)];
-    world.start_with("config/testnet.toml", &[&own[..], &MAKER, more].concat())
+    world.start_quick("config/testnet.toml", &[&own[..], &MAKER, more].concat())
 }
 
 impl Trader {

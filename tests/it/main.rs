@@ -35,6 +35,8 @@ mod exchange_schema_events;
 mod key_rotation;
 /// A venue that has banned us is not asked again by the next process.
 mod fault_ban;
+/// A trader as a process of its own at an exchange on loopback.
+mod trader_world;
 /// Real processes: killed, ended, started twice, commanded by an operator.
 mod fault_process;
 /// Killed in every way there is, nothing is left at the exchange, and nothing starts again.

@@ -3,6 +3,8 @@
 use crate::pipeline_support::root;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fmt::Display;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -32,38 +34,48 @@ pub fn look<T, S: Display>(what: &str, mut at: impl FnMut() -> Result<T, S>) -> 
 }
 
 /// A running process; killed if a test fails before it ended.
-pub struct Process(Option<Child>);
+pub struct Process {
+    child: Option<Child>,
+    /// What it says of itself: a pipe that nobody reads would hold a talkative one up.
+    words: File,
+}
 
 impl Process {
     /// Starts the program in the repository; its words are kept until it ends.
     pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let words = tempfile::tempfile().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
             .args(arguments)
             .envs(variables.iter().copied())
             .current_dir(root())
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(words.try_clone().unwrap())
             .spawn();
-        Self(Some(child.unwrap()))
+        Self { child: Some(child.unwrap()), words }
     }
 
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.0.as_ref().unwrap().id()).unwrap();
+        let id = i32::try_from(self.child.as_ref().unwrap().id()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
     pub fn has_ended(&mut self) -> bool {
-        self.0.as_mut().unwrap().try_wait().unwrap().is_some()
+        self.child.as_mut().unwrap().try_wait().unwrap().is_some()
     }
 
     pub fn end(mut self) -> Output {
-        self.0.take().unwrap().wait_with_output().unwrap()
+        let mut output = self.child.take().unwrap().wait_with_output().unwrap();
+        // Both ends share one position, which is behind the last word.
+        self.words.rewind().unwrap();
+        self.words.read_to_end(&mut output.stderr).unwrap();
+        output
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
+        if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }

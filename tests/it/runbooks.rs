@@ -3,8 +3,8 @@
 
 use crate::pipeline_support::{root, text};
 use crate::process::wait;
+use crate::trader_world::{addresses, champion};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
@@ -56,16 +56,7 @@ impl Service {
             let path = entry.unwrap().path();
             std::fs::copy(&path, config.join(path.file_name().unwrap())).unwrap();
         }
-        let change = Change {
-            at_ms: 0,
-            by: "test".to_owned(),
-            reason: "needs no history".to_owned(),
-            evidence_sha256: None,
-        };
-        let mut registry = Registry::create(&dir.path().join("models_saved")).unwrap();
-        let quick = root().join("tools/kill_campaign/quick-1");
-        let name = registry.register(&quick, None, change.clone()).unwrap();
-        registry.advance(&name, Stage::Champion, change).unwrap();
+        champion(&dir.path().join("models_saved"));
         Self { exchange, dir, child: None }
     }
 
@@ -75,23 +66,16 @@ impl Service {
 
     /// A program in the working folder, with the addresses of this exchange.
     fn program(&self, name: &str) -> Command {
-        let ws = self.exchange.ws_url();
         let bin = Path::new(env!("CARGO_BIN_EXE_peregrine")).parent().unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new(name);
-        command.current_dir(self.dir.path()).stdin(Stdio::null()).envs([
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+        command.envs(addresses(&self.exchange)).envs([
             ("PATH", format!("{}:{path}", text(bin))),
-            ("PEREGRINE_API_KEY", self.exchange.api_key().to_owned()),
-            ("PEREGRINE_API_SECRET", self.exchange.api_secret().to_owned()),
             ("PEREGRINE_KILLER_API_KEY", self.exchange.api_key().to_owned()),
             ("PEREGRINE_KILLER_API_SECRET", self.exchange.api_secret().to_owned()),
             ("VENUE_REST", self.exchange.rest_url()),
             ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
-            ("PEREGRINE__VENUE__REST_URL", self.exchange.rest_url()),
-            ("PEREGRINE__VENUE__PUBLIC_URL", format!("{ws}/public")),
-            ("PEREGRINE__VENUE__MARKET_URL", format!("{ws}/market")),
-            ("PEREGRINE__VENUE__PRIVATE_URL", format!("{ws}/private")),
-            ("PEREGRINE__VENUE__API_URL", format!("{ws}/ws-fapi/v1")),
             ("PEREGRINE__POLICY__ENTER_EDGE", "0.01".to_owned()),
             ("PEREGRINE__HTTP__BIND", String::new()),
         ]);

@@ -1,0 +1,123 @@
+//! A trader as a process of its own at an exchange on loopback, with a registry and a state folder.
+
+use crate::pipeline_support::{peregrine, root, text};
+use crate::process::{Process, wait};
+use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::registry::{Change, Registry, Stage};
+use peregrine::runtime::admin::{self, Request};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use tempfile::TempDir;
+
+/// Positions are left by their age alone, and soon.
+const EXITS: [(&str, &str); 7] = [
+    ("PEREGRINE__EXITS__STOP_ATR", "0.0"),
+    ("PEREGRINE__EXITS__TAKE_PROFIT_R", "0.0"),
+    ("PEREGRINE__EXITS__TRAIL_R", "0.0"),
+    ("PEREGRINE__EXITS__HOLD_BARS", "0"),
+    ("PEREGRINE__EXITS__VOLATILITY_HIGH", "0.0"),
+    ("PEREGRINE__EXITS__VOLATILITY_LOW", "0.0"),
+    ("PEREGRINE__EXITS__HOLD_MS_MAX", "200"),
+];
+
+/// A registry in this folder whose champion answers within a moment and needs no history.
+pub fn champion(models: &Path) {
+    let change = Change {
+        at_ms: 0,
+        by: "test".to_owned(),
+        reason: "needs no history".to_owned(),
+        evidence_sha256: None,
+    };
+    let mut registry = Registry::create(models).unwrap();
+    let quick = root().join("tools/kill_campaign/quick-1");
+    let name = registry.register(&quick, None, change.clone()).unwrap();
+    registry.advance(&name, Stage::Champion, change).unwrap();
+}
+
+/// Variables under which a process trades at this exchange: its addresses and its account's key.
+pub fn addresses(exchange: &ExchangeServer) -> Vec<(&'static str, String)> {
+    let ws = exchange.ws_url();
+    vec![
+        ("PEREGRINE_API_KEY", exchange.api_key().to_owned()),
+        ("PEREGRINE_API_SECRET", exchange.api_secret().to_owned()),
+        ("PEREGRINE__VENUE__REST_URL", exchange.rest_url()),
+        ("PEREGRINE__VENUE__PUBLIC_URL", format!("{ws}/public")),
+        ("PEREGRINE__VENUE__MARKET_URL", format!("{ws}/market")),
+        ("PEREGRINE__VENUE__PRIVATE_URL", format!("{ws}/private")),
+        ("PEREGRINE__VENUE__API_URL", format!("{ws}/ws-fapi/v1")),
+    ]
+}
+
+/// An exchange, and a folder with a registry and a state folder.
+pub struct World {
+    pub exchange: ExchangeServer,
+    dir: TempDir,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        champion(&dir.path().join("models"));
+        Self { exchange, dir }
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    pub fn journal(&self, name: &str) -> PathBuf {
+        self.state().join("journal").join(name)
+    }
+
+    /// A session with a shipped configuration: only addresses, keys and folders are others, and
+    /// the threshold under which it trades at once; and these variables on top.
+    pub fn start(&self, config: &str, more: &[(&str, &str)]) -> Process {
+        let (state, models) = (self.state(), self.dir.path().join("models"));
+        let addresses = addresses(&self.exchange);
+        let mut variables: Vec<(&str, &str)> =
+            addresses.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        variables.extend([
+            ("PEREGRINE__SESSION__STATE_DIR", text(&state)),
+            ("PEREGRINE__MODEL__DIR", text(&models)),
+            ("PEREGRINE__MODEL__BUDGET_US", "1000000"),
+            ("PEREGRINE__VENUE__ORDERS", "venue"),
+            ("PEREGRINE__POLICY__ENTER_EDGE", "0.01"),
+            ("PEREGRINE__HTTP__BIND", ""),
+        ]);
+        variables.extend_from_slice(more);
+        Process::start(&["run", "--config", config, "--json"], &variables)
+    }
+
+    /// The same with positions that are left soon.
+    pub fn start_quick(&self, config: &str, more: &[(&str, &str)]) -> Process {
+        self.start(config, &[&EXITS[..], more].concat())
+    }
+
+    /// The session's answer to an operator, if it answers.
+    pub fn ask(&self, verb: &str) -> Option<Value> {
+        let reason = (verb != "status").then(|| "books compared".to_owned());
+        admin::ask(&self.state(), &Request { verb: verb.to_owned(), mode: None, reason }).ok()
+    }
+
+    /// Waits until the session's own word is `state`.
+    #[track_caller]
+    pub fn wait_for_state(&self, state: &str) {
+        wait(state, || self.ask("status").is_some_and(|answer| answer["state"] == state));
+    }
+
+    /// An operator's command by the program itself.
+    pub fn operate(&self, verb: &[&str]) -> Output {
+        let state = self.state();
+        peregrine(&[verb, &["--state", text(&state)]].concat())
+    }
+}
+
+pub fn error_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
