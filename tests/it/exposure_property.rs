@@ -26,9 +26,10 @@ use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::ledger::Ledger;
 use peregrine::policy::{Intent, Plan, Wanted};
 use peregrine::risk::{Actor, Gate, GateSession, Trading, TradingState, Verdict};
-use peregrine::runtime::config;
+use peregrine::runtime::config::{self, Loaded};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use std::sync::OnceLock;
 
 const BTC: InstrumentId = InstrumentId(0);
 const OURS: usize = 0;
@@ -97,8 +98,10 @@ fn lot() -> i64 {
     SymbolSpec::btcusdt().instrument().lot_size.0
 }
 
-impl World {
-    fn new() -> Self {
+/// The configuration of every world, read once: there are hundreds of them.
+fn loaded() -> &'static Loaded {
+    static LOADED: OnceLock<Loaded> = OnceLock::new();
+    LOADED.get_or_init(|| {
         let big = "\"1000000\"";
         let text = config_text(&[
             ("risk", "allow", "[\"BTCUSDT\"]"),
@@ -115,10 +118,15 @@ impl World {
             ("portfolio", "net_notional_max", big),
             ("portfolio", "correlated_notional_max", big),
         ]);
-        let settings = config::from_text("property", &text).unwrap().settings;
+        config::from_text("property", &text).unwrap()
+    })
+}
+
+impl World {
+    fn new() -> Self {
         let facts = [SymbolSpec::btcusdt().instrument()];
         let session = GateSession { epoch: 1, strategy: 1, model: 1, mode: Mode::Paper };
-        let mut gate = Gate::new(&settings.risk, &facts, session, Trading::new()).unwrap();
+        let mut gate = Gate::new(&loaded().settings.risk, &facts, session, Trading::new()).unwrap();
         gate.on_reconciled(&Event::EMPTY).unwrap();
         let person = Actor::Operator(1);
         gate.request(&Event::EMPTY, TradingState::Active, Reason::Operator, person).unwrap();

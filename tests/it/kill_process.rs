@@ -69,30 +69,27 @@ impl Books {
 struct Trader {
     world: World,
     process: Process,
-    http: u16,
 }
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn start(world: &World, http: u16, more: &[(&str, &str)]) -> Process {
-    let bind = format!("127.0.0.1:{http}");
-    let own = [("PEREGRINE__HTTP__BIND", bind.as_str()), ("PEREGRINE_HTTP_TOKEN", TOKEN)];
-    world.start_quick("config/testnet.toml", &[&own[..], &MAKER, more].concat())
+fn start(world: &World, more: &[(&str, &str)]) -> Process {
+    world.start_quick("config/testnet.toml", &[&MAKER[..], more].concat())
 }
 
 impl Trader {
     fn start(more: &[(&str, &str)]) -> Self {
-        let (world, http) = (World::new(), free_port());
-        let process = start(&world, http, more);
+        let world = World::new();
+        let process = start(&world, more);
         world.wait_for_state("halted");
         let armed = world.operate(&["arm", "--reason", "books compared"]);
         assert_eq!(armed.status.code(), Some(0), "{}", error_of(&armed));
         wait("an order that works at the exchange", || {
             Books::of(&world.exchange).open_orders() > 0
         });
-        Self { world, process, http }
+        Self { world, process }
     }
 
     fn journal(&self) -> PathBuf {
@@ -184,12 +181,12 @@ fn a_graceful_kill_by_command_leaves_no_working_order_and_keeps_positions_with_t
     // Pressed again with nobody there, it says the same; nothing starts before it is cleared.
     let again = world.operate(&words);
     assert_eq!(again.status.code(), Some(0), "{}", error_of(&again));
-    let refused = start(&world, free_port(), &[]).end();
+    let refused = start(&world, &[]).end();
     assert_eq!(refused.status.code(), Some(78));
     assert!(error_of(&refused).contains("peregrine clear"), "{}", error_of(&refused));
     let cleared = world.operate(&["clear", "--reason", "cause removed"]);
     assert_eq!(cleared.status.code(), Some(0), "{}", error_of(&cleared));
-    let session = start(&world, free_port(), &[]);
+    let session = start(&world, &[]);
     world.wait_for_state("halted");
     let while_it_runs = world.operate(&["clear", "--reason", "again"]);
     assert_eq!(while_it_runs.status.code(), Some(1));
@@ -202,7 +199,10 @@ fn a_graceful_kill_by_command_leaves_no_working_order_and_keeps_positions_with_t
 
 #[test]
 fn an_immediate_kill_over_http_leaves_nothing_at_all_and_others_are_not_let_in() {
-    let trader = Trader::start(&[]);
+    let http = free_port();
+    let bind = format!("127.0.0.1:{http}");
+    let trader =
+        Trader::start(&[("PEREGRINE__HTTP__BIND", bind.as_str()), ("PEREGRINE_HTTP_TOKEN", TOKEN)]);
     wait("a position", || Books::of(&trader.world.exchange).positions() > 0);
     let bearer = format!("Bearer {TOKEN}");
     let json = ("Content-Type", "application/json");
@@ -216,10 +216,10 @@ fn an_immediate_kill_over_http_leaves_nothing_at_all_and_others_are_not_let_in()
         (vec![auth, json, own, ("Origin", "http://elsewhere.example")], 403),
         (vec![auth, own, ("Content-Type", "text/plain")], 415),
     ] {
-        assert_eq!(post(trader.http, &headers, &body), status, "{headers:?}");
+        assert_eq!(post(http, &headers, &body), status, "{headers:?}");
     }
-    assert_eq!(post(trader.http, &[auth, json, own], "{\"reason\": \"\"}"), 400);
-    assert_eq!(post(trader.http, &[auth, json, own], &body), 202);
+    assert_eq!(post(http, &[auth, json, own], "{\"reason\": \"\"}"), 400);
+    assert_eq!(post(http, &[auth, json, own], &body), 202);
     let world = trader.ends_killed("http");
     let command = check_journal(&world, "http").unwrap();
     assert_eq!(Origin::from_u32(command.origin), Some(Origin::Http));
@@ -251,7 +251,7 @@ fn a_signal_and_a_kill_file_kill_as_an_operator_does() {
 #[test]
 fn fault_o09_a_kill_during_start_up_is_kept_and_ends_the_session_that_was_starting() {
     let world = World::new();
-    let session = start(&world, free_port(), &[]);
+    let session = start(&world, &[]);
     wait("the state folder", || world.state().join("lock").exists());
     let killed = world.operate(&["kill", "--mode", "immediate", "--reason", "too early"]);
     // With nobody at the socket yet it says that somebody is there who does not answer.
@@ -299,12 +299,12 @@ fn fault_p01_a_kill_whose_process_dies_is_brought_to_its_end_by_the_next_start()
     wait("a round in vain", || trader.has_round(|_| true));
     wait("the latch", || Latch::read(&trader.world.state()).is_some());
     trader.process.signal(Signal::KILL);
-    let Trader { world, process, .. } = trader;
+    let Trader { world, process } = trader;
     assert_eq!(process.end().status.code(), None);
     assert!(Books::of(&world.exchange).open_orders() > 0, "left behind");
     let url = format!("{}/sim/faults", world.exchange.rest_url());
     ureq::delete(&url).call().unwrap();
-    let again = start(&world, free_port(), &[]).end();
+    let again = start(&world, &[]).end();
     assert_eq!(again.status.code(), Some(78), "{}", error_of(&again));
     assert_eq!(Books::of(&world.exchange).open_orders(), 0);
     assert!(Latch::read(&world.state()).unwrap().finished);

@@ -5,6 +5,7 @@ use super::net::Line;
 use super::plan::{Deed, Plan, fault};
 use super::run::{Outcome, Run};
 use crate::lanes::read;
+use crate::process::wait;
 use peregrine::base::event::{Event, Kind, StateChange};
 use peregrine::base::{Nanos, Reason};
 use peregrine::journal::{Journal, JournalSettings, LANES};
@@ -103,9 +104,7 @@ fn fault_p06_while_the_journal_s_disk_is_nearly_full_it_only_reduces() {
     run.start();
     assert_eq!(run.state_after(12_000).0, TradingState::Active);
     let (full, _lanes) = Journal::create(&folder.path().join("full"), settings(u64::MAX)).unwrap();
-    while !full.health().low_space() {
-        std::thread::yield_now();
-    }
+    wait("the disk to be short", || full.health().low_space());
     run.session().hear_health(full.health());
     let reducing = (TradingState::Reducing, Reason::JournalFault as u16);
     assert_eq!(run.state_after(2_000), reducing);

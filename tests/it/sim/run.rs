@@ -112,8 +112,7 @@ impl Run {
 
     /// The same with keys of the configuration replaced.
     pub fn configured(seed: u64, plan: Plan, changes: &[(&str, &str, &str)]) -> Self {
-        let loaded = parts::loaded_with(plan.setting, changes);
-        Self { loaded, ..Self::new(seed, plan) }
+        Self::with(seed, plan, changes, parts::OPENED)
     }
 
     /// What the account holds at the exchange, over both contracts, in 1e-8.
