@@ -55,6 +55,12 @@ impl Floor {
         }}));
     }
 
+    #[track_caller]
+    fn arm(&self) {
+        let answer = self.world.ask("arm").unwrap();
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+
     fn has(&self, journal: &str, lane: usize, kind: Kind) -> bool {
         has(&self.world.journal(journal), lane, is(kind))
     }
@@ -92,7 +98,7 @@ fn a_kill_by_telegram_ends_trading_is_told_everywhere_and_shows_no_secret() {
     floor.hook.behave(&[Behave::Status(500), Behave::Drop]);
     let session = floor.start();
     world.wait_for_state("halted");
-    world.ask("arm").unwrap();
+    floor.arm();
     wait("an order", || floor.has("0000001-testnet", 3, Kind::OrderIntent));
     floor.telegram.wait_for("alive: trading is");
     floor.say(1, "/kill");
@@ -137,7 +143,7 @@ fn fault_p16_a_session_trades_on_while_nobody_takes_its_alerts_and_ends_in_time(
     floor.hook.always(Some(Behave::Hang));
     let session = floor.start();
     world.wait_for_state("halted");
-    world.ask("arm").unwrap();
+    floor.arm();
     wait("a fill", || floor.has("0000001-testnet", 0, Kind::OrderFilled));
     wait("a session that still trades", || {
         world.ask("status").is_some_and(|s| s["state"] == "active")
@@ -156,7 +162,7 @@ fn the_trail_of_a_killed_process_is_whole_after_the_next_start() {
         wait("trading to wait for somebody", || {
             world.ask("status").is_some_and(|answer| answer["state"] != "reconciling")
         });
-        world.ask("arm").unwrap();
+        floor.arm();
         wait("an order", || floor.has(journal, 3, Kind::OrderIntent));
         session.signal(Signal::KILL);
         assert_eq!(end(session).0, None);

@@ -248,4 +248,12 @@ fn every_runbook_is_listed_and_every_listed_one_exists() {
     for (name, _) in pages.iter().filter(|(name, _)| name != "README.md") {
         assert!(index.contains(&format!("{name})")), "{name} is not listed");
     }
+    let folder = root().join("docs/incident_runbooks");
+    let behind = index.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let listed: Vec<&str> =
+        behind.map(|(link, _)| link).filter(|link| link.ends_with(".md")).collect();
+    assert!(listed.len() >= pages.len() - 1, "{listed:?}");
+    for link in listed {
+        assert!(folder.join(link).is_file(), "{link} is listed and does not exist");
+    }
 }

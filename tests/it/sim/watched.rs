@@ -105,6 +105,7 @@ fn fault_x01_a_contract_that_is_delivered_soon_is_left_and_entered_again_when_it
     let _ = run.state_after(12_900);
     assert_eq!(denials(&run, Reason::ContractEnding), 0);
     assert!(approved(&run, 15, 23, btc) > 0);
+    is_sound(run);
 }
 
 #[test]
@@ -208,6 +209,7 @@ fn fault_x10_a_mark_price_far_from_the_touch_freezes_its_contract_until_it_is_ne
     let _ = run.state_after(10_900);
     assert_eq!(denials(&run, Reason::MarkDiverged), 0);
     assert!(approved(&run, 15, 21, btc) > 0);
+    is_sound(run);
 }
 
 #[test]
@@ -316,5 +318,6 @@ fn the_venue_s_own_list_of_fees_and_funding_agrees_and_a_fee_that_nobody_told_of
         let found = run.state_after(26_000);
         let expected = (Halted, Reason::DropCopyDiffers as u16);
         assert_eq!(found == expected, differs, "{units} {found:?}");
+        is_sound(run);
     }
 }
