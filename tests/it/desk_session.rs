@@ -312,8 +312,8 @@ fn the_journal_equals_the_venues_ledger_to_the_last_unit_though_answers_are_lost
     let fills: Vec<&OrderReport> =
         inputs.iter().filter(|event| is(Kind::OrderFilled)(event)).map(Event::body).collect();
     let trades = venue.books.lock().unwrap().trades;
-    // The stream told every fill twice. Where an answer was lost and the venue was asked sooner, its
-    // list of trades told it as well: without the order's price.
+    // The stream told every fill twice. Where an answer was lost and the venue was asked sooner,
+    // its list of trades told it as well: without the order's price.
     for id in 1..=trades {
         let told = fills.iter().filter(|fill| fill.trade_id == id && fill.px != 0).count();
         assert_eq!(told, 2, "trade {id} of {trades}");

@@ -3,7 +3,7 @@
 
 use crate::lanes::{has, read};
 use crate::pipeline_support::{last_json, peregrine, peregrine_in, root, text};
-use crate::process::{Process, wait};
+use crate::process::{Process, look, wait};
 use crate::trader_world::{World, error_of};
 use peregrine::base::event::{Command, Event, KillRound, Order, StateChange};
 use peregrine::base::{Kind, Nanos, Purpose, Reason};
@@ -86,8 +86,10 @@ impl Trader {
         world.wait_for_state("halted");
         let armed = world.operate(&["arm", "--reason", "books compared"]);
         assert_eq!(armed.status.code(), Some(0), "{}", error_of(&armed));
-        wait("an order that works at the exchange", || {
-            Books::of(&world.exchange).open_orders() > 0
+        look("an order that works at the exchange", || {
+            let books = Books::of(&world.exchange);
+            let status = || world.ask("status").unwrap_or_default();
+            if books.open_orders() > 0 { Ok(()) } else { Err(format!("{} {}", status(), books.0)) }
         });
         Self { world, process }
     }
