@@ -335,7 +335,9 @@ fn a_session_at_the_simulated_exchange_ends_with_equal_ledgers_and_replays() {
     let mut settings = ServerSettings::default();
     // Funding is part of what has to be equal, and eight hours are too long to wait for it.
     settings.symbols.iter_mut().for_each(|spec| spec.funding_every = Nanos::from_secs(1));
-    let (_exchange, session) = Session::at_exchange(settings, &EAGER);
+    // Every second would otherwise lie inside the window in which nothing is entered.
+    let enters_near_funding = [EAGER[0], EAGER[1], ("watch", "funding_window_s", "0")];
+    let (_exchange, session) = Session::at_exchange(settings, &enters_near_funding);
     session.wait(|told| {
         count(told, Kind::OrderFilled) >= 10 && count(told, Kind::FundingPayment) >= 2
     });

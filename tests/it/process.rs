@@ -8,8 +8,8 @@ use std::io::{Read, Seek};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-/// Looks before a test gives up: what is waited for takes a few seconds at most.
-const LOOKS_MAX: u32 = 6_000;
+/// Looks before a test gives up: what is waited for takes seconds, on a busy machine minutes.
+const LOOKS_MAX: u32 = 30_000;
 
 /// Looks until it is so.
 #[track_caller]
