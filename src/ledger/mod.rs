@@ -10,6 +10,7 @@ mod account;
 mod carried;
 mod fills;
 mod orders;
+mod payments;
 mod position;
 mod reports;
 mod stops;
@@ -20,6 +21,7 @@ mod tests;
 pub use account::{Account, Margin};
 pub use fills::FillMemory;
 pub use orders::{OpenOrder, Stage};
+pub use payments::{PAYMENT_APART, Payment, PaymentMemory};
 pub use position::{Booked, Position};
 
 use crate::base::event::{self, BookState, BookTicker, MarkPrice, Order, Prediction, flags};
@@ -35,6 +37,7 @@ pub struct Ledger {
     positions: Vec<Position>,
     orders: OpenOrders,
     fills: FillMemory,
+    payments: PaymentMemory,
     starting_equity: Money,
     /// Sums of the positions' fields of the same name.
     realised: Money,
@@ -69,7 +72,7 @@ pub enum LedgerChange {
     Funding(Money),
     /// Something that an earlier session left was taken over.
     Carried,
-    /// The fill was booked before; nothing changed.
+    /// The fill or the payment was booked before; nothing changed.
     Duplicate,
     /// Booked as far as it could be, but something is wrong: trading must halt.
     Fault(Reason),
@@ -82,6 +85,7 @@ impl Ledger {
             positions: vec![Position::default(); instrument_count],
             orders: OpenOrders::new(),
             fills: FillMemory::new(),
+            payments: PaymentMemory::new(),
             starting_equity,
             realised: Money::ZERO,
             unrealised: Money::ZERO,

@@ -1,6 +1,6 @@
 //! What the venue says of our orders and positions, booked.
 
-use super::{Ledger, LedgerChange, OpenOrder, Stage};
+use super::{Ledger, LedgerChange, OpenOrder, Payment, Stage};
 use crate::base::event::{FundingPayment, OrderReport};
 use crate::base::{ClientOrderId, Event, Kind, Money, Px, Qty, Reason};
 
@@ -115,6 +115,9 @@ impl Ledger {
     fn book_funding(&mut self, event: &Event) -> LedgerChange {
         let payment: &FundingPayment = event.body();
         let amount = Money(payment.amount);
+        if !self.payments.is_new(Payment::of(event)) {
+            return LedgerChange::Duplicate;
+        }
         let Some(position) = self.positions.get_mut(event.instrument().index()) else {
             return self.fail(Reason::UnknownInstrument);
         };

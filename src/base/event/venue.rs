@@ -35,7 +35,8 @@ body!(
     }
 );
 body!(
-    /// Funding paid (below zero) or received on our position.
+    /// Funding paid (below zero) or received on our position. With the flag `SNAPSHOT` the venue's
+    /// list told it, otherwise the stream: one payment may come from either, and is booked once.
     FundingPayment {
         /// Amount in quote currency, 1e-8.
         amount: i64,

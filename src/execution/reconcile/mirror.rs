@@ -8,13 +8,11 @@ use crate::base::event::{
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Purpose, Qty, Reason};
 use crate::execution::{OrderState, OrderTable, TrackedOrder};
-use crate::ledger::FillMemory;
+use crate::ledger::{FillMemory, PAYMENT_APART};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Payments remembered, for one that is told by the stream and by the list.
 const PAYMENTS_MAX: usize = 256;
-/// Two payments of one amount or instrument this close are one: funding is hours apart.
-const PAYMENT_APART: Nanos = Nanos::from_secs(60);
 /// Venue's numbers remembered; a number is needed for one round.
 const NAMES_MAX: usize = 1_024;
 /// Numbers of conditional orders remembered before those of orders long gone are dropped; four

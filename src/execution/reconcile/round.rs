@@ -371,7 +371,8 @@ impl Reconciler {
             }
             let body = FundingPayment { amount, ..FundingPayment::default() };
             let event = Event::new(Kind::FundingPayment, instrument, &body);
-            self.out.push_back(Event { ts_venue: payment.ts.0, ..event });
+            let told = Event { ts_venue: payment.ts.0, ..event };
+            self.out.push_back(told.with_flags(flags::SNAPSHOT));
         }
         if let Some(newest) = paid.last() {
             // A little overlap: payments of one time may come into the list one after the other.

@@ -16,7 +16,7 @@ use crate::base::settings::InstrumentSettings;
 use crate::base::units::SCALE;
 use crate::base::{Event, InstrumentId, Kind, Nanos, Reason, Side, Symbol};
 use crate::execution::reconcile::PAGE_ROWS;
-use crate::ledger::FillMemory;
+use crate::ledger::{FillMemory, Payment, PaymentMemory};
 use std::collections::VecDeque;
 
 /// Fills and payments heard since the last comparison. Twice a thousand an hour, and four times.
@@ -113,6 +113,8 @@ pub struct DropCopy {
     heard: VecDeque<Heard>,
     /// Trades that were taken in.
     fills: FillMemory,
+    /// Payments that were.
+    payments: PaymentMemory,
     /// Something heard had no room: the span cannot be compared.
     lost: bool,
     since: Option<Nanos>,
@@ -141,6 +143,7 @@ impl DropCopy {
             held: vec![Held::default(); instruments.len()],
             heard: VecDeque::with_capacity(if on { HEARD_MAX } else { 0 }),
             fills: FillMemory::new(),
+            payments: PaymentMemory::new(),
             lost: false,
             since: None,
             due: Nanos(i64::MAX),
@@ -184,7 +187,7 @@ impl DropCopy {
                 }
             }
             Some(Kind::OrderFilled) => self.hear_fill(event),
-            Some(Kind::FundingPayment) => {
+            Some(Kind::FundingPayment) if self.payments.is_new(Payment::of(event)) => {
                 let body: &FundingPayment = event.body();
                 let instrument = event.instrument().index();
                 let (ts, funding) = (Nanos(event.ts_venue), i128::from(body.amount));
