@@ -58,6 +58,8 @@ pub(super) struct Question<'a> {
     pub(super) limits: Option<&'a Limits>,
     pub(super) state: TradingState,
     pub(super) sense: &'a Sense,
+    /// Good ticks that the market still owes after a silence.
+    pub(super) to_recover: u32,
     pub(super) portfolio: &'a Portfolio,
     /// The approvals that the wanted order's rate is judged by.
     pub(super) throttle: &'a Throttle,

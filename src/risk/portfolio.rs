@@ -11,6 +11,7 @@
 //! price that did not move, instruments beyond the first 64 — counts as correlated.
 
 use super::limits::{share, stage_percent};
+use crate::base::limits::CORRELATION_BARS;
 use crate::base::settings::{InstrumentSettings, RiskSettings};
 use crate::base::{InstrumentId, Money, Nanos, Px};
 use crate::ledger::Ledger;
@@ -59,7 +60,8 @@ impl Portfolio {
         };
         let tracked = instruments.len().min(CORRELATED);
         // Without its settings the gate denies every entry; these only keep the arithmetic whole.
-        let bars = portfolio.correlation_bars.unwrap_or(8).clamp(8, 64) as usize;
+        let (few, many) = CORRELATION_BARS.into_inner();
+        let bars = portfolio.correlation_bars.unwrap_or(few).clamp(few, many) as usize;
         let fresh = Series { returns: vec![0; bars], known: 0, last: Px::ZERO, sum: 0, squares: 0 };
         Self {
             budgets: instruments.iter().map(budget).collect(),

@@ -1,19 +1,11 @@
-//! What the gate remembers of each instrument beside the books: how its market ticks, what its
-//! model says, what its fills cost, what was decided last.
-//!
-//! ```text
-//!        a gap above market_stale_ms          market_recover_ticks good ticks in a row
-//!   Live ─────────────────────────► Stale ─► Recovering ──────────────────────────────► Live
-//!                     resting entries go     a late, crossed or delayed tick: from the start
-//! ```
-//! Between `market_age_ms_max` and `market_stale_ms` the market is merely old: no entries, and none
-//! is cancelled for it.
+//! What the gate remembers of each instrument beside the books: what its model says, what its fills
+//! cost, what was decided last.
 
 use super::limits::Limits;
 use super::throttle::Entries;
-use crate::base::event::{BookTicker, OrderReport, Prediction};
+use crate::base::event::{OrderReport, Prediction};
 use crate::base::units::notional;
-use crate::base::{Event, Kind, Money, Nanos, Px, Qty, Reason, Side};
+use crate::base::{Event, Money, Nanos, Px, Qty, Reason, Side};
 use crate::ledger::Position;
 
 /// Decisions in a minute below which their share of late ones says nothing.
@@ -22,10 +14,6 @@ const LATE_DECISIONS_MIN: u32 = 100;
 /// See the head of this file; one per instrument.
 #[derive(Clone, Debug)]
 pub(super) struct Sense {
-    /// When the market last ticked.
-    ticked_at: Nanos,
-    /// Good ticks still to come after a silence.
-    pub(super) to_recover: u32,
     model: ModelSense,
     /// What our fills cost more than the mark price, and what they were worth at it.
     slipped: i128,
@@ -53,52 +41,12 @@ struct ModelSense {
 impl Sense {
     pub(super) fn new() -> Self {
         Self {
-            ticked_at: Nanos(i64::MIN),
-            to_recover: 0,
             model: ModelSense::default(),
             slipped: 0,
             filled: 0,
             decided: None,
             entries: Entries::new(),
         }
-    }
-
-    /// Takes in what concerns the instrument.
-    pub(super) fn on_event(&mut self, event: &Event, limits: &Limits) {
-        match event.kind() {
-            Some(Kind::BookTicker) => {
-                let body: &BookTicker = event.body();
-                self.tick(event, event.now(), (body.bid_px, body.ask_px), limits);
-            }
-            Some(Kind::Prediction) => {
-                let body: &Prediction = event.body();
-                let at = if body.ts_quote > 0 { Nanos(body.ts_quote) } else { event.now() };
-                if at > self.ticked_at {
-                    self.tick(event, at.min(event.now()), (body.bid_px, body.ask_px), limits);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn tick(&mut self, event: &Event, at: Nanos, (bid, ask): (i64, i64), limits: &Limits) {
-        let first = self.ticked_at.0 == i64::MIN;
-        let gap = at - self.ticked_at;
-        self.ticked_at = at;
-        if first {
-            return;
-        }
-        let good = gap <= limits.market_age && lag(event) <= limits.market_age;
-        if gap > limits.market_stale || self.to_recover > 0 && !(good && bid > 0 && bid < ask) {
-            self.to_recover = limits.recover_ticks;
-        } else {
-            self.to_recover = self.to_recover.saturating_sub(1);
-        }
-    }
-
-    /// The market has been silent for so long that resting entries go.
-    pub(super) fn is_stale(&self, now: Nanos, limits: &Limits) -> bool {
-        self.ticked_at.0 != i64::MIN && now - self.ticked_at > limits.market_stale
     }
 
     /// Judges a model's answer; `None` when it may lead to a decision without more. An answer that

@@ -157,9 +157,13 @@ impl Trading {
         }
     }
 
-    /// True while what the venue holds is not known.
-    pub fn is_astray(&self) -> bool {
-        self.astray
+    /// True for an `arm` of somebody who may give one: a signal may only tighten, and a setting is
+    /// no person, it lifts nothing that an earlier session was left in.
+    pub fn may_arm(&self, command: &Command) -> bool {
+        command.verb == Verb::Arm as u32
+            && Origin::from_u32(command.origin).is_some_and(|origin| origin.may(Verb::Arm))
+            && command.actor != ACTOR_SYSTEM
+            && !(self.latched && command.actor == ACTOR_UNATTENDED)
     }
 
     /// True when somebody has armed it: it trades, or does so as soon as it is reconciled.
@@ -297,9 +301,8 @@ impl Trading {
             Verb::KillGraceful | Verb::KillImmediate => {
                 self.request(event, TradingState::Killed, reason, actor)
             }
-            Verb::Arm | Verb::Clear if signal => None,
-            // A setting is no person: it lifts nothing that an earlier session was left in.
-            Verb::Arm if self.latched && command.actor == ACTOR_UNATTENDED => None,
+            Verb::Clear if signal => None,
+            Verb::Arm if !self.may_arm(command) => None,
             Verb::Arm if self.state == TradingState::Reconciling => {
                 self.resume = TradingState::Active;
                 (self.held, self.latched) = (false, false);

@@ -241,16 +241,8 @@ impl RiskStage {
             let id = u16::try_from(self.timer_cursor).unwrap_or(u16::MAX);
             self.check(event, InstrumentId(id));
             self.protect(event, InstrumentId(id));
-            self.cancel_stale(event, InstrumentId(id));
             self.timer_cursor = (self.timer_cursor + 1) % self.instruments;
         }
-    }
-
-    /// A resting entry in a market that is silent.
-    fn cancel_stale(&mut self, event: &Event, instrument: InstrumentId) {
-        let Some(order) = self.gate.stale_entry(instrument, &self.ledger) else { return };
-        let id = order.id;
-        self.cancel(event, instrument, id);
     }
 
     /// After an immediate kill: every position is left, again on every price until it is flat,

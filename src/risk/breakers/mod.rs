@@ -91,7 +91,7 @@ impl Breakers {
             settings: *settings,
             balance: Balance::new(count),
             rejects: Rejects::new(s.rejects_window),
-            staleness: Staleness::new(allowed, s.stale_degraded_ms, s.stale_ms, s.stale_good_ticks),
+            staleness: Staleness::new(allowed, s),
             markets: Markets::new(allowed, s.jump_bar_s),
             latency: Latency::new(),
             outputs: Outputs::default(),
@@ -124,7 +124,8 @@ impl Breakers {
             Some(Kind::Prediction) => {
                 let instrument = event.instrument();
                 if let Some(position) = ledger.position(instrument) {
-                    self.staleness.on_tick(&mut self.board, instrument, position, now);
+                    // It tells a quote again that has come before.
+                    self.staleness.judge(&mut self.board, instrument, position, now);
                 }
                 self.markets.on_prediction(&mut self.board, event);
             }
@@ -258,6 +259,11 @@ impl Breakers {
     /// True when so many orders are of unknown outcome that the account must be reconciled.
     pub(super) fn must_reconcile(ledger: &Ledger) -> bool {
         ledger.unknown_orders() >= UNKNOWN_ORDERS_MAX
+    }
+
+    /// RC-15: good ticks that an instrument's market still owes before an entry.
+    pub(super) fn to_recover(&self, instrument: InstrumentId) -> u32 {
+        self.staleness.to_recover(instrument)
     }
 
     /// True when the day's loss demands that every position is left.

@@ -79,8 +79,6 @@ pub(super) fn generous() -> RiskSettings {
         capital_max: Some(Money::whole(1_000_000)),
         rate_denials_per_10s_max: Some(64),
         identical_entries_per_min_max: Some(32),
-        market_stale_ms: Some(120_000),
-        market_recover_ticks: Some(1),
         model_identical_max: Some(1_000),
         model_one_sided_window: Some(1_000),
         model_one_sided_percent_max: Some(100),
