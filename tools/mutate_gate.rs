@@ -129,6 +129,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let began = Instant::now();
     let trial = Trial::new(&arguments.root, &copy, arguments.target.as_deref(), &sources, &ROOMS)?;
     eprintln!("built and run with nothing broken: {} s", began.elapsed().as_secs());
+    for number in &trial.refused {
+        println!("no compiler takes {}", work.names[number - 1]);
+    }
     let found = arguments.work.join("found.tsv");
     let mut known = read_found(&found)?;
     let todo: Vec<usize> = (0..work.names.len())

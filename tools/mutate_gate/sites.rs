@@ -8,6 +8,7 @@
 //! | sum | `+`, `-` | each other |
 //! | extreme | `.min(`, `.max(` | each other |
 //! | number | a whole number | one more |
+//! | step | what a move of an order's state is called | another name |
 //! | truth | `true`, `false` | each other |
 //! | negate | `if c {` | `if !(c) {` |
 //! | early | the body of what answers, tells or decides | its most lenient answer |
@@ -41,7 +42,7 @@ pub struct Function {
 }
 
 /// Swaps of one text for another: operator, from, to.
-const SWAPS: [(&str, &str, &str); 14] = [
+const SWAPS: [(&str, &str, &str); 17] = [
     ("bound", " < ", " <= "),
     ("bound", " <= ", " < "),
     ("bound", " > ", " >= "),
@@ -54,6 +55,9 @@ const SWAPS: [(&str, &str, &str); 14] = [
     ("sum", " - ", " + "),
     ("extreme", ".min(", ".max("),
     ("extreme", ".max(", ".min("),
+    ("step", " quiet(", " astray("),
+    ("step", " late(", " quiet("),
+    ("step", " astray(", " quiet("),
     ("truth", "true", "false"),
     ("truth", "false", "true"),
 ];
@@ -70,7 +74,7 @@ const EARLY: [(&str, &str); 5] = [
 /// Every function of a file outside of its tests, with what can be broken in it.
 pub fn functions(file: &str, text: &str) -> Vec<Function> {
     let masked = mask(text);
-    let end = masked.find("#[cfg(test)]").unwrap_or(masked.len());
+    let end = masked.find("#[cfg(test)]\nmod tests").unwrap_or(masked.len());
     let mut found = Vec::new();
     let mut namesakes = HashMap::new();
     let mut at = 0;
@@ -214,7 +218,9 @@ fn dropped(inside: &str) -> Vec<(&'static str, (usize, usize), String)> {
         let start = at + line.len() - line.trim_start().len();
         let begins = before.is_empty() || before.ends_with(['{', ';', '}']);
         let lawful = ["let ", "return", "break", "continue", "use "];
-        let plain = text.ends_with(';') && !lawful.iter().any(|word| text.starts_with(word));
+        let starts = text.starts_with(|c: char| c.is_alphanumeric() || c == '*' || c == '(');
+        let whole = starts && text.ends_with(';');
+        let plain = whole && !lawful.iter().any(|word| text.starts_with(word));
         if begins && plain && text.matches('(').count() == text.matches(')').count() {
             found.push(("drop", (start, start + text.len()), String::new()));
         }

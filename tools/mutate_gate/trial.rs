@@ -88,10 +88,10 @@ impl Trial {
     fn touch(&mut self, rooms: &[&str]) -> Result<()> {
         let told = self.copy.with_file_name("touched.tsv");
         let mut command = self.command(rooms);
-        command.env("TOUCHED", &told);
+        command.env("TOUCHED", &told).stderr(Stdio::inherit());
         let began = Instant::now();
         if !command.status()?.success() {
-            bail!("the tests fail without a mutant");
+            bail!("a test fails without a mutant");
         }
         self.most = began.elapsed() * TIMES_MAX + MORE;
         let text = fs::read_to_string(&told).unwrap_or_default();

@@ -12,7 +12,11 @@ pub(crate) fn mutant(function: usize) -> usize {
     static TOUCHED: std::sync::OnceLock<Option<std::sync::Mutex<Touched>>> =
         std::sync::OnceLock::new();
     let read = || {
-        std::panic::set_hook(Box::new(|_| std::process::exit(101)));
+        std::panic::set_hook(Box::new(|told| {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "{told}");
+            std::process::exit(101);
+        }));
         std::env::var("MUTANT").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
     };
     let number = *NUMBER.get_or_init(read);

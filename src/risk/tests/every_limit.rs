@@ -221,6 +221,9 @@ fn alike(desk: &mut Desk, bars: i64) {
         for id in [BTC, ETH] {
             desk.ledger.on_mark(id, moved, desk.now);
         }
+        for id in [BTC, ETH] {
+            desk.ledger.on_touch(id, px("99.9"), px("100.1"), desk.now);
+        }
         let _ = desk.told(Kind::Timer, InstrumentId::NONE, &crate::base::event::Timer::default());
         if second < bars {
             later(desk, 1_000);
@@ -237,6 +240,9 @@ fn apart(desk: &mut Desk, bars: i64) {
         let step = px("0.01").0;
         desk.ledger.on_mark(BTC, Px(px("100").0 + step * (second % 2)), desk.now);
         desk.ledger.on_mark(ETH, Px(px("100").0 + step * (second / 2 % 2)), desk.now);
+        for id in [BTC, ETH] {
+            desk.ledger.on_touch(id, px("99.9"), px("100.1"), desk.now);
+        }
         let _ = desk.told(Kind::Timer, InstrumentId::NONE, &crate::base::event::Timer::default());
         if second < bars {
             later(desk, 1_000);

@@ -81,7 +81,7 @@ fn rc_15_a_prediction_is_no_tick_and_neither_is_a_crossed_or_late_one() {
             desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), desk.now);
             desk.gate.breakers.to_recover(BTC)
         };
-        assert_eq!([step(good), step(good)], [2, 1], "{name}");
+        assert_eq!([step(good), step(good), step(good)], [3, 2, 1], "{name}");
         let after = step(bad);
         assert_eq!(after, if name == "a prediction" { 1 } else { 3 }, "{name}");
     }
