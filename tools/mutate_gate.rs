@@ -126,21 +126,26 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let equal = equal_mutants(&arguments.root.join(EQUAL))?;
     fs::create_dir_all(&arguments.work)?;
     let copy = fs::canonicalize(&arguments.work)?.join("copy");
+    let found = arguments.work.join("found.tsv");
+    let mut known = read_found(&found)?;
+    let mut log = fs::OpenOptions::new().create(true).append(true).open(&found)?;
+    let numbers = (1..).zip(&work.names);
+    let refused = numbers.filter(|(_, name)| known.get(*name).is_some_and(|word| word == REFUSED));
+    let refused = refused.map(|(number, _)| number).collect();
     let began = Instant::now();
-    let trial = Trial::new(&arguments.root, &copy, arguments.target.as_deref(), &sources, &ROOMS)?;
+    let target = arguments.target.as_deref();
+    let trial = Trial::new(&arguments.root, &copy, target, &sources, refused, &ROOMS)?;
     eprintln!("built and run with nothing broken: {} s", began.elapsed().as_secs());
     for number in &trial.refused {
         println!("no compiler takes {}", work.names[number - 1]);
+        writeln!(log, "{}\t{REFUSED}", work.names[number - 1])?;
     }
-    let found = arguments.work.join("found.tsv");
-    let mut known = read_found(&found)?;
     let todo: Vec<usize> = (0..work.names.len())
         .filter(|&i| !trial.refused.contains(&(i + 1)))
         .filter(|&i| known.get(&work.names[i]).is_none_or(|word| word != KILLED))
         .filter(|&i| !equal.contains_key(&work.names[i]))
         .take(arguments.most.unwrap_or(usize::MAX))
         .collect();
-    let log = fs::OpenOptions::new().create(true).append(true).open(&found)?;
     for (name, word) in try_all(&trial, &work, &todo, arguments.jobs, log)? {
         known.insert(name, word);
     }
@@ -150,6 +155,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
 /// Words of the file of what was found.
 const KILLED: &str = "killed";
 const SURVIVED: &str = "survived";
+const REFUSED: &str = "refused";
 
 /// What there is to be tried.
 struct Work {

@@ -77,6 +77,14 @@ fn make_eager(document: &mut Table) {
         ("risk", "orders_per_10s_max", 1_000_000),
         ("risk", "entries_per_day_max", 1_000_000),
         ("risk", "open_orders_max", 64),
+        ("risk", "identical_entries_per_min_max", 32),
+        ("risk", "collar_denials_per_min_max", 64),
+        ("risk", "rate_denials_per_10s_max", 64),
+        ("risk", "collar_cumulative_bps", 10_000),
+        ("risk", "model_identical_max", 1_000_000),
+        ("risk", "model_one_sided_percent_max", 100),
+        ("risk", "late_percent_max", 100),
+        ("risk", "decision_age_ms_max", 60_000),
         ("risk", "collar_mark_bps", 5_000),
         ("risk", "collar_touch_bps", 5_000),
         ("risk", "losses_in_a_row_max", 1_000_000),
@@ -105,7 +113,7 @@ fn make_eager(document: &mut Table) {
     }
     set(document, "policy", "enter_edge", Value::Float(0.0));
     set(document, "policy", "exit_edge", Value::Float(0.0));
-    for key in ["starting_equity", "daily_loss_max"] {
+    for key in ["starting_equity", "capital_max", "daily_loss_max"] {
         set(document, "risk", key, Value::String("10000000".into()));
     }
 }

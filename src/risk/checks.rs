@@ -231,10 +231,13 @@ impl Question<'_> {
         let px = i128::from(self.wanted.px.0) * 10_000;
         let lowest = i128::from(low.0) * i128::from(10_000 - bps);
         let highest = i128::from(high.0) * i128::from(10_000 + bps);
-        if low.is_positive() && px >= lowest && px <= highest {
+        let edge = if px < lowest || !low.is_positive() {
+            lowest
+        } else if px > highest {
+            highest
+        } else {
             return Ok(Margin::Wide);
-        }
-        let edge = if px < lowest { lowest } else { highest };
+        };
         let limit = cut(edge / 10_000);
         Err(Trip { reason: Reason::PriceCollar, value: self.wanted.px.0, limit })
     }
@@ -290,7 +293,7 @@ pub(super) fn overflow() -> Trip {
 }
 
 pub(super) fn cut(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(if value > 0 { i64::MAX } else { i64::MIN })
+    value.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 impl Question<'_> {
@@ -302,5 +305,50 @@ impl Question<'_> {
     pub(super) fn worst_notional(&self) -> Result<Money, Trip> {
         let value = value_of(self.wanted.qty, self.worst_px())?;
         i64::try_from(value).map(Money).map_err(|_| overflow())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHY: Reason = Reason::MaxPosition;
+
+    /// The values that are near a limit, first and last, and those that trip it.
+    fn near(judge: fn(i128, i64, Reason) -> Answer, limit: i64) -> (i128, i128, i128, i128) {
+        let (mut near, mut tripped) = (Vec::new(), Vec::new());
+        for value in -10..1_000 {
+            match judge(value, limit, WHY) {
+                Ok(Margin::Near) => near.push(value),
+                Ok(Margin::Wide) => {}
+                Err(trip) => {
+                    assert_eq!((trip.reason, trip.limit), (WHY, limit));
+                    assert_eq!(i128::from(trip.value), value);
+                    tripped.push(value);
+                }
+            }
+        }
+        (near[0], near[near.len() - 1], tripped[0], tripped[tripped.len() - 1])
+    }
+
+    #[test]
+    fn near_is_beyond_four_fifths_of_a_limit_and_the_limit_itself_is_where_it_says() {
+        assert_eq!(near(at_most, 100), (81, 100, 101, 999));
+        assert_eq!(near(below, 100), (81, 99, 100, 999));
+        // Of a least value: the value's four fifths are less than it.
+        assert_eq!(near(at_least, 100), (100, 124, -10, 99));
+    }
+
+    #[test]
+    fn worth_is_rounded_up_by_the_least_remainder_and_by_none() {
+        let worth = |qty, px| worth(qty, Px(px)).unwrap();
+        assert_eq!((worth(1, SCALE), worth(1, SCALE + 1), worth(1, 2 * SCALE)), (1, 2, 2));
+        assert_eq!((worth(-1, SCALE + 1), worth(0, SCALE)), (-1, 0));
+    }
+
+    #[test]
+    fn without_capital_the_fall_is_total() {
+        let fall = |start| drawdown_bps(&Ledger::new(0, Money(start)));
+        assert_eq!((fall(0), fall(-1), fall(1), fall(100)), (10_000, 10_000, 0, 0));
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Portfolio {
     peers: Vec<u64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Series {
     returns: Vec<i64>,
     /// Bars in a row whose return is known.
@@ -62,12 +62,14 @@ impl Portfolio {
         // Without its settings the gate denies every entry; these only keep the arithmetic whole.
         let (few, many) = CORRELATION_BARS.into_inner();
         let bars = portfolio.correlation_bars.unwrap_or(few).clamp(few, many) as usize;
-        let fresh = Series { returns: vec![0; bars], known: 0, last: Px::ZERO, sum: 0, squares: 0 };
+        let fresh = Series { returns: vec![0; bars], ..Series::default() };
         Self {
             budgets: instruments.iter().map(budget).collect(),
-            bar: Nanos::from_secs(i64::from(portfolio.correlation_bar_s.unwrap_or(60).max(1))),
+            bar: Nanos::from_secs(i64::from(
+                portfolio.correlation_bar_s.unwrap_or_default().max(1),
+            )),
             bars,
-            percent: i128::from(portfolio.correlation_max_percent.unwrap_or(0)),
+            percent: i128::from(portfolio.correlation_max_percent.unwrap_or_default()),
             ends: Nanos(i64::MIN),
             at: 0,
             series: vec![fresh; tracked],

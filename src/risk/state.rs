@@ -129,7 +129,7 @@ pub struct Trading {
     state: TradingState,
     /// Where a clean reconcile leads.
     resume: TradingState,
-    /// An operator asked for the reduction; no cool-down lifts it.
+    /// An operator asked for the reduction, which every way into it says; no cool-down lifts it.
     held: bool,
     /// What the venue holds is not known, whatever the state: nothing becomes active before it is.
     astray: bool,
@@ -228,7 +228,7 @@ impl Trading {
                 self.resume = if killed { TradingState::Halted } else { self.state };
             }
             TradingState::Halted | TradingState::Killed => self.resume = TradingState::Halted,
-            TradingState::Active => (self.held, self.latched) = (false, false),
+            TradingState::Active => self.latched = false,
             TradingState::Reducing => self.held = operator,
         }
         Some(self.enter(cause, to, reason, actor))
@@ -305,7 +305,7 @@ impl Trading {
             Verb::Arm if !self.may_arm(command) => None,
             Verb::Arm if self.state == TradingState::Reconciling => {
                 self.resume = TradingState::Active;
-                (self.held, self.latched) = (false, false);
+                self.latched = false;
                 // Whoever arms has seen what an earlier session left.
                 self.reason = Reason::StartUp;
                 None
@@ -314,7 +314,7 @@ impl Trading {
                 // Halted on top of a lost stream: first the truth, then the work.
                 let change = self.request(event, TradingState::Reconciling, reason, actor);
                 self.resume = TradingState::Active;
-                (self.held, self.latched) = (false, false);
+                self.latched = false;
                 change
             }
             Verb::Arm => self.request(event, TradingState::Active, reason, actor),

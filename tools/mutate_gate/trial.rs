@@ -51,15 +51,16 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Copies the repository, weaves, builds, and runs every test once with nothing broken.
+    /// Copies the repository, weaves, builds, and runs every test once with nothing broken. What is
+    /// `refused` from the start is known to be taken by no compiler.
     pub fn new(
         root: &Path,
         copy: &Path,
         target: Option<&Path>,
         sources: &[Source],
+        mut refused: HashSet<usize>,
         rooms: &[&str],
     ) -> Result<Self> {
-        let mut refused = HashSet::new();
         let mut program = None;
         for _ in 0..ROUNDS {
             let without: Vec<usize> = refused.iter().copied().collect();

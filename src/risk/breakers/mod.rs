@@ -121,14 +121,8 @@ impl Breakers {
                     self.markets.on_touch(&mut self.board, event, position);
                 }
             }
-            Some(Kind::Prediction) => {
-                let instrument = event.instrument();
-                if let Some(position) = ledger.position(instrument) {
-                    // It tells a quote again that has come before.
-                    self.staleness.judge(&mut self.board, instrument, position, now);
-                }
-                self.markets.on_prediction(&mut self.board, event);
-            }
+            // Its quote has come before, and is no tick.
+            Some(Kind::Prediction) => self.markets.on_prediction(&mut self.board, event),
             Some(Kind::NoDecision) => self.outputs.on_no_decision(&mut self.board, event),
             Some(Kind::Measured) => self.latency.on_measured(&mut self.board, event),
             Some(Kind::MarkPrice) => self.judge_money(ledger, now),

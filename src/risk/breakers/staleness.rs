@@ -84,8 +84,7 @@ impl Staleness {
         self.markets.get(instrument.index()).map_or(0, |market| market.to_recover)
     }
 
-    /// Judges an instrument's newest quote by its age.
-    pub(super) fn judge(
+    fn judge(
         &mut self,
         board: &mut Board,
         instrument: InstrumentId,

@@ -84,8 +84,6 @@ pub struct Gate {
     pub(super) entries_today: u32,
     /// What reduces at the moment, by the venue's word or a limit's.
     pub(super) conditions: Conditions,
-    /// The reduction under way is of that kind.
-    reduced: bool,
     /// Since when nothing that is told is a reason to reduce.
     calm: Option<Nanos>,
     cool_down: Nanos,
@@ -140,7 +138,6 @@ impl Gate {
             last_counter: 0,
             entries_today: 0,
             conditions: Conditions::default(),
-            reduced: false,
             calm: None,
             cool_down: Nanos::ZERO,
             owes_restart: false,

@@ -99,19 +99,17 @@ impl Gate {
         if self.state() != TradingState::Active {
             return None;
         }
-        self.reduced = true;
         self.request(event, TradingState::Reducing, reason, Actor::System)
     }
 
-    /// Ends a reduction that nothing asks for any more.
+    /// Ends a reduction that nothing asks for any more; an operator's is held by the state itself.
     fn resume(&mut self, event: &Event) -> Option<Event> {
-        if self.state() != TradingState::Reducing || !self.reduced {
+        if self.state() != TradingState::Reducing {
             return None;
         }
         if self.calm.is_none_or(|since| event.now() - since < self.cool_down) {
             return None;
         }
-        self.reduced = false;
         self.request(event, TradingState::Active, Reason::None, Actor::System)
     }
 }

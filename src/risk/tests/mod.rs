@@ -1,11 +1,15 @@
 //! A desk to judge intents at, and the tests by subject.
 
 mod breakers;
+mod denials;
 mod each_check;
 mod every_limit;
+mod gate;
+mod moves;
 mod property;
 mod stages;
 mod stops;
+mod sums;
 mod trading_state;
 mod venue;
 mod watch;

@@ -3,6 +3,7 @@
 
 mod edges;
 mod keys;
+mod records;
 mod restart;
 mod seal;
 
