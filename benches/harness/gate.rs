@@ -25,8 +25,8 @@ const TICK: i64 = 10_000_000;
 const LOT: i64 = 100_000;
 /// Working orders on the book.
 pub const WORKING: i64 = 20;
-/// Entries that differ in their quantity: more than the gate remembers of one instrument.
-const KINDS: i64 = 40;
+/// Entries that differ in their quantity, each within the limit of an order.
+const KINDS: i64 = 12;
 const STEP: Nanos = Nanos::from_millis(20);
 
 /// See the head of this file.

@@ -9,7 +9,7 @@ use super::state::TradingState;
 use super::throttle::{Duplicates, Throttle};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::settings::InstrumentSettings;
-use crate::base::units::SCALE;
+use crate::base::units::{SCALE, per_unit};
 use crate::base::{Money, Nanos, OrderType, Purpose, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
 use crate::policy::Wanted;
@@ -258,7 +258,8 @@ pub(super) fn value_of(qty: Qty, px: Px) -> Result<i128, Trip> {
 /// The same of a wider quantity.
 pub(super) fn worth(qty: i128, px: Px) -> Result<i128, Trip> {
     let product = qty.checked_mul(i128::from(px.0)).ok_or(overflow())?;
-    Ok((product + i128::from(SCALE) - 1).div_euclid(i128::from(SCALE)))
+    // Toward zero is up where it is negative.
+    Ok(per_unit(if product > 0 { product + i128::from(SCALE - 1) } else { product }))
 }
 
 pub(super) fn at_most(value: i128, limit: i64, reason: Reason) -> Answer {

@@ -137,3 +137,138 @@ impl Lateness {
         share && self.decisions >= LATE_DECISIONS_MIN
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{InstrumentId, Kind};
+
+    const BTC: InstrumentId = InstrumentId(0);
+
+    fn limits(window: u32, percent: u32) -> Limits {
+        let mut settings = crate::risk::tests::generous();
+        settings.model_one_sided_window = Some(window);
+        settings.model_one_sided_percent_max = Some(percent);
+        Limits::new(&settings).unwrap()
+    }
+
+    fn answer(sense: &mut Sense, probability: [f32; 3], limits: &Limits) -> Option<Reason> {
+        sense.on_answer(&Prediction { probability, ..Prediction::default() }, limits)
+    }
+
+    #[test]
+    fn what_is_no_distribution_is_no_answer() {
+        let limits = limits(1_000, 100);
+        let mut sense = Sense::new();
+        for (probability, told) in [
+            ([0.2, 0.3, 0.5], None),
+            // Rounding within a thousandth.
+            ([0.2, 0.3, 0.5005], None),
+            ([0.2, 0.3, 0.4995], None),
+            ([0.2, 0.3, 0.502], Some(Reason::ModelOutput)),
+            ([0.2, 0.3, 0.498], Some(Reason::ModelOutput)),
+            ([-0.1, 0.6, 0.5], Some(Reason::ModelOutput)),
+            ([1.1, -0.1, 0.0], Some(Reason::ModelOutput)),
+            ([f32::NAN, 0.5, 0.5], Some(Reason::ModelOutput)),
+            ([f32::INFINITY, 0.5, 0.5], Some(Reason::ModelOutput)),
+        ] {
+            assert_eq!(answer(&mut sense, probability, &limits), told, "{probability:?}");
+        }
+    }
+
+    /// The suspicion after each answer of a course: up, down, or to neither side.
+    fn course(letters: &str, limits: &Limits) -> Vec<bool> {
+        let mut sense = Sense::new();
+        let side = |(i, letter)| {
+            // No two alike, and the middle is always the likeliest.
+            let small = 0.0001 * i as f32;
+            match letter {
+                'u' => [0.2 - small, 0.5, 0.3 + small],
+                'd' => [0.3 + small, 0.5, 0.2 - small],
+                _ => [0.25, 0.5, 0.25],
+            }
+        };
+        let answers = letters.chars().enumerate().map(side);
+        answers.map(|a| answer(&mut sense, a, limits) == Some(Reason::ModelOneSided)).collect()
+    }
+
+    #[test]
+    fn a_window_is_one_sided_to_either_side_and_the_next_one_says_anew() {
+        let half = limits(4, 50);
+        assert_eq!(course("uuu", &half), [false; 3]);
+        for one in ["uuud", "dddu", "uuun", "uuuu"] {
+            assert_eq!(course(one, &half), [false, false, false, true], "{one}");
+        }
+        for even in ["uudd", "uunn", "nnnn", "ddnn", "unnn"] {
+            assert_eq!(course(even, &half), [false; 4], "{even}");
+        }
+        // It stands until the next window is full, and that one counts from none.
+        for next in ["uudd", "ddnn", "uunn"] {
+            let told = course(&format!("uuuu{next}"), &half);
+            assert_eq!(told[3..], [true, true, true, true, false], "{next}");
+        }
+    }
+
+    fn fill(sense: &mut Sense, side: Side, qty: i64, px: i64, position: &Position) {
+        let body = OrderReport { last_qty: qty, last_px: px, ..OrderReport::default() };
+        let event = Event::new(Kind::OrderFilled, BTC, &body);
+        sense.on_fill(&event.with_flags(crate::base::event::side_flag(side)), position);
+    }
+
+    #[test]
+    fn slippage_is_of_the_mark_price_or_the_mid_and_rounded_up() {
+        let whole = Px::whole(1).0;
+        let at = |mark: i64| Position {
+            mark_px: Px(mark),
+            bid: Px(90 * whole),
+            ask: Px(110 * whole),
+            ..Position::default()
+        };
+        let one = Qty::whole(1).0;
+        let cost = |side, px, mark| {
+            let mut sense = Sense::new();
+            fill(&mut sense, side, one, px, &at(mark));
+            sense.slippage_bps()
+        };
+        assert_eq!(Sense::new().slippage_bps(), 0);
+        assert_eq!(cost(Side::Buy, 202 * whole, 200 * whole), 100);
+        assert_eq!(cost(Side::Buy, 202 * whole + 1, 200 * whole), 101);
+        assert_eq!(cost(Side::Sell, 198 * whole, 200 * whole), 100);
+        assert_eq!(cost(Side::Sell, 202 * whole, 200 * whole), -100);
+        assert_eq!(cost(Side::Buy, 200 * whole, 200 * whole), 0);
+        // Without a mark price the middle of 90 and 110.
+        assert_eq!(cost(Side::Buy, 101 * whole, 0), 100);
+        // What is worth nothing says nothing.
+        let mut sense = Sense::new();
+        fill(&mut sense, Side::Buy, one, whole, &Position::default());
+        assert_eq!(sense.slippage_bps(), 0);
+        // One of 9 999 is more than a hundredth of a percent.
+        fill(&mut sense, Side::Buy, 9_999, whole + whole / 9_998, &at(whole));
+        assert_eq!((sense.slipped, sense.filled, sense.slippage_bps()), (1, 9_999, 2));
+    }
+
+    #[test]
+    fn an_event_is_late_by_both_clocks_and_never_before_its_time() {
+        let lag = |told: i64| lag(&Event { ts_venue: told, ts_recv: 1_000, ..Event::EMPTY });
+        assert_eq!(
+            (lag(1), lag(900), lag(1_000), lag(1_500)),
+            (Nanos(999), Nanos(100), Nanos(0), Nanos(0))
+        );
+        assert_eq!((lag(0), lag(-5)), (Nanos(0), Nanos(0)), "not told");
+    }
+
+    #[test]
+    fn late_decisions_are_a_share_of_a_minute_and_of_a_hundred_at_least() {
+        let minute = crate::risk::throttle::MINUTE;
+        let start = Nanos::from_secs(600);
+        let mut lateness = Lateness::new();
+        let mut decide =
+            |after: i64, late: bool| lateness.on_decision(start + Nanos(after), late, 2);
+        assert!((0..99).all(|i| !decide(i, i < 3)), "too few to say");
+        assert!(decide(99, false), "three of a hundred");
+        assert!(decide(minute.0 - 1, false), "three of a hundred and one");
+        assert!(!decide(minute.0, false), "another minute");
+        assert!((0..98).all(|i| !decide(minute.0 + i, i < 2)));
+        assert!(!decide(minute.0 + 98, false), "two of a hundred");
+    }
+}

@@ -137,7 +137,6 @@ impl Entries {
     }
 }
 
-fn newest_first(seen: &[Seen], next: usize) -> impl Iterator<Item = &Seen> {
-    let (newer, older) = seen.split_at(next);
-    newer.iter().rev().chain(older.iter().rev())
+fn newest_first<const N: usize>(seen: &[Seen; N], next: usize) -> impl Iterator<Item = &Seen> {
+    (1..=N).map(move |back| &seen[(next + N - back) % N])
 }

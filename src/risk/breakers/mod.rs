@@ -32,6 +32,8 @@ mod restart;
 mod rungs;
 mod seal;
 mod staleness;
+#[cfg(test)]
+mod units;
 
 pub use seal::GateCounts;
 

@@ -59,7 +59,7 @@ pub(super) fn instrument(symbol: &str) -> InstrumentSettings {
 }
 
 /// Limits that nothing in these tests reaches unless the test moves one.
-pub(super) fn generous() -> RiskSettings {
+pub(crate) fn generous() -> RiskSettings {
     RiskSettings {
         starting_equity: Some(Money::whole(1_000_000)),
         allow: vec![Symbol::new(b"BTCUSDT").unwrap(), Symbol::new(b"ETHUSDT").unwrap()],
