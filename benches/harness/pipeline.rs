@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 use peregrine::base::counters::{Counter, Counters};
 use peregrine::base::event::Event;
 use peregrine::base::hop::{Hop, Stamp};
+use peregrine::base::ids::Seq;
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{Kind, Money, Nanos};
 use peregrine::engine::{Crossing, FeedStage, Next, Outlet, Probe, With};
@@ -155,7 +156,7 @@ impl Probe for HopTimes {
     }
 
     #[inline]
-    fn record(&mut self, hop: Hop, from: Stamp, to: Stamp) {
+    fn record(&mut self, hop: Hop, _seq: Seq, from: Stamp, to: Stamp) {
         // Reports and timers have no model behind them; their orders are counted apart.
         if hop == Hop::TickToOrder && !self.model_ran {
             self.without_model += 1;

@@ -20,9 +20,9 @@ fn what_a_thread_records_arrives_at_the_observer() {
     let mut collector = HopCollector::new();
     let mut recorder = collector.recorder();
     for ns in 1..=1_000 {
-        recorder.record(Hop::Inference, ns);
+        recorder.record(Hop::Inference, 1, ns);
     }
-    recorder.record(Hop::Wire, 5_000_000);
+    recorder.record(Hop::Wire, 1, 5_000_000);
     assert!(recorder.publish());
     collector.collect();
     let view = collector.since_start();
@@ -38,7 +38,7 @@ fn fault_p15_nothing_waits_and_nothing_is_lost_while_the_observer_sleeps() {
     let mut collector = HopCollector::new();
     let mut recorder = collector.recorder();
     for ns in 0..100_000 {
-        recorder.record(Hop::Risk, ns);
+        recorder.record(Hop::Risk, 1, ns);
         recorder.publish();
     }
     // Only one set could be handed over; the rest waits in the recorder.
@@ -55,7 +55,7 @@ fn a_busy_thread_publishes_without_an_idle_turn() {
     let mut collector = HopCollector::new();
     let mut recorder = collector.recorder();
     for _ in 0..10_000 {
-        recorder.record(Hop::Features, 7);
+        recorder.record(Hop::Features, 1, 7);
     }
     collector.collect();
     assert!(collector.since_start().hop(Hop::Features).count > 0);
@@ -65,9 +65,9 @@ fn a_busy_thread_publishes_without_an_idle_turn() {
 fn the_last_records_of_a_thread_that_ends_arrive() {
     let mut collector = HopCollector::new();
     let mut recorder = collector.recorder();
-    recorder.record(Hop::Policy, 3);
+    recorder.record(Hop::Policy, 1, 3);
     assert!(recorder.publish());
-    recorder.record(Hop::Policy, 4);
+    recorder.record(Hop::Policy, 1, 4);
     drop(recorder);
     collector.collect();
     assert_eq!(collector.since_start().hop(Hop::Policy).count, 2);
@@ -79,7 +79,7 @@ fn a_recorder_outlives_its_observer() {
     let mut recorder = collector.recorder();
     drop(collector);
     for _ in 0..20_000 {
-        recorder.record(Hop::Policy, 3);
+        recorder.record(Hop::Policy, 1, 3);
         recorder.publish();
     }
 }
@@ -92,7 +92,7 @@ fn recorders_of_four_threads_add_up() {
         for mut recorder in recorders {
             scope.spawn(move || {
                 for ns in 1..=50_000 {
-                    recorder.record(Hop::TickToOrder, ns);
+                    recorder.record(Hop::TickToOrder, 1, ns);
                 }
             });
         }
@@ -107,7 +107,7 @@ fn an_interval_begins_where_the_last_one_ended() {
     let mut collector = HopCollector::new();
     let mut recorder = collector.recorder();
     let mut one_interval = |ns| {
-        recorder.record(Hop::Risk, ns);
+        recorder.record(Hop::Risk, 1, ns);
         recorder.publish();
         collector.collect();
         collector.take_interval().view().hop(Hop::Risk)
@@ -123,7 +123,7 @@ fn no_length_of_time_is_too_odd_to_record() {
     let mut collector = HopCollector::new();
     let mut recorder = collector.recorder();
     for ns in [0, 1, HOP_NS_MAX, HOP_NS_MAX + 1, u64::MAX, u64::MAX] {
-        recorder.record(Hop::Wire, ns);
+        recorder.record(Hop::Wire, 1, ns);
     }
     recorder.publish();
     collector.collect();
@@ -140,7 +140,7 @@ proptest! {
         let mut collector = HopCollector::new();
         let mut recorder = collector.recorder();
         for (i, &ns) in values.iter().enumerate() {
-            recorder.record(Hop::Inference, ns);
+            recorder.record(Hop::Inference, 1, ns);
             if i % 7 == 0 {
                 recorder.publish();
                 collector.collect();
@@ -170,11 +170,16 @@ fn json_and_table_name_the_hops_that_were_passed_and_no_others() {
     let json = serde_json::to_value(view).unwrap();
     let expected = serde_json::json!({
         "receive_decode": {
-            "p50": 12_345_678, "p99": 12_345_678, "p999": 12_345_678, "max": 12_345_678, "count": 1
+            "p50": 12_345_678, "p99": 12_345_678, "p999": 12_345_678, "p9999": 12_345_678,
+            "max": 12_345_678, "count": 1
         },
-        "tick_to_order": {"p50": 1_500, "p99": 1_500, "p999": 1_500, "max": 1_500, "count": 10},
+        "tick_to_order": {
+            "p50": 1_500, "p99": 1_500, "p999": 1_500, "p9999": 1_500, "max": 1_500, "count": 10
+        },
     });
     assert_eq!(json, expected);
+    let again = LatencyView::from_json(&json);
+    assert_eq!(again.table(), view.table());
 
     let table = view.table();
     let lines: Vec<&str> = table.lines().collect();
