@@ -1,4 +1,7 @@
+use crate::base::Nanos;
 use crate::observe::latency::{HOP_NS_MAX, HopTotals, readable_ns};
+use crate::observe::stamps::Rebuilt;
+use crate::observe::worst::WORST_KEPT;
 use crate::observe::{CycleClock, Hop, HopCollector, LatencyView};
 use proptest::prelude::*;
 
@@ -229,4 +232,84 @@ fn fault_p13_the_cycle_clock_agrees_with_the_system_clock() {
     let ratio = clock.nanos_between(start, end) as f64 / after.as_nanos() as f64;
     assert!((0.9..1.1).contains(&ratio), "cycle clock runs at {ratio} of the system clock");
     assert_eq!(clock.nanos_between(end, start), 0, "backwards is no time at all");
+}
+
+/// What a collector with stamps hands over of these passages, recorded by one thread at once.
+fn packed(passages: &[(Hop, u64, u64)]) -> (Rebuilt, LatencyView) {
+    let mut collector = HopCollector::with_stamps();
+    let mut recorder = collector.recorder();
+    passages.iter().for_each(|&(hop, seq, ns)| recorder.record(hop, seq, ns));
+    drop(recorder);
+    let mut rebuilt = Rebuilt::default();
+    collector.collect_stamps(Nanos(7), &mut |record| {
+        rebuilt.take(record);
+        true
+    });
+    (rebuilt, collector.since_start())
+}
+
+#[test]
+fn histograms_made_of_records_are_those_the_observer_has() {
+    // Sequence numbers that fall, rise and jump further than one record reaches.
+    let seqs = [5, 4, 1 << 40, 3, (1 << 40) + 1, u64::MAX];
+    let passages: Vec<_> = (0..5_000)
+        .map(|n| (Hop::ALL[n % Hop::COUNT], seqs[n % seqs.len()], (n * n % 70_001) as u64))
+        .collect();
+    let (rebuilt, live) = packed(&passages);
+    assert_eq!(rebuilt.missed, 0);
+    assert_eq!(rebuilt.totals.view(), live);
+    assert_eq!((rebuilt.from, rebuilt.to), (Some(Nanos(7)), Some(Nanos(7))));
+}
+
+#[test]
+fn passages_that_find_no_room_are_counted_and_told() {
+    let passages: Vec<_> = (0..40_000).map(|n| (Hop::Risk, n, n % 1_000 + 1)).collect();
+    // The first swap comes by itself, after 4 096; the rest is in one set of room for 32 768.
+    let (rebuilt, live) = packed(&passages);
+    let kept = rebuilt.totals.view().hop(Hop::Risk).count;
+    assert_eq!(rebuilt.missed, 40_000 - kept);
+    assert_eq!((kept, live.hop(Hop::Risk).count), (4_096 + 32_768, 40_000));
+}
+
+#[test]
+fn records_that_nobody_takes_are_told_by_the_next_one() {
+    let mut collector = HopCollector::with_stamps();
+    let mut recorder = collector.recorder();
+    let mut round = |taken: bool| {
+        (0..15).for_each(|n| recorder.record(Hop::Policy, n, 9));
+        recorder.publish();
+        let mut rebuilt = Rebuilt::default();
+        collector.collect_stamps(Nanos(7), &mut |record| {
+            if taken {
+                rebuilt.take(record);
+            }
+            taken
+        });
+        (rebuilt.missed, rebuilt.totals.view().hop(Hop::Policy).count)
+    };
+    assert_eq!(round(true), (0, 15));
+    assert_eq!(round(false), (0, 0));
+    assert_eq!(round(true), (15, 15));
+    assert_eq!(round(true), (0, 15));
+}
+
+#[test]
+fn the_longest_passages_of_a_hop_come_with_their_inputs_from_every_thread() {
+    let mut collector = HopCollector::new();
+    let mut recorders = [collector.recorder(), collector.recorder()];
+    let mut all = Vec::new();
+    for n in 0..2_000_u64 {
+        let ns = n * 7_919 % 10_007 + 1;
+        recorders[(n % 2) as usize].record(Hop::Inference, n, ns);
+        all.push((ns, n));
+        if n % 100 == 0 {
+            recorders.iter_mut().for_each(|recorder| drop(recorder.publish()));
+            collector.collect();
+        }
+    }
+    drop(recorders);
+    collector.collect();
+    all.sort_unstable_by(|a, b| b.cmp(a));
+    let longest: Vec<(u64, u64)> = collector.since_start().worst().map(|p| (p.ns, p.seq)).collect();
+    assert_eq!(longest, all[..WORST_KEPT]);
 }
