@@ -11,7 +11,7 @@ use crate::observe::stamps::Rebuilt;
 use crate::observe::{Hop, LatencyView, plot, worst};
 use crate::venue::rest::RestClient;
 use anyhow::{Context, Result, anyhow};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[command(after_help = "Example: peregrine latency --url http://127.0.0.1:9464\n\
                         Example: peregrine latency --journal state/journal/0000001-demo --html \
                         latency.html")]
-#[group(id = "source", required = true, multiple = false, args = ["journal", "url", "hlog"])]
+#[command(group(ArgGroup::new("source").args(["journal", "url", "hlog"]).required(true)))]
 pub struct LatencyArguments {
     /// A journal's folder: the percentiles are made of its latency stamps again.
     #[arg(long, value_name = "DIR")]
