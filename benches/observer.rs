@@ -1,5 +1,5 @@
-//! Whether watching a session costs its path anything: the demo, once alone and once with every page
-//! asked for over eight connections without end; tick to order, memory, what was lost.
+//! Whether watching a session costs its path anything: the demo, once alone and once with every
+//! page asked for over eight connections without end; tick to order, memory, what was lost.
 //!
 //! ```sh
 //! cargo bench --bench observer                     # ten minutes each

@@ -61,7 +61,7 @@ pub struct Snapshot {
     pub models: Vec<ModelView>,
     /// Challengers against the champion.
     pub shadow: Vec<ShadowView>,
-    /// The histograms since start, a second old at most.
+    /// The histograms behind them.
     #[serde(skip)]
     pub histograms: Arc<HopTotals>,
     /// Newest orders.

@@ -169,7 +169,6 @@ impl Watcher {
             let recent = self.measures.turn(Instant::now(), heartbeats, collector, health, &river);
             if let Some(recent) = recent {
                 self.page.latency_recent = recent;
-                self.page.histograms = Arc::new(collector.totals().clone());
             }
         }
         if self.turns.is_multiple_of(TURNS_PER_SNAPSHOT) {
@@ -376,6 +375,7 @@ impl Watcher {
         let found = |name: &str| dead.push(name.to_owned());
         self.page.controls = self.controls.view(Instant::now(), &watched.counters, found);
         self.page.latency = watched.collector.since_start();
+        self.page.histograms = Arc::new(watched.collector.totals().clone());
         self.page.models = vec![ModelView {
             version: watched.model.0.clone(),
             stage: "champion",

@@ -202,7 +202,7 @@ fn histograms(snapshot: &Snapshot) -> Answer {
 
 /// The longest passages of each hop, with the inputs that passed.
 fn worst(snapshot: &Snapshot) -> Value {
-    let row = |passage: Passage| json!({ "hop": passage.hop.name(), "ns": passage.ns, "seq": passage.seq });
+    let row = |p: Passage| json!({ "hop": p.hop.name(), "ns": p.ns, "seq": p.seq });
     snapshot.latency.worst().map(row).collect()
 }
 

@@ -57,6 +57,8 @@ struct Found {
     /// Where it came from.
     name: String,
     totals: HopTotals,
+    /// Percentiles since start.
+    view: LatencyView,
     /// The last interval, where there are several.
     recent: Option<LatencyView>,
     longest: Vec<Passage>,
@@ -91,7 +93,7 @@ impl Found {
     fn to_json(&self) -> Value {
         let row = |p: &Passage| json!({ "hop": p.hop.name(), "ns": p.ns, "seq": p.seq });
         json!({
-            "since_start_ns": self.totals.view(),
+            "since_start_ns": self.view,
             "recent_ns": self.recent,
             "worst": self.longest.iter().map(row).collect::<Vec<_>>(),
             "missed": self.missed,
@@ -99,7 +101,7 @@ impl Found {
     }
 
     fn text(&self, most: usize) -> String {
-        let mut text = format!("since start\n{}", self.totals.view().table());
+        let mut text = format!("since start\n{}", self.view.table());
         if let Some(recent) = self.recent.filter(|recent| !recent.is_empty()) {
             text += &format!("\nlast interval\n{}", recent.table());
         }
@@ -132,8 +134,8 @@ fn from_log(path: &Path, arguments: &LatencyArguments) -> Result<Found> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let totals = read_log(&bytes).with_context(|| path.display().to_string())?;
     write_whole(arguments.hlog_out.as_deref(), &totals)?;
-    let name = path.display().to_string();
-    Ok(Found { name, totals, recent: None, longest: Vec::new(), missed: 0 })
+    let (name, view) = (path.display().to_string(), totals.view());
+    Ok(Found { name, totals, view, recent: None, longest: Vec::new(), missed: 0 })
 }
 
 fn from_service(url: &str, arguments: &LatencyArguments) -> Result<Found> {
@@ -147,8 +149,10 @@ fn from_service(url: &str, arguments: &LatencyArguments) -> Result<Found> {
         serde_json::from_slice(&asked("/api/v1/latency")?).context("/api/v1/latency")?;
     let longest = body["worst"].as_array().into_iter().flatten().filter_map(passage).collect();
     let totals = read_log(&log).context("/api/v1/latency.hlog")?;
+    // Its maxima are exact, those of the log are not.
+    let view = LatencyView::from_json(&body["since_start_ns"]);
     let recent = Some(LatencyView::from_json(&body["recent_ns"]));
-    Ok(Found { name: url.to_owned(), totals, recent, longest, missed: 0 })
+    Ok(Found { name: url.to_owned(), totals, view, recent, longest, missed: 0 })
 }
 
 fn passage(row: &Value) -> Option<Passage> {
@@ -186,10 +190,11 @@ fn from_journal(dir: &Path, arguments: &LatencyArguments) -> Result<Found> {
         while intervals.next()? {}
     }
     let Intervals { whole, current, .. } = intervals;
-    let longest = whole.totals.view().worst().collect();
+    let view = whole.totals.view();
+    let longest = view.worst().collect();
     let (totals, missed) = (whole.totals, whole.missed);
     let (name, recent) = (dir.display().to_string(), Some(current.totals.view()));
-    Ok(Found { name, totals, recent, longest, missed })
+    Ok(Found { name, totals, view, recent, longest, missed })
 }
 
 type Item = Result<(RecordIndex, Event), CorruptRecord>;
