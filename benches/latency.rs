@@ -41,15 +41,19 @@ fn race(bench: &mut Bench) {
     let records = std::thread::scope(|scope| {
         let observe = || {
             let mut records = 0_u64;
-            while !over.load(Ordering::Relaxed) {
+            loop {
+                // Looked at first: what was handed over before the end is taken in any case.
+                let last = over.load(Ordering::Acquire);
                 plain.collect();
                 kept.collect_stamps(Nanos::ZERO, &mut |record| {
                     records += u64::from(black_box(record).seq < u64::MAX);
                     true
                 });
+                if last {
+                    return records;
+                }
                 std::thread::park_timeout(TURN);
             }
-            records
         };
         let observer = machine::on_any_core(|| scope.spawn(observe));
         let mut race = Race::new("one span", BATCH);
@@ -73,7 +77,7 @@ fn race(bench: &mut Bench) {
             }
         });
         let outcome = race.run(bench, ROUNDS, BATCHES);
-        over.store(true, Ordering::Relaxed);
+        over.store(true, Ordering::Release);
         for (name, label) in [
             ("counter", "counter read alone"),
             ("span", "span, histogram"),
