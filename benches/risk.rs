@@ -1,10 +1,12 @@
 //! From a prediction to signed order bytes: ledger, policy, gate, request. Every cycle enters on
-//! one prediction, is filled, leaves on the next and is filled again.
+//! one prediction, is filled, leaves on the next and is filled again. Then the gate alone, with a
+//! book of working orders.
 
 #[path = "harness/mod.rs"]
 mod harness;
 
 use harness::desk::{Desk, PARTS};
+use harness::gate::{GateDesk, WORKING};
 use harness::{Bench, heading, nanos_at, row};
 use hdrhistogram::Histogram;
 
@@ -33,5 +35,24 @@ fn main() {
         bench.figure(&format!("{name}_p50_ns"), nanos_at(histogram, 0.5));
         bench.figure(&format!("{name}_p99_ns"), nanos_at(histogram, 0.99));
     }
+    gate_alone(&mut bench);
     bench.finish();
+}
+
+/// The gate alone: every check, with working orders on the book.
+fn gate_alone(bench: &mut Bench) {
+    let mut desk = GateDesk::new();
+    desk.check();
+    let warm = bench.count(20_000, 200);
+    (0..warm).for_each(|_| desk.cycle(bench));
+    desk.times.reset();
+    let cycles = bench.count(200_000, 1_000);
+    (0..cycles).for_each(|_| desk.cycle(bench));
+    desk.check_after(cycles as u64);
+    heading(&format!("every check, {WORKING} working orders"));
+    row("gate judges and approves an entry", &desk.times);
+    for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
+        bench.figure(&format!("gate_20_orders_{name}_ns"), nanos_at(&desk.times, quantile));
+    }
+    bench.target("gate p99, ns", nanos_at(&desk.times, 0.99), None, Some(200.0));
 }

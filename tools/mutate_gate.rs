@@ -3,43 +3,73 @@
 //!
 //! ```text
 //!  repository ─ copied ─► every function that is broken gets all its broken bodies beside its own
-//!                         fn f() { match mutant() { 17 => {…} 18 => {…} _ => {as written} } }
-//!                 built once ─► the unit tests, once per mutant: MUTANT=17, MUTANT=18, …
+//!                         fn f() { match mutant(3) { 17 => {…} 18 => {…} _ => {as written} } }
+//!                 built once ─► every test once, to see which of them call which function
+//!                            ─► once per mutant those that call its function, up to the first
+//!                               that fails: MUTANT=17, MUTANT=18, …
 //! ```
 //! The switch is in the copy alone: the repository and what is released from it hold no trace of
-//! it. What was found is kept in a file, and a run that was stopped goes on from there.
+//! it. What was found is kept in a file, and a run that was stopped goes on from there; what
+//! survived is tried again.
 
 #[path = "mutate_gate/sites.rs"]
 mod sites;
+#[path = "mutate_gate/trial.rs"]
+mod trial;
 #[path = "mutate_gate/weave.rs"]
 mod weave;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use serde_json::json;
-use sites::Mutant;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use trial::{Outcome, Source, Trial};
 
-/// What is broken.
-const FILES: [&str; 8] = [
-    "src/risk/checks.rs",
-    "src/risk/exposure.rs",
-    "src/risk/pace.rs",
-    "src/risk/gate/mod.rs",
-    "src/risk/limits.rs",
-    "src/risk/throttle.rs",
-    "src/risk/conduct.rs",
-    "src/execution/state.rs",
+/// What is broken, and the room whose tests have to notice first.
+const FILES: [(&str, &str); 33] = [
+    ("src/risk/checks.rs", "risk::"),
+    ("src/risk/exposure.rs", "risk::"),
+    ("src/risk/pace.rs", "risk::"),
+    ("src/risk/limits.rs", "risk::"),
+    ("src/risk/throttle.rs", "risk::"),
+    ("src/risk/conduct.rs", "risk::"),
+    ("src/risk/portfolio.rs", "risk::"),
+    ("src/risk/senses.rs", "risk::"),
+    ("src/risk/stage.rs", "risk::"),
+    ("src/risk/state.rs", "risk::"),
+    ("src/risk/venue.rs", "risk::"),
+    ("src/risk/watch.rs", "risk::"),
+    ("src/risk/word.rs", "risk::"),
+    ("src/risk/command.rs", "risk::"),
+    ("src/risk/check.rs", "risk::"),
+    ("src/risk/gate/mod.rs", "risk::"),
+    ("src/risk/gate/trips.rs", "risk::"),
+    ("src/risk/gate/watched.rs", "risk::"),
+    ("src/risk/breakers/mod.rs", "risk::"),
+    ("src/risk/breakers/balance.rs", "risk::"),
+    ("src/risk/breakers/board.rs", "risk::"),
+    ("src/risk/breakers/fills.rs", "risk::"),
+    ("src/risk/breakers/ladder.rs", "risk::"),
+    ("src/risk/breakers/latency.rs", "risk::"),
+    ("src/risk/breakers/loss.rs", "risk::"),
+    ("src/risk/breakers/market.rs", "risk::"),
+    ("src/risk/breakers/outputs.rs", "risk::"),
+    ("src/risk/breakers/rejects.rs", "risk::"),
+    ("src/risk/breakers/restart.rs", "risk::"),
+    ("src/risk/breakers/rungs.rs", "risk::"),
+    ("src/risk/breakers/seal.rs", "risk::"),
+    ("src/policy/sizing.rs", "policy::"),
+    ("src/execution/state.rs", "execution::"),
 ];
-/// Tests that have to notice, the fast ones first.
-const TESTS: [&str; 3] = ["risk::", "execution::", "engine::"];
-/// A test that takes longer than this goes round in circles: noticed.
-const RUN_MAX: Duration = Duration::from_secs(120);
+/// Rooms whose tests have to notice, the own one first.
+const ROOMS: [&str; 4] = ["risk::", "policy::", "execution::", "engine::"];
 /// Mutants that change nothing anyone could notice, with the reason; see the file.
 const EQUAL: &str = "tools/mutate_gate/equal.txt";
 
@@ -63,6 +93,9 @@ struct Arguments {
     /// Run at most so many mutants; the next run goes on from there.
     #[arg(long, value_name = "N")]
     most: Option<usize>,
+    /// Mutants tried side by side.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
     /// Print the mutants and run none.
     #[arg(long)]
     list: bool,
@@ -82,137 +115,151 @@ fn main() -> ExitCode {
     }
 }
 
-/// True when every mutant that was run was noticed.
+/// True when every mutant was noticed, or could not be.
 fn run(arguments: &Arguments) -> Result<bool> {
-    let mut mutants = Vec::new();
-    let mut sources = Vec::new();
-    for file in FILES {
-        let text = fs::read_to_string(arguments.root.join(file)).context(file)?;
-        let functions = sites::functions(file, &text);
-        mutants.extend(functions.iter().flat_map(|f| f.mutants.clone()));
-        sources.push((file, text, functions));
-    }
+    let sources = read_sources(&arguments.root)?;
+    let work = Work::of(&sources);
     if arguments.list {
-        mutants.iter().for_each(|mutant| println!("{}", mutant.name));
+        work.names.iter().for_each(|name| println!("{name}"));
         return Ok(true);
     }
     let equal = equal_mutants(&arguments.root.join(EQUAL))?;
     fs::create_dir_all(&arguments.work)?;
-    let copy = arguments.work.join("copy");
-    copy_tree(&arguments.root, &copy)?;
-    for (file, text, functions) in &sources {
-        let woven = weave::weave(text, functions, &mutants);
-        fs::write(copy.join(file), woven)?;
-    }
-    weave::add_switch(&copy.join("src/base/mod.rs"))?;
-    let program = build(&copy, arguments.target.as_deref())?;
-    for filter in TESTS {
-        let whole = test(&program, &copy, filter, None)?;
-        if whole != Outcome::Passed {
-            bail!("{filter}: the tests fail without a mutant");
-        }
-    }
+    let copy = fs::canonicalize(&arguments.work)?.join("copy");
     let found = arguments.work.join("found.tsv");
     let mut known = read_found(&found)?;
     let mut log = fs::OpenOptions::new().create(true).append(true).open(&found)?;
-    let mut ran = 0;
-    for (number, mutant) in mutants.iter().enumerate() {
-        let skip = known.contains_key(&mutant.name) || equal.contains_key(&mutant.name);
-        if skip || arguments.most.is_some_and(|most| ran >= most) {
-            continue;
-        }
-        ran += 1;
-        let mut outcome = Outcome::Passed;
-        for filter in TESTS {
-            if outcome == Outcome::Passed {
-                outcome = test(&program, &copy, filter, Some(number + 1))?;
+    let numbers = (1..).zip(&work.names);
+    let refused = numbers.filter(|(_, name)| known.get(*name).is_some_and(|word| word == REFUSED));
+    let refused = refused.map(|(number, _)| number).collect();
+    let began = Instant::now();
+    let target = arguments.target.as_deref();
+    let trial = Trial::new(&arguments.root, &copy, target, &sources, refused, &ROOMS)?;
+    eprintln!("built and run with nothing broken: {} s", began.elapsed().as_secs());
+    for number in &trial.refused {
+        println!("no compiler takes {}", work.names[number - 1]);
+        writeln!(log, "{}\t{REFUSED}", work.names[number - 1])?;
+    }
+    let todo: Vec<usize> = (0..work.names.len())
+        .filter(|&i| !trial.refused.contains(&(i + 1)))
+        .filter(|&i| known.get(&work.names[i]).is_none_or(|word| word != KILLED))
+        .filter(|&i| !equal.contains_key(&work.names[i]))
+        .take(arguments.most.unwrap_or(usize::MAX))
+        .collect();
+    for (name, word) in try_all(&trial, &work, &todo, arguments.jobs, log)? {
+        known.insert(name, word);
+    }
+    Ok(report(&work, &known, &equal, &trial.refused, arguments.json))
+}
+
+/// Words of the file of what was found.
+const KILLED: &str = "killed";
+const SURVIVED: &str = "survived";
+const REFUSED: &str = "refused";
+
+/// What there is to be tried.
+struct Work {
+    /// By mutant, which are numbered from 1.
+    names: Vec<String>,
+    /// By mutant: the function it breaks, and the room of its file.
+    places: Vec<(usize, &'static str)>,
+}
+
+impl Work {
+    fn of(sources: &[Source]) -> Self {
+        let mut work = Self { names: Vec::new(), places: Vec::new() };
+        for (source, (_, room)) in sources.iter().zip(FILES) {
+            for function in &source.functions {
+                work.names.extend(function.mutants.iter().map(|mutant| mutant.name.clone()));
+                work.places.resize(work.names.len(), (function.number, room));
             }
         }
-        let word = if outcome == Outcome::Passed { "survived" } else { "killed" };
-        writeln!(log, "{}\t{word}", mutant.name)?;
-        println!("{word:<9}{}", mutant.name);
-        known.insert(mutant.name.clone(), word.to_owned());
+        work
     }
-    Ok(report(&mutants, &known, &equal, arguments.json))
+}
+
+fn read_sources(root: &Path) -> Result<Vec<Source>> {
+    let (mut sources, mut first, mut number) = (Vec::new(), 1, 0);
+    for (file, _) in FILES {
+        let text = fs::read_to_string(root.join(file)).context(file)?;
+        let mut functions = sites::functions(file, &text);
+        let begins = first;
+        for function in &mut functions {
+            number += 1;
+            function.number = number;
+            first += function.mutants.len();
+        }
+        sources.push(Source { file, text, functions, first: begins });
+    }
+    Ok(sources)
+}
+
+/// Tries mutants, some side by side; what became of each.
+fn try_all(
+    trial: &Trial,
+    work: &Work,
+    todo: &[usize],
+    jobs: usize,
+    log: fs::File,
+) -> Result<Vec<(String, String)>> {
+    let (next, log) = (AtomicUsize::new(0), Mutex::new((log, Vec::new())));
+    let one = || -> Result<()> {
+        while let Some(&i) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (function, own) = work.places[i];
+            let others: Vec<&str> = ROOMS.into_iter().filter(|room| *room != own).collect();
+            let mut outcome = trial.run(function, i + 1, &[own])?;
+            if outcome == Outcome::Passed {
+                outcome = trial.run(function, i + 1, &others)?;
+            }
+            let word = if outcome == Outcome::Passed { SURVIVED } else { KILLED };
+            let name = &work.names[i];
+            let mut log = log.lock().expect("nobody panics with it");
+            writeln!(log.0, "{name}\t{word}")?;
+            println!("{word:<9}{name}");
+            log.1.push((name.clone(), word.to_owned()));
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("it does not panic"))
+    })?;
+    Ok(log.into_inner().expect("nobody panicked with it").1)
 }
 
 fn report(
-    mutants: &[Mutant],
+    work: &Work,
     known: &HashMap<String, String>,
     equal: &HashMap<String, String>,
+    refused: &HashSet<usize>,
     json: bool,
 ) -> bool {
-    let count = |word: &str| {
-        mutants.iter().filter(|m| known.get(&m.name).is_some_and(|told| told == word)).count()
+    let told = |word: &str| {
+        let names = work.names.iter().filter(|name| !equal.contains_key(*name));
+        names.filter(|name| known.get(*name).is_some_and(|told| told == word)).collect::<Vec<_>>()
     };
-    let (killed, survived) = (count("killed"), count("survived"));
-    let same = mutants.iter().filter(|m| equal.contains_key(&m.name)).count();
-    let open = mutants.len() - killed - survived - same;
-    for mutant in mutants.iter().filter(|m| known.get(&m.name).is_some_and(|w| w == "survived")) {
-        println!("survived: {}", mutant.name);
-    }
-    let gone = equal.keys().filter(|name| !mutants.iter().any(|m| m.name == **name));
+    let (killed, survived) = (told(KILLED).len(), told(SURVIVED));
+    let same = work.names.iter().filter(|name| equal.contains_key(*name)).count();
+    let mutants = work.names.len() - refused.len();
+    let open = mutants.saturating_sub(killed + survived.len() + same);
+    survived.iter().for_each(|name| println!("survived: {name}"));
+    let gone = equal.keys().filter(|name| !work.names.contains(*name));
     gone.for_each(|name| println!("listed as equal, but no mutant: {name}"));
+    let survived = survived.len();
     if json {
         let told = json!({
-            "mutants": mutants.len(), "killed": killed, "survived": survived,
-            "equal": same, "open": open,
+            "mutants": mutants, "killed": killed, "survived": survived,
+            "equal": same, "open": open, "refused": refused.len(),
         });
         println!("{told}");
     } else {
-        println!("{killed} killed, {survived} survived, {same} equal, {open} not run yet");
+        println!(
+            "{mutants} mutants: {killed} killed, {survived} survived, {same} equal, {open} not run \
+             yet; {} more do not compile",
+            refused.len()
+        );
     }
     survived == 0
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Passed,
-    Failed,
-}
-
-/// Runs the unit tests of a room, with one mutant in force or none.
-fn test(program: &Path, copy: &Path, filter: &str, mutant: Option<usize>) -> Result<Outcome> {
-    let mut command = Command::new(program);
-    command.arg(filter).arg("--quiet").current_dir(copy);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
-    command.env("RUST_BACKTRACE", "0").env("PROPTEST_CASES", "64");
-    if let Some(number) = mutant {
-        command.env("MUTANT", number.to_string());
-    }
-    let mut child = command.spawn().with_context(|| program.display().to_string())?;
-    let began = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(if status.success() { Outcome::Passed } else { Outcome::Failed });
-        }
-        if began.elapsed() > RUN_MAX {
-            child.kill()?;
-            child.wait()?;
-            return Ok(Outcome::Failed);
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Builds the unit tests of the copy; the program they are in.
-fn build(copy: &Path, target: Option<&Path>) -> Result<PathBuf> {
-    let mut command = Command::new("cargo");
-    command.args(["test", "-p", "peregrine", "--release", "--lib", "--no-run"]);
-    command.args(["--message-format", "json-render-diagnostics"]).current_dir(copy);
-    if let Some(target) = target {
-        command.env("CARGO_TARGET_DIR", target);
-    }
-    let output = command.stderr(Stdio::inherit()).output().context("cargo")?;
-    if !output.status.success() {
-        bail!("the copy with its mutants does not build");
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut built = text.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message.get("executable")?.as_str().map(PathBuf::from)
-    });
-    built.next_back().context("cargo told no program")
 }
 
 fn read_found(path: &Path) -> Result<HashMap<String, String>> {
@@ -231,23 +278,4 @@ fn equal_mutants(path: &Path) -> Result<HashMap<String, String>> {
             None => bail!("{}: no reason: {line}", path.display()),
         })
         .collect()
-}
-
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name == "target" || name == ".git" || name == "state" {
-            continue;
-        }
-        let (source, place) = (entry.path(), to.join(&name));
-        if entry.file_type()?.is_dir() {
-            copy_tree(&source, &place)?;
-        } else if fs::read(&source)? != fs::read(&place).unwrap_or_default() {
-            // What is the same stays: cargo goes by the time of a file.
-            fs::copy(&source, &place)?;
-        }
-    }
-    Ok(())
 }

@@ -14,6 +14,7 @@
 #![allow(dead_code)]
 
 pub mod desk;
+pub mod gate;
 pub mod machine;
 pub mod pipeline;
 pub mod tape;

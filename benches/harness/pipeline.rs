@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 use peregrine::base::counters::{Counter, Counters};
 use peregrine::base::event::Event;
 use peregrine::base::hop::{Hop, Stamp};
+use peregrine::base::ids::Seq;
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{Kind, Money, Nanos};
 use peregrine::engine::{Crossing, FeedStage, Next, Outlet, Probe, With};
@@ -77,6 +78,14 @@ fn make_eager(document: &mut Table) {
         ("risk", "orders_per_10s_max", 1_000_000),
         ("risk", "entries_per_day_max", 1_000_000),
         ("risk", "open_orders_max", 64),
+        ("risk", "identical_entries_per_min_max", 32),
+        ("risk", "collar_denials_per_min_max", 64),
+        ("risk", "rate_denials_per_10s_max", 64),
+        ("risk", "collar_cumulative_bps", 10_000),
+        ("risk", "model_identical_max", 1_000_000),
+        ("risk", "model_one_sided_percent_max", 100),
+        ("risk", "late_percent_max", 100),
+        ("risk", "decision_age_ms_max", 60_000),
         ("risk", "collar_mark_bps", 5_000),
         ("risk", "collar_touch_bps", 5_000),
         ("risk", "losses_in_a_row_max", 1_000_000),
@@ -105,7 +114,7 @@ fn make_eager(document: &mut Table) {
     }
     set(document, "policy", "enter_edge", Value::Float(0.0));
     set(document, "policy", "exit_edge", Value::Float(0.0));
-    for key in ["starting_equity", "daily_loss_max"] {
+    for key in ["starting_equity", "capital_max", "daily_loss_max"] {
         set(document, "risk", key, Value::String("10000000".into()));
     }
 }
@@ -155,7 +164,7 @@ impl Probe for HopTimes {
     }
 
     #[inline]
-    fn record(&mut self, hop: Hop, from: Stamp, to: Stamp) {
+    fn record(&mut self, hop: Hop, _seq: Seq, from: Stamp, to: Stamp) {
         // Reports and timers have no model behind them; their orders are counted apart.
         if hop == Hop::TickToOrder && !self.model_ran {
             self.without_model += 1;

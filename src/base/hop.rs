@@ -8,7 +8,7 @@
 
 /// One measured stretch, in the order of the river.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(usize)]
+#[repr(u8)]
 pub enum Hop {
     /// Bytes in memory to a decoded, sequenced event.
     ReceiveDecode = 0,

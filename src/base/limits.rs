@@ -28,6 +28,19 @@ pub const STEP_EVENTS_MAX: usize = 64;
 /// Orders working or in flight at once, all instruments.
 pub const OPEN_ORDERS_MAX: usize = 256;
 
+/// Denials remembered for their count: the most that a limit of them can be.
+pub const DENIALS_MAX: u32 = 64;
+
+/// Entries of one instrument remembered for their likeness: the most that a limit of them can be.
+pub const IDENTICAL_ENTRIES_MAX: u32 = 32;
+
+/// Outcomes of orders remembered for their refusals: the longest window that can be set.
+pub const REJECTS_WINDOW_MAX: u32 = 256;
+
+/// Bars over which a correlation is computed: fewer say nothing, and the squared covariance of more
+/// than 64 returns of half a million millionths might not fit 128 bits.
+pub const CORRELATION_BARS: std::ops::RangeInclusive<u32> = 8..=64;
+
 /// Journal segment size in bytes, without its header.
 pub const SEGMENT_BYTES_DEFAULT: usize = 64 << 20;
 

@@ -7,6 +7,7 @@ use crate::base::Event;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::Kind;
 use crate::base::hop::{Hop, Stamp};
+use crate::base::ids::Seq;
 use crate::base::settings::InstrumentSettings;
 use crate::base::time::Nanos;
 use crate::execution::{Execution, RequestText, Signer};
@@ -135,6 +136,7 @@ impl ExecutionStage {
         probe: &mut P,
     ) -> Result<(), Halt> {
         let start = probe.stamp();
+        let seq = approved.event().seq;
         let intent = Execution::intent(&approved);
         let journaled =
             self.recorder.append(&intent).map_err(|fault| Halt::Journal { lane: 3, fault })?;
@@ -146,8 +148,8 @@ impl ExecutionStage {
                 self.outlet.let_text_go(outgoing.query())?;
                 let done = probe.stamp();
                 self.outlet.let_go(order, origin, probe)?;
-                probe.record(Hop::EncodeSend, start, done);
-                probe.record(Hop::TickToOrder, origin, done);
+                probe.record(Hop::EncodeSend, seq, start, done);
+                probe.record(Hop::TickToOrder, seq, origin, done);
                 self.counters.add(counter, 1);
                 self.record(&sent)?;
                 if let Some(state) = state {
@@ -162,6 +164,14 @@ impl ExecutionStage {
 
 impl Accept for ExecutionStage {
     type Message = ToExecution;
+
+    #[inline]
+    fn seq(message: &ToExecution) -> Seq {
+        match message {
+            ToExecution::Input(event) => event.seq,
+            ToExecution::Approved(approved) => approved.event().seq,
+        }
+    }
 
     #[inline]
     fn accept<P: Probe>(

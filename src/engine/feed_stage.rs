@@ -330,7 +330,7 @@ impl FeedStage {
                 self.counters.add(Counter::MarketEvents, u64::from(market));
                 if let (0, Some(hop)) = (i, hop) {
                     let now = with.probe.stamp();
-                    with.probe.record(hop, origin, now);
+                    with.probe.record(hop, event.seq, origin, now);
                 }
                 self.next.hand_on(event, origin, with.probe)?;
                 (with.watch)(&event);

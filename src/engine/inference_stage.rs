@@ -9,7 +9,7 @@ use crate::base::event::{
     BookState, BookTicker, Event, Kind, Level, NoDecision, Prediction, flags,
 };
 use crate::base::hop::{Hop, Stamp};
-use crate::base::ids::InstrumentId;
+use crate::base::ids::{InstrumentId, Seq};
 use crate::base::reason::Reason;
 use crate::base::settings::FeatureSettings;
 use crate::base::time::Nanos;
@@ -179,7 +179,7 @@ impl InferenceStage {
         market.features.compute(event.now(), &mut self.vector);
         self.selection.gather(&self.vector, &mut self.input)?;
         let ready = probe.stamp();
-        probe.record(Hop::Features, start, ready);
+        probe.record(Hop::Features, event.seq, start, ready);
         let model = &mut self.models[market.model];
         let result = model.run(&self.input, &mut self.output);
         // The state moves once per bar, with the first answer after the bar closed.
@@ -187,7 +187,7 @@ impl InferenceStage {
             model.commit_state();
         }
         let done = probe.stamp();
-        probe.record(Hop::Inference, ready, done);
+        probe.record(Hop::Inference, event.seq, ready, done);
         result.map_err(|reason| (reason, u16::MAX))
     }
 
@@ -329,6 +329,11 @@ fn concerns_risk(event: &Event) -> bool {
 
 impl Accept for InferenceStage {
     type Message = Event;
+
+    #[inline]
+    fn seq(event: &Event) -> Seq {
+        event.seq
+    }
 
     #[inline]
     fn accept<P: Probe>(&mut self, event: Event, origin: Stamp, probe: &mut P) -> Result<(), Halt> {

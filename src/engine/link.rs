@@ -8,6 +8,7 @@
 
 use super::probe::Probe;
 use crate::base::hop::{Hop, Stamp};
+use crate::base::ids::Seq;
 use rtrb::{Consumer, Producer};
 
 /// What crosses a ring: the message, and beside it the stamps that no journal holds.
@@ -25,6 +26,9 @@ pub struct Crossing<M> {
 pub trait Accept {
     /// What it takes.
     type Message;
+
+    /// The place in the river of the input behind a message.
+    fn seq(message: &Self::Message) -> Seq;
 
     /// Takes one message to its end: everything it causes has been recorded and handed on.
     ///
@@ -154,7 +158,7 @@ pub fn drain<S: Accept, P: Probe>(
     while taken < limit {
         let Ok(crossing) = ring.pop() else { break };
         let now = probe.stamp();
-        probe.record(hop, crossing.sent, now);
+        probe.record(hop, S::seq(&crossing.message), crossing.sent, now);
         stage.accept(crossing.message, crossing.origin, probe)?;
         taken += 1;
     }

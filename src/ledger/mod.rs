@@ -168,6 +168,10 @@ impl Ledger {
         position.bid = bid;
         position.ask = ask;
         position.reach_touch();
+        // When the venue told the touch before says nothing of another one.
+        if now != position.touched_at {
+            position.told_at = Nanos::ZERO;
+        }
         position.touched_at = now;
         // With a mark price the touch values nothing.
         if !position.mark_px.is_positive() {

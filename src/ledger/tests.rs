@@ -1,6 +1,7 @@
 use super::*;
 use crate::base::event::{
-    FundingPayment, OrderCarried, OrderReport, PositionCarried, SessionCarried, side_flag,
+    BookState, BookTicker, FundingPayment, OrderCarried, OrderReport, PositionCarried, Prediction,
+    SessionCarried, flags, side_flag,
 };
 use crate::base::units::notional;
 use proptest::prelude::*;
@@ -452,4 +453,25 @@ fn a_session_that_carries_another_one_goes_on_as_if_there_had_been_no_end() {
     assert_eq!(next.losses_in_a_row(), 2);
     // What was left open may be open or filled: it counts as both until the venue has told.
     assert_eq!((next.unknown_orders(), leaves(&next)), (1, (0, 30)));
+}
+
+#[test]
+fn when_the_venue_told_a_touch_says_nothing_of_the_next_one() {
+    let mut ledger = Ledger::new(1, Money::whole(1_000));
+    let (bid_px, ask_px) = (Px::whole(99).0, Px::whole(101).0);
+    let told = |event: Event, seconds: i64| Event { ts_recv: at(seconds).0, ..event };
+    let ticker = BookTicker { bid_px, ask_px, ..BookTicker::default() };
+    let mut ticker = told(Event::new(Kind::BookTicker, BTC, &ticker), 10);
+    ticker.ts_venue = at(4).0;
+    ledger.on_event(&ticker);
+    let age = |ledger: &Ledger, seconds| ledger.position(BTC).unwrap().touch_age(at(seconds));
+    assert_eq!(age(&ledger, 10), at(6), "it was held up for six seconds");
+    // Told again with a decision, it is the same quote.
+    let again = Prediction { bid_px, ask_px, ts_quote: at(10).0, ..Prediction::default() };
+    ledger.on_event(&told(Event::new(Kind::Prediction, BTC, &again), 11));
+    assert_eq!(age(&ledger, 11), at(7));
+    let book = BookState { bid_px, ask_px, ..BookState::default() };
+    let book = Event::new(Kind::BookState, BTC, &book).with_flags(flags::ON);
+    ledger.on_event(&told(book, 12));
+    assert_eq!(age(&ledger, 12), Nanos::ZERO, "a touch of its own, of this moment");
 }

@@ -13,8 +13,16 @@
 //! nobody waits. Histograms have two significant digits (error below 0.8 %) and 4-byte counters,
 //! 14 KB a hop, so that they do not push the hot path's data out of the cache; sums and maxima are
 //! kept exactly beside them.
+//!
+//! A collector that is asked to also keeps every passage: a set then carries them as they came,
+//! with the input that passed, and the observer makes records of them (`stamps`).
 
 use super::hop::Hop;
+use super::stamps::{Kept, Packer};
+use super::worst::Worst;
+use crate::base::event::{Event, Passage};
+use crate::base::ids::Seq;
+use crate::base::time::Nanos;
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -28,6 +36,9 @@ pub const HOP_DIGITS: u8 = 2;
 /// Records after which a busy thread looks for a clean set on its own: with an idle turn every few
 /// microseconds it never comes to this.
 const RECORDS_PER_SWAP_CHECK: u32 = 4_096;
+/// Passages a set keeps for the observer: 16 bytes each, 512 KB a set, of which a thread touches as
+/// many as it records between two turns of the observer, 50 ms. What is beyond is counted.
+const PASSAGES_KEPT_MAX: usize = 32_768;
 
 /// Records hop latencies on one thread. No call allocates, locks, waits or panics.
 #[derive(Debug)]
@@ -39,10 +50,10 @@ pub struct HopRecorder {
 }
 
 impl HopRecorder {
-    /// Counts one passage of `hop` that took `ns` nanoseconds.
+    /// Counts one passage of `hop` by the input `seq` that took `ns` nanoseconds.
     #[inline]
-    pub fn record(&mut self, hop: Hop, ns: u64) {
-        self.current.record(hop, ns);
+    pub fn record(&mut self, hop: Hop, seq: Seq, ns: u64) {
+        self.current.record(hop, seq, ns);
         self.unchecked += 1;
         if self.unchecked >= RECORDS_PER_SWAP_CHECK {
             self.publish();
@@ -79,6 +90,9 @@ impl Drop for HopRecorder {
 #[derive(Debug)]
 pub struct HopCollector {
     sources: Vec<Source>,
+    /// Passages each set keeps.
+    kept_max: usize,
+    packer: Packer,
     interval: HopTotals,
     since_start: HopTotals,
 }
@@ -92,7 +106,18 @@ impl Default for HopCollector {
 impl HopCollector {
     /// No recorders yet.
     pub fn new() -> Self {
-        Self { sources: Vec::new(), interval: HopTotals::new(), since_start: HopTotals::new() }
+        Self {
+            sources: Vec::new(),
+            kept_max: 0,
+            packer: Packer::default(),
+            interval: HopTotals::new(),
+            since_start: HopTotals::new(),
+        }
+    }
+
+    /// The same, whose recorders keep every passage for [`HopCollector::collect_stamps`].
+    pub fn with_stamps() -> Self {
+        Self { kept_max: PASSAGES_KEPT_MAX, ..Self::new() }
     }
 
     /// A new recorder for one thread. All memory is taken here.
@@ -100,18 +125,28 @@ impl HopCollector {
         let (full, full_out) = RingBuffer::new(2);
         let (mut clean_in, clean) = RingBuffer::new(2);
         // A fresh ring of two has room for one.
-        let _ = clean_in.push(Box::new(HopSet::new()));
+        let _ = clean_in.push(Box::new(HopSet::new(self.kept_max)));
         self.sources.push(Source { full: full_out, clean: clean_in });
-        HopRecorder { current: Box::new(HopSet::new()), full, clean, unchecked: 0 }
+        HopRecorder { current: Box::new(HopSet::new(self.kept_max)), full, clean, unchecked: 0 }
     }
 
     /// Takes in every set handed over since the last call and gives it back clean. Cheap when there
     /// is nothing; call it a few times a second.
     pub fn collect(&mut self) {
+        self.collect_stamps(Nanos::ZERO, &mut |_| true);
+    }
+
+    /// The same, and hands `keep` a record of the passages, as of `now`, for every
+    /// [`crate::base::event::PASSAGES_PER_EVENT`] of them. Where it says no, they are missed: the
+    /// next record tells how many.
+    pub fn collect_stamps(&mut self, now: Nanos, keep: &mut dyn FnMut(&Event) -> bool) {
         for Source { full, clean } in &mut self.sources {
             while let Ok(mut set) = full.pop() {
                 self.interval.merge(&set);
                 self.since_start.merge(&set);
+                if !set.passages.is_empty() {
+                    self.packer.pack(&set.passages[..set.kept], set.missed, now, keep);
+                }
                 set.reset();
                 // Refused only when the recorder is gone, and then nobody needs the set.
                 let _ = clean.push(set);
@@ -122,6 +157,11 @@ impl HopCollector {
     /// Percentiles of everything collected.
     pub fn since_start(&self) -> LatencyView {
         self.since_start.view()
+    }
+
+    /// The histograms of everything collected.
+    pub const fn totals(&self) -> &HopTotals {
+        &self.since_start
     }
 
     /// The histograms since the last call, and begins a new interval.
@@ -143,6 +183,7 @@ pub struct HopTotals {
     histograms: Vec<Histogram<u64>>,
     sum_ns: [u64; Hop::COUNT],
     max_ns: [u64; Hop::COUNT],
+    worst: [Worst; Hop::COUNT],
 }
 
 impl Default for HopTotals {
@@ -155,7 +196,12 @@ impl HopTotals {
     /// Nothing counted.
     pub fn new() -> Self {
         let histograms = Hop::ALL.iter().map(|_| new_histogram()).collect();
-        Self { histograms, sum_ns: [0; Hop::COUNT], max_ns: [0; Hop::COUNT] }
+        Self {
+            histograms,
+            sum_ns: [0; Hop::COUNT],
+            max_ns: [0; Hop::COUNT],
+            worst: [Worst::NONE; Hop::COUNT],
+        }
     }
 
     /// The histogram of one hop, in nanoseconds.
@@ -171,9 +217,15 @@ impl HopTotals {
         self.max_ns[i] = self.max_ns[i].max(ns);
     }
 
+    /// Counts one passage.
+    pub fn record(&mut self, passage: Passage) {
+        self.record_n(passage.hop, passage.ns, 1);
+        self.worst[passage.hop as usize].note(passage.ns, passage.seq);
+    }
+
     /// Percentiles of every hop.
     pub fn view(&self) -> LatencyView {
-        let mut view = LatencyView::default();
+        let mut view = LatencyView { worst: self.worst, ..LatencyView::default() };
         for hop in Hop::ALL {
             let i = hop as usize;
             let histogram = &self.histograms[i];
@@ -204,6 +256,7 @@ impl HopTotals {
             }
             self.sum_ns[i] = self.sum_ns[i].saturating_add(set.sum_ns[i]);
             self.max_ns[i] = self.max_ns[i].max(set.max_ns[i]);
+            self.worst[i].merge(&set.worst[i]);
         }
     }
 }
@@ -227,17 +280,42 @@ pub struct HopView {
     pub sum_ns: u64,
 }
 
-/// Percentiles of every hop. Serialises as `{hop: {p50, p99, p999, max, count}}` in nanoseconds,
-/// the hops that were passed only.
+/// Percentiles of every hop. Serialises as `{hop: {p50, p99, p999, p9999, max, count}}` in
+/// nanoseconds, the hops that were passed only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LatencyView {
     hops: [HopView; Hop::COUNT],
+    worst: [Worst; Hop::COUNT],
 }
 
 impl LatencyView {
+    /// From the JSON that it serialises as; what is missing there is zero.
+    pub fn from_json(value: &serde_json::Value) -> Self {
+        let mut view = Self::default();
+        for hop in Hop::ALL {
+            let told = |key: &str| value[hop.name()][key].as_u64().unwrap_or(0);
+            view.hops[hop as usize] = HopView {
+                p50: told("p50"),
+                p99: told("p99"),
+                p999: told("p999"),
+                p9999: told("p9999"),
+                max: told("max"),
+                count: told("count"),
+                sum_ns: 0,
+            };
+        }
+        view
+    }
+
     /// One hop.
     pub fn hop(&self, hop: Hop) -> HopView {
         self.hops[hop as usize]
+    }
+
+    /// The longest passages of every hop, hop by hop, longest first, with the inputs that passed.
+    pub fn worst(&self) -> impl Iterator<Item = Passage> + '_ {
+        let of = |(hop, worst): (Hop, &'_ Worst)| worst.passages(hop).collect::<Vec<_>>();
+        Hop::ALL.into_iter().zip(&self.worst).flat_map(of)
     }
 
     /// True when no hop was passed.
@@ -282,10 +360,11 @@ impl Serialize for LatencyView {
 
 impl Serialize for HopView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(5))?;
+        let mut map = serializer.serialize_map(Some(6))?;
         map.serialize_entry("p50", &self.p50)?;
         map.serialize_entry("p99", &self.p99)?;
         map.serialize_entry("p999", &self.p999)?;
+        map.serialize_entry("p9999", &self.p9999)?;
         map.serialize_entry("max", &self.max)?;
         map.serialize_entry("count", &self.count)?;
         map.end()
@@ -309,12 +388,20 @@ struct HopSet {
     sum_ns: [u64; Hop::COUNT],
     max_ns: [u64; Hop::COUNT],
     records: u64,
+    worst: [Worst; Hop::COUNT],
+    /// Room for passages, of which `kept` are taken.
+    passages: Vec<Kept>,
+    kept: usize,
+    /// Passages for which there was no room.
+    missed: u64,
 }
 
 impl HopSet {
-    fn new() -> Self {
+    fn new(kept_max: usize) -> Self {
         let mut set = Self::empty();
         set.histograms = Hop::ALL.iter().map(|_| new_histogram()).collect();
+        // Not of zeros: memory that was written is there, so the path never waits for a page.
+        set.passages = vec![Kept::PLACE; kept_max];
         set
     }
 
@@ -325,17 +412,29 @@ impl HopSet {
             sum_ns: [0; Hop::COUNT],
             max_ns: [0; Hop::COUNT],
             records: 0,
+            worst: [Worst::NONE; Hop::COUNT],
+            passages: Vec::new(),
+            kept: 0,
+            missed: 0,
         }
     }
 
     #[inline]
-    fn record(&mut self, hop: Hop, ns: u64) {
+    fn record(&mut self, hop: Hop, seq: Seq, ns: u64) {
         let i = hop as usize;
         // A clamped value always has a counter, so there is no error to look at.
         let _ = self.histograms[i].record(ns.clamp(1, HOP_NS_MAX));
         self.sum_ns[i] = self.sum_ns[i].saturating_add(ns);
         self.max_ns[i] = self.max_ns[i].max(ns);
+        self.worst[i].note(ns, seq);
         self.records += 1;
+        match self.passages.get_mut(self.kept) {
+            Some(place) => {
+                *place = Kept::of(hop, seq, ns);
+                self.kept += 1;
+            }
+            None => self.missed += 1,
+        }
     }
 
     fn reset(&mut self) {
@@ -343,6 +442,8 @@ impl HopSet {
         self.sum_ns = [0; Hop::COUNT];
         self.max_ns = [0; Hop::COUNT];
         self.records = 0;
+        self.worst = [Worst::NONE; Hop::COUNT];
+        (self.kept, self.missed) = (0, 0);
     }
 }
 

@@ -5,6 +5,7 @@
 use super::hop::Hop;
 use super::snapshot::{ControlView, Snapshot};
 use crate::base::counters::Counter;
+use crate::base::event::EVENT_BYTES;
 use std::fmt::{Display, Write};
 
 /// Content type to serve the text with.
@@ -13,6 +14,9 @@ pub const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8
 /// The trading states, one series each.
 const TRADING_STATES: [&str; 5] = ["reconciling", "active", "reducing", "halted", "killed"];
 
+/// The levels of a breaker, in order.
+const LEVELS: [&str; 5] = ["clear", "warn", "reduce", "halt", "kill"];
+
 /// The whole text.
 pub fn render(snapshot: &Snapshot) -> String {
     let mut text = Exposition::default();
@@ -20,6 +24,8 @@ pub fn render(snapshot: &Snapshot) -> String {
     counters(&mut text, snapshot);
     hops(&mut text, snapshot);
     machine(&mut text, snapshot);
+    journal(&mut text, snapshot);
+    models(&mut text, snapshot);
     money(&mut text, snapshot);
     alerts(&mut text, snapshot);
     controls(&mut text, snapshot);
@@ -73,8 +79,45 @@ fn hops(out: &mut Exposition, snapshot: &Snapshot) {
     }
 }
 
+fn journal(out: &mut Exposition, snapshot: &Snapshot) {
+    let journal = &snapshot.journal;
+    let (poisoned, low) = (u8::from(journal.poisoned), u8::from(journal.low_space));
+    out.gauge("peregrine_journal_poisoned", "1 after a failed flush: nothing is sent.", poisoned);
+    out.gauge("peregrine_journal_low_space", "1 while its disk is nearly full.", low);
+    out.family("peregrine_journal_appended_total", "counter", "Records appended to each lane.");
+    for lane in &journal.lanes {
+        out.sample("", &[("lane", lane.name)], lane.appended);
+    }
+    out.family("peregrine_journal_durable_total", "counter", "Records of each lane on the disk.");
+    for lane in &journal.lanes {
+        out.sample("", &[("lane", lane.name)], lane.durable);
+    }
+    out.family("peregrine_journal_behind_bytes", "gauge", "Appended and not yet on the disk.");
+    for lane in &journal.lanes {
+        let records = lane.appended.saturating_sub(lane.durable);
+        out.sample("", &[("lane", lane.name)], records * EVENT_BYTES as u64);
+    }
+}
+
+fn models(out: &mut Exposition, snapshot: &Snapshot) {
+    out.family("peregrine_model_info", "gauge", "Always 1; what decides is in the labels.");
+    for model in &snapshot.models {
+        let labels = [("version", &*model.version), ("sha256", &*model.sha256)];
+        let ways = [("stage", model.stage), ("executor", model.executor)];
+        out.sample("", &[labels, ways].concat(), 1);
+    }
+    out.family("peregrine_model_verified", "gauge", "1 while its files are those that run.");
+    for model in &snapshot.models {
+        out.sample("", &[("version", &*model.version)], u8::from(model.verified));
+    }
+    out.family("peregrine_model_predictions_total", "counter", "Predictions of each model.");
+    for model in &snapshot.models {
+        out.sample("", &[("version", &*model.version)], model.predictions);
+    }
+}
+
 fn machine(out: &mut Exposition, snapshot: &Snapshot) {
-    out.family("peregrine_ring_occupied_events", "gauge", "Events waiting in each ring.");
+    out.family("peregrine_ring_occupied_events", "gauge", "Most that waited since the last look.");
     for ring in &snapshot.rings {
         out.sample("", &[("ring", ring.name)], ring.occupied);
     }
@@ -107,6 +150,10 @@ fn money(out: &mut Exposition, snapshot: &Snapshot) {
     out.gauge("peregrine_equity_quote", "Equity in quote currency.", account.equity);
     out.gauge("peregrine_pnl_quote", "Net profit since session start.", account.pnl_quote);
     out.gauge("peregrine_drawdown_ratio", "Fall from the equity peak.", account.drawdown_ratio);
+    out.gauge("peregrine_realised_quote", "Closed profit before fees.", account.realised);
+    out.gauge("peregrine_unrealised_quote", "Open profit at the mark.", account.unrealised);
+    out.gauge("peregrine_fees_quote", "Fees paid; below zero received.", account.fees);
+    out.gauge("peregrine_funding_quote", "Funding received; below zero paid.", account.funding);
     out.family("peregrine_book_valid", "gauge", "1 while the book may be priced from.");
     for market in &snapshot.markets {
         out.sample("", &[("symbol", &market.symbol)], u8::from(market.book_valid));
@@ -160,6 +207,13 @@ fn controls(out: &mut Exposition, snapshot: &Snapshot) {
         out.family(name, "counter", help);
         for control in &snapshot.controls {
             out.sample("", &[("control", &control.name)], part(control));
+        }
+    }
+    out.family("peregrine_control_level", "gauge", "Level of a breaker: 0 clear to 4 kill.");
+    for control in &snapshot.controls {
+        let level = LEVELS.iter().position(|level| *level == control.level);
+        if let Some(level) = level {
+            out.sample("", &[("control", &control.name)], level);
         }
     }
     out.family("peregrine_control_dead", "gauge", "1 where nothing evaluated it for a day.");

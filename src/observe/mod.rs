@@ -15,8 +15,12 @@
 //! | `hop` | the hops and the cycle clock |
 //! | `steady` | whether the cycle counter can be trusted |
 //! | `latency` | recording on a pinned thread, merging on the observer, percentiles |
+//! | `worst` | the longest passages with their inputs |
+//! | `stamps` | passages as records of lane 4, and histograms of them again |
 //! | `hlog` | histogram logs that other tools read |
+//! | `plot` | percentiles drawn on one HTML page |
 //! | `controls` | a row for each check and breaker |
+//! | `journal_view` | the journal's condition |
 //! | `snapshot` | what the pages show, and the cell it is handed over in |
 //! | `metrics` | the Prometheus text |
 //! | `http` | the server on side threads |
@@ -28,11 +32,15 @@
 pub mod alerts;
 pub mod audit;
 mod controls;
+mod journal_view;
 pub mod hop;
 pub mod report;
 mod steady;
+pub mod worst;
+pub mod stamps;
 pub mod latency;
 pub mod hlog;
+pub mod plot;
 pub mod snapshot;
 pub mod metrics;
 pub mod http;

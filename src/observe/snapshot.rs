@@ -3,7 +3,8 @@
 
 use super::alerts::board::{AlertView, AlertingView};
 pub use super::controls::ControlView;
-use super::latency::LatencyView;
+pub use super::journal_view::{JournalView, LaneView};
+use super::latency::{HopTotals, LatencyView};
 use crate::base::counters::{Counter, Counters};
 use crate::base::{Money, Px, Qty};
 use serde::ser::SerializeMap;
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub rings: Vec<RingView>,
     /// The process's use of the machine.
     pub resources: ResourceView,
+    /// The journal's condition.
+    pub journal: JournalView,
     /// The counters' values.
     pub counters: CounterValues,
     /// Hop percentiles since start.
@@ -58,6 +61,9 @@ pub struct Snapshot {
     pub models: Vec<ModelView>,
     /// Challengers against the champion.
     pub shadow: Vec<ShadowView>,
+    /// The histograms behind them.
+    #[serde(skip)]
+    pub histograms: Arc<HopTotals>,
     /// Newest orders.
     #[serde(skip)]
     pub orders: VecDeque<OrderView>,

@@ -9,7 +9,7 @@ use super::state::TradingState;
 use super::throttle::{Duplicates, Throttle};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::settings::InstrumentSettings;
-use crate::base::units::SCALE;
+use crate::base::units::{SCALE, per_unit};
 use crate::base::{Money, Nanos, OrderType, Purpose, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
 use crate::policy::Wanted;
@@ -58,6 +58,8 @@ pub(super) struct Question<'a> {
     pub(super) limits: Option<&'a Limits>,
     pub(super) state: TradingState,
     pub(super) sense: &'a Sense,
+    /// Good ticks that the market still owes after a silence.
+    pub(super) to_recover: u32,
     pub(super) portfolio: &'a Portfolio,
     /// The approvals that the wanted order's rate is judged by.
     pub(super) throttle: &'a Throttle,
@@ -229,10 +231,13 @@ impl Question<'_> {
         let px = i128::from(self.wanted.px.0) * 10_000;
         let lowest = i128::from(low.0) * i128::from(10_000 - bps);
         let highest = i128::from(high.0) * i128::from(10_000 + bps);
-        if low.is_positive() && px >= lowest && px <= highest {
+        let edge = if px < lowest || !low.is_positive() {
+            lowest
+        } else if px > highest {
+            highest
+        } else {
             return Ok(Margin::Wide);
-        }
-        let edge = if px < lowest { lowest } else { highest };
+        };
         let limit = cut(edge / 10_000);
         Err(Trip { reason: Reason::PriceCollar, value: self.wanted.px.0, limit })
     }
@@ -253,7 +258,8 @@ pub(super) fn value_of(qty: Qty, px: Px) -> Result<i128, Trip> {
 /// The same of a wider quantity.
 pub(super) fn worth(qty: i128, px: Px) -> Result<i128, Trip> {
     let product = qty.checked_mul(i128::from(px.0)).ok_or(overflow())?;
-    Ok((product + i128::from(SCALE) - 1).div_euclid(i128::from(SCALE)))
+    // Toward zero is up where it is negative.
+    Ok(per_unit(if product > 0 { product + i128::from(SCALE - 1) } else { product }))
 }
 
 pub(super) fn at_most(value: i128, limit: i64, reason: Reason) -> Answer {
@@ -288,7 +294,7 @@ pub(super) fn overflow() -> Trip {
 }
 
 pub(super) fn cut(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(if value > 0 { i64::MAX } else { i64::MIN })
+    value.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 impl Question<'_> {
@@ -300,5 +306,50 @@ impl Question<'_> {
     pub(super) fn worst_notional(&self) -> Result<Money, Trip> {
         let value = value_of(self.wanted.qty, self.worst_px())?;
         i64::try_from(value).map(Money).map_err(|_| overflow())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHY: Reason = Reason::MaxPosition;
+
+    /// The values that are near a limit, first and last, and those that trip it.
+    fn near(judge: fn(i128, i64, Reason) -> Answer, limit: i64) -> (i128, i128, i128, i128) {
+        let (mut near, mut tripped) = (Vec::new(), Vec::new());
+        for value in -10..1_000 {
+            match judge(value, limit, WHY) {
+                Ok(Margin::Near) => near.push(value),
+                Ok(Margin::Wide) => {}
+                Err(trip) => {
+                    assert_eq!((trip.reason, trip.limit), (WHY, limit));
+                    assert_eq!(i128::from(trip.value), value);
+                    tripped.push(value);
+                }
+            }
+        }
+        (near[0], near[near.len() - 1], tripped[0], tripped[tripped.len() - 1])
+    }
+
+    #[test]
+    fn near_is_beyond_four_fifths_of_a_limit_and_the_limit_itself_is_where_it_says() {
+        assert_eq!(near(at_most, 100), (81, 100, 101, 999));
+        assert_eq!(near(below, 100), (81, 99, 100, 999));
+        // Of a least value: the value's four fifths are less than it.
+        assert_eq!(near(at_least, 100), (100, 124, -10, 99));
+    }
+
+    #[test]
+    fn worth_is_rounded_up_by_the_least_remainder_and_by_none() {
+        let worth = |qty, px| worth(qty, Px(px)).unwrap();
+        assert_eq!((worth(1, SCALE), worth(1, SCALE + 1), worth(1, 2 * SCALE)), (1, 2, 2));
+        assert_eq!((worth(-1, SCALE + 1), worth(0, SCALE)), (-1, 0));
+    }
+
+    #[test]
+    fn without_capital_the_fall_is_total() {
+        let fall = |start| drawdown_bps(&Ledger::new(0, Money(start)));
+        assert_eq!((fall(0), fall(-1), fall(1), fall(100)), (10_000, 10_000, 0, 0));
     }
 }

@@ -15,10 +15,8 @@ use super::gate::{Gate, deny};
 use super::senses::lag;
 use super::state::{Actor, TradingState};
 use crate::base::event::{Command, Prediction};
-use crate::base::{
-    Event, InstrumentId, Kind, OrderType, Purpose, Px, Qty, Reason, Side, TimeInForce,
-};
-use crate::ledger::{Ledger, LedgerChange, OpenOrder};
+use crate::base::{Event, Kind, OrderType, Purpose, Px, Qty, Reason, Side, TimeInForce};
+use crate::ledger::{Ledger, LedgerChange};
 use crate::policy::{Plan, Wanted};
 
 /// What a denial leads to beside itself.
@@ -45,13 +43,12 @@ impl Gate {
             }
             _ => {}
         }
+        let LedgerChange::Fill(_) = change else { return };
         let index = event.instrument().index();
-        let (Some(limits), Some(sense)) = (&self.limits, self.senses.get_mut(index)) else {
-            return;
-        };
-        match (change, ledger.position(event.instrument())) {
-            (LedgerChange::Fill(_), Some(position)) => sense.on_fill(event, position),
-            _ => sense.on_event(event, limits),
+        if let (Some(sense), Some(position)) =
+            (self.senses.get_mut(index), ledger.position(event.instrument()))
+        {
+            sense.on_fill(event, position);
         }
     }
 
@@ -93,19 +90,6 @@ impl Gate {
                 self.relax(event)
             }
         }
-    }
-
-    /// A resting entry of an instrument whose market has been silent for too long.
-    pub fn stale_entry<'a>(
-        &self,
-        instrument: InstrumentId,
-        ledger: &'a Ledger,
-    ) -> Option<&'a OpenOrder> {
-        let sense = self.senses.get(instrument.index())?;
-        if !sense.is_stale(self.now, self.limits.as_ref()?) {
-            return None;
-        }
-        ledger.live_entry(instrument).filter(|entry| entry.is_cancellable())
     }
 
     /// Counts a denial, and what it leads to.

@@ -101,8 +101,8 @@ impl Question<'_> {
     fn leverage(&self, limits: &Limits) -> Answer {
         let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
         let equity = i128::from(self.equity().0);
-        let most = equity * i128::from(limits.leverage_percent);
-        if equity > 0 && gross <= most {
+        // An order is worth something: without equity none of it fits.
+        if gross <= equity * i128::from(limits.leverage_percent) {
             return Ok(Margin::Wide);
         }
         let percent = if equity > 0 { cut((gross + equity - 1) / equity) } else { i64::MAX };
@@ -115,8 +115,8 @@ impl Question<'_> {
     fn liquidation(&self, limits: &Limits) -> Answer {
         let kept = self.ledger.account().map_or(Money::ZERO, |account| account.maintenance_margin);
         let gross = self.worst_gross()?;
-        let free = (i128::from(self.equity().0) - i128::from(kept.0)).max(0);
-        let away = if gross > 0 { free * 10_000 / gross } else { i128::from(u32::MAX) };
+        let free = i128::from(self.equity().0) - i128::from(kept.0);
+        let away = (free * 10_000).checked_div(gross).unwrap_or(i128::MAX);
         let told = self.ledger.liquidation_bps(self.wanted.instrument).unwrap_or(u32::MAX);
         at_least(away.min(told.into()), limits.liquidation_bps, Reason::LiquidationNear)
     }
@@ -136,7 +136,7 @@ impl Question<'_> {
         let leverage = i128::from(limits.leverage_percent);
         let margin = (gross + leverage - 1) / leverage;
         let used = margin + i128::from(self.ledger.day_loss().0);
-        let capital = self.ledger.starting_equity().min(limits.capital).0.max(0);
-        at_most(used, capital, Reason::MaxCapital)
+        let capital = self.ledger.starting_equity().min(limits.capital);
+        at_most(used, capital.0, Reason::MaxCapital)
     }
 }

@@ -4,7 +4,8 @@
 use crate::base::settings::{LIMITED_CAPITAL_MAX, RiskSettings, StageName, StageSettings};
 use crate::base::{Money, Nanos};
 
-/// Every limit an entry needs. Amounts and entries a day are what the stage leaves of them.
+/// Every limit an entry needs. Amounts, positions at once and entries a day are what the stage
+/// leaves of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Limits {
     pub(super) order_notional: Money,
@@ -26,8 +27,6 @@ pub(super) struct Limits {
     pub(super) identical_entries: u32,
     pub(super) open_orders: usize,
     pub(super) market_age: Nanos,
-    pub(super) market_stale: Nanos,
-    pub(super) recover_ticks: u32,
     pub(super) identical_predictions: u32,
     pub(super) one_sided_window: u32,
     pub(super) one_sided_percent: u32,
@@ -62,7 +61,8 @@ impl Limits {
             gross_notional: amount(settings.gross_notional_max)?,
             net_notional: amount(portfolio.net_notional_max)?,
             correlated_notional: amount(portfolio.correlated_notional_max)?,
-            positions: count(portfolio.positions_max)?,
+            // One is the least that trades at all.
+            positions: part_of(count(portfolio.positions_max)?, percent).max(1),
             leverage_percent: i64::from(count(settings.leverage_max_percent)?),
             capital: stage_capital(stage).map_or(capital, |most| capital.min(most)),
             duplicate_window: millis(settings.duplicate_window_ms)?,
@@ -72,8 +72,6 @@ impl Limits {
             identical_entries: count(settings.identical_entries_per_min_max)?,
             open_orders: count(settings.open_orders_max)? as usize,
             market_age: millis(settings.market_age_ms_max)?,
-            market_stale: millis(settings.market_stale_ms)?,
-            recover_ticks: count(settings.market_recover_ticks)?,
             identical_predictions: count(settings.model_identical_max)?,
             one_sided_window: count(settings.model_one_sided_window)?,
             one_sided_percent: count(settings.model_one_sided_percent_max)?,
@@ -125,4 +123,48 @@ fn millis(limit: Option<u32>) -> Option<Nanos> {
 
 fn seconds(limit: Option<u32>) -> Option<Nanos> {
     count(limit).map(|number| Nanos::from_secs(i64::from(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_rounds_down_and_a_stage_never_gives_more_than_all() {
+        assert_eq!((share(Money(199), 50), share(Money(199), 1)), (Money(99), Money(1)));
+        assert_eq!(
+            (share(Money(i64::MAX), 100), part_of(199, 50), part_of(9, 10)),
+            (Money(i64::MAX), 99, 0)
+        );
+        let percent = |limits_percent| {
+            stage_percent(&StageSettings { limits_percent, ..StageSettings::default() })
+        };
+        assert_eq!([percent(None), percent(Some(7)), percent(Some(101))], [100, 7, 100]);
+    }
+
+    #[test]
+    fn rc_37_a_stage_has_its_part_of_the_positions_too_and_at_least_one() {
+        let positions = |most, percent| {
+            let mut settings = crate::risk::tests::generous();
+            settings.portfolio.positions_max = Some(most);
+            settings.stage.limits_percent = Some(percent);
+            Limits::new(&settings).unwrap().positions
+        };
+        assert_eq!([positions(30, 10), positions(29, 10), positions(1, 10)], [3, 2, 1]);
+        assert_eq!([positions(30, 100), positions(2, 50)], [30, 1]);
+    }
+
+    #[test]
+    fn limited_live_has_the_least_of_its_own_and_the_fixed_capital() {
+        let capital = |name, capital_max| {
+            stage_capital(&StageSettings { name, capital_max, ..StageSettings::default() })
+        };
+        let more = Money(LIMITED_CAPITAL_MAX.0 + 1);
+        let limited = StageName::LimitedLive;
+        assert_eq!(capital(limited, None), Some(LIMITED_CAPITAL_MAX));
+        assert_eq!(capital(limited, Some(more)), Some(LIMITED_CAPITAL_MAX));
+        assert_eq!(capital(limited, Some(Money(1))), Some(Money(1)));
+        assert_eq!(capital(StageName::Full, Some(more)), Some(more));
+        assert_eq!(capital(StageName::Full, None), None);
+    }
 }

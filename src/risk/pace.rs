@@ -43,9 +43,7 @@ impl Question<'_> {
                 let age = self.position.touch_age(self.now);
                 at_most(age.0.into(), limits.market_age.0, Reason::StaleMarket)
             }
-            Check::MarketRecovering => {
-                at_most(self.sense.to_recover.into(), 0, Reason::MarketRecovering)
-            }
+            Check::MarketRecovering => at_most(self.to_recover.into(), 0, Reason::MarketRecovering),
             Check::ModelOutput => {
                 let suspicion = self.sense.suspicion(limits);
                 suspicion.map_or(Ok(Margin::Wide), |reason| yes_or(false, reason))

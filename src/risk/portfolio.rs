@@ -11,6 +11,7 @@
 //! price that did not move, instruments beyond the first 64 — counts as correlated.
 
 use super::limits::{share, stage_percent};
+use crate::base::limits::CORRELATION_BARS;
 use crate::base::settings::{InstrumentSettings, RiskSettings};
 use crate::base::{InstrumentId, Money, Nanos, Px};
 use crate::ledger::Ledger;
@@ -38,7 +39,7 @@ pub(super) struct Portfolio {
     peers: Vec<u64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Series {
     returns: Vec<i64>,
     /// Bars in a row whose return is known.
@@ -59,13 +60,16 @@ impl Portfolio {
         };
         let tracked = instruments.len().min(CORRELATED);
         // Without its settings the gate denies every entry; these only keep the arithmetic whole.
-        let bars = portfolio.correlation_bars.unwrap_or(8).clamp(8, 64) as usize;
-        let fresh = Series { returns: vec![0; bars], known: 0, last: Px::ZERO, sum: 0, squares: 0 };
+        let (few, many) = CORRELATION_BARS.into_inner();
+        let bars = portfolio.correlation_bars.unwrap_or(few).clamp(few, many) as usize;
+        let fresh = Series { returns: vec![0; bars], ..Series::default() };
         Self {
             budgets: instruments.iter().map(budget).collect(),
-            bar: Nanos::from_secs(i64::from(portfolio.correlation_bar_s.unwrap_or(60).max(1))),
+            bar: Nanos::from_secs(i64::from(
+                portfolio.correlation_bar_s.unwrap_or_default().max(1),
+            )),
             bars,
-            percent: i128::from(portfolio.correlation_max_percent.unwrap_or(0)),
+            percent: i128::from(portfolio.correlation_max_percent.unwrap_or_default()),
             ends: Nanos(i64::MIN),
             at: 0,
             series: vec![fresh; tracked],
@@ -302,5 +306,64 @@ mod tests {
             portfolio.on_timer(now, &ledger);
         }
         assert!(portfolio.together(0, 1));
+    }
+
+    fn marked(portfolio: &mut Portfolio, ledger: &mut Ledger, second: i64, px: [Option<i64>; 3]) {
+        let now = Nanos::from_secs(1_000 + second);
+        for (id, px) in (0..).zip(px) {
+            if let Some(px) = px {
+                ledger.on_mark(InstrumentId(id), Px(px), now);
+            }
+        }
+        portfolio.on_timer(now, ledger);
+    }
+
+    /// A price that goes up and down: the first and the second way are apart from each other.
+    fn wave(second: i64, way: i64) -> i64 {
+        1_000_000 + 1_000 * (second / way % 2)
+    }
+
+    #[test]
+    fn what_is_not_known_of_either_counts_as_together_from_both_sides() {
+        let mut ledger = Ledger::new(3, Money::ZERO);
+        let mut portfolio = portfolio(3, 70);
+        // The third has no price at first, and then one that stands.
+        for second in 0..=BARS as i64 {
+            let px = [Some(wave(second, 1)), Some(wave(second, 2)), None];
+            marked(&mut portfolio, &mut ledger, second, px);
+        }
+        assert!(!portfolio.together(0, 1) && !portfolio.together(1, 0));
+        assert!(portfolio.together(0, 2) && portfolio.together(2, 0));
+        assert!(portfolio.together(0, 3) && portfolio.together(3, 0), "there is no fourth");
+        for second in 0..3 * BARS as i64 {
+            let second = second + 1 + BARS as i64;
+            let px = [Some(wave(second, 1)), Some(wave(second, 2)), Some(5_000_000)];
+            marked(&mut portfolio, &mut ledger, second, px);
+        }
+        assert!(portfolio.together(0, 2) && portfolio.together(2, 0));
+        assert!(!portfolio.together(0, 1) && !portfolio.together(1, 0));
+    }
+
+    #[test]
+    fn a_timer_that_comes_a_bar_late_leaves_a_bar_that_nobody_knows() {
+        for (late, known) in [(Nanos::from_secs(1) - Nanos(1), true), (Nanos::from_secs(1), false)]
+        {
+            let mut ledger = Ledger::new(3, Money::ZERO);
+            let mut portfolio = portfolio(3, 70);
+            for second in 0..=BARS as i64 {
+                let px = [Some(wave(second, 1)), Some(wave(second, 2)), None];
+                marked(&mut portfolio, &mut ledger, second, px);
+            }
+            portfolio.on_timer(portfolio.ends + late, &ledger);
+            assert_eq!(portfolio.together(0, 1), !known, "{late:?}");
+        }
+    }
+
+    #[test]
+    fn returns_are_in_millionths_toward_zero_and_cut_at_a_half() {
+        let change = |from, to| change(Px(from), Px(to));
+        assert_eq!((change(3, 4), change(4, 3), change(3, 2)), (333_333, -250_000, -333_333));
+        assert_eq!((change(2, 3), change(2, 4), change(3, 1)), (500_000, 500_000, -500_000));
+        assert_eq!(change(1_000_000, 1_000_001), 1);
     }
 }

@@ -1,19 +1,11 @@
-//! What the gate remembers of each instrument beside the books: how its market ticks, what its
-//! model says, what its fills cost, what was decided last.
-//!
-//! ```text
-//!        a gap above market_stale_ms          market_recover_ticks good ticks in a row
-//!   Live ─────────────────────────► Stale ─► Recovering ──────────────────────────────► Live
-//!                     resting entries go     a late, crossed or delayed tick: from the start
-//! ```
-//! Between `market_age_ms_max` and `market_stale_ms` the market is merely old: no entries, and none
-//! is cancelled for it.
+//! What the gate remembers of each instrument beside the books: what its model says, what its fills
+//! cost, what was decided last.
 
 use super::limits::Limits;
 use super::throttle::Entries;
-use crate::base::event::{BookTicker, OrderReport, Prediction};
+use crate::base::event::{OrderReport, Prediction};
 use crate::base::units::notional;
-use crate::base::{Event, Kind, Money, Nanos, Px, Qty, Reason, Side};
+use crate::base::{Event, Money, Nanos, Px, Qty, Reason, Side};
 use crate::ledger::Position;
 
 /// Decisions in a minute below which their share of late ones says nothing.
@@ -22,10 +14,6 @@ const LATE_DECISIONS_MIN: u32 = 100;
 /// See the head of this file; one per instrument.
 #[derive(Clone, Debug)]
 pub(super) struct Sense {
-    /// When the market last ticked.
-    ticked_at: Nanos,
-    /// Good ticks still to come after a silence.
-    pub(super) to_recover: u32,
     model: ModelSense,
     /// What our fills cost more than the mark price, and what they were worth at it.
     slipped: i128,
@@ -53,52 +41,12 @@ struct ModelSense {
 impl Sense {
     pub(super) fn new() -> Self {
         Self {
-            ticked_at: Nanos(i64::MIN),
-            to_recover: 0,
             model: ModelSense::default(),
             slipped: 0,
             filled: 0,
             decided: None,
             entries: Entries::new(),
         }
-    }
-
-    /// Takes in what concerns the instrument.
-    pub(super) fn on_event(&mut self, event: &Event, limits: &Limits) {
-        match event.kind() {
-            Some(Kind::BookTicker) => {
-                let body: &BookTicker = event.body();
-                self.tick(event, event.now(), (body.bid_px, body.ask_px), limits);
-            }
-            Some(Kind::Prediction) => {
-                let body: &Prediction = event.body();
-                let at = if body.ts_quote > 0 { Nanos(body.ts_quote) } else { event.now() };
-                if at > self.ticked_at {
-                    self.tick(event, at.min(event.now()), (body.bid_px, body.ask_px), limits);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn tick(&mut self, event: &Event, at: Nanos, (bid, ask): (i64, i64), limits: &Limits) {
-        let first = self.ticked_at.0 == i64::MIN;
-        let gap = at - self.ticked_at;
-        self.ticked_at = at;
-        if first {
-            return;
-        }
-        let good = gap <= limits.market_age && lag(event) <= limits.market_age;
-        if gap > limits.market_stale || self.to_recover > 0 && !(good && bid > 0 && bid < ask) {
-            self.to_recover = limits.recover_ticks;
-        } else {
-            self.to_recover = self.to_recover.saturating_sub(1);
-        }
-    }
-
-    /// The market has been silent for so long that resting entries go.
-    pub(super) fn is_stale(&self, now: Nanos, limits: &Limits) -> bool {
-        self.ticked_at.0 != i64::MIN && now - self.ticked_at > limits.market_stale
     }
 
     /// Judges a model's answer; `None` when it may lead to a decision without more. An answer that
@@ -187,5 +135,140 @@ impl Lateness {
         self.late = self.late.saturating_add(u32::from(late));
         let share = u64::from(self.late) * 100 > u64::from(self.decisions) * u64::from(percent);
         share && self.decisions >= LATE_DECISIONS_MIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{InstrumentId, Kind};
+
+    const BTC: InstrumentId = InstrumentId(0);
+
+    fn limits(window: u32, percent: u32) -> Limits {
+        let mut settings = crate::risk::tests::generous();
+        settings.model_one_sided_window = Some(window);
+        settings.model_one_sided_percent_max = Some(percent);
+        Limits::new(&settings).unwrap()
+    }
+
+    fn answer(sense: &mut Sense, probability: [f32; 3], limits: &Limits) -> Option<Reason> {
+        sense.on_answer(&Prediction { probability, ..Prediction::default() }, limits)
+    }
+
+    #[test]
+    fn what_is_no_distribution_is_no_answer() {
+        let limits = limits(1_000, 100);
+        let mut sense = Sense::new();
+        for (probability, told) in [
+            ([0.2, 0.3, 0.5], None),
+            // Rounding within a thousandth.
+            ([0.2, 0.3, 0.5005], None),
+            ([0.2, 0.3, 0.4995], None),
+            ([0.2, 0.3, 0.502], Some(Reason::ModelOutput)),
+            ([0.2, 0.3, 0.498], Some(Reason::ModelOutput)),
+            ([-0.1, 0.6, 0.5], Some(Reason::ModelOutput)),
+            ([1.1, -0.1, 0.0], Some(Reason::ModelOutput)),
+            ([f32::NAN, 0.5, 0.5], Some(Reason::ModelOutput)),
+            ([f32::INFINITY, 0.5, 0.5], Some(Reason::ModelOutput)),
+        ] {
+            assert_eq!(answer(&mut sense, probability, &limits), told, "{probability:?}");
+        }
+    }
+
+    /// The suspicion after each answer of a course: up, down, or to neither side.
+    fn course(letters: &str, limits: &Limits) -> Vec<bool> {
+        let mut sense = Sense::new();
+        let side = |(i, letter)| {
+            // No two alike, and the middle is always the likeliest.
+            let small = 0.0001 * i as f32;
+            match letter {
+                'u' => [0.2 - small, 0.5, 0.3 + small],
+                'd' => [0.3 + small, 0.5, 0.2 - small],
+                _ => [0.25, 0.5, 0.25],
+            }
+        };
+        let answers = letters.chars().enumerate().map(side);
+        answers.map(|a| answer(&mut sense, a, limits) == Some(Reason::ModelOneSided)).collect()
+    }
+
+    #[test]
+    fn a_window_is_one_sided_to_either_side_and_the_next_one_says_anew() {
+        let half = limits(4, 50);
+        assert_eq!(course("uuu", &half), [false; 3]);
+        for one in ["uuud", "dddu", "uuun", "uuuu"] {
+            assert_eq!(course(one, &half), [false, false, false, true], "{one}");
+        }
+        for even in ["uudd", "uunn", "nnnn", "ddnn", "unnn"] {
+            assert_eq!(course(even, &half), [false; 4], "{even}");
+        }
+        // It stands until the next window is full, and that one counts from none.
+        for next in ["uudd", "ddnn", "uunn"] {
+            let told = course(&format!("uuuu{next}"), &half);
+            assert_eq!(told[3..], [true, true, true, true, false], "{next}");
+        }
+    }
+
+    fn fill(sense: &mut Sense, side: Side, qty: i64, px: i64, position: &Position) {
+        let body = OrderReport { last_qty: qty, last_px: px, ..OrderReport::default() };
+        let event = Event::new(Kind::OrderFilled, BTC, &body);
+        sense.on_fill(&event.with_flags(crate::base::event::side_flag(side)), position);
+    }
+
+    #[test]
+    fn slippage_is_of_the_mark_price_or_the_mid_and_rounded_up() {
+        let whole = Px::whole(1).0;
+        let at = |mark: i64| Position {
+            mark_px: Px(mark),
+            bid: Px(90 * whole),
+            ask: Px(110 * whole),
+            ..Position::default()
+        };
+        let one = Qty::whole(1).0;
+        let cost = |side, px, mark| {
+            let mut sense = Sense::new();
+            fill(&mut sense, side, one, px, &at(mark));
+            sense.slippage_bps()
+        };
+        assert_eq!(Sense::new().slippage_bps(), 0);
+        assert_eq!(cost(Side::Buy, 202 * whole, 200 * whole), 100);
+        assert_eq!(cost(Side::Buy, 202 * whole + 1, 200 * whole), 101);
+        assert_eq!(cost(Side::Sell, 198 * whole, 200 * whole), 100);
+        assert_eq!(cost(Side::Sell, 202 * whole, 200 * whole), -100);
+        assert_eq!(cost(Side::Buy, 200 * whole, 200 * whole), 0);
+        // Without a mark price the middle of 90 and 110.
+        assert_eq!(cost(Side::Buy, 101 * whole, 0), 100);
+        // What is worth nothing says nothing.
+        let mut sense = Sense::new();
+        fill(&mut sense, Side::Buy, one, whole, &Position::default());
+        assert_eq!(sense.slippage_bps(), 0);
+        // One of 9 999 is more than a hundredth of a percent.
+        fill(&mut sense, Side::Buy, 9_999, whole + whole / 9_998, &at(whole));
+        assert_eq!((sense.slipped, sense.filled, sense.slippage_bps()), (1, 9_999, 2));
+    }
+
+    #[test]
+    fn an_event_is_late_by_both_clocks_and_never_before_its_time() {
+        let lag = |told: i64| lag(&Event { ts_venue: told, ts_recv: 1_000, ..Event::EMPTY });
+        assert_eq!(
+            (lag(1), lag(900), lag(1_000), lag(1_500)),
+            (Nanos(999), Nanos(100), Nanos(0), Nanos(0))
+        );
+        assert_eq!((lag(0), lag(-5)), (Nanos(0), Nanos(0)), "not told");
+    }
+
+    #[test]
+    fn late_decisions_are_a_share_of_a_minute_and_of_a_hundred_at_least() {
+        let minute = crate::risk::throttle::MINUTE;
+        let start = Nanos::from_secs(600);
+        let mut lateness = Lateness::new();
+        let mut decide =
+            |after: i64, late: bool| lateness.on_decision(start + Nanos(after), late, 2);
+        assert!((0..99).all(|i| !decide(i, i < 3)), "too few to say");
+        assert!(decide(99, false), "three of a hundred");
+        assert!(decide(minute.0 - 1, false), "three of a hundred and one");
+        assert!(!decide(minute.0, false), "another minute");
+        assert!((0..98).all(|i| !decide(minute.0 + i, i < 2)));
+        assert!(!decide(minute.0 + 98, false), "two of a hundred");
     }
 }

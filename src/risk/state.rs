@@ -129,7 +129,7 @@ pub struct Trading {
     state: TradingState,
     /// Where a clean reconcile leads.
     resume: TradingState,
-    /// An operator asked for the reduction; no cool-down lifts it.
+    /// An operator asked for the reduction, which every way into it says; no cool-down lifts it.
     held: bool,
     /// What the venue holds is not known, whatever the state: nothing becomes active before it is.
     astray: bool,
@@ -157,9 +157,13 @@ impl Trading {
         }
     }
 
-    /// True while what the venue holds is not known.
-    pub fn is_astray(&self) -> bool {
-        self.astray
+    /// True for an `arm` of somebody who may give one: a signal may only tighten, and a setting is
+    /// no person, it lifts nothing that an earlier session was left in.
+    pub fn may_arm(&self, command: &Command) -> bool {
+        command.verb == Verb::Arm as u32
+            && Origin::from_u32(command.origin).is_some_and(|origin| origin.may(Verb::Arm))
+            && command.actor != ACTOR_SYSTEM
+            && !(self.latched && command.actor == ACTOR_UNATTENDED)
     }
 
     /// True when somebody has armed it: it trades, or does so as soon as it is reconciled.
@@ -224,7 +228,7 @@ impl Trading {
                 self.resume = if killed { TradingState::Halted } else { self.state };
             }
             TradingState::Halted | TradingState::Killed => self.resume = TradingState::Halted,
-            TradingState::Active => (self.held, self.latched) = (false, false),
+            TradingState::Active => self.latched = false,
             TradingState::Reducing => self.held = operator,
         }
         Some(self.enter(cause, to, reason, actor))
@@ -297,12 +301,11 @@ impl Trading {
             Verb::KillGraceful | Verb::KillImmediate => {
                 self.request(event, TradingState::Killed, reason, actor)
             }
-            Verb::Arm | Verb::Clear if signal => None,
-            // A setting is no person: it lifts nothing that an earlier session was left in.
-            Verb::Arm if self.latched && command.actor == ACTOR_UNATTENDED => None,
+            Verb::Clear if signal => None,
+            Verb::Arm if !self.may_arm(command) => None,
             Verb::Arm if self.state == TradingState::Reconciling => {
                 self.resume = TradingState::Active;
-                (self.held, self.latched) = (false, false);
+                self.latched = false;
                 // Whoever arms has seen what an earlier session left.
                 self.reason = Reason::StartUp;
                 None
@@ -311,7 +314,7 @@ impl Trading {
                 // Halted on top of a lost stream: first the truth, then the work.
                 let change = self.request(event, TradingState::Reconciling, reason, actor);
                 self.resume = TradingState::Active;
-                (self.held, self.latched) = (false, false);
+                self.latched = false;
                 change
             }
             Verb::Arm => self.request(event, TradingState::Active, reason, actor),

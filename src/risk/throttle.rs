@@ -1,6 +1,7 @@
 //! What was approved or denied lately: rates (RC-04, RC-09) and the memory of what was asked before
 //! (RC-08, RC-10).
 
+use crate::base::limits::IDENTICAL_ENTRIES_MAX;
 use crate::base::{InstrumentId, Nanos, Px, Qty, Side};
 use crate::policy::Wanted;
 
@@ -13,7 +14,7 @@ pub(super) const ORDERS_PER_10S_CAP: usize = 10_000;
 /// Approvals kept for comparison. Within a window of half a second the throttle lets fewer through.
 const DUPLICATES: usize = 64;
 /// Entries of one instrument kept for comparison: the largest limit there can be.
-const ENTRIES: usize = 32;
+const ENTRIES: usize = IDENTICAL_ENTRIES_MAX as usize;
 
 /// Times of the last approvals or denials, a ring.
 ///
@@ -136,7 +137,6 @@ impl Entries {
     }
 }
 
-fn newest_first(seen: &[Seen], next: usize) -> impl Iterator<Item = &Seen> {
-    let (newer, older) = seen.split_at(next);
-    newer.iter().rev().chain(older.iter().rev())
+fn newest_first<const N: usize>(seen: &[Seen; N], next: usize) -> impl Iterator<Item = &Seen> {
+    (1..=N).map(move |back| &seen[(next + N - back) % N])
 }

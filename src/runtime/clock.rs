@@ -3,6 +3,7 @@
 
 use crate::base::Nanos;
 use crate::base::hop::{Hop, Stamp};
+use crate::base::ids::Seq;
 use crate::engine::Probe;
 use crate::observe::{CycleClock, HopRecorder};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,7 +39,7 @@ impl Probe for CycleProbe {
     }
 
     #[inline]
-    fn record(&mut self, hop: Hop, from: Stamp, to: Stamp) {
-        self.recorder.record(hop, self.clock.nanos_between(from, to));
+    fn record(&mut self, hop: Hop, seq: Seq, from: Stamp, to: Stamp) {
+        self.recorder.record(hop, seq, self.clock.nanos_between(from, to));
     }
 }

@@ -190,6 +190,8 @@ impl<O: Outside> FeedThread<O> {
     /// [`Halt`] when trading must stop.
     pub fn turn(&mut self) -> Result<usize, Halt> {
         self.heartbeat.beat();
+        let (waiting, holds) = self.inlet.ring();
+        self.heartbeat.note_ring(waiting, holds);
         let began = self.clock.now();
         self.rest.on_time(began.wall);
         if self.due.has_slept(began) {

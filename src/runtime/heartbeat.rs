@@ -19,6 +19,8 @@ pub struct Heartbeat {
     /// Newest measures that were not taken yet.
     measures: [AtomicI64; Measure::COUNT],
     halt: Mutex<Option<String>>,
+    /// Most events that waited on the ring this thread empties, and how many it holds.
+    ring: CachePadded<(AtomicUsize, AtomicUsize)>,
 }
 
 impl Default for Heartbeat {
@@ -29,6 +31,7 @@ impl Default for Heartbeat {
             stalled: AtomicUsize::default(),
             measures: [const { AtomicI64::new(NOTHING) }; Measure::COUNT],
             halt: Mutex::default(),
+            ring: CachePadded::default(),
         }
     }
 }
@@ -38,6 +41,26 @@ impl Heartbeat {
     #[inline]
     pub fn beat(&self) {
         self.turns.store(self.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// So many events wait on the ring that this thread empties, which holds so many. Only the
+    /// thread itself calls this, once a turn.
+    #[inline]
+    pub fn note_ring(&self, waiting: usize, capacity: usize) {
+        let (most, holds) = &*self.ring;
+        // One writer; the reader's reset may be overwritten by what was seen before it.
+        if waiting > most.load(Ordering::Relaxed) {
+            most.store(waiting, Ordering::Relaxed);
+        }
+        if holds.load(Ordering::Relaxed) != capacity {
+            holds.store(capacity, Ordering::Relaxed);
+        }
+    }
+
+    /// Most events that waited on the ring since it was last asked for, and how many it holds; 0
+    /// without a ring.
+    pub fn take_ring(&self) -> (usize, usize) {
+        (self.ring.0.swap(0, Ordering::Relaxed), self.ring.1.load(Ordering::Relaxed))
     }
 
     /// Turns so far.

@@ -113,10 +113,15 @@ impl<E: EntryPort> Inlet<E> {
     pub fn turn_desk(&mut self, now: Now) -> usize {
         let OrderVenue::Desk { desk, .. } = &mut self.venue else { return 0 };
         let probe = &mut self.probe;
-        desk.poll(now, &mut |sent| {
+        desk.poll(now, &mut |seq, sent| {
             let answered = probe.stamp();
-            probe.record(Hop::Wire, sent, answered);
+            probe.record(Hop::Wire, seq, sent, answered);
         })
+    }
+
+    /// What waits on the ring from execution, and how much that holds.
+    pub fn ring(&self) -> (usize, usize) {
+        (self.orders.slots(), self.orders.buffer().capacity())
     }
 
     /// One call into the feed. The order venue sees every numbered input after it has flowed on,

@@ -5,7 +5,8 @@ use super::heartbeat::Heartbeat;
 use crate::base::Measure;
 use crate::base::hop::Hop;
 use crate::journal::{JournalHealth, LANES};
-use crate::observe::HopCollector;
+use crate::observe::snapshot::ResourceView;
+use crate::observe::{HopCollector, LatencyView};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ const SETTLED: Duration = Duration::from_secs(60);
 /// Bytes of one record.
 const RECORD_BYTES: u64 = crate::base::event::EVENT_BYTES as u64;
 const MIB: u64 = 1 << 20;
+/// Ticks per second in `/proc/self/stat`: part of the kernel's interface, the same everywhere.
+const USER_HZ: f64 = 100.0;
 
 /// What the journal takes of its disk.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +72,8 @@ impl Measures {
         }
     }
 
-    /// One look, many times a second; `river` takes what is measured, once a second.
+    /// One look, many times a second; `river` takes what is measured, once a second, and the
+    /// percentiles of that second come back.
     pub fn turn(
         &mut self,
         now: Instant,
@@ -77,7 +81,7 @@ impl Measures {
         collector: &mut HopCollector,
         health: &JournalHealth,
         river: &Heartbeat,
-    ) {
+    ) -> Option<LatencyView> {
         for ((_, _, heart), (turns, seen)) in hearts.iter().zip(&mut self.hearts) {
             // A thread that left its loop is told elsewhere.
             if heart.turns() != *turns || heart.has_ended() {
@@ -87,7 +91,7 @@ impl Measures {
             }
         }
         if now < self.due {
-            return;
+            return None;
         }
         self.due = now + EVERY;
         river.tell(Measure::CoreStall, whole(std::mem::take(&mut self.longest).as_millis()));
@@ -104,6 +108,7 @@ impl Measures {
             river.tell(Measure::DiskNeed, day);
             river.tell(Measure::SegmentNeed, next);
         }
+        Some(hops)
     }
 }
 
@@ -116,16 +121,31 @@ fn whole(value: u128) -> i64 {
 }
 
 /// Files and sockets that are open.
-pub(super) fn open_files() -> u64 {
+fn open_files() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |dir| dir.count() as u64)
 }
 
 /// Resident memory as the kernel counts it.
-pub(super) fn resident_bytes() -> u64 {
+fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1_024
+}
+
+/// The process's use of the machine, from the kernel's own accounts.
+pub(super) fn resources(health: &JournalHealth) -> ResourceView {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Fields after the command's closing parenthesis: utime and stime are the 12th and 13th.
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok());
+    let cpu = ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0);
+    ResourceView {
+        resident_bytes: resident_bytes(),
+        open_files: open_files(),
+        cpu_seconds: cpu / USER_HZ,
+        disk_free_bytes: health.disk_free_bytes(),
+    }
 }
 
 #[cfg(test)]

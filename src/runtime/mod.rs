@@ -22,7 +22,8 @@
 //! | `secret` | keys and tokens, from credentials or the environment |
 //! | `notify` | what a service manager is told |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
-//! | `watcher` | the observer's loop: snapshots, readiness |
+//! | `watcher` | the observer's loop: snapshots |
+//! | `readiness` | what stands against trading |
 //! | `backtest`, `replay` | the same stages in event time |
 //! | `cli` | the commands |
 
@@ -48,6 +49,7 @@ pub mod measures;
 pub mod notify;
 pub mod outside;
 pub mod private;
+pub mod readiness;
 pub mod recover;
 pub mod replay;
 pub mod rig;

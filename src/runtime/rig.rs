@@ -12,6 +12,7 @@ use super::lines;
 use super::measures::DiskPlan;
 use super::outside::{RealTime, SystemClock};
 use super::private::{PrivateLink, stream_url};
+use super::readiness::{ClockSeen, ModelFiles, Readiness};
 use super::running::Running;
 use super::stage_thread;
 use super::topology::Topology;
@@ -88,7 +89,7 @@ pub struct Rig {
     journal: crate::journal::Journal,
     inputs: Recorder,
     stages: Option<StageRecorders>,
-    stamps: Recorder,
+    stamps: Option<Recorder>,
 }
 
 /// Inputs a page shows: reports, gaps, stream edges, mark prices.
@@ -107,7 +108,7 @@ impl Rig {
     /// When the journal cannot be created.
     pub fn build(parts: &Parts, topology: &Topology, dir: &Path) -> Result<Self> {
         let clock = CycleClock::calibrate();
-        let mut collector = HopCollector::new();
+        let mut collector = HopCollector::with_stamps();
         let (mut probes, mut heartbeats) = (Vec::new(), Vec::new());
         for thread in &topology.threads {
             probes.push(CycleProbe::new(clock.clone(), collector.recorder()));
@@ -136,7 +137,7 @@ impl Rig {
             journal,
             inputs,
             stages: Some(stages),
-            stamps: Recorder::lane(stamps),
+            stamps: Some(Recorder::lane(stamps)),
         })
     }
 
@@ -153,14 +154,13 @@ impl Rig {
             journal: self.journal.dir().display().to_string(),
             health: self.journal.health(),
             counters: Arc::clone(&self.counters),
+            stamps: self.stamps.take(),
             collector: self.collector.take().unwrap_or_default(),
             heartbeats: self.heartbeats.clone(),
             taps: std::mem::take(&mut self.taps),
             symbols: parts.symbols(),
             starting_equity: parts.settings.risk.starting_equity.unwrap_or(Money::ZERO),
-            market_age_max: Duration::from_millis(u64::from(
-                parts.settings.features.market_age_ms_max,
-            )),
+            readiness: readiness(parts),
             disk: disk_plan(parts),
             model: (
                 parts.files.card.version.clone(),
@@ -229,9 +229,20 @@ impl Rig {
             heartbeats: self.heartbeats,
             counters: self.counters,
             journal: self.journal,
-            stamps: self.stamps,
         })
     }
+}
+
+/// What `/readiness` is made of.
+fn readiness(parts: &Parts) -> Readiness {
+    let settings = &parts.settings;
+    let asks = !settings.venue.rest_url.is_empty();
+    let clock = ClockSeen::new(&settings.watch, asks, wall_now());
+    let files = &parts.files;
+    let dir = Path::new(&settings.model.dir).join(&files.card.version);
+    let model = ModelFiles::new(&dir, files.sha256, &files.card_text);
+    let age_max = u64::from(settings.features.market_age_ms_max);
+    Readiness::new(clock, model, Duration::from_millis(age_max))
 }
 
 /// What the journal takes of its disk.

@@ -29,8 +29,6 @@ pub struct Running {
     pub counters: Arc<Counters>,
     /// The journal.
     pub journal: Journal,
-    /// Lane 4.
-    pub stamps: Recorder,
 }
 
 /// A session that has stopped.
@@ -43,7 +41,7 @@ pub struct Ended {
     pub killed: bool,
     /// A kill found the venue empty, twice.
     pub kill_done: bool,
-    /// The lanes' recorders, in order.
+    /// The recorders of lanes 0 to 3, in order.
     pub recorders: Vec<Recorder>,
     /// What the decoder counted.
     pub feed_stats: FeedStats,
@@ -135,7 +133,6 @@ impl Running {
                 gathered.recorders.push(stage.into_recorder());
             }
         }
-        gathered.recorders.push(self.stamps);
         Ok(Ended {
             equity: gathered.equity,
             killed: gathered.killed,
@@ -201,7 +198,7 @@ mod tests {
         let settings =
             JournalSettings { segment_records: [64; LANES], ..JournalSettings::backtest(7) };
         let (journal, lanes) = Journal::create(dir.path(), settings).unwrap();
-        let [inputs, .., stamps] = lanes;
+        let [inputs, ..] = lanes;
         let feed = std::thread::Builder::new().name("feed".to_owned());
         let running = Running {
             feed: feed.spawn(|| panic!("out of its bounds")).unwrap(),
@@ -209,7 +206,6 @@ mod tests {
             heartbeats: vec![("feed", None, Arc::new(Heartbeat::default()))],
             counters: Arc::new(Counters::new()),
             journal,
-            stamps: Recorder::lane(stamps),
         };
         while !running.any_ended() {
             std::thread::yield_now();

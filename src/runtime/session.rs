@@ -139,8 +139,9 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
         ended.as_ref().map_or((false, false), |ended| (ended.killed, ended.kill_done));
     let watcher = beside.finish(in_order, killed, kill_done);
     aside.tell_end(&ended);
-    let ended = ended?;
-    let latency = watcher.finish();
+    let mut ended = ended?;
+    let (latency, stamps) = watcher.finish();
+    ended.recorders.extend(stamps);
     publish_feed_counters(&ended.counters, &ended.feed_stats);
     let dir = ended.journal.dir().to_path_buf();
     close_journal(ended.journal, ended.recorders)?;

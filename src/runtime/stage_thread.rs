@@ -47,6 +47,7 @@ where
         }
         loop {
             heartbeat.beat();
+            heartbeat.note_ring(ring.slots(), ring.buffer().capacity());
             match drain(&mut ring, &mut stage, hop, TURN_MESSAGES, &mut probe) {
                 Ok(0) => {
                     if ring.is_abandoned() && ring.is_empty() {

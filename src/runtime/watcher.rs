@@ -4,10 +4,10 @@
 use super::clock::wall_now;
 use super::controls::Controls;
 use super::heartbeat::Heartbeat;
-use super::measures::{self, DiskPlan, Measures};
+use super::measures::{DiskPlan, Measures, resources};
+use super::readiness::Readiness;
 use super::secret;
 use super::session::command_channel;
-use super::streams_seen::StreamsSeen;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{
     BookState, BookTicker, Breaker, Command, Event, Kind, MarkPrice, Order, OrderReport,
@@ -17,12 +17,12 @@ use crate::base::settings::HttpSettings as HttpWanted;
 use crate::base::units::{Money, Px, Qty};
 use crate::base::{ClientOrderId, Control, Level, Reason, Side, Symbol};
 use crate::execution::OrderState as State;
-use crate::journal::{JournalHealth, LANES};
+use crate::journal::{JournalHealth, LANES, Recorder};
 use crate::observe::alerts::board::AlertBoard;
 use crate::observe::http::{HttpServer, HttpSettings};
 use crate::observe::snapshot::{
-    AccountView, CounterValues, EquityPoint, FillView, MarketView, ModelView, NotReady, OrderView,
-    PositionView, ResourceView, SessionView, ThreadView,
+    AccountView, CounterValues, EquityPoint, FillView, JournalView, MarketView, ModelView,
+    OrderView, PositionView, RingView, SessionView, ThreadView,
 };
 use crate::observe::{HopCollector, LatencyView, Snapshot, SnapshotCell};
 use crate::risk::{self, Origin, TradingState, Verb};
@@ -38,8 +38,8 @@ pub const TURN_MS: u32 = 50;
 const TURN: Duration = Duration::from_millis(TURN_MS as u64);
 /// Turns between two snapshots.
 const TURNS_PER_SNAPSHOT: u64 = 5;
-/// Ticks per second in `/proc/self/stat`: part of the kernel's interface, the same everywhere.
-const USER_HZ: f64 = 100.0;
+/// The ring that each pinned thread empties, in topology order.
+const RINGS: [&str; 4] = ["execution_feed", "feed_inference", "inference_risk", "risk_execution"];
 /// Longest time a pinned thread may go without a turn.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(2);
 
@@ -55,6 +55,8 @@ pub struct Watched {
     pub counters: Arc<Counters>,
     /// The histograms' collector.
     pub collector: HopCollector,
+    /// Lane 4: what the histograms are made of.
+    pub stamps: Option<Recorder>,
     /// Threads by name and core.
     pub heartbeats: Vec<(&'static str, Option<usize>, Arc<Heartbeat>)>,
     /// Lossy views of lanes 0 to 3.
@@ -63,8 +65,8 @@ pub struct Watched {
     pub symbols: Vec<Symbol>,
     /// Equity the session began with.
     pub starting_equity: Money,
-    /// Age from which market data counts as stale.
-    pub market_age_max: Duration,
+    /// What `/readiness` is made of.
+    pub readiness: Readiness,
     /// What runs the model.
     pub executor: &'static str,
     /// What the journal takes of its disk.
@@ -87,7 +89,6 @@ pub struct Watcher {
     started: Instant,
     turns: u64,
     peak: Money,
-    streams: StreamsSeen,
     measures: Measures,
     controls: Controls,
     /// Newest position record of each instrument.
@@ -132,7 +133,6 @@ impl Watcher {
         Ok(Self {
             money,
             killed_by: None,
-            streams: StreamsSeen::default(),
             measures: Measures::new(watched.disk, watched.heartbeats.len(), now),
             controls: Controls::new(now),
             watched,
@@ -163,10 +163,13 @@ impl Watcher {
         std::thread::sleep(TURN);
         self.turns += 1;
         self.read_taps();
-        self.watched.collector.collect();
+        self.collect();
         let Watched { heartbeats, collector, health, .. } = &mut self.watched;
         if let Some(river) = heartbeats.first().map(|(_, _, heart)| Arc::clone(heart)) {
-            self.measures.turn(Instant::now(), heartbeats, collector, health, &river);
+            let recent = self.measures.turn(Instant::now(), heartbeats, collector, health, &river);
+            if let Some(recent) = recent {
+                self.page.latency_recent = recent;
+            }
         }
         if self.turns.is_multiple_of(TURNS_PER_SNAPSHOT) {
             self.publish();
@@ -184,11 +187,20 @@ impl Watcher {
         self.publish();
     }
 
-    /// Stops the page and gives the percentiles since start.
-    pub fn finish(mut self) -> LatencyView {
+    /// Stops the page and gives the percentiles since start, and what writes lane 4.
+    pub fn finish(mut self) -> (LatencyView, Option<Recorder>) {
         self.server = None;
-        self.watched.collector.collect();
-        self.watched.collector.since_start()
+        self.collect();
+        (self.watched.collector.since_start(), self.watched.stamps)
+    }
+
+    /// Takes in what the threads measured. A lane that takes no record misses it and nothing else.
+    fn collect(&mut self) {
+        let Watched { collector, stamps, .. } = &mut self.watched;
+        match stamps {
+            Some(lane) => collector.collect_stamps(wall_now(), &mut |e| lane.append(e).is_ok()),
+            None => collector.collect(),
+        }
     }
 
     fn read_taps(&mut self) {
@@ -200,6 +212,7 @@ impl Watcher {
     }
 
     fn note(&mut self, event: &Event) {
+        self.watched.readiness.note(event);
         let place = event.instrument as usize;
         match event.kind() {
             Some(Kind::BookTicker) => {
@@ -239,7 +252,6 @@ impl Watcher {
             }
             Some(Kind::OrderIntent | Kind::OrderState) => self.note_order(event),
             Some(Kind::OrderFilled) => self.note_fill(event),
-            Some(Kind::StreamStatus) => self.streams.note(event),
             _ => {}
         }
     }
@@ -353,7 +365,7 @@ impl Watcher {
 
     fn publish(&mut self) {
         let now = wall_now();
-        let watched = &self.watched;
+        let watched = &mut self.watched;
         self.page.session.taken_ns = now.0;
         self.page.session.uptime_seconds = self.started.elapsed().as_secs_f64();
         let appended = (0..LANES).map(|lane| watched.health.appended(lane)).sum();
@@ -363,21 +375,25 @@ impl Watcher {
         let found = |name: &str| dead.push(name.to_owned());
         self.page.controls = self.controls.view(Instant::now(), &watched.counters, found);
         self.page.latency = watched.collector.since_start();
+        self.page.histograms = Arc::new(watched.collector.totals().clone());
         self.page.models = vec![ModelView {
             version: watched.model.0.clone(),
             stage: "champion",
             sha256: watched.model.1.clone(),
             executor: watched.executor,
-            verified: true,
+            verified: watched.readiness.is_model_verified(Instant::now()),
             predictions: watched.counters.get(Counter::Predictions),
         }];
         self.page.resources = resources(&watched.health);
+        self.page.journal = JournalView::read(&watched.health);
+        self.page.rings = rings(&watched.heartbeats);
         for control in dead {
             tracing::error!(control, "was not evaluated for a day: it guards nothing");
         }
         (self.page.alerts, self.page.alerting) = watched.board.view();
         self.beat();
-        self.page.not_ready = self.not_ready(now.0);
+        let poisoned = self.watched.health.poisoned();
+        self.page.not_ready = self.watched.readiness.reasons(&self.page, now.0, poisoned);
         let mut page = self.page.clone();
         for market in &mut page.markets {
             market.age_seconds = (now.0 as f64 - market.age_seconds).max(0.0) / 1e9;
@@ -402,37 +418,6 @@ impl Watcher {
                 silent_seconds: silent.as_secs_f64(),
             });
         }
-    }
-
-    fn not_ready(&self, now_ns: i64) -> Vec<NotReady> {
-        let mut reasons = Vec::new();
-        let markets = &self.page.markets;
-        if !self.page.is_healthy() {
-            reasons.push(NotReady::ThreadStopped);
-        }
-        if markets.iter().any(|market| !market.book_valid) {
-            reasons.push(NotReady::BookInvalid);
-        }
-        let limit = self.watched.market_age_max.as_nanos() as f64;
-        if markets.iter().any(|market| now_ns as f64 - market.age_seconds > limit) {
-            reasons.push(NotReady::MarketStale);
-        }
-        if self.streams.is_market_down() && !reasons.contains(&NotReady::MarketStale) {
-            reasons.push(NotReady::MarketStale);
-        }
-        if self.streams.is_account_down() {
-            reasons.push(NotReady::PrivateStreamStale);
-        }
-        match self.page.trading_state {
-            "reconciling" => reasons.push(NotReady::Unreconciled),
-            "halted" => reasons.push(NotReady::Halted),
-            "killed" => reasons.push(NotReady::Killed),
-            _ => {}
-        }
-        if self.watched.health.poisoned() {
-            reasons.push(NotReady::JournalBehind);
-        }
-        reasons
     }
 }
 
@@ -466,17 +451,11 @@ const fn side_name(event: &Event) -> &'static str {
     }
 }
 
-/// The process's use of the machine, from the kernel's own accounts.
-fn resources(health: &JournalHealth) -> ResourceView {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Fields after the command's closing parenthesis: utime and stime are the 12th and 13th.
-    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok());
-    let cpu = ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0);
-    ResourceView {
-        resident_bytes: measures::resident_bytes(),
-        open_files: measures::open_files(),
-        cpu_seconds: cpu / USER_HZ,
-        disk_free_bytes: health.disk_free_bytes(),
-    }
+/// How full the rings were since the last look; each pinned thread empties one.
+fn rings(hearts: &[(&'static str, Option<usize>, Arc<Heartbeat>)]) -> Vec<RingView> {
+    let of = |(name, (.., heart)): (&'static str, &(_, _, Arc<Heartbeat>))| {
+        let (occupied, capacity) = heart.take_ring();
+        (capacity > 0).then_some(RingView { name, occupied, capacity })
+    };
+    RINGS.into_iter().zip(hearts).filter_map(of).collect()
 }

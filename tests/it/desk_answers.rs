@@ -111,7 +111,7 @@ impl Bench {
     fn turn(&mut self) {
         let mut events = Events::with_capacity(64);
         self.poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
-        self.desk.poll(self.now(), &mut |_| {});
+        self.desk.poll(self.now(), &mut |_, _| {});
     }
 
     /// The next request at the venue.

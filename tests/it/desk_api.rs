@@ -92,7 +92,7 @@ impl Bench {
 
     fn turn(&mut self) {
         let now = self.now();
-        self.desk.poll(now, &mut |_| {});
+        self.desk.poll(now, &mut |_, _| {});
     }
 
     fn until(&mut self, mut is_so: impl FnMut(&Self) -> bool) {

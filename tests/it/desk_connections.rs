@@ -45,7 +45,7 @@ impl Bench {
     }
 
     fn turn(&mut self) {
-        self.desk.poll(self.time(), &mut |_| {});
+        self.desk.poll(self.time(), &mut |_, _| {});
     }
 
     fn time(&self) -> Now {

@@ -113,7 +113,6 @@ fn loaded() -> &'static Loaded {
             ("risk", "orders_per_10s_max", "10000"),
             ("risk", "entries_per_day_max", "1000000"),
             ("risk", "open_orders_max", "200"),
-            ("risk", "market_stale_ms", "1000000"),
             ("risk", "losses_in_a_row_max", "100000"),
             ("portfolio", "net_notional_max", big),
             ("portfolio", "correlated_notional_max", big),

@@ -73,7 +73,7 @@ impl Bench {
                 return event;
             }
             let now = self.now();
-            self.desk.poll(now, &mut |_| {});
+            self.desk.poll(now, &mut |_, _| {});
         }
         panic!("nothing came");
     }
@@ -93,7 +93,7 @@ impl Bench {
     fn is_quiet(&mut self) {
         for _ in 0..1_000 {
             let now = self.now();
-            self.desk.poll(now, &mut |_| {});
+            self.desk.poll(now, &mut |_, _| {});
             assert_eq!(self.desk.next_report(), None);
         }
     }

@@ -2,18 +2,14 @@
 //! whose orders are taken and answered otherwise.
 
 use crate::exchange_sim::Http;
+use crate::floor::Floor;
 use crate::lanes::{count, read};
-use crate::pipeline_support::{EAGER, assert_replays};
-use crate::process::look;
-use crate::session_support::Session;
+use crate::pipeline_support::assert_replays;
 use peregrine::base::event::{Event, Kind, Order, OrderReport, OrderState, StreamStatus, flags};
 use peregrine::base::{ClientOrderId, Nanos};
-use peregrine::exchange::fault::script;
-use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::OrderState as State;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
 
 /// The number of the account's own stream.
@@ -21,54 +17,7 @@ const ACCOUNT: u64 = 100;
 /// From the last sign to the word that there is none.
 const NOTICED_WITHIN: Nanos = Nanos::from_secs(3);
 
-struct Floor {
-    exchange: ExchangeServer,
-    session: Session,
-    page: String,
-}
-
 impl Floor {
-    fn start(faults: &str) -> Self {
-        let page = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let bind = format!("\"{page}\"");
-        let more = [&EAGER[..], &[("http", "bind", bind.as_str())]].concat();
-        let faults = script::parse(faults).unwrap();
-        let settings = ServerSettings { faults, ..ServerSettings::default() };
-        let (exchange, session) = Session::at_exchange(settings, &more);
-        Self { exchange, session, page }
-    }
-
-    fn sim(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut http = Http::connect(&self.exchange.rest_url());
-        let answer = http.request(method, path, &[], &body).unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json()
-    }
-
-    /// Looks at the readiness until `is_so` of its status and reasons.
-    #[track_caller]
-    fn readiness(&self, what: &str, is_so: impl Fn(u16, &[Value]) -> bool) {
-        look(what, || {
-            // Not before the page is there.
-            if std::net::TcpStream::connect(&self.page).is_err() {
-                return Err("no page".to_owned());
-            }
-            let request = ureq::get(format!("http://{}/readiness", self.page));
-            let request = request.config().http_status_as_error(false).build();
-            let mut answer = request.call().map_err(|error| error.to_string())?;
-            let last = answer.body_mut().read_to_string().unwrap_or_default();
-            let told: Value = serde_json::from_str(&last).unwrap_or_default();
-            let reasons = told["reasons"].as_array().cloned().unwrap_or_default();
-            if is_so(answer.status().as_u16(), &reasons) { Ok(()) } else { Err(last) }
-        });
-    }
-
-    #[track_caller]
-    fn is_ready(&self, what: &str) {
-        self.readiness(what, |status, _| status == 200);
-    }
-
     /// Every text of this route vanishes, pings are answered; the readiness says so with this
     /// reason, and that all is well after the fault has ended. What the first lane held before.
     #[track_caller]
@@ -78,9 +27,7 @@ impl Floor {
         let before = read(&self.session.journal(), 0).len();
         let fault = json!({"kind": "stale", "target": {"route": route}});
         self.sim("POST", "/sim/faults", &fault);
-        self.readiness(reason, |status, reasons| {
-            status == 503 && reasons.iter().any(|told| told == reason)
-        });
+        self.is_not_ready(reason);
         self.sim("DELETE", "/sim/faults", &Value::Null);
         if route == "private" {
             // What vanished last, right before the fault ended, is found by the next look at
@@ -122,7 +69,7 @@ fn id_of(event: &Event) -> u64 {
 
 #[test]
 fn fault_w11_a_silent_market_stream_is_told_within_three_seconds_and_by_the_readiness() {
-    let floor = Floor::start("");
+    let floor = Floor::start("", &[]);
     let before = floor.falls_silent("public", "market_stale");
     let (inputs, _) = floor.end();
     let down = before + inputs[before..].iter().position(|e| is_down(e, false)).expect("told");
@@ -137,7 +84,7 @@ fn fault_w11_a_silent_market_stream_is_told_within_three_seconds_and_by_the_read
 
 #[test]
 fn fault_n02_an_account_stream_that_answers_pings_and_tells_nothing_is_told_within_three_seconds() {
-    let floor = Floor::start("");
+    let floor = Floor::start("", &[]);
     let before = floor.falls_silent("private", "private_stream_stale");
     let (inputs, _) = floor.end();
     let down = before + inputs[before..].iter().position(|e| is_down(e, true)).expect("told");
@@ -164,10 +111,11 @@ fn trade(
     fault: &str,
     is_enough: impl Fn(&Floor, &[Event]) -> bool,
 ) -> (u64, Value, [Vec<Event>; 2]) {
-    let floor = Floor::start(&format!(
+    let faults = format!(
         "{fault}target = {{ method = \"POST\", path = \"/fapi/v1/order\" }}\n\
          [[fault]]\nkind = \"delay\"\nms = 300\ntarget = {{ route = \"private\" }}\n"
-    ));
+    );
+    let floor = Floor::start(&faults, &[]);
     floor.session.wait(|told| is_enough(&floor, told));
     let hits = floor.sim("GET", "/sim/faults", &Value::Null)[0]["hits"].as_u64().unwrap();
     let mut http = Http::connect(&floor.exchange.rest_url());

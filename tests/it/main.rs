@@ -53,6 +53,12 @@ mod fault_matrix;
 mod fault_frames;
 /// Connections renewed without a gap.
 mod fault_rollover;
+/// A whole session with its page at an exchange that fails on demand.
+mod floor;
+/// Not ready, with each reason, and ready again.
+mod readiness;
+/// Latency stamps, live and offline.
+mod latency;
 /// Streams that fall silent while their sockets live, and orders taken but answered otherwise.
 mod fault_silence;
 /// Trades that a lost connection missed.

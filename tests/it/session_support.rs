@@ -100,6 +100,10 @@ impl Session {
         (exchange, session)
     }
 
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
     pub fn journal(&self) -> PathBuf {
         self.state.path().join("journal/0000001-paper")
     }

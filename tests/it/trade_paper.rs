@@ -122,8 +122,6 @@ fn limits() -> RiskSettings {
         capital_max: Some(Money::whole(10_000)),
         rate_denials_per_10s_max: Some(64),
         identical_entries_per_min_max: Some(32),
-        market_stale_ms: Some(5_000),
-        market_recover_ticks: Some(20),
         model_identical_max: Some(50),
         model_one_sided_window: Some(100_000),
         model_one_sided_percent_max: Some(100),

@@ -8,11 +8,14 @@
 //! | sum | `+`, `-` | each other |
 //! | extreme | `.min(`, `.max(` | each other |
 //! | number | a whole number | one more |
+//! | step | what a move of an order's state is called | another name |
 //! | truth | `true`, `false` | each other |
 //! | negate | `if c {` | `if !(c) {` |
 //! | early | the body of what answers, tells or decides | its most lenient answer |
 //! | drop | a statement on one line | nothing |
 //! | check | each check of the gate | passed |
+
+use std::collections::HashMap;
 
 /// One way of breaking a function.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub struct Mutant {
 /// A function of a file.
 #[derive(Clone, Debug)]
 pub struct Function {
+    /// Its number among all that are broken; [`functions`] leaves 0.
+    pub number: usize,
     /// Of `const fn`: where the word stands in the file; a switch is no constant.
     pub constant: Option<usize>,
     /// Body in the file, without its braces.
@@ -37,7 +42,7 @@ pub struct Function {
 }
 
 /// Swaps of one text for another: operator, from, to.
-const SWAPS: [(&str, &str, &str); 14] = [
+const SWAPS: [(&str, &str, &str); 17] = [
     ("bound", " < ", " <= "),
     ("bound", " <= ", " < "),
     ("bound", " > ", " >= "),
@@ -50,6 +55,9 @@ const SWAPS: [(&str, &str, &str); 14] = [
     ("sum", " - ", " + "),
     ("extreme", ".min(", ".max("),
     ("extreme", ".max(", ".min("),
+    ("step", " quiet(", " astray("),
+    ("step", " late(", " quiet("),
+    ("step", " astray(", " quiet("),
     ("truth", "true", "false"),
     ("truth", "false", "true"),
 ];
@@ -66,8 +74,9 @@ const EARLY: [(&str, &str); 5] = [
 /// Every function of a file outside of its tests, with what can be broken in it.
 pub fn functions(file: &str, text: &str) -> Vec<Function> {
     let masked = mask(text);
-    let end = masked.find("#[cfg(test)]").unwrap_or(masked.len());
+    let end = masked.find("#[cfg(test)]\nmod tests").unwrap_or(masked.len());
     let mut found = Vec::new();
+    let mut namesakes = HashMap::new();
     let mut at = 0;
     for line in masked[..end].split_inclusive('\n') {
         let start = at;
@@ -79,11 +88,14 @@ pub fn functions(file: &str, text: &str) -> Vec<Function> {
         let close = format!("\n{}}}\n", " ".repeat(indent));
         let Some(shut) = masked[open..].find(&close).map(|i| open + i + 1) else { continue };
         let name = name_of(trimmed);
+        // Two types of a file may each have a function of one name.
+        let nth = namesakes.entry(name).and_modify(|n| *n += 1).or_insert(1);
+        let told = if *nth == 1 { name.to_owned() } else { format!("{name}#{nth}") };
         let signature = &masked[start..open];
         let body = (open + 2, shut);
         let constant = word.starts_with("const").then(|| start + line.find("const ").unwrap_or(0));
-        let mutants = mutants_of(file, name, signature, text, &masked, body);
-        found.push(Function { constant, body, mutants });
+        let mutants = mutants_of(file, &told, signature, text, &masked, body);
+        found.push(Function { number: 0, constant, body, mutants });
     }
     found
 }
@@ -113,8 +125,10 @@ fn mutants_of(
     let mut made: Vec<(&str, (usize, usize), String)> = Vec::new();
     for (operator, from, to) in SWAPS {
         for (at, _) in inside.match_indices(from) {
-            let whole = operator != "truth" || is_word(inside, at, from.len());
-            if whole {
+            // As a pattern it says which of two ways is meant: without it there is only one.
+            let pattern = inside[at + from.len()..].starts_with(" =>");
+            let whole = is_word(inside, at, from.len()) && !pattern;
+            if operator != "truth" || whole {
                 made.push((operator, (at, at + from.len()), to.to_owned()));
             }
         }
@@ -133,7 +147,7 @@ fn mutants_of(
             made.push(("check", (0, 0), passed));
         }
     }
-    let mut seen = std::collections::HashMap::new();
+    let mut seen = HashMap::new();
     let named = made.into_iter().map(|(operator, range, with)| {
         let shown = match operator {
             "check" | "early" => with.trim().to_owned(),
@@ -161,13 +175,20 @@ fn numbers(inside: &str) -> Vec<(&'static str, (usize, usize), String)> {
         while at < bytes.len() && (bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_') {
             at += 1;
         }
+        let digits = inside[start..at].bytes().take_while(|b| b.is_ascii_digit() || *b == b'_');
+        let digits = start + digits.count();
+        let value: Option<u128> = inside[start..digits].replace('_', "").parse().ok();
+        let suffix = inside[digits..at].trim_start_matches('_');
         let before = if start == 0 { b' ' } else { bytes[start - 1] };
         let part = before.is_ascii_alphanumeric() || matches!(before, b'_' | b'.' | b'"');
-        let float = bytes.get(at) == Some(&b'.') && bytes.get(at + 1) != Some(&b'.');
+        let float = suffix.starts_with('e')
+            || bytes.get(at) == Some(&b'.')
+                && bytes.get(at + 1).is_some_and(|&b| b != b'.' && !b.is_ascii_alphabetic());
         // An array's length is no value.
         let array = inside[..start].ends_with("; ") && bytes.get(at) == Some(&b']');
-        if !part && !float && !array {
-            found.push(("number", (start, at), format!("({} + 1)", &inside[start..at])));
+        if let (Some(value), false) = (value, part || float || array) {
+            // One literal, for it may be a pattern.
+            found.push(("number", (start, at), format!("{}{suffix}", value + 1)));
         }
     }
     found
@@ -197,7 +218,9 @@ fn dropped(inside: &str) -> Vec<(&'static str, (usize, usize), String)> {
         let start = at + line.len() - line.trim_start().len();
         let begins = before.is_empty() || before.ends_with(['{', ';', '}']);
         let lawful = ["let ", "return", "break", "continue", "use "];
-        let plain = text.ends_with(';') && !lawful.iter().any(|word| text.starts_with(word));
+        let starts = text.starts_with(|c: char| c.is_alphanumeric() || c == '*' || c == '(');
+        let whole = starts && text.ends_with(';');
+        let plain = whole && !lawful.iter().any(|word| text.starts_with(word));
         if begins && plain && text.matches('(').count() == text.matches(')').count() {
             found.push(("drop", (start, start + text.len()), String::new()));
         }

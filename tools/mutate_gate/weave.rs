@@ -1,55 +1,114 @@
 //! Puts every broken body of a function beside its own, chosen by a number at run time.
 
-use super::sites::{Function, Mutant};
-use anyhow::{Context, Result};
+use super::sites::Function;
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
-/// The switch: read once, from the environment.
-const SWITCH: &str = "
-/// The number of the mutant in force; 0 for none.
-pub(crate) fn mutant() -> usize {
+/// The switch, read once from the environment, and what a first failing test does: the process
+/// ends, for one is enough. `TOUCHED` names a file that is told which test calls which function.
+const SWITCH: &str = r#"
+/// The number of the mutant in force; 0 for none. `function` is the one that asks.
+pub(crate) fn mutant(function: usize) -> usize {
     static NUMBER: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    let read = || std::env::var(\"MUTANT\").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    *NUMBER.get_or_init(read)
+    static TOUCHED: std::sync::OnceLock<Option<std::sync::Mutex<Touched>>> =
+        std::sync::OnceLock::new();
+    let read = || {
+        std::panic::set_hook(Box::new(|told| {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "{told}");
+            std::process::exit(101);
+        }));
+        std::env::var("MUTANT").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+    };
+    let number = *NUMBER.get_or_init(read);
+    if let Some(touched) = TOUCHED.get_or_init(Touched::open) {
+        touched.lock().expect("nothing panics in there").note(function);
+    }
+    number
 }
-";
 
-/// The file with all bodies. Mutants are numbered from 1 in the order of `all`.
-pub fn weave(text: &str, functions: &[Function], all: &[Mutant]) -> String {
-    let mut woven = String::with_capacity(text.len() * 8);
-    let mut at = 0;
+struct Touched {
+    file: std::fs::File,
+    known: std::collections::HashSet<(String, usize)>,
+}
+
+impl Touched {
+    fn open() -> Option<std::sync::Mutex<Self>> {
+        let path = std::env::var_os("TOUCHED")?;
+        let file = std::fs::File::create(path).ok()?;
+        Some(std::sync::Mutex::new(Self { file, known: Default::default() }))
+    }
+
+    fn note(&mut self, function: usize) {
+        use std::io::Write;
+        let test = std::thread::current().name().unwrap_or("?").to_owned();
+        if self.known.insert((test.clone(), function)) {
+            let _ = writeln!(self.file, "{function}\t{test}");
+        }
+    }
+}
+"#;
+
+/// A file with all bodies.
+pub struct Woven {
+    /// Its text.
+    pub text: String,
+    /// Which lines a mutant's body is in, from the first to the one after the last, with its
+    /// number.
+    arms: Vec<(usize, usize, usize)>,
+}
+
+impl Woven {
+    /// The mutant whose body holds a line.
+    pub fn mutant_at(&self, line: usize) -> Option<usize> {
+        let arm = self.arms.iter().find(|(from, to, _)| (*from..*to).contains(&line));
+        arm.map(|(_, _, number)| *number)
+    }
+}
+
+/// The file with all bodies but those left out. Mutants are numbered from `first` in their order.
+pub fn weave(text: &str, functions: &[Function], first: usize, without: &[usize]) -> Woven {
+    let mut woven = Woven { text: String::with_capacity(text.len() * 8), arms: Vec::new() };
+    let mut lines = 1;
+    let (mut at, mut number) = (0, first);
+    let mut add = |woven: &mut Woven, part: &str| {
+        lines += part.matches('\n').count();
+        woven.text.push_str(part);
+        lines
+    };
     for function in functions.iter().filter(|function| !function.mutants.is_empty()) {
         let (start, end) = function.body;
         match function.constant {
             Some(word) => {
-                woven.push_str(&text[at..word]);
-                woven.push_str(&text[word + "const ".len()..start]);
+                add(&mut woven, &text[at..word]);
+                add(&mut woven, &text[word + "const ".len()..start]);
             }
-            None => woven.push_str(&text[at..start]),
+            None => {
+                add(&mut woven, &text[at..start]);
+            }
         }
         let body = &text[start..end];
-        woven.push_str("    match crate::base::mutant() {\n");
+        add(&mut woven, &format!("match crate::base::mutant({}) {{\n", function.number));
         for mutant in &function.mutants {
-            let number = all.iter().position(|m| m.name == mutant.name).map_or(0, |i| i + 1);
             let (from, to) = mutant.range;
             let (before, after) = (&body[..from], &body[to..]);
-            // Writing to a String never fails.
-            let _ = writeln!(woven, "{number} => {{\n{before}{}{after}}}", mutant.with);
+            if !without.contains(&number) {
+                let begins = add(&mut woven, &format!("{number} => {{\n"));
+                let ends = add(&mut woven, &format!("{before}{}{after}}}\n", mutant.with));
+                woven.arms.push((begins, ends, number));
+            }
+            number += 1;
         }
-        let _ = writeln!(woven, "_ => {{\n{body}}}\n}}");
+        let mut whole = String::new();
+        // Writing to a String never fails.
+        let _ = writeln!(whole, "_ => {{\n{body}}}\n}}");
+        add(&mut woven, &whole);
         at = end;
     }
-    woven.push_str(&text[at..]);
+    add(&mut woven, &text[at..]);
     woven
 }
 
-/// Adds the switch to the room everything may import.
-pub fn add_switch(path: &Path) -> Result<()> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    if !text.contains("fn mutant()") {
-        fs::write(path, format!("{text}{SWITCH}"))?;
-    }
-    Ok(())
+/// The text of the room that everything may import, with the switch.
+pub fn with_switch(text: &str) -> String {
+    format!("{text}{SWITCH}")
 }

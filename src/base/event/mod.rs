@@ -9,7 +9,7 @@
 //!
 //! Kinds come in blocks, so that a number tells which stage wrote it:
 //! 1–31 market, 32–47 control, 48–63 venue reports (lane 0, the inputs), 64–79 inference (lane 1),
-//! 80–95 risk (lane 2), 96–111 execution (lane 3).
+//! 80–95 risk (lane 2), 96–111 execution (lane 3), 112–127 latency stamps (lane 4).
 //!
 //! `seq` is the input's place in the river. A record of lanes 1 to 3 carries the `seq` of the input
 //! that caused it. `check` belongs to the journal; everywhere else it is zero.
@@ -162,15 +162,19 @@ kinds! {
     Sent = 98,
     /// The order state machine moved ([`OrderState`]).
     OrderState = 99,
+
+    /// How long passages of hops took ([`Stamps`]).
+    Stamps = 112,
 }
 
-/// The lane a kind belongs to: 0 inputs, 1 inference, 2 risk, 3 execution.
+/// The lane a kind belongs to: 0 inputs, 1 inference, 2 risk, 3 execution, 4 latency stamps.
 pub const fn lane_of(kind: Kind) -> usize {
     match kind as u8 {
         0..=63 => 0,
         64..=79 => 1,
         80..=95 => 2,
-        _ => 3,
+        96..=111 => 3,
+        _ => 4,
     }
 }
 
@@ -335,6 +339,7 @@ macro_rules! body {
 }
 
 mod control;
+mod latency;
 mod market;
 mod stages;
 #[cfg(test)]
@@ -345,6 +350,7 @@ pub use control::{
     BookedCarried, COMMAND_REASON_BYTES, Command, Instrument, KillRound, Measured, ModelLoaded,
     OrderCarried, PositionCarried, Reconciled, SessionCarried, SessionStart, Timer,
 };
+pub use latency::{PASSAGE_NS_MAX, PASSAGES_PER_EVENT, Passage, Stamps};
 pub use market::{
     BookTicker, DepthHead, DepthLevels, Funding, Gap, Kline, Level, Liquidation, Malformed,
     MarkPrice, OpenInterest, StreamStatus, Trade, carries,

@@ -2,6 +2,7 @@
 
 use super::SettingsError;
 use super::section::Section;
+use crate::base::limits::REJECTS_WINDOW_MAX;
 use toml::Table;
 
 /// Levels of the breakers. Every key has a default, the value of the control table; no breaker can
@@ -36,9 +37,9 @@ pub struct BreakerSettings {
     pub rejects_window: u32,
     /// RC-15: age of an instrument's market data from which it is degraded, in milliseconds.
     pub stale_degraded_ms: u32,
-    /// RC-15: age from which it is stale and trading reduces.
+    /// RC-15: age from which it is stale: trading reduces, resting entries are cancelled.
     pub stale_ms: u32,
-    /// RC-15: good ticks after which it is live again.
+    /// RC-15: good ticks in a row after which it is live again, and may be entered.
     pub stale_good_ticks: u32,
     /// RC-39: spread that reduces, in basis points of the mid.
     pub spread_trip_bps: u32,
@@ -128,9 +129,9 @@ pub(super) fn read(
         losses_halt: key("losses_halt", any, 5),
         slippage_bps: key("slippage_bps", bps, 50),
         fee_bps: key("fee_bps", bps, 20),
-        rejects_in_a_row: key("rejects_in_a_row", 255, 5),
+        rejects_in_a_row: key("rejects_in_a_row", REJECTS_WINDOW_MAX - 1, 5),
         rejects_percent: key("rejects_percent", 100, 20),
-        rejects_window: key("rejects_window", 256, 50),
+        rejects_window: key("rejects_window", REJECTS_WINDOW_MAX, 50),
         stale_degraded_ms: key("stale_degraded_ms", 3_600_000, 1_000),
         stale_ms: key("stale_ms", 3_600_000, 5_000),
         stale_good_ticks: key("stale_good_ticks", 100_000, 20),

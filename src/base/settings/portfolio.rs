@@ -3,11 +3,9 @@
 use super::SettingsError;
 use super::section::Section;
 use crate::base::ids::Symbol;
+use crate::base::limits::CORRELATION_BARS;
 use crate::base::units::Money;
 use toml::Table;
-
-/// Returns kept per instrument at most, for correlations.
-pub const CORRELATION_BARS_MAX: u32 = 64;
 
 /// Limits over many instruments. `None` is unset, and unset means deny.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +53,7 @@ impl PortfolioSettings {
             positions_max: s.u32_opt("positions_max", 1..=1_024),
             correlation_max_percent: s.u32_opt("correlation_max_percent", 1..=100),
             correlation_bar_s: s.u32_opt("correlation_bar_s", 1..=86_400),
-            correlation_bars: s.u32_opt("correlation_bars", 8..=CORRELATION_BARS_MAX),
+            correlation_bars: s.u32_opt("correlation_bars", CORRELATION_BARS),
             correlated_notional_max: s.money_opt("correlated_notional_max"),
             budgets: Vec::new(),
         };

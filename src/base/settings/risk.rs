@@ -4,6 +4,7 @@
 use super::section::Section;
 use super::{Mode, PortfolioSettings, SettingsError, StageSettings};
 use crate::base::ids::Symbol;
+use crate::base::limits::{DENIALS_MAX, IDENTICAL_ENTRIES_MAX, OPEN_ORDERS_MAX};
 use crate::base::units::Money;
 use toml::Table;
 
@@ -47,10 +48,6 @@ pub struct RiskSettings {
     pub open_orders_max: Option<u32>,
     /// RC-15: oldest market data an entry may rest on, in milliseconds.
     pub market_age_ms_max: Option<u32>,
-    /// RC-15: age of market data at which resting entries are cancelled, in milliseconds.
-    pub market_stale_ms: Option<u32>,
-    /// RC-15: good ticks in a row after such a silence before the next entry.
-    pub market_recover_ticks: Option<u32>,
     /// RC-16: identical predictions in a row that make it reduce.
     pub model_identical_max: Option<u32>,
     /// RC-16: predictions over which one-sidedness is judged.
@@ -90,10 +87,6 @@ impl RiskSettings {
         if mode == Mode::Paper && settings.starting_equity.is_none() {
             s.fail("starting_equity", "missing; paper trading needs an account to start from");
         }
-        let (age, stale) = (settings.market_age_ms_max, settings.market_stale_ms);
-        if age.zip(stale).is_some_and(|(age, stale)| stale < age) {
-            s.fail("market_stale_ms", "must not be below market_age_ms_max");
-        }
         s.finish();
         settings.portfolio = PortfolioSettings::read((portfolio, portfolio_table), errors);
         settings.stage = StageSettings::read((stage, stage_table), errors);
@@ -109,20 +102,19 @@ impl RiskSettings {
             collar_mark_bps: s.u32_opt("collar_mark_bps", 1..=10_000),
             collar_touch_bps: s.u32_opt("collar_touch_bps", 1..=10_000),
             collar_cumulative_bps: s.u32_opt("collar_cumulative_bps", 1..=10_000),
-            collar_denials_per_min_max: s.u32_opt("collar_denials_per_min_max", 1..=64),
+            collar_denials_per_min_max: s.u32_opt("collar_denials_per_min_max", 1..=DENIALS_MAX),
             position_notional_max: s.money_opt("position_notional_max"),
             gross_notional_max: s.money_opt("gross_notional_max"),
             leverage_max_percent: s.u32_opt("leverage_max_percent", 1..=12_500),
             capital_max: s.money_opt("capital_max"),
             duplicate_window_ms: s.u32_opt("duplicate_window_ms", any.clone()),
             orders_per_10s_max: s.u32_opt("orders_per_10s_max", any.clone()),
-            rate_denials_per_10s_max: s.u32_opt("rate_denials_per_10s_max", 1..=64),
+            rate_denials_per_10s_max: s.u32_opt("rate_denials_per_10s_max", 1..=DENIALS_MAX),
             entries_per_day_max: s.u32_opt("entries_per_day_max", any.clone()),
-            identical_entries_per_min_max: s.u32_opt("identical_entries_per_min_max", 1..=32),
-            open_orders_max: s.u32_opt("open_orders_max", 1..=256),
+            identical_entries_per_min_max: s
+                .u32_opt("identical_entries_per_min_max", 1..=IDENTICAL_ENTRIES_MAX),
+            open_orders_max: s.u32_opt("open_orders_max", 1..=OPEN_ORDERS_MAX as u32),
             market_age_ms_max: s.u32_opt("market_age_ms_max", any.clone()),
-            market_stale_ms: s.u32_opt("market_stale_ms", any.clone()),
-            market_recover_ticks: s.u32_opt("market_recover_ticks", 1..=10_000),
             model_identical_max: s.u32_opt("model_identical_max", any.clone()),
             model_one_sided_window: s.u32_opt("model_one_sided_window", any.clone()),
             model_one_sided_percent_max: s.u32_opt("model_one_sided_percent_max", 50..=100),

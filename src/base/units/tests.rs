@@ -70,3 +70,19 @@ fn notional_of_a_recorded_trade_is_exact() {
     let value = notional(Qty::parse("0.006").unwrap(), Px::parse("61800.30").unwrap()).unwrap();
     assert_eq!(value.to_string(), "370.8018");
 }
+
+#[test]
+fn a_value_per_unit_is_what_the_general_division_says() {
+    let scale = i128::from(SCALE);
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u128;
+    let mut values = vec![0, 1, scale - 1, scale, scale + 1, i128::MAX, i128::MIN, i128::MIN + 1];
+    for shift in 0..127 {
+        let power = 1_i128 << shift;
+        values.extend([power - 1, power, power + 1, -power]);
+        seed = seed.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645) | 1;
+        values.extend([(seed as i128) >> shift, ((seed as i128) >> shift) / scale * scale]);
+    }
+    for value in values {
+        assert_eq!(per_unit(value), value / scale, "{value}");
+    }
+}

@@ -10,7 +10,7 @@ use super::probe::Probe;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{Command, Denied, Event, Kind, side_flag};
 use crate::base::hop::{Hop, Stamp};
-use crate::base::ids::{ClientOrderId, InstrumentId};
+use crate::base::ids::{ClientOrderId, InstrumentId, Seq};
 use crate::base::limits::STEP_EVENTS_MAX;
 use crate::base::order::Purpose;
 use crate::base::settings::{InstrumentSettings, KillSettings, OrderRoute, Settings};
@@ -170,13 +170,13 @@ impl RiskStage {
         let start = probe.stamp();
         let intent = self.policy.decide(event, &self.ledger, self.gate.size_percent());
         let wanted = probe.stamp();
-        probe.record(Hop::Policy, start, wanted);
+        probe.record(Hop::Policy, event.seq, start, wanted);
         if let Intent::HoldBack(held_back) = &intent {
             self.hold_back(event, held_back);
         } else if intent != Intent::None {
             self.admit(event, &intent);
             let judged = probe.stamp();
-            probe.record(Hop::Risk, wanted, judged);
+            probe.record(Hop::Risk, event.seq, wanted, judged);
         }
     }
 
@@ -241,16 +241,8 @@ impl RiskStage {
             let id = u16::try_from(self.timer_cursor).unwrap_or(u16::MAX);
             self.check(event, InstrumentId(id));
             self.protect(event, InstrumentId(id));
-            self.cancel_stale(event, InstrumentId(id));
             self.timer_cursor = (self.timer_cursor + 1) % self.instruments;
         }
-    }
-
-    /// A resting entry in a market that is silent.
-    fn cancel_stale(&mut self, event: &Event, instrument: InstrumentId) {
-        let Some(order) = self.gate.stale_entry(instrument, &self.ledger) else { return };
-        let id = order.id;
-        self.cancel(event, instrument, id);
     }
 
     /// After an immediate kill: every position is left, again on every price until it is flat,
@@ -434,6 +426,11 @@ fn concerns_execution(event: &Event) -> bool {
 
 impl Accept for RiskStage {
     type Message = Event;
+
+    #[inline]
+    fn seq(event: &Event) -> Seq {
+        event.seq
+    }
 
     #[inline]
     fn accept<P: Probe>(&mut self, event: Event, origin: Stamp, probe: &mut P) -> Result<(), Halt> {

@@ -205,6 +205,7 @@ pub fn visit_fields(event: &Event, visit: &mut Visit<'_>) {
         Kind::SizeChange => risk::size_change(event.body(), visit),
         Kind::Sent => sent(event.body(), visit),
         Kind::OrderState => order_state(event.body(), visit),
+        Kind::Stamps => stamps(event, visit),
     }
 }
 
@@ -407,4 +408,14 @@ fn order_state(body: &body::OrderState, visit: &mut Visit<'_>) {
     visit("reason", Field::Reason(body.reason));
     visit("cum_qty", Field::Fixed(body.cum_qty));
     visit("leaves_qty", Field::Fixed(body.leaves_qty));
+}
+
+fn stamps(event: &Event, visit: &mut Visit<'_>) {
+    let body: &body::Stamps = event.body();
+    let told = |passage: body::Passage| {
+        format!("{} {} ns of {}", passage.hop.name(), passage.ns, passage.seq)
+    };
+    let passages: Vec<String> = body.read(event.seq).map(told).collect();
+    visit("passages", Field::Text(passages.join("; ").as_bytes()));
+    visit("missed", Field::Count(body.missed));
 }

@@ -1,12 +1,14 @@
 //! Which path gives what. Every page is rendered from the newest snapshot; none has a side effect.
 
 use super::commands::Desk;
+use crate::base::event::Passage;
+use crate::observe::hlog::write_log;
 use crate::observe::metrics;
 use crate::observe::snapshot::{Snapshot, SnapshotCell};
 use serde_json::{Value, json};
 use std::io::{Cursor, Read};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The dashboard: markup, style and script in one.
 const DASHBOARD: &str = include_str!("page.html");
@@ -144,6 +146,7 @@ pub(super) fn page(path: &str, snapshot: &Snapshot, age: Duration) -> Answer {
             .with("referrer-policy", "no-referrer"),
         "/healthz" => health(snapshot, age),
         "/readiness" => readiness(snapshot, age),
+        "/api/v1/latency.hlog" => histograms(snapshot),
         "/metrics" => Answer::text(200, metrics::METRICS_CONTENT_TYPE, metrics::render(snapshot)),
         _ => match path.strip_prefix("/api/v1/").and_then(|name| part(name, snapshot)) {
             Some(Ok(value)) => Answer::json(200, &value),
@@ -182,6 +185,27 @@ fn readiness(snapshot: &Snapshot, age: Duration) -> Answer {
     Answer::json(if ready { 200 } else { 503 }, &body)
 }
 
+/// The histograms since start as a log of one interval.
+fn histograms(snapshot: &Snapshot) -> Answer {
+    let session = &snapshot.session;
+    let began = Duration::from_nanos(u64::try_from(session.started_ns).unwrap_or(0));
+    let length = Duration::try_from_secs_f64(session.uptime_seconds).unwrap_or_default();
+    let mut log = Vec::new();
+    let written = write_log(&mut log, SystemTime::UNIX_EPOCH + began, |out| {
+        out.interval(&snapshot.histograms, Duration::ZERO, length)
+    });
+    match written {
+        Ok(()) => Answer::text(200, "text/plain; charset=utf-8", log),
+        Err(_) => Answer::error(500, "the histograms do not serialise"),
+    }
+}
+
+/// The longest passages of each hop, with the inputs that passed.
+fn worst(snapshot: &Snapshot) -> Value {
+    let row = |p: Passage| json!({ "hop": p.hop.name(), "ns": p.ns, "seq": p.seq });
+    snapshot.latency.worst().map(row).collect()
+}
+
 /// One part of the snapshot as JSON; `None` when there is no such part.
 fn part(name: &str, snapshot: &Snapshot) -> Option<Result<Value, serde_json::Error>> {
     Some(match name {
@@ -192,6 +216,7 @@ fn part(name: &str, snapshot: &Snapshot) -> Option<Result<Value, serde_json::Err
         "latency" => Ok(json!({
             "since_start_ns": snapshot.latency,
             "recent_ns": snapshot.latency_recent,
+            "worst": worst(snapshot),
         })),
         "risk" => Ok(json!({
             "trading_state": snapshot.trading_state,

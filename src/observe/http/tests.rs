@@ -92,7 +92,7 @@ fn bearer() -> String {
 fn every_page_of_the_contract_answers() {
     let fixture = start();
     fixture.cell.publish(ready());
-    for path in ["/", "/healthz", "/readiness", "/metrics"] {
+    for path in ["/", "/healthz", "/readiness", "/metrics", "/api/v1/latency.hlog"] {
         let (status, text) = get(&fixture, path);
         assert_eq!(status, 200, "{path}: {text}");
     }
@@ -335,6 +335,45 @@ fn stalled_clients_are_bounded_in_number_and_in_time() {
     assert_eq!(slow + full, stalled.len(), "{statuses:?}");
     assert!(slow >= CONNECTIONS_MAX && full > 0, "{statuses:?}");
     until(|| get(&fixture, "/healthz").0 == 200);
+}
+
+#[test]
+fn a_client_that_trickles_a_request_is_thrown_out_though_it_never_pauses() {
+    let fixture = start();
+    let mut stream = TcpStream::connect(fixture.server.addr()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").unwrap();
+    let (mut said, mut sent) = (Vec::new(), 0);
+    // As many bytes as a head may have at most: the time ends it, not the room.
+    while sent < HEAD_BYTES_MAX / 2 && said.is_empty() {
+        let mut part = [0; 64];
+        match stream.read(&mut part) {
+            Ok(read) => said.extend_from_slice(&part[..read.max(1)]),
+            Err(_) => sent += usize::from(stream.write_all(b"a").is_ok()),
+        }
+    }
+    assert!(said.starts_with(b"HTTP/1.1 408"), "{} after {sent}", String::from_utf8_lossy(&said));
+    until(|| get(&fixture, "/healthz").0 == 200);
+}
+
+#[test]
+fn a_flood_of_connections_is_sent_away_and_the_page_is_there_when_it_has_gone() {
+    let fixture = start_with(|s| s.probe_interval = Duration::from_millis(100));
+    let addr = fixture.server.addr();
+    let flood: Vec<TcpStream> = (0..CONNECTIONS_MAX * 40)
+        .filter_map(|n| {
+            let mut stream = TcpStream::connect(addr).ok()?;
+            // Every other one says something, and none a whole request.
+            let _ = if n % 2 == 0 { stream.write_all(b"GET / HTTP/1.1\r\n") } else { Ok(()) };
+            Some(stream)
+        })
+        .collect();
+    for mut stream in flood {
+        let (status, _) = read_answer(&mut stream);
+        assert!([0, 408, 503].contains(&status), "{status}");
+    }
+    until(|| get(&fixture, "/metrics").0 == 200);
+    assert_eq!(fixture.server.rebuilds(), 0, "the server itself never failed");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 use crate::base::Money;
 use crate::base::counters::{Counter, Counters};
+use crate::journal::JournalHealth;
+use crate::observe::alerts::board::{ChannelView, RaisedView};
 use crate::observe::latency::HopTotals;
 use crate::observe::metrics::render;
 use crate::observe::snapshot::{
-    AccountView, CounterValues, LimitView, MarketView, NotReady, RingView, Snapshot, ThreadView,
+    AccountView, ControlView, CounterValues, JournalView, LimitView, MarketView, ModelView,
+    NotReady, RingView, Snapshot, ThreadView,
 };
 use crate::observe::{Hop, SnapshotCell};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -33,6 +36,15 @@ fn full() -> Snapshot {
     snapshot.threads = vec![feed];
     snapshot.risk = vec![LimitView { name: "daily_loss_max", ..LimitView::default() }];
     let odd = "A\\B\"C\n币安".to_owned();
+    snapshot.journal = JournalView::read(&JournalHealth::default());
+    let model =
+        ModelView { version: "quick-1".to_owned(), stage: "champion", ..Default::default() };
+    snapshot.models = vec![model];
+    let control =
+        ControlView { name: "drawdown".to_owned(), level: "reduce", ..Default::default() };
+    snapshot.controls = vec![control];
+    snapshot.alerting.raised = vec![RaisedView { severity: "P1", class: "risk", count: 2 }];
+    snapshot.alerting.channels = vec![ChannelView { name: "mail", delivered: 1, failed: 0 }];
     snapshot.markets = vec![MarketView { symbol: odd, age_seconds: 0.25, ..MarketView::default() }];
     snapshot
 }
@@ -209,6 +221,39 @@ fn a_hop_never_passed_has_no_quantile() {
     let text = render(&full());
     assert!(!text.contains("hop=\"wire\",quantile"), "{text}");
     assert!(text.contains("hop=\"inference\",quantile"), "{text}");
+}
+
+/// Names with their labels as `docs/METRICS.md` lists them.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/METRICS.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let words = |cell: &str| {
+        let parts = cell.split('`').skip(1).step_by(2);
+        parts.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut rows = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with("| `peregrine_")) {
+        let cells: Vec<&str> = line.split('|').collect();
+        let name = words(cells[1]).remove(0);
+        let labels = words(cells[2]).into_iter().collect();
+        assert!(rows.insert(name.clone(), labels).is_none(), "{name} is listed twice");
+    }
+    rows
+}
+
+#[test]
+fn the_page_of_metrics_lists_every_series_with_its_labels_and_no_other() {
+    let mut rendered: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut family = String::new();
+    for line in render(&full()).lines() {
+        if let Some(head) = line.strip_prefix("# HELP ") {
+            head.split(' ').next().unwrap().clone_into(&mut family);
+        } else if !line.starts_with('#') {
+            let labels = sample(line).unwrap().labels.into_keys();
+            rendered.entry(family.clone()).or_default().extend(labels);
+        }
+    }
+    assert_eq!(documented(), rendered);
 }
 
 #[test]

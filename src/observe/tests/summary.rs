@@ -41,7 +41,10 @@ fn the_json_object_has_every_key_of_the_contract() {
         "ledger_equal": true,
         "last_look": "clean",
         "latency_ns": {
-            "tick_to_order": {"p50": 1_500, "p99": 1_500, "p999": 1_500, "max": 1_500, "count": 30}
+            "tick_to_order": {
+                "p50": 1_500, "p99": 1_500, "p999": 1_500, "p9999": 1_500, "max": 1_500,
+                "count": 30
+            }
         },
     });
     for (key, value) in expected.as_object().unwrap() {

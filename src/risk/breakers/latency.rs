@@ -31,7 +31,7 @@ impl Latency {
 
     /// The venue's first word on an order came.
     pub(super) fn on_answer(&mut self, sent_at: Nanos, now: Nanos) {
-        let took = (now - sent_at).0.max(0) / 1_000_000;
+        let took = (now - sent_at).0 / 1_000_000;
         self.samples[self.next] = (now, took);
         self.next = (self.next + 1) % SAMPLES;
     }
@@ -48,8 +48,7 @@ impl Latency {
         }
         let took = &mut took[..held];
         took.sort_unstable();
-        let rank = (held * 99).div_ceil(100).max(1) - 1;
-        let p99 = if held >= LEAST { took[rank] } else { 0 };
+        let p99 = if held >= LEAST { took[(held * 99).div_ceil(100) - 1] } else { 0 };
         board.judge(Control::SendToAck, p99, now);
     }
 
@@ -71,8 +70,11 @@ impl Latency {
                 };
                 *kept = value;
                 // Room for the next segments is the last there is.
-                let last = if self.segment_need >= 100 { NO_SEGMENT } else { 0 };
-                let need = self.disk_need.clamp(0, NO_SEGMENT - 1).max(last);
+                let need = if self.segment_need >= 100 {
+                    NO_SEGMENT
+                } else {
+                    self.disk_need.min(NO_SEGMENT - 1)
+                };
                 return board.judge(Control::Disk, need, event.now());
             }
         };

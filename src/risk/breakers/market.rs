@@ -11,6 +11,8 @@ const WARM: u32 = 60;
 const LONG: i64 = 1_000;
 /// Least time between two ranges that are taken into it.
 const RANGE_EVERY: Nanos = Nanos::from_secs(1);
+/// Basis points of the whole.
+const WHOLE: i64 = 10_000;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Market {
@@ -93,6 +95,24 @@ impl Markets {
 
 /// `part` of `whole` in basis points, rounded down; `whole` above zero.
 fn bps(part: i64, whole: i64) -> i64 {
-    let share = i128::from(part) * 10_000 / i128::from(whole.max(1));
-    i64::try_from(share).unwrap_or(i64::MAX)
+    match part.checked_mul(WHOLE) {
+        Some(parts) => parts / whole,
+        // A part of nearly the range: wider than any market.
+        None => i64::try_from(i128::from(part) * i128::from(WHOLE) / i128::from(whole))
+            .unwrap_or(i64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basis_points_are_exact_for_small_and_for_huge_numbers() {
+        assert_eq!((bps(5, 10_000), bps(10_000, 10_000), bps(3, 1)), (5, 10_000, 30_000));
+        assert_eq!((bps(19_999, 10_000), bps(0, 7)), (19_999, 0));
+        // A quarter of a number whose ten thousandfold leaves 64 bits.
+        assert_eq!(bps(i64::MAX / 4, i64::MAX / 4 * 4), 2_500);
+        assert_eq!(bps(i64::MAX, 1), i64::MAX);
+    }
 }

@@ -32,6 +32,8 @@ mod restart;
 mod rungs;
 mod seal;
 mod staleness;
+#[cfg(test)]
+mod units;
 
 pub use seal::GateCounts;
 
@@ -91,7 +93,7 @@ impl Breakers {
             settings: *settings,
             balance: Balance::new(count),
             rejects: Rejects::new(s.rejects_window),
-            staleness: Staleness::new(allowed, s.stale_degraded_ms, s.stale_ms, s.stale_good_ticks),
+            staleness: Staleness::new(allowed, s),
             markets: Markets::new(allowed, s.jump_bar_s),
             latency: Latency::new(),
             outputs: Outputs::default(),
@@ -121,13 +123,8 @@ impl Breakers {
                     self.markets.on_touch(&mut self.board, event, position);
                 }
             }
-            Some(Kind::Prediction) => {
-                let instrument = event.instrument();
-                if let Some(position) = ledger.position(instrument) {
-                    self.staleness.on_tick(&mut self.board, instrument, position, now);
-                }
-                self.markets.on_prediction(&mut self.board, event);
-            }
+            // Its quote has come before, and is no tick.
+            Some(Kind::Prediction) => self.markets.on_prediction(&mut self.board, event),
             Some(Kind::NoDecision) => self.outputs.on_no_decision(&mut self.board, event),
             Some(Kind::Measured) => self.latency.on_measured(&mut self.board, event),
             Some(Kind::MarkPrice) => self.judge_money(ledger, now),
@@ -258,6 +255,11 @@ impl Breakers {
     /// True when so many orders are of unknown outcome that the account must be reconciled.
     pub(super) fn must_reconcile(ledger: &Ledger) -> bool {
         ledger.unknown_orders() >= UNKNOWN_ORDERS_MAX
+    }
+
+    /// RC-15: good ticks that an instrument's market still owes before an entry.
+    pub(super) fn to_recover(&self, instrument: InstrumentId) -> u32 {
+        self.staleness.to_recover(instrument)
     }
 
     /// True when the day's loss demands that every position is left.

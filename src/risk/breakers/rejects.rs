@@ -5,10 +5,11 @@
 
 use super::board::Board;
 use crate::base::event::OrderReport;
+use crate::base::limits::REJECTS_WINDOW_MAX;
 use crate::base::{Control, Event, Kind, Nanos, Reason};
 
 /// Most outcomes a window can hold.
-const WINDOW_MAX: usize = 256;
+const WINDOW_MAX: usize = REJECTS_WINDOW_MAX as usize;
 /// Class of an order that was not refused.
 const TAKEN: u8 = 0;
 const CLASSES: usize = 7;

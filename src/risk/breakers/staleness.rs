@@ -1,4 +1,5 @@
-//! RC-15: how old each instrument's market data is.
+//! RC-15: how old each instrument's market data is. The one ladder of it: it reduces, and the gate
+//! asks it before an entry.
 //!
 //! ```text
 //!            age ≥ degraded             age ≥ stale
@@ -8,22 +9,27 @@
 //! ```
 //! STALE and RECOVERING reduce, and with that resting entries are cancelled. A quote is as old as
 //! its receipt or as what the venue says of it, whichever is older: what was held up on its way is
-//! old though it has just come.
+//! old though it has just come. Ticks are best bids and offers, one after the other: what tells a
+//! quote again is none, and one that is late, held up, crossed or empty begins the count again.
 
 use super::board::Board;
+use crate::base::settings::BreakerSettings;
 use crate::base::{Control, InstrumentId, Nanos};
 use crate::ledger::{Ledger, Position};
 
+/// What is known of one instrument's quotes.
 #[derive(Clone, Copy, Debug, Default)]
-struct Recovery {
-    stale: bool,
-    good: u32,
+struct Market {
+    /// When the newest tick came; `None` before the first.
+    ticked_at: Option<Nanos>,
+    /// Good ticks still to come.
+    to_recover: u32,
 }
 
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub(super) struct Staleness {
-    markets: Vec<Recovery>,
+    markets: Vec<Market>,
     allowed: Vec<bool>,
     degraded_ms: i64,
     stale_ms: i64,
@@ -31,17 +37,17 @@ pub(super) struct Staleness {
 }
 
 impl Staleness {
-    pub(super) fn new(allowed: &[bool], degraded_ms: u32, stale_ms: u32, good_ticks: u32) -> Self {
+    pub(super) fn new(allowed: &[bool], settings: &BreakerSettings) -> Self {
         Self {
-            markets: vec![Recovery::default(); allowed.len()],
+            markets: vec![Market::default(); allowed.len()],
             allowed: allowed.to_vec(),
-            degraded_ms: i64::from(degraded_ms),
-            stale_ms: i64::from(stale_ms),
-            good_ticks,
+            degraded_ms: i64::from(settings.stale_degraded_ms),
+            stale_ms: i64::from(settings.stale_ms),
+            good_ticks: settings.stale_good_ticks,
         }
     }
 
-    /// A quote came.
+    /// A best bid and offer came, and the ledger has it.
     pub(super) fn on_tick(
         &mut self,
         board: &mut Board,
@@ -50,9 +56,15 @@ impl Staleness {
         now: Nanos,
     ) {
         let Some(market) = self.markets.get_mut(instrument.index()) else { return };
-        if market.stale && position.touch_age(now).0 / 1_000_000 < self.degraded_ms {
-            market.good = market.good.saturating_add(1);
-            market.stale = market.good < self.good_ticks;
+        let gap = millis(market.ticked_at.map_or(Nanos::ZERO, |before| now - before));
+        market.ticked_at = Some(now);
+        let age = gap.max(millis(position.touch_age(now)));
+        if age >= self.stale_ms {
+            // Nobody looked at the time meanwhile.
+            market.to_recover = self.good_ticks;
+        } else if market.to_recover > 0 {
+            let good = age < self.degraded_ms && position.has_touch();
+            market.to_recover = if good { market.to_recover - 1 } else { self.good_ticks };
         }
         self.judge(board, instrument, position, now);
     }
@@ -67,6 +79,11 @@ impl Staleness {
         }
     }
 
+    /// Good ticks that the instrument's market still owes before an entry.
+    pub(super) fn to_recover(&self, instrument: InstrumentId) -> u32 {
+        self.markets.get(instrument.index()).map_or(0, |market| market.to_recover)
+    }
+
     fn judge(
         &mut self,
         board: &mut Board,
@@ -79,14 +96,16 @@ impl Staleness {
         if !self.allowed[place] || position.touched_at == Nanos::ZERO {
             return;
         }
-        let age = position.touch_age(now).0 / 1_000_000;
+        let age = millis(position.touch_age(now));
         let market = &mut self.markets[place];
-        if age >= self.stale_ms {
-            (market.stale, market.good) = (true, 0);
-        } else if market.stale && age >= self.degraded_ms {
-            market.good = 0;
+        if age >= self.stale_ms || market.to_recover > 0 && age >= self.degraded_ms {
+            market.to_recover = self.good_ticks;
         }
-        let value = if market.stale { age.max(self.stale_ms) } else { age };
+        let value = if market.to_recover > 0 { age.max(self.stale_ms) } else { age };
         board.judge_at(Control::Staleness, instrument, value, now);
     }
+}
+
+fn millis(time: Nanos) -> i64 {
+    time.0 / 1_000_000
 }

@@ -6,6 +6,7 @@ mod watched;
 use super::breakers::Breakers;
 use super::check::Check;
 use super::checks::{self, Margin, Question, Trip};
+use super::command::arms_by_name;
 use super::conduct::Consequence;
 use super::limits::Limits;
 use super::portfolio::Portfolio;
@@ -19,6 +20,7 @@ use crate::base::event::{
     Command, Denied, Order, OrderReport, SessionCarried, VenuePosition, VenueStatus, flags,
     side_flag,
 };
+use crate::base::limits::DENIALS_MAX;
 use crate::base::settings::{
     BreakerSettings, InstrumentSettings, Mode, RiskSettings, WatchSettings,
 };
@@ -53,7 +55,7 @@ pub enum Verdict {
 }
 
 /// Denials kept for counting: the largest limit there can be.
-const DENIALS_KEPT: usize = 64;
+const DENIALS_KEPT: usize = DENIALS_MAX as usize;
 
 /// See the head of this file. Owned by the risk stage.
 #[derive(Clone, Debug)]
@@ -82,9 +84,7 @@ pub struct Gate {
     pub(super) entries_today: u32,
     /// What reduces at the moment, by the venue's word or a limit's.
     pub(super) conditions: Conditions,
-    /// The reduction under way is of that kind.
-    reduced: bool,
-    /// Since when there was no reason to reduce any more.
+    /// Since when nothing that is told is a reason to reduce.
     calm: Option<Nanos>,
     cool_down: Nanos,
     /// It was halted or killed, and nobody has armed since.
@@ -138,7 +138,6 @@ impl Gate {
             last_counter: 0,
             entries_today: 0,
             conditions: Conditions::default(),
-            reduced: false,
             calm: None,
             cool_down: Nanos::ZERO,
             owes_restart: false,
@@ -232,21 +231,23 @@ impl Gate {
         Some(change)
     }
 
-    /// Obeys an operator's `Command` event. Whoever arms after a halt has seen the losses: they
-    /// count from none again. The day's loss and the drawdown stay what they are.
+    /// Obeys an operator's `Command` event. A person who arms has seen the losses: they count from
+    /// none again, though what the venue holds may have to be found out first. The day's loss and
+    /// the drawdown stay what they are.
     pub fn on_command(&mut self, event: &Event, ledger: &mut Ledger) -> Option<Event> {
         let command: &Command = event.body();
         // A kill is over when everything it had to cancel is gone, and not before.
         if command.verb == Verb::Clear as u32 && !ledger.orders().is_empty() {
             return None;
         }
+        let arms = self.trading.may_arm(command);
         let change = self.trading.on_command(event);
-        let active = change.is_some() && self.state() == TradingState::Active;
-        if active {
-            ledger.forget_losses();
-        }
         self.owes_restart |= self.state() == TradingState::Killed;
-        if active || self.trading.is_armed() && command.verb == Verb::Arm as u32 {
+        // Armed is also what becomes active as soon as it is reconciled.
+        if arms && self.trading.is_armed() {
+            if arms_by_name(command) {
+                ledger.forget_losses();
+            }
             let after_halt = std::mem::take(&mut self.owes_restart);
             self.breakers.on_armed(after_halt, ledger, event.now());
         }
@@ -375,6 +376,7 @@ impl Gate {
             throttle: if stop { &self.stop_throttle } else { &self.throttle },
             duplicates: &self.duplicates,
             sense: &self.senses[index],
+            to_recover: self.breakers.to_recover(wanted.instrument),
             portfolio: &self.portfolio,
             entries_today: self.entries_today,
             paper: self.session.mode == Mode::Paper,

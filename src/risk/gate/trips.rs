@@ -86,31 +86,30 @@ impl Gate {
         self.breakers.size_percent()
     }
 
-    /// Reduces while there is a reason to, and goes on when there was none for the cool-down. Time
-    /// is an event: called for each that tells it.
+    /// Reduces while there is a reason to, and goes on when there was none for the cool-down: a
+    /// breaker serves its own, before its level falls, and what the venue tells serves it here.
+    /// Time is an event: called for each that tells it.
     pub fn relax(&mut self, event: &Event) -> Option<Event> {
         self.conditions.on_time(event.now());
+        let told = self.conditions.first();
+        self.calm = told.map_or(self.calm.or(Some(event.now())), |_| None);
         let (level, broken) = self.breakers.demand();
         let broken = (level >= Level::Reduce).then_some(broken);
-        let Some(reason) = self.conditions.first().or(broken) else { return self.resume(event) };
-        self.calm = None;
+        let Some(reason) = told.or(broken) else { return self.resume(event) };
         if self.state() != TradingState::Active {
             return None;
         }
-        self.reduced = true;
         self.request(event, TradingState::Reducing, reason, Actor::System)
     }
 
-    /// Ends a reduction that nothing asks for any more. A breaker's own cool-down is over then.
+    /// Ends a reduction that nothing asks for any more; an operator's is held by the state itself.
     fn resume(&mut self, event: &Event) -> Option<Event> {
-        if self.state() != TradingState::Reducing || !self.reduced {
+        if self.state() != TradingState::Reducing {
             return None;
         }
-        let since = *self.calm.get_or_insert(event.now());
-        if event.now() - since < self.cool_down {
+        if self.calm.is_none_or(|since| event.now() - since < self.cool_down) {
             return None;
         }
-        (self.reduced, self.calm) = (false, None);
         self.request(event, TradingState::Active, Reason::None, Actor::System)
     }
 }

@@ -4,7 +4,7 @@
 
 use super::stages::STAGE_KEYS;
 use super::*;
-use crate::base::event::{BookTicker, Prediction};
+use crate::base::event::Prediction;
 use crate::base::settings::{gate_keys, parse, parse_document};
 use toml::{Table, Value};
 
@@ -53,11 +53,6 @@ fn big(desk: &mut Desk) -> Verdict {
 
 fn later(desk: &mut Desk, ms: i64) {
     desk.now = desk.now + Nanos::from_millis(ms);
-}
-
-fn tick(desk: &mut Desk) {
-    let body = BookTicker { bid_px: px("99.9").0, ask_px: px("100.1").0, ..Default::default() };
-    let _ = desk.told(Kind::BookTicker, BTC, &body);
 }
 
 /// The model says `up` against its complement, `lag_ms` after the venue's event.
@@ -168,24 +163,6 @@ fn conduct_cases() -> Vec<Case> {
             later(desk, 10);
             one(desk)
         }),
-        with(
-            case("risk.market_stale_ms", "10", "9", MarketRecovering, |desk| {
-                tick(desk);
-                later(desk, 10);
-                tick(desk);
-                one(desk)
-            }),
-            &[("risk.market_age_ms_max", "5")],
-        ),
-        with(
-            case("risk.market_recover_ticks", "2", "3", MarketRecovering, |desk| {
-                tick(desk);
-                later(desk, 11);
-                (0..3).for_each(|_| tick(desk));
-                one(desk)
-            }),
-            &[("risk.market_age_ms_max", "5"), ("risk.market_stale_ms", "10")],
-        ),
     ]
 }
 
@@ -244,6 +221,9 @@ fn alike(desk: &mut Desk, bars: i64) {
         for id in [BTC, ETH] {
             desk.ledger.on_mark(id, moved, desk.now);
         }
+        for id in [BTC, ETH] {
+            desk.ledger.on_touch(id, px("99.9"), px("100.1"), desk.now);
+        }
         let _ = desk.told(Kind::Timer, InstrumentId::NONE, &crate::base::event::Timer::default());
         if second < bars {
             later(desk, 1_000);
@@ -260,6 +240,9 @@ fn apart(desk: &mut Desk, bars: i64) {
         let step = px("0.01").0;
         desk.ledger.on_mark(BTC, Px(px("100").0 + step * (second % 2)), desk.now);
         desk.ledger.on_mark(ETH, Px(px("100").0 + step * (second / 2 % 2)), desk.now);
+        for id in [BTC, ETH] {
+            desk.ledger.on_touch(id, px("99.9"), px("100.1"), desk.now);
+        }
         let _ = desk.told(Kind::Timer, InstrumentId::NONE, &crate::base::event::Timer::default());
         if second < bars {
             later(desk, 1_000);

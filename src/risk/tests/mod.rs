@@ -1,11 +1,15 @@
 //! A desk to judge intents at, and the tests by subject.
 
 mod breakers;
+mod denials;
 mod each_check;
 mod every_limit;
+mod gate;
+mod moves;
 mod property;
 mod stages;
 mod stops;
+mod sums;
 mod trading_state;
 mod venue;
 mod watch;
@@ -55,7 +59,7 @@ pub(super) fn instrument(symbol: &str) -> InstrumentSettings {
 }
 
 /// Limits that nothing in these tests reaches unless the test moves one.
-pub(super) fn generous() -> RiskSettings {
+pub(crate) fn generous() -> RiskSettings {
     RiskSettings {
         starting_equity: Some(Money::whole(1_000_000)),
         allow: vec![Symbol::new(b"BTCUSDT").unwrap(), Symbol::new(b"ETHUSDT").unwrap()],
@@ -79,8 +83,6 @@ pub(super) fn generous() -> RiskSettings {
         capital_max: Some(Money::whole(1_000_000)),
         rate_denials_per_10s_max: Some(64),
         identical_entries_per_min_max: Some(32),
-        market_stale_ms: Some(120_000),
-        market_recover_ticks: Some(1),
         model_identical_max: Some(1_000),
         model_one_sided_window: Some(1_000),
         model_one_sided_percent_max: Some(100),

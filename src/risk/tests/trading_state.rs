@@ -1,7 +1,7 @@
 //! Who may move the trading state where, and what each state lets out.
 
 use super::*;
-use crate::base::event::SessionCarried;
+use crate::base::event::{ACTOR_UNATTENDED, SessionCarried};
 use TradingState::{Active, Halted, Killed, Reconciling, Reducing};
 
 const STATES: [TradingState; 5] = [Reconciling, Active, Reducing, Halted, Killed];
@@ -283,6 +283,29 @@ fn an_operator_who_arms_after_losses_in_a_row_starts_their_count_anew() {
     desk.gate.on_command(&command(Verb::Arm, 1), &mut desk.ledger).unwrap();
     assert!(desk.breaks(&cause).is_none());
     desk.passes(&entry());
+}
+
+#[test]
+fn an_arm_while_the_truth_is_sought_is_enough_and_one_that_may_not_arm_forgets_nothing() {
+    let (operator, telegram) = (Origin::Operator as u32, Origin::Telegram as u32);
+    let cases =
+        [(1, operator, Active), (1, telegram, Halted), (ACTOR_UNATTENDED, operator, Halted)];
+    for (actor, origin, state) in cases {
+        let mut settings = generous();
+        settings.losses_in_a_row_max = Some(1);
+        let mut desk = Desk::new(&settings);
+        let cause = desk.cause();
+        let lost = Reason::AccountStreamDown;
+        desk.gate.request(&cause, Reconciling, lost, Actor::System).unwrap();
+        desk.hold(BTC, Side::Buy, qty("1"), px("100"));
+        desk.hold(BTC, Side::Sell, qty("1"), px("99"));
+        let body = Command { verb: Verb::Arm as u32, actor, origin, ..Command::default() };
+        let arm = Event::new(Kind::Command, InstrumentId::NONE, &body);
+        assert_eq!(desk.gate.on_command(&arm, &mut desk.ledger), None);
+        desk.gate.on_reconciled(&cause).unwrap();
+        let _ = desk.breaks(&cause);
+        assert_eq!(desk.gate.state(), state, "{actor} {origin}");
+    }
 }
 
 #[test]

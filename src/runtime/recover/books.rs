@@ -309,7 +309,10 @@ impl Books {
             }
             Some(Verb::Pause) if command.actor != ACTOR_UNATTENDED => self.paused = true,
             // As the gate counts them: anew once a person has looked.
-            Some(Verb::Arm) if arms_by_name(command) => self.session.entries_today = 0,
+            Some(Verb::Arm) if arms_by_name(command) => {
+                self.session.entries_today = 0;
+                self.ledger.forget_losses();
+            }
             _ => {}
         }
     }
@@ -331,9 +334,6 @@ impl Books {
                 self.state = TradingState::Active;
                 // Somebody has looked.
                 (self.paused, self.lossy) = (false, false);
-                if body.reason == Reason::Operator as u16 {
-                    self.ledger.forget_losses();
-                }
             }
             _ => (self.state, self.reason) = (to, body.reason),
         }

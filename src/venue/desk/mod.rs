@@ -46,6 +46,7 @@ use super::ports::{Ended, EntryPort, Now};
 use crate::base::counters::Counters;
 use crate::base::event::{Order, VenueStatus, flags};
 use crate::base::hop::Stamp;
+use crate::base::ids::Seq;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 use crate::execution::{RequestKind, RequestText};
@@ -187,8 +188,8 @@ impl<E: EntryPort> OrderDesk<E> {
     }
 
     /// Does what can be done without blocking; the number of requests that ended. Each answer tells
-    /// `on_answer` when its request was handed over.
-    pub fn poll(&mut self, now: Now, on_answer: &mut dyn FnMut(Stamp)) -> usize {
+    /// `on_answer` the input behind its request, and when that was handed over.
+    pub fn poll(&mut self, now: Now, on_answer: &mut dyn FnMut(Seq, Stamp)) -> usize {
         let Self { entry, flights, open, reports, budget, unheard, entry_lost, .. } = self;
         let ended = entry.poll(now.mono, &mut |ticket, end| {
             let at = flights.iter().position(|(of, ..)| *of == ticket);
@@ -198,7 +199,7 @@ impl<E: EntryPort> OrderDesk<E> {
             };
             let event = match end {
                 Ended::Answered { status, limits, body } => {
-                    on_answer(flight.sent);
+                    on_answer(flight.order.seq, flight.sent);
                     budget.on_limits(&limits, now.wall);
                     let said = flight.answered(status, body);
                     let refusal = Refusal {

@@ -298,7 +298,7 @@ fn an_order_that_waits_for_a_way_is_taken_out_by_its_cancel_and_never_leaves() {
     desk.submit(&request(Kind::OrderApproved), &text, now, Stamp::default());
     desk.submit(&request(Kind::CancelApproved), &text, now, Stamp::default());
     desk.entry.ready = true;
-    desk.poll(now, &mut |_| {});
+    desk.poll(now, &mut |_, _| {});
     assert_eq!(desk.entry.sent, [], "what was taken back does not leave");
     let report = desk.next_report().unwrap();
     assert_eq!(report.kind(), Some(Kind::OrderRejected));

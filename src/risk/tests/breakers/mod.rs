@@ -3,12 +3,13 @@
 
 mod edges;
 mod keys;
+mod records;
 mod restart;
 mod seal;
 
 use super::*;
 use crate::base::event::{
-    BookTicker, Breaker, Measured, NoDecision, Prediction, SizeChange, Timer, flags,
+    BookTicker, Breaker, Measured, NoDecision, Prediction, SizeChange, Timer, VenueStatus, flags,
 };
 use crate::base::settings::BreakerSettings;
 use crate::base::{Control, Level, Measure};

@@ -26,8 +26,87 @@ fn rc_39_each_pair_has_its_other_limit_and_then_the_cool_down() {
     assert_eq!(desk.level(Control::Spread), Level::Reduce, "the cool-down is not over");
     calm(&mut desk, 200);
     assert_eq!(desk.level(Control::Spread), Level::Clear);
-    calm(&mut desk, 5_200);
-    assert_eq!(desk.gate.state(), Active);
+    assert_eq!(desk.gate.state(), Active, "one cool-down is enough");
+}
+
+#[test]
+fn what_the_venue_tells_is_followed_by_one_cool_down_and_a_breaker_s_serves_it_no_second_time() {
+    let mut desk = desk(&alone());
+    desk.tick("99.9", "100.1");
+    let status = |desk: &mut Desk, bits: u8| {
+        let reason = Reason::OrderEntryDown as u16;
+        let body = VenueStatus { reason, ..VenueStatus::default() };
+        let event = desk.told(Kind::VenueStatus, InstrumentId::NONE, &body).with_flags(bits);
+        let _ = desk.gate.on_venue_status(&event);
+    };
+    status(&mut desk, 0);
+    desk.measure(Measure::Memory, 8_192);
+    desk.quiet(1_000);
+    desk.measure(Measure::Memory, 1);
+    desk.quiet(2_000);
+    // The breaker's cool-down began two seconds before this one, and this one ends last.
+    status(&mut desk, flags::ON);
+    let over = desk.now;
+    while desk.gate.state() == Reducing && desk.now < over + Nanos::from_secs(60) {
+        desk.quiet(100);
+        desk.measure(Measure::Memory, 1);
+    }
+    let took = desk.now - over;
+    assert!((5_000..5_300).contains(&took.to_millis()), "{took:?}");
+}
+
+#[test]
+fn rc_15_a_prediction_is_no_tick_and_neither_is_a_crossed_or_late_one() {
+    type Tick = fn(&mut Desk);
+    let settings = BreakerSettings { cool_down_s: 1, stale_good_ticks: 3, ..alone() };
+    let good: Tick = |desk| desk.tick("99.9", "100.1");
+    let bad: [(&str, Tick); 3] = [
+        ("a prediction", |desk| desk.predict(0.6, 1, "1")),
+        ("crossed", |desk| desk.tick("100.1", "99.9")),
+        ("late", |desk| {
+            let body =
+                BookTicker { bid_px: px("99.9").0, ask_px: px("100.1").0, ..Default::default() };
+            let mut event = Event::new(Kind::BookTicker, BTC, &body);
+            event.ts_venue = (desk.now - Nanos::from_millis(1_000)).0;
+            desk.show(event);
+        }),
+    ];
+    for (name, bad) in bad {
+        let mut desk = desk(&settings);
+        good(&mut desk);
+        desk.wait(5_000);
+        let mut step = |tick: Tick| {
+            desk.now = desk.now + Nanos::from_millis(10);
+            tick(&mut desk);
+            desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), desk.now);
+            desk.gate.breakers.to_recover(BTC)
+        };
+        assert_eq!([step(good), step(good), step(good)], [3, 2, 1], "{name}");
+        let after = step(bad);
+        assert_eq!(after, if name == "a prediction" { 1 } else { 3 }, "{name}");
+    }
+}
+
+#[test]
+fn rc_15_nothing_is_entered_before_enough_good_ticks_in_a_row() {
+    let mut desk = desk(&BreakerSettings { stale_good_ticks: 2, ..alone() });
+    desk.tick("99.9", "100.1");
+    desk.now = desk.now + Nanos::from_millis(4_999);
+    desk.tick("99.9", "100.1");
+    desk.passes(&entry());
+    // Nobody told the time meanwhile: the tick itself shows the silence.
+    desk.now = desk.now + Nanos::from_millis(5_000);
+    let ticked = |desk: &mut Desk| {
+        desk.now = desk.now + Nanos::from_millis(10);
+        let body = BookTicker { bid_px: px("99.9").0, ask_px: px("100.1").0, ..Default::default() };
+        desk.told(Kind::BookTicker, BTC, &body);
+    };
+    ticked(&mut desk);
+    desk.is_denied(&entry(), Reason::MarketRecovering);
+    ticked(&mut desk);
+    desk.is_denied(&entry(), Reason::MarketRecovering);
+    ticked(&mut desk);
+    desk.passes(&entry());
 }
 
 #[test]

@@ -1,0 +1,224 @@
+//! Whether watching a session costs its path anything: the demo, once alone and once with every
+//! page asked for over eight connections without end; tick to order, memory, what was lost.
+//!
+//! ```sh
+//! cargo bench --bench observer                     # ten minutes each
+//! cargo bench --bench observer -- --seconds 60
+//! cargo bench --bench observer -- --smoke          # a quarter of a minute each
+//! ```
+
+#[path = "harness/mod.rs"]
+mod harness;
+
+use harness::{Bench, repository};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Connections that ask.
+const ASKERS: usize = 8;
+/// Seconds of each run.
+const SECONDS: u64 = 600;
+const SECONDS_SMOKE: u64 = 15;
+/// Longest wait for one answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The part of a run after which what is taken at start has been taken.
+const SETTLED: u64 = 4;
+const PAGES: [&str; 15] = [
+    "/",
+    "/healthz",
+    "/readiness",
+    "/metrics",
+    "/api/v1/state",
+    "/api/v1/orders",
+    "/api/v1/fills",
+    "/api/v1/equity",
+    "/api/v1/latency",
+    "/api/v1/latency.hlog",
+    "/api/v1/models",
+    "/api/v1/shadow",
+    "/api/v1/risk",
+    "/api/v1/alerts",
+    "/metrics",
+];
+
+/// A demo that runs; killed where it is not waited for.
+struct Demo(Option<Child>);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Demo {
+    fn start(seconds: u64, page: SocketAddr, state: &Path) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+            .args(["demo", "--json", "--for", &format!("{seconds}s")])
+            .env("PEREGRINE__HTTP__BIND", page.to_string())
+            .env("PEREGRINE__SESSION__STATE_DIR", state)
+            .current_dir(repository("."))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        Self(Some(child))
+    }
+
+    fn id(&self) -> u32 {
+        self.0.as_ref().map_or(0, Child::id)
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.0.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// What it said at its end.
+    fn summary(mut self) -> Value {
+        let child = self.0.take().expect("it is waited for once");
+        let output = child.wait_with_output().expect("its words can be read");
+        assert!(output.status.success(), "the demo did not end in order: {}", output.status);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let last = said.lines().last().unwrap_or_default();
+        serde_json::from_str(last).expect("its last line is its summary")
+    }
+}
+
+/// What came of one run.
+struct Run {
+    summary: Value,
+    /// Answers, and questions without one.
+    answers: u64,
+    unanswered: u64,
+    /// Resident memory, and the part of it that is no file, settled and at the end; bytes.
+    memory: [[u64; 2]; 2],
+}
+
+impl Run {
+    fn tick_to_order(&self, key: &str) -> f64 {
+        self.summary["latency_ns"]["tick_to_order"][key].as_f64().unwrap_or(f64::NAN)
+    }
+}
+
+/// A page; true for an answer that is no failure of the server's.
+fn ask(page: SocketAddr, path: &str) -> bool {
+    let answer = || -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect_timeout(&page, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {page}\r\nconnection: close\r\n\r\n")?;
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text)?;
+        Ok(text)
+    };
+    // 503 is what readiness says while it is not.
+    answer().is_ok_and(|text| text.starts_with(b"HTTP/1.1 200") || path == "/readiness")
+}
+
+/// Resident memory of a process, all of it and what is no file, in bytes.
+fn memory(id: u32) -> Option<[u64; 2]> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let of = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Some([of("VmRSS:")? << 10, of("RssAnon:")? << 10])
+}
+
+fn run(seconds: u64, askers: usize) -> Run {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let page = free.expect("a free port");
+    let mut demo = Demo::start(seconds, page, dir.path());
+    let (over, answers, unanswered) =
+        (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let memory = std::thread::scope(|scope| {
+        let began = Instant::now();
+        let there = || TcpStream::connect_timeout(&page, PATIENCE).is_ok();
+        while !there() && !demo.has_ended() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for place in 0..askers {
+            let (over, answers, unanswered) = (&over, &answers, &unanswered);
+            scope.spawn(move || {
+                // What is measured is the watching, not the work of those who ask.
+                let _ = rustix::process::setpriority_process(None, 19);
+                for path in PAGES.iter().cycle().skip(place) {
+                    if over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let count = if ask(page, path) { answers } else { unanswered };
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let (mut settled, mut last) = (None, [0; 2]);
+        // The pages go with the session; what is not answered after that says nothing.
+        while !demo.has_ended() && began.elapsed() + Duration::from_secs(1) < length(seconds) {
+            std::thread::sleep(Duration::from_millis(200));
+            last = memory(demo.id()).unwrap_or(last);
+            if began.elapsed() >= length(seconds) / SETTLED as u32 {
+                settled.get_or_insert(last);
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        [settled.unwrap_or(last), last]
+    });
+    let (answers, unanswered) = (answers.into_inner(), unanswered.into_inner());
+    Run { summary: demo.summary(), answers, unanswered, memory }
+}
+
+const fn length(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn told(bench: &mut Bench, name: &str, run: &Run) {
+    const MIB: f64 = (1 << 20) as f64;
+    println!("\n{name}: {}", run.summary);
+    println!("{name}: {} answers, {} questions without one", run.answers, run.unanswered);
+    for key in ["p50", "p99", "p999", "count"] {
+        bench.figure(&format!("{name}_tick_to_order_{key}"), run.tick_to_order(key));
+    }
+    for (part, at) in [("all", 0), ("anon", 1)] {
+        let [settled, end] = [0, 1].map(|time: usize| run.memory[time][at] as f64 / MIB);
+        bench.figure(&format!("{name}_rss_{part}_settled_mib"), settled);
+        bench.figure(&format!("{name}_rss_{part}_end_mib"), end);
+    }
+    bench.figure(&format!("{name}_answers"), run.answers as f64);
+    bench.figure(&format!("{name}_unanswered"), run.unanswered as f64);
+    bench.figure(&format!("{name}_dropped"), run.summary["dropped"].as_f64().unwrap_or(f64::NAN));
+    // Every order and fill of the exchange is in the journal, and the other way round.
+    let equal = run.summary["ledger_equal"] == Value::Bool(true);
+    bench.figure(&format!("{name}_ledger_equal"), f64::from(u8::from(equal)));
+}
+
+fn seconds(bench: &Bench) -> u64 {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--seconds").skip(1);
+    let given = arguments.next().and_then(|text| text.parse().ok());
+    given.unwrap_or(if bench.smoke { SECONDS_SMOKE } else { SECONDS })
+}
+
+fn main() {
+    let mut bench = Bench::start(
+        "observer: what it costs the path to be watched",
+        &["the network between the pages and who asks for them: both are here"],
+    );
+    let seconds = seconds(&bench);
+    println!("{seconds} s alone, {seconds} s with {ASKERS} connections that ask without end");
+    let alone = run(seconds, 0);
+    told(&mut bench, "alone", &alone);
+    let watched = run(seconds, ASKERS);
+    told(&mut bench, "watched", &watched);
+    for key in ["p50", "p99", "p999"] {
+        let ratio = watched.tick_to_order(key) / alone.tick_to_order(key);
+        bench.figure(&format!("watched_over_alone_{key}"), ratio);
+    }
+    bench.finish();
+}

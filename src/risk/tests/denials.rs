@@ -1,0 +1,92 @@
+//! What a denial says: the reason, what was asked and what is allowed, in the check's own unit. A
+//! person who reads the record must see by how much it was too much.
+
+use super::*;
+use crate::base::event::Prediction;
+use TradingState::{Active, Halted, Reducing};
+
+/// What a denied order's record says: reason, value, limit.
+#[track_caller]
+fn told(desk: &mut Desk, wanted: &Wanted) -> (Reason, i64, i64) {
+    let Verdict::Denied(event) = desk.admit(wanted) else { panic!("approved: {wanted:?}") };
+    let body: &Denied = event.body();
+    (Reason::from_u16(body.reason).unwrap(), body.value, body.limit)
+}
+
+fn desk(change: impl Fn(&mut RiskSettings)) -> Desk {
+    let mut settings = generous();
+    change(&mut settings);
+    Desk::new(&settings)
+}
+
+#[test]
+fn a_state_that_denies_tells_itself_and_the_one_it_should_be() {
+    let mut desk = desk(|_| {});
+    let cause = desk.cause();
+    desk.gate.request(&cause, Reducing, Reason::Operator, Actor::Operator(1)).unwrap();
+    assert_eq!(told(&mut desk, &entry()), (Reason::TradingState, 2, Active as i64));
+}
+
+#[test]
+fn one_decision_leads_to_one_entry_and_a_second_one_halts() {
+    let mut desk = desk(|_| {});
+    let cause = desk.cause();
+    let other = Wanted { px: px("99"), qty: qty("2"), ..entry() };
+    for (wanted, passes) in [(entry(), true), (other, false)] {
+        let verdict = desk.gate.admit(&cause, &Intent::Enter(wanted), &mut desk.ledger).unwrap();
+        assert_eq!(matches!(verdict, Verdict::Approved(_)), passes);
+        if let Verdict::Denied(event) = verdict {
+            let body: &Denied = event.body();
+            assert_eq!(Reason::from_u16(body.reason), Some(Reason::DecisionTwice));
+        }
+        let _ = desk.gate.consequence(&cause);
+    }
+    assert_eq!((desk.gate.state(), desk.gate.state_reason()), (Halted, Reason::DecisionTwice));
+}
+
+#[test]
+fn rc_16_a_model_that_is_not_believed_enters_nothing_whatever_the_state() {
+    let mut desk = desk(|s| s.model_identical_max = Some(3));
+    let same = Prediction { probability: [0.3, 0.0, 0.7], ..Prediction::default() };
+    for i in 1..=3 {
+        let event = desk.told(Kind::Prediction, BTC, &same);
+        assert_eq!(desk.gate.on_answer(&event), None);
+        if i < 3 {
+            desk.passes(&Wanted { qty: qty("1").max(Qty(qty("1").0 * i)), ..entry() });
+        }
+    }
+    // What follows from the answer has not been asked for yet.
+    let cause = desk.cause();
+    let wanted = Wanted { qty: qty("5"), ..entry() };
+    let verdict = desk.gate.admit(&cause, &Intent::Enter(wanted), &mut desk.ledger).unwrap();
+    let Verdict::Denied(event) = verdict else { panic!("approved") };
+    assert_eq!(event.body::<Denied>().reason, Reason::ModelConstant as u16);
+}
+
+#[test]
+fn only_the_last_step_of_a_flattening_goes_without_a_touch() {
+    let mut desk = desk(|_| {});
+    desk.hold(BTC, Side::Buy, qty("2"), px("100"));
+    desk.ledger.on_touch(BTC, Px::ZERO, Px::ZERO, NOON);
+    let limit = Wanted { purpose: Purpose::Flatten, ..exit() };
+    assert_eq!(told(&mut desk, &limit).0, Reason::NoReferencePrice);
+    desk.passes(&Wanted { order_type: OrderType::Market, px: Px::ZERO, ..limit });
+}
+
+#[test]
+fn a_collar_tells_the_edge_that_was_passed() {
+    let mut desk = desk(|s| s.collar_mark_bps = Some(100));
+    let at = |text: &str| Wanted { px: px(text), ..entry() };
+    assert_eq!(told(&mut desk, &at("101.1")), (Reason::PriceCollar, px("101.1").0, px("101").0));
+    assert_eq!(told(&mut desk, &at("98.9")), (Reason::PriceCollar, px("98.9").0, px("99").0));
+}
+
+#[test]
+fn an_exit_without_a_position_is_told_that_nothing_may_be_left() {
+    let mut desk = desk(|_| {});
+    let denial = (Reason::ReduceOnlyWouldIncrease, qty("1").0, 0);
+    assert_eq!(told(&mut desk, &exit()), denial);
+    desk.hold(BTC, Side::Buy, qty("0.5"), px("100"));
+    let denial = (Reason::ReduceOnlyWouldIncrease, qty("1").0, qty("0.5").0);
+    assert_eq!(told(&mut desk, &exit()), denial);
+}
