@@ -1,9 +1,9 @@
 //! What a service manager hears of a whole process: that it is ready once it trades, that it lives
 //! while every pinned thread turns and no longer, that it ends.
 
-use crate::exchange_sim::Http;
 use crate::process::wait;
 use crate::trader_world::World;
+use peregrine::venue::rest::RestClient;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -79,17 +79,17 @@ fn risk_thread(process: u32) -> u32 {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let named = |task: &std::path::Path| std::fs::read_to_string(task.join("comm")).unwrap();
     let mut tasks = tasks.map(|task| task.unwrap().path());
-    let runs = |task: &std::path::PathBuf| {
-        ["risk", "trader", "pipeline"].contains(&named(task).trim())
-    };
+    let runs =
+        |task: &std::path::PathBuf| ["risk", "trader", "pipeline"].contains(&named(task).trim());
     let task = tasks.find(runs).expect("a thread that runs the risk stage");
     task.file_name().unwrap().to_str().unwrap().parse().unwrap()
 }
 
 /// Longest silence of a pinned thread, as the page tells it, in seconds.
 fn silence(address: &str) -> Option<f64> {
-    let answer = Http::connect(&format!("http://{address}")).request("GET", "/healthz", &[], "");
-    let told: Value = serde_json::from_str(&answer.ok()?.body).ok()?;
+    let page = RestClient::new(&format!("http://{address}"));
+    let (_, body, _) = page.carry("GET", "/healthz", "", None).ok()?;
+    let told: Value = serde_json::from_slice(&body).ok()?;
     let threads = told["threads"].as_array()?;
     threads.iter().filter_map(|thread| thread["silent_seconds"].as_f64()).reduce(f64::max)
 }
