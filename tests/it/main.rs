@@ -47,6 +47,8 @@ mod deploy_unit;
 mod deploy_watching;
 /// What a service manager hears of a whole process.
 mod service_notify;
+/// Everything that `peregrine check` tells an operator.
+mod check_host;
 /// Statements of a day against the exchange's own ledger.
 mod statement_ledger;
 /// Faults of the network, made by peers with raw bytes.
