@@ -184,7 +184,7 @@ where
         fields.text("from", std::thread::current().name().unwrap_or("–"));
         event.record(&mut fields);
         if held > 0 {
-            fields.0.insert("held_back".to_owned(), held.into());
+            fields.put("held_back", held.into());
         }
         if self.json {
             let line = serde_json::to_string(&fields.0).map_err(|_| fmt::Error)?;
@@ -205,7 +205,16 @@ impl Fields {
         if kept.len() < text.len() {
             kept.push('…');
         }
-        self.0.insert(name.to_owned(), kept.into());
+        self.put(name, kept.into());
+    }
+
+    /// A second field of a name stands beside the first, never in its place.
+    fn put(&mut self, name: &str, value: Value) {
+        let mut name = name.to_owned();
+        while self.0.contains_key(&name) {
+            name.push('_');
+        }
+        self.0.insert(name, value);
     }
 
     /// `key=value`, a value with anything odd in it in quotes.
@@ -252,19 +261,19 @@ impl Visit for Fields {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field.name(), value.into());
     }
 }
 
@@ -339,6 +348,16 @@ mod tests {
         assert_eq!(read["body"].as_str().unwrap().chars().count(), VALUE_CHARS_MAX + 1);
         assert_eq!(read["count"], 7);
         assert!(told[0].len() < 2_000, "{}", told[0].len());
+    }
+
+    #[test]
+    fn a_field_of_a_known_name_hides_nothing() {
+        let told = lines(true, || tracing::error!(level = "calm", message = 35, "not delivered"));
+        let read: Value = serde_json::from_str(&told[0]).unwrap();
+        assert_eq!((&read["level"], &read["level_"]), (&"ERROR".into(), &"calm".into()));
+        let messages = [&read["message"], &read["message_"]];
+        assert!(messages.contains(&&Value::from("not delivered")), "{}", told[0]);
+        assert!(messages.contains(&&Value::from(35)), "{}", told[0]);
     }
 
     #[test]
