@@ -27,9 +27,9 @@ sys.stdin.read()
 "#;
 
 /// The other end of `NOTIFY_SOCKET`.
-struct Manager(UnixDatagram);
+struct Listener(UnixDatagram);
 
-impl Manager {
+impl Listener {
     /// Everything that was told since it was asked last.
     fn heard(&self) -> Vec<String> {
         let mut text = [0; 256];
@@ -98,7 +98,7 @@ fn silence(address: &str) -> Option<f64> {
 fn fault_p18_a_manager_hears_ready_then_life_but_not_while_a_stage_is_held_and_then_the_end() {
     let world = World::new();
     let path = world.dir().join("notify");
-    let manager = Manager(UnixDatagram::bind(&path).unwrap());
+    let manager = Listener(UnixDatagram::bind(&path).unwrap());
     manager.0.set_nonblocking(true).unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
