@@ -21,6 +21,7 @@
 //! | `kill` | one path and one procedure for whoever kills; what keeps it over restarts |
 //! | `secret` | keys and tokens, from credentials or the environment |
 //! | `notify` | what a service manager is told |
+//! | `host` | how the host is tuned, from `/proc` and `/sys` |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `watcher` | the observer's loop: snapshots |
 //! | `readiness` | what stands against trading |
@@ -39,6 +40,7 @@ pub mod controls;
 pub mod dead_man;
 pub mod feed_thread;
 pub mod heartbeat;
+pub mod host;
 pub mod access;
 pub mod alerting;
 pub mod inlet;

@@ -5,13 +5,15 @@ use crate::process::wait;
 use aws_lc_rs::hmac;
 use peregrine::base::event::StateChange;
 use peregrine::base::settings::{AlertChannel, AlertSettings, parse, parse_document};
-use peregrine::base::{Event, InstrumentId, Kind, Reason};
+use peregrine::base::{Event, InstrumentId, Kind, Money, Reason};
 use peregrine::journal::{Journal, JournalSettings, LANES, LaneWriter};
 use peregrine::observe::alerts::board::AlertBoard;
 use peregrine::observe::alerts::secret::Secret;
 use peregrine::observe::alerts::service::{AlertService, AlertWork};
 use peregrine::observe::alerts::ways::{Mail, Telegram, Way, Webhook};
 use peregrine::observe::alerts::{Class, Severity};
+use peregrine::observe::report::Figures;
+use peregrine::observe::report::due::{Due, report};
 use peregrine::observe::{Snapshot, SnapshotCell};
 use peregrine::risk::TradingState;
 use std::os::unix::fs::PermissionsExt;
@@ -93,7 +95,7 @@ fn webhook(side: &OtherSide) -> Way {
 fn what_the_journal_tells_arrives_through_an_outage_and_a_wait_that_the_bot_api_names() {
     let (mut world, side) = (World::new(), OtherSide::start());
     side.behave(&[Behave::Drop, Behave::Status(502), Behave::TooMany(2), Behave::Status(500)]);
-    let service = AlertService::start(world.work(vec![telegram(&side)], 4_000)).unwrap();
+    let service = AlertService::start(world.work(vec![telegram(&side)], 3_000)).unwrap();
     world.change(TradingState::Halted, Reason::DailyLoss);
     let text = side.wait_for("trading is halted (DailyLoss)");
     assert!(text.starts_with("P0 state: "), "{text}");
@@ -133,7 +135,7 @@ fn an_alert_that_hangs_on_the_first_channel_arrives_on_the_second_within_its_tim
 fn p0_goes_to_all_channels_and_the_webhook_is_signed_as_documented() {
     let (mut world, first, second) = (World::new(), OtherSide::start(), OtherSide::start());
     let ways = vec![telegram(&first), webhook(&second)];
-    let service = AlertService::start(world.work(ways, 4_000)).unwrap();
+    let service = AlertService::start(world.work(ways, 3_000)).unwrap();
     world.change(TradingState::Killed, Reason::Operator);
     first.wait_for("trading is killed (Operator)");
     second.wait_for("trading is killed (Operator)");
@@ -169,7 +171,7 @@ fn a_mail_reaches_its_program_whole_and_a_program_that_hangs_holds_up_nothing() 
         format!("/bin/cat > {half_text}; env >> {half_text}; /bin/mv {half_text} {kept_text}");
     let program = mail_program(world.dir.path(), &keep);
     let mail = Way::Mail(Mail::new(&program, "trader@host", "desk@host"));
-    let service = AlertService::start(world.work(vec![mail], 4_000)).unwrap();
+    let service = AlertService::start(world.work(vec![mail], 3_000)).unwrap();
     world.change(TradingState::Halted, Reason::Drawdown);
     wait("a mail", || kept.exists());
     let text = std::fs::read_to_string(&kept).unwrap();
@@ -181,7 +183,7 @@ fn a_mail_reaches_its_program_whole_and_a_program_that_hangs_holds_up_nothing() 
     let side = OtherSide::start();
     let program = mail_program(world.dir.path(), "exec /bin/sleep 30");
     let mail = Way::Mail(Mail::new(&program, "trader@host", "desk@host"));
-    let service = AlertService::start(world.work(vec![mail, webhook(&side)], 4_000)).unwrap();
+    let service = AlertService::start(world.work(vec![mail, webhook(&side)], 3_000)).unwrap();
     world.change(TradingState::Killed, Reason::Operator);
     side.wait_for("trading is killed");
     wait("the program to be killed", || {
@@ -191,9 +193,36 @@ fn a_mail_reaches_its_program_whole_and_a_program_that_hangs_holds_up_nothing() 
 }
 
 #[test]
+fn the_sums_of_a_day_and_of_a_week_arrive_with_their_pictures() {
+    let (world, side) = (World::new(), OtherSide::start());
+    side.behave(&[Behave::TooMany(1), Behave::Drop]);
+    let service = AlertService::start(world.work(vec![telegram(&side)], 3_000)).unwrap();
+    let unit = 100_000_000;
+    let curve = vec![(0, 1_000 * unit), (1, 1_001 * unit), (2, 1_003 * unit)];
+    let figures = Figures { profit: Money(3 * unit), curve, ..Figures::default() };
+    // 2026-11-29, a Sunday.
+    for week in [false, true] {
+        let told = report(Due { day: 20_786, week }, "testnet", &figures);
+        service.sender().try_send(told).unwrap();
+    }
+    wait("both", || side.sent().iter().filter(|sent| sent.taken).count() == 2);
+    let sent: Vec<_> = side.sent().into_iter().filter(|sent| sent.taken).collect();
+    for (sent, words) in sent.iter().zip(["day 2026-11-29: profit 3", "week to 2026-11-29"]) {
+        assert_eq!(sent.path, format!("/bot{TOKEN}/sendPhoto"));
+        let holds = |part: &[u8]| sent.body.windows(part.len()).any(|window| window == part);
+        assert!(
+            holds(words.as_bytes()) && holds(b"\x89PNG\r\n\x1a\n") && holds(b"IEND"),
+            "{words}"
+        );
+        assert!(sent.header("content-type").starts_with("multipart/form-data; boundary="));
+    }
+    drop(service);
+}
+
+#[test]
 fn fault_p16_alerts_that_died_are_shown_as_dead_and_records_go_on() {
     let mut world = World::new();
-    let mut work = world.work(Vec::new(), 4_000);
+    let mut work = world.work(Vec::new(), 3_000);
     work.journal = world.dir.path().join("nowhere");
     let service = AlertService::start(work).unwrap();
     wait("the thread to be gone", || !world.board.view().1.alive);
@@ -208,7 +237,7 @@ fn fault_p16_alerts_that_died_are_shown_as_dead_and_records_go_on() {
 #[test]
 fn fault_o11_a_storm_reaches_each_chat_at_most_once_a_second_and_its_rest_in_one_summary() {
     let (mut world, side) = (World::new(), OtherSide::start());
-    let service = AlertService::start(world.work(vec![telegram(&side)], 4_000)).unwrap();
+    let service = AlertService::start(world.work(vec![telegram(&side)], 3_000)).unwrap();
     for _ in 0..10_000 {
         world.change(TradingState::Reducing, Reason::Drawdown);
     }

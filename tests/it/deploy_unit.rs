@@ -2,6 +2,7 @@
 //! in. Read line by line, and by systemd itself where that is installed.
 
 use crate::pipeline_support::{root, text};
+use peregrine::runtime::host::cores_of;
 use std::process::Command;
 
 /// Key and value of every line of a section, in order.
@@ -76,15 +77,94 @@ fn the_service_is_walled_in_and_its_secrets_are_credentials() {
     assert!(service.iter().all(|(key, _)| !key.starts_with("Environment")));
 }
 
-#[test]
-fn systemd_itself_rates_the_service_where_it_is_there() {
-    let unit = root().join("tools/deploy/peregrine.service");
-    let words = ["security", "--offline=true", "--threshold=15", text(&unit)];
-    let Ok(rated) = Command::new("systemd-analyze").args(words).output() else {
-        println!("systemd-analyze is absent: the unit was not rated");
-        return;
+/// The units as they are shipped, with the program that was built, and the cores of the example.
+fn units() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let deploy = root().join("tools/deploy");
+    for name in ["peregrine.service", "peregrine-statement.service", "peregrine-statement.timer"] {
+        let unit = std::fs::read_to_string(deploy.join(name)).unwrap();
+        let built = env!("CARGO_BIN_EXE_peregrine");
+        std::fs::write(dir.path().join(name), unit.replace("/usr/local/bin/peregrine", built))
+            .unwrap();
+    }
+    let cores = dir.path().join("peregrine.service.d");
+    std::fs::create_dir(&cores).unwrap();
+    std::fs::copy(deploy.join("peregrine.service.d/cores.conf"), cores.join("cores.conf")).unwrap();
+    dir
+}
+
+/// What systemd's tool says of the units; `None`, and said so, where it is absent.
+fn analyze(units: &tempfile::TempDir, words: &[&str]) -> Option<(bool, String)> {
+    let mut tool = Command::new("systemd-analyze");
+    // Only what lies here, and what the system brings along.
+    tool.args(words).env("SYSTEMD_UNIT_PATH", format!("{}:", text(units.path())));
+    let Ok(output) = tool.output() else {
+        println!("systemd-analyze is absent: it was not asked");
+        return None;
     };
-    let said = String::from_utf8_lossy(&rated.stdout).into_owned();
-    assert!(rated.status.success(), "{said}");
-    println!("{}", said.lines().last().unwrap_or_default());
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn systemd_itself_rates_the_services_at_most_one_and_a_half() {
+    let units = units();
+    for name in ["peregrine.service", "peregrine-statement.service"] {
+        let path = units.path().join(name);
+        let words = ["security", "--offline=true", "--threshold=15", text(&path)];
+        let Some((fine, said)) = analyze(&units, &words) else { return };
+        assert!(fine, "{said}");
+        let line = said.lines().rev().find(|line| line.contains("exposure level")).unwrap();
+        let figure = line.rsplit(": ").next().unwrap().split(' ').next().unwrap();
+        assert!(figure.parse::<f64>().unwrap() <= 1.5, "{line}");
+    }
+}
+
+#[test]
+fn systemd_itself_reads_every_line_of_the_units_and_of_the_cores() {
+    let units = units();
+    let names = ["peregrine.service", "peregrine-statement.service", "peregrine-statement.timer"];
+    let verified = analyze(&units, &[&["verify"], &names[..]].concat());
+    let Some((fine, said)) = verified else { return };
+    // Other units of the machine are none of ours.
+    let ours = |line: &&str| line.contains("peregrine");
+    let complaints: Vec<&str> = said.lines().filter(ours).collect();
+    assert!(fine && complaints.is_empty(), "{said}");
+    // The same with a line that it does not know: it does look.
+    let cores = units.path().join("peregrine.service.d/cores.conf");
+    let cores_text = std::fs::read_to_string(&cores).unwrap();
+    std::fs::write(&cores, format!("{cores_text}AllowedCores=1\n")).unwrap();
+    let (_, said) = analyze(&units, &["verify", names[0]]).unwrap();
+    assert!(said.contains("AllowedCores"), "{said}");
+}
+
+#[test]
+fn the_example_of_cores_lets_threads_run_where_they_may_be_pinned() {
+    let path = root().join("tools/deploy/peregrine.service.d/cores.conf");
+    let unit = std::fs::read_to_string(path).unwrap();
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).map(cores_of);
+    let allowed = value("AllowedCPUs=").unwrap();
+    assert!(allowed.len() >= 5, "four pinned threads, and a core for the rest");
+    assert_eq!(value("CPUAffinity=").unwrap(), allowed);
+}
+
+#[test]
+fn the_image_has_no_shell_and_no_root_and_its_service_writes_nowhere_but_to_its_state() {
+    let deploy = root().join("tools/deploy");
+    let image = std::fs::read_to_string(deploy.join("Containerfile")).unwrap();
+    let last = image.rsplit("\nFROM ").next().unwrap();
+    assert!(last.starts_with("gcr.io/distroless/") && !last.contains("\nRUN "), "{last}");
+    assert!(last.contains("\nUSER nonroot:nonroot\n"), "{last}");
+    assert!(last.contains("\nENTRYPOINT [\"/usr/bin/peregrine\"]\n"), "{last}");
+    let compose = std::fs::read_to_string(deploy.join("compose.yaml")).unwrap();
+    let services = compose.split("\nservices:\n").nth(1).unwrap().split("\nvolumes:\n").next();
+    let services: Vec<&str> = services.unwrap().split("\n\n").collect();
+    assert_eq!(services.len(), 3, "{services:#?}");
+    for service in services {
+        for line in ["read_only: true", "cap_drop: [ALL]", "[\"no-new-privileges:true\"]"] {
+            assert!(service.contains(line), "{line}: {service}");
+        }
+        let published = service.lines().filter(|line| line.contains("ports:"));
+        assert!(published.clone().all(|line| line.contains("[\"127.0.0.1:")), "{service}");
+    }
 }

@@ -43,6 +43,14 @@ mod fault_process;
 mod kill_process;
 /// The service's unit file holds what keeps it down and walled in.
 mod deploy_unit;
+/// The board and the rules name series that the trader tells.
+mod deploy_watching;
+/// What a service manager hears of a whole process.
+mod service_notify;
+/// Everything that `peregrine check` tells an operator.
+mod check_host;
+/// Statements of a day against the exchange's own ledger.
+mod statement_ledger;
 /// Faults of the network, made by peers with raw bytes.
 mod fault_network;
 /// Order entry against an exchange that fails on demand.

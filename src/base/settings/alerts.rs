@@ -72,7 +72,7 @@ impl AlertSettings {
         let settings = Self {
             channels: channels(&mut s),
             severity_max: s.choice("severity_max", &severities, 2),
-            escalate_after_ms: s.u32_opt("escalate_after_ms", 100..=4_500).unwrap_or(4_000),
+            escalate_after_ms: s.u32_opt("escalate_after_ms", 100..=3_500).unwrap_or(3_000),
             queue_alerts: s.u32_opt("queue_alerts", 16..=65_536).unwrap_or(1_024),
             repeat_s: s.u32_opt("repeat_s", 1..=86_400).unwrap_or(60),
             per_minute_max: s.u32_opt("per_minute_max", 1..=60).unwrap_or(20),

@@ -2,6 +2,9 @@
 
 use super::dispatch::{Dispatcher, Plan, Taken, Undelivered};
 use super::{Alert, Class, Severity};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A dispatcher and its clock.
@@ -14,7 +17,7 @@ fn plan(ways: usize) -> Plan {
     Plan {
         ways,
         severity_max: Severity::P2,
-        escalate_after: Duration::from_secs(4),
+        escalate_after: Duration::from_secs(3),
         queue: 100,
         repeat: Duration::from_secs(60),
         per_minute_max: 20,
@@ -184,6 +187,81 @@ fn a_full_queue_drops_the_oldest_of_the_least_severe_and_counts_it() {
     let text = world.deliver(0).unwrap();
     assert!(text.contains("new happened") && !text.contains("old"), "{text}");
     assert_eq!(world.dispatcher.figures().dropped, 17);
+}
+
+/// A channel in simulated time: how the message it carries ends, and when.
+struct Carrier {
+    ends: Option<(u64, Result<(), Undelivered>, Vec<String>)>,
+}
+
+/// Alerts over ten minutes of two channels; the first fails by `draw`, the second answers within
+/// 400 ms. How long each took until one channel had told it, in milliseconds.
+fn waits(rng: &mut ChaCha8Rng) -> Vec<u64> {
+    let mut world = World::new(Plan { escalate_after: Duration::from_millis(3_500), ..plan(2) });
+    let (mut taken, mut told) = (BTreeMap::new(), BTreeMap::new());
+    let mut carriers = [Carrier { ends: None }, Carrier { ends: None }];
+    for now in (0..600_000_u64).step_by(20) {
+        world.pass(20);
+        if rng.random_bool(0.002) {
+            let severity = [Severity::P0, Severity::P1, Severity::P2][rng.random_range(0..3)];
+            let key = format!("alert-{now}");
+            if world.take(severity, &key) == Taken::Waiting {
+                taken.insert(key, now);
+            }
+        }
+        for (way, carrier) in carriers.iter_mut().enumerate() {
+            if let Some((_, result, keys)) = carrier.ends.take_if(|(at, ..)| *at <= now) {
+                world.dispatcher.outcome(way, &result, world.now);
+                let arrived = if result.is_ok() { keys } else { Vec::new() };
+                arrived.into_iter().for_each(|key| _ = told.entry(key).or_insert(now));
+            }
+            if carrier.ends.is_none()
+                && let Some(message) = world.dispatcher.next(way, world.now)
+            {
+                let named = [None, Some(1), Some(5), Some(600)][rng.random_range(0..4)];
+                let failed = Undelivered {
+                    what: "no".to_owned(),
+                    retry_after: named.map(Duration::from_secs),
+                };
+                // Refused at once, or never answered; the other channel takes it.
+                let (lasts, result) = match way {
+                    0 => ([30, 4_000][rng.random_range(0..2)], Err(failed)),
+                    _ => (rng.random_range(20..400), Ok(())),
+                };
+                let keys = message.alerts.iter().map(|alert| alert.key.clone()).collect();
+                carrier.ends = Some((now + lasts, result, keys));
+            }
+        }
+    }
+    let late = |(key, at): (&String, &u64)| told.get(key).map_or(600_000, |end| end - at);
+    // What was taken at the very end had no time.
+    taken.iter().filter(|(_, at)| **at < 594_000).map(late).collect()
+}
+
+#[test]
+fn every_alert_is_told_within_five_seconds_whatever_the_first_channel_does() {
+    for seed in 0..40 {
+        let waits = waits(&mut ChaCha8Rng::seed_from_u64(seed));
+        assert!(waits.len() > 20, "{}", waits.len());
+        let longest = waits.iter().max().unwrap();
+        assert!(*longest <= 5_000, "seed {seed}: {longest} ms");
+    }
+}
+
+#[test]
+fn alone_a_channel_tells_what_is_urgent_within_five_seconds_of_its_outage_s_end() {
+    let mut world = World::new(plan(1));
+    world.take(Severity::P0, "a");
+    for _ in 0..600 {
+        world.fail(0, None);
+        world.pass(1_000);
+    }
+    let mut waited = 0;
+    while world.deliver(0).is_none() {
+        world.pass(100);
+        waited += 100;
+        assert!(waited <= 5_000, "{waited} ms");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@
 use crate::base::Money;
 use crate::base::event::Position;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 const HOURS_PER_YEAR: f64 = 8_760.0;
@@ -49,9 +49,35 @@ pub struct Figures {
     pub fall_max: f64,
     /// Annualised; `None` where there is too little to tell.
     pub sharpe: Option<f64>,
+    /// What became of each instrument, by symbol.
+    pub instruments: BTreeMap<String, Line>,
     /// The equity curve: nanoseconds since the epoch and equity in 1e-8.
     #[serde(skip)]
     pub curve: Vec<(i64, i64)>,
+}
+
+/// One instrument in a period, in quote currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Closed profit before fees and funding.
+    #[serde(serialize_with = "amount")]
+    pub realised: Money,
+    /// Fees paid.
+    #[serde(serialize_with = "amount")]
+    pub fees: Money,
+    /// Funding received; below zero was paid.
+    #[serde(serialize_with = "amount")]
+    pub funding: Money,
+    /// By how much the open profit changed.
+    #[serde(serialize_with = "amount")]
+    pub unrealised: Money,
+}
+
+impl Line {
+    /// What is left.
+    pub fn net(&self) -> Money {
+        self.realised - self.fees + self.funding + self.unrealised
+    }
 }
 
 impl Figures {
@@ -82,7 +108,10 @@ impl Figures {
     }
 }
 
-fn amount<S: serde::Serializer>(value: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn amount<S: serde::Serializer>(
+    value: &Money,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(value.to_f64())
 }
 
@@ -173,6 +202,11 @@ impl Gathering {
         figures.profit.0 += held.net() - old.net();
         figures.fees.0 += held.fees - old.fees;
         figures.funding.0 += held.funding - old.funding;
+        let line = figures.instruments.entry(symbol.to_owned()).or_default();
+        line.realised.0 += held.realised - old.realised;
+        line.fees.0 += held.fees - old.fees;
+        line.funding.0 += held.funding - old.funding;
+        line.unrealised.0 += held.unrealised - old.unrealised;
         figures.trades += u64::from(body.qty != old.qty);
         if closed {
             figures.round_trips += 1;

@@ -1,9 +1,12 @@
 //! The position records of the sessions of one name, in the order of their journals.
 
 use super::figures::{Figures, Gathering};
+use super::fills::Fills;
+use super::statement::Statement;
 use crate::base::event::{Instrument, Position, SessionCarried};
 use crate::base::{Event, Kind, Symbol};
 use crate::journal::LaneReader;
+use crate::observe::LatencyView;
 use crate::observe::audit::JOURNALS;
 use crate::observe::audit::keeper::journal_names;
 use std::path::Path;
@@ -47,9 +50,39 @@ struct Opening {
 /// When a journal cannot be read, in words. What of it was read before counts for nothing: a report
 /// over half a day is none.
 pub fn read(state: &Path, session: &str, period: Period) -> Result<Figures, String> {
+    let mut gathering = Gathering::new(period.from, period.to);
+    each(state, session, period, &mut |dir, opening| positions(dir, opening, &mut gathering))?;
+    Ok(gathering.end())
+}
+
+/// The same with what executions cost, from every lane: it takes as long as the inputs are many.
+///
+/// # Errors
+/// As [`read`].
+pub fn statement(state: &Path, session: &str, period: Period) -> Result<Statement, String> {
+    let mut gathering = Gathering::new(period.from, period.to);
+    let mut fills = Fills::new(period.from, period.to);
+    each(state, session, period, &mut |dir, opening| {
+        positions(dir, opening, &mut gathering)?;
+        // An order of this session may fill in a later one, so intents are kept.
+        lane(dir, 3, &mut |event| fills.intent(event))?;
+        fills.session(&opening.symbols);
+        lane(dir, 0, &mut |event| fills.input(event))
+    })?;
+    let latency = LatencyView::default();
+    let (session, figures, executions) = (session.to_owned(), gathering.end(), fills.end());
+    Ok(Statement { session, period, figures, executions, latency })
+}
+
+/// Each journal of the period, in order.
+fn each(
+    state: &Path,
+    session: &str,
+    period: Period,
+    visit: &mut dyn FnMut(&Path, &Opening) -> Result<(), String>,
+) -> Result<(), String> {
     let names = journal_names(state).map_err(|error| format!("{}: {error}", state.display()))?;
     let own = |name: &&String| name.split_once('-').is_some_and(|(_, rest)| rest == session);
-    let mut gathering = Gathering::new(period.from, period.to);
     for name in names.iter().filter(own) {
         let dir = state.join(JOURNALS).join(name);
         if !dir.join("manifest.json").exists() {
@@ -60,18 +93,28 @@ pub fn read(state: &Path, session: &str, period: Period) -> Result<Figures, Stri
         if opening.ts >= period.to {
             break;
         }
-        gathering.session(&opening.carried, opening.starting_equity, opening.ts);
-        let lane = LaneReader::open(&dir, 2).map_err(|error| named(error.to_string()))?;
-        for item in lane {
-            let (_, event) = item.map_err(|damage| named(damage.to_string()))?;
-            if event.kind() == Some(Kind::Position)
-                && let Some(symbol) = opening.symbols.get(usize::from(event.instrument))
-            {
-                gathering.note(symbol, event.ts_recv, event.body::<Position>());
-            }
-        }
+        visit(&dir, &opening).map_err(named)?;
     }
-    Ok(gathering.end())
+    Ok(())
+}
+
+/// Every record of a lane.
+fn lane(dir: &Path, lane: usize, take: &mut dyn FnMut(&Event)) -> Result<(), String> {
+    for item in LaneReader::open(dir, lane).map_err(|error| error.to_string())? {
+        take(&item.map_err(|damage| damage.to_string())?.1);
+    }
+    Ok(())
+}
+
+fn positions(dir: &Path, opening: &Opening, gathering: &mut Gathering) -> Result<(), String> {
+    gathering.session(&opening.carried, opening.starting_equity, opening.ts);
+    lane(dir, 2, &mut |event| {
+        if event.kind() == Some(Kind::Position)
+            && let Some(symbol) = opening.symbols.get(usize::from(event.instrument))
+        {
+            gathering.note(symbol, event.ts_recv, event.body::<Position>());
+        }
+    })
 }
 
 /// `None` where a session died before its opening was whole.

@@ -2,10 +2,13 @@
 
 use super::due::{Due, due};
 use super::figures::Gathering;
+use super::fills::Fills;
 use super::picture::{HEIGHT, WIDTH, png};
 use super::read::{DAY_NS, Period};
+use super::statement::Statement;
 use crate::base::Money;
-use crate::base::event::Position;
+use crate::base::event::{Order, OrderReport, Position, flags};
+use crate::base::{Event, InstrumentId, Kind, Purpose};
 use std::io::Read;
 
 const UNIT: i64 = 100_000_000;
@@ -141,4 +144,72 @@ fn each_day_is_due_once_a_minute_after_midnight_and_a_week_with_its_sunday() {
     // Asleep from Saturday to Tuesday: the newest day, and the week that ended meanwhile.
     let late = due(Some(sunday - 1), midnight + 2 * DAY_NS);
     assert_eq!(late, [day(sunday + 1), Due { day: sunday, week: true }]);
+}
+
+fn intent(client_id: u64, purpose: Purpose, reference: i64, bits: u8) -> Event {
+    let order = Order {
+        client_id,
+        purpose: purpose as u8,
+        reference_px: reference * UNIT,
+        ..Order::default()
+    };
+    Event::new(Kind::OrderIntent, InstrumentId(0), &order).with_flags(bits)
+}
+
+fn fill(client_id: u64, trade_id: u64, (qty, px): (i64, i64), ts_recv: i64) -> Event {
+    let report = OrderReport {
+        client_id,
+        trade_id,
+        last_qty: qty * UNIT,
+        last_px: px * UNIT,
+        fee: UNIT / 4,
+        ..OrderReport::default()
+    };
+    Event { ts_recv, ..Event::new(Kind::OrderFilled, InstrumentId(0), &report) }
+}
+
+#[test]
+fn slippage_is_what_fills_cost_beyond_the_prices_they_were_decided_at_as_by_hand() {
+    let mut fills = Fills::new(100, 200);
+    fills.intent(&intent(1, Purpose::Entry, 1_000, 0));
+    fills.intent(&intent(2, Purpose::ExitTime, 1_010, flags::SELL));
+    fills.intent(&intent(3, Purpose::Protect, 1_000, flags::SELL));
+    fills.session(&["BTCUSDT".to_owned()]);
+    // Bought 2 at 1 003: 6 worse. Sold 1 at 1 011 and 1 at 1 005: 1 better, 5 worse.
+    fills.input(&fill(1, 71, (2, 1_003), 100));
+    fills.input(&fill(2, 72, (1, 1_011), 150).with_flags(flags::SELL | flags::MAKER));
+    fills.input(&fill(2, 73, (1, 1_005), 199).with_flags(flags::SELL));
+    // Told again, before and behind the period, of a stop, and of nobody's order.
+    fills.input(&fill(2, 73, (1, 1_005), 199).with_flags(flags::SELL));
+    fills.input(&fill(1, 70, (9, 2_000), 99));
+    fills.input(&fill(1, 76, (9, 2_000), 200));
+    fills.input(&fill(3, 74, (1, 900), 160).with_flags(flags::SELL));
+    fills.input(&fill(4, 75, (1, 900), 160));
+    let found = fills.end();
+    let all = found.all;
+    assert_eq!((all.fills, all.maker, all.undecided), (5, 1, 2));
+    assert_eq!(all.slippage, Money(10 * UNIT));
+    assert_eq!(all.fees, Money(5 * UNIT / 4));
+    // 2 × 1 003 + 1 011 + 1 005 + 900 + 900.
+    assert_eq!(all.volume, Money(5_822 * UNIT));
+    // 10 of 2 × 1 000 + 2 × 1 010 that were decided.
+    assert!((all.slippage_bps.unwrap() - 10.0 / 4_020.0 * 10_000.0).abs() < 1e-9);
+    assert_eq!(found.instruments["BTCUSDT"], all);
+}
+
+#[test]
+fn a_name_that_would_be_markup_is_text_in_either_form_of_a_statement() {
+    let figures = Gathering::new(0, DAY_NS).end();
+    let session = "<script>x</script>|\n# a\u{1b}[31m".to_owned();
+    let period = Period::day(0);
+    let (executions, latency) = Default::default();
+    let told = Statement { session, period, figures, executions, latency };
+    let (page, text) = (told.html(), told.markdown());
+    assert!(page.contains("&lt;script&gt;x&lt;/script&gt;") && !page.contains("<script"), "{page}");
+    assert!(text.contains("\\<script\\>x") && text.contains("\\|"), "{text}");
+    for told in [&page, &text] {
+        assert!(!told.contains('\u{1b}') && told.contains("1970-01-01 (UTC)"), "{told}");
+    }
+    let outside = ["http", "src=", "href=", "url(", "@import"];
+    assert!(outside.iter().all(|word| !page.contains(word)), "a page of its own: {page}");
 }

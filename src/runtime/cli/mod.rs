@@ -9,6 +9,7 @@ mod check;
 mod exchange;
 mod journal;
 mod latency;
+mod log;
 mod model;
 mod operate;
 mod output;
@@ -115,7 +116,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Runs the program: `main` without the name.
 pub fn main() -> ExitCode {
-    output::start_log();
+    let _log = log::start();
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or_else(|| CommandLine::Demo(Default::default()));
     finish(match command {
@@ -146,7 +147,7 @@ pub fn journal_main() -> ExitCode {
         #[command(subcommand)]
         command: JournalCommand,
     }
-    output::start_log();
+    let _log = log::start();
     finish(journal::journal(&Alone::parse().command))
 }
 

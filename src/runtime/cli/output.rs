@@ -1,22 +1,7 @@
-//! What commands print and where: results on standard output, the log on standard error.
+//! What commands read from their words and print.
 
 use anyhow::{Context, Result};
-use std::io::IsTerminal;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
-
-/// Starts the log: `RUST_LOG` filters it; warnings and worse by default, plain on a terminal and
-/// JSON lines elsewhere.
-pub fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second start, as in tests, keeps the first.
-    let _ = if std::io::stderr().is_terminal() {
-        log.with_ansi(false).try_init()
-    } else {
-        log.json().try_init()
-    };
-}
 
 /// Reads a duration such as `500ms`, `30s`, `5m` or `2h`.
 ///

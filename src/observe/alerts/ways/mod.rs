@@ -57,7 +57,7 @@ pub fn serve(place: usize, mut way: Way, messages: &Receiver<Message>, outcomes:
         if let Err(undelivered) = &result {
             tracing::warn!(
                 channel = way.name(),
-                message = message.number,
+                number = message.number,
                 what = undelivered.what,
                 "alert not delivered; it is tried again"
             );
