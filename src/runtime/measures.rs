@@ -5,7 +5,8 @@ use super::heartbeat::Heartbeat;
 use crate::base::Measure;
 use crate::base::hop::Hop;
 use crate::journal::{JournalHealth, LANES};
-use crate::observe::HopCollector;
+use crate::observe::snapshot::ResourceView;
+use crate::observe::{HopCollector, LatencyView};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ const SETTLED: Duration = Duration::from_secs(60);
 /// Bytes of one record.
 const RECORD_BYTES: u64 = crate::base::event::EVENT_BYTES as u64;
 const MIB: u64 = 1 << 20;
+/// Ticks per second in `/proc/self/stat`: part of the kernel's interface, the same everywhere.
+const USER_HZ: f64 = 100.0;
 
 /// What the journal takes of its disk.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,7 @@ pub struct Measures {
     due: Instant,
     began: Instant,
     files_max: u64,
+    recent: LatencyView,
 }
 
 impl Measures {
@@ -66,7 +70,13 @@ impl Measures {
             due: now + EVERY,
             began: now,
             files_max: limit.current.unwrap_or(u64::MAX),
+            recent: LatencyView::default(),
         }
+    }
+
+    /// The hops of the last whole second.
+    pub const fn recent(&self) -> LatencyView {
+        self.recent
     }
 
     /// One look, many times a second; `river` takes what is measured, once a second.
@@ -91,8 +101,8 @@ impl Measures {
         }
         self.due = now + EVERY;
         river.tell(Measure::CoreStall, whole(std::mem::take(&mut self.longest).as_millis()));
-        let hops = collector.take_interval().view();
-        let ticks = hops.hop(Hop::TickToOrder);
+        self.recent = collector.take_interval().view();
+        let ticks = self.recent.hop(Hop::TickToOrder);
         // Without an order there is nothing that took long.
         let p99 = if ticks.count > 0 { ticks.p99 / 1_000 } else { 0 };
         river.tell(Measure::TickToGate, whole(p99.into()));
@@ -115,13 +125,28 @@ fn whole(value: u128) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// The process's use of the machine, from the kernel's own accounts.
+pub(super) fn resources(health: &JournalHealth) -> ResourceView {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Fields after the command's closing parenthesis: utime and stime are the 12th and 13th.
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok());
+    let cpu = ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0);
+    ResourceView {
+        resident_bytes: resident_bytes(),
+        open_files: open_files(),
+        cpu_seconds: cpu / USER_HZ,
+        disk_free_bytes: health.disk_free_bytes(),
+    }
+}
+
 /// Files and sockets that are open.
-pub(super) fn open_files() -> u64 {
+fn open_files() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |dir| dir.count() as u64)
 }
 
 /// Resident memory as the kernel counts it.
-pub(super) fn resident_bytes() -> u64 {
+fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());

@@ -23,6 +23,7 @@
 //! | `notify` | what a service manager is told |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `watcher` | the observer's loop: snapshots, readiness |
+//! | `shown` | what the page shows of books, orders, limits and the journal |
 //! | `backtest`, `replay` | the same stages in event time |
 //! | `cli` | the commands |
 
@@ -54,6 +55,7 @@ pub mod rig;
 pub mod running;
 pub mod secret;
 pub mod session;
+pub mod shown;
 pub mod stage;
 pub mod stage_thread;
 pub mod state;

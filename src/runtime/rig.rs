@@ -144,10 +144,15 @@ impl Rig {
     pub fn watched(
         &mut self,
         parts: &Parts,
-        executor: ExecutorKind,
+        (executor, layout): (ExecutorKind, Layout),
         name: &'static str,
     ) -> Watched {
+        let settings = &parts.settings;
+        let ring = settings.topology.feed_inference_events as usize;
         Watched {
+            risk: settings.risk.clone(),
+            breakers: settings.breakers,
+            feed_ring_events: (layout != Layout::Fused).then_some(ring),
             name,
             executor: executor.name(),
             journal: self.journal.dir().display().to_string(),

@@ -107,7 +107,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let journal = StateFolder::journal_name(parts.epoch, order.name);
     let mut rig = Rig::build(&parts, &topology, &state.journals().join(&journal))?;
     state.begin(order.name, &journal)?;
-    let watched = rig.watched(&parts, model.0.executor(), order.name);
+    let watched = rig.watched(&parts, (model.0.executor(), topology.layout), order.name);
     let watch = Watch::of(&watched, &order.stop);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
     let commands = watcher.commands();
