@@ -9,15 +9,21 @@ function chartOptions(at, series, values, top) {
     font: "11px system-ui, sans-serif" };
   return {
     width: Math.max(box.clientWidth, 120), height: box.clientHeight,
-    legend: { show: false },
+    legend: { show: false }, padding: [10, 16, 0, 0],
     cursor: { sync: { key: "money" }, y: false, drag: { x: true, y: false } },
     scales: { x: { time: true }, y: { range: (chart, low, high) => top(low, high) } },
-    axes: [{ ...axis, show: at === "fall-chart", size: 26, space: 80 },
+    axes: [{ ...axis, show: at === "fall-chart", size: 26, space: 90, values: times },
       { ...axis, size: 74, space: 26, values: (chart, ticks) => ticks.map(values) }],
     series: [{}, { width: 1.6, points: { show: false }, ...series }],
     tzDate: seconds => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
     hooks: { setCursor: [chart => readOut(chart.cursor.idx)] },
   };
+}
+
+// Seconds only where a tick is less than a minute from the next.
+function times(chart, ticks) {
+  const close = ticks.length > 1 && ticks[1] - ticks[0] < 60;
+  return ticks.map(seconds => new Date(seconds * 1e3).toISOString().slice(11, close ? 19 : 16));
 }
 
 // Some room above and below, and never a flat line at the edge.
@@ -97,8 +103,10 @@ function readOut(index) {
 
 new ResizeObserver(() => {
   for (const [chart, id] of [[charts.equity, "equity-chart"], [charts.fall, "fall-chart"]]) {
-    const width = el(id).clientWidth;
-    if (chart && width && chart.width !== width) chart.setSize({ width, height: chart.height });
+    const width = el(id).clientWidth, height = el(id).clientHeight;
+    if (chart && width && (chart.width !== width || chart.height !== height)) {
+      chart.setSize({ width, height });
+    }
   }
 }).observe(el("equity-chart"));
 

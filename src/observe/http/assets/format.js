@@ -80,8 +80,10 @@ function put(node, text, flash = false) {
   const before = node.textContent;
   node.textContent = text;
   if (flash && before && before !== NONE && !calm.matches && !document.hidden) {
-    const colour = getComputedStyle(document.documentElement).getPropertyValue("--flash");
-    node.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], 900);
+    const colour = getComputedStyle(document.documentElement).getPropertyValue("--mark");
+    const under = `inset 0 -2px 0 ${colour}`;
+    node.animate([{ boxShadow: under }, { boxShadow: "inset 0 -2px 0 transparent" }],
+      { duration: 1200, easing: "ease-out" });
   }
 }
 

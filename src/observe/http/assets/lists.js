@@ -6,13 +6,16 @@ const newest = rows => rows.slice(-ROWS_MAX).reverse();
 const SIDES = { buy: ["▲ buy", "gain"], sell: ["▼ sell", "loss"] };
 const sideOf = side => SIDES[side] || [side, ""];
 
+// Ids of a session differ at their end; the whole one is told on demand.
+const idOf = id => [id.length > 8 ? "…" + id.slice(-8) : id, "id", id];
+
 function orderRow(o, reason) {
   const row = [clock(o.ts_ns, true), [o.symbol, "left"], sideOf(o.side), words(o.order_type || NONE),
     o.purpose || NONE, price(o.symbol, o.px, 2), [num(o.qty, 4), "", exact(o.qty)],
     [num(o.cum_qty, 4), "", exact(o.cum_qty)],
     [words(o.state), o.state === "unknown" || o.state === "rejected" ? "bad" : "", "", true]];
   if (reason) row.push([o.reason || NONE, o.reason ? "warn" : ""]);
-  row.push([o.client_id, "id"]);
+  row.push(idOf(o.client_id));
   return row;
 }
 
@@ -28,7 +31,7 @@ function showOrders(orders) {
 function showFills(fills) {
   fill("fills", newest(fills).map(f => [clock(f.ts_ns, true), [f.symbol, "left"], sideOf(f.side),
     price(f.symbol, f.px, 2), [num(f.qty, 4), "", exact(f.qty)], [num(f.fee, 6), "", exact(f.fee)],
-    f.maker ? "maker" : "taker", [f.client_id, "id"]]), "no fills yet");
+    f.maker ? "maker" : "taker", idOf(f.client_id)]), "no fills yet");
   put(el("fills-n"), fills.length > ROWS_MAX ?
     `newest ${ROWS_MAX} of the last ${fills.length}` : `${fills.length}`);
 }

@@ -58,13 +58,14 @@ function showFigures(s, rate) {
     ["Orders", num(c.orders), "", `${num(c.fills)} fills, ${num(c.cancels)} cancels`],
     ["Denied", num(c.denied), "", `${num(c.rejected)} rejected, ${num(c.held_back)} held back`],
   ];
-  pairs("figures", list, true);
+  pairs("figures", list.slice(0, 6));
+  pairs("figures-more", list.slice(6));
 }
 
 const UNITS = { quote: () => quote(), percent: () => "%", count: () => "", bps: () => "bp",
   ms: () => "ms", us: () => "µs", MiB: () => "MiB" };
 const unitOf = unit => (UNITS[unit] || (() => unit))();
-const placesOf = unit => unit === "quote" ? 2 : unit === "count" || unit === "MiB" ? 0 : 1;
+const placesOf = unit => unit === "quote" ? 2 : unit === "percent" || unit === "bps" ? 1 : 0;
 
 function showLimits(s) {
   bars("limits", s.risk.map(limit => {
@@ -74,7 +75,7 @@ function showLimits(s) {
       `${num(limit.used, places)} of ${num(limit.limit, places)} ${unit}`.trim();
     const tone = limit.tripped || limit.limit == null ? "bad" : share >= 0.8 ? "warn" : "";
     const mark = limit.tripped ? "■ reached" : share >= 0.8 ? "▲ near" : "";
-    const label = words(limit.name.replace(/_max.*$/, ""));
+    const label = words(limit.name.replace(/_(bps|ms)?_?max.*$/, ""));
     return { name: limit.name, label, text, mark, share, tone, title: limit.name };
   }));
 }
@@ -140,21 +141,34 @@ function showBreakers(s) {
   const own = s.controls.filter(control => !control.name.startsWith("check_"));
   const levels = Object.keys(LEVELS);
   const rank = control => levels.indexOf(control.level) * 2 + (control.dead ? 1 : 0);
-  const rows = [...own].sort((a, b) => rank(b) - rank(a)).map(b => {
-    const tone = b.dead ? "bad" : LEVELS[b.level] || "idle";
-    const places = placesOf(b.unit);
-    return [words(b.name), [`${MARKS[tone]} ${b.dead ? "dead" : b.level}`, tone],
-      num(b.value, places === 1 ? 0 : places), num(b.limit, places === 1 ? 0 : places),
-      [unitOf(b.unit), "soft"], num(b.evaluated), num(b.near),
-      [num(b.tripped), b.tripped ? "warn" : ""]];
+  const cards = children(el("breakers"), own.length, () => {
+    const card = made("li");
+    const track = made("span", "track");
+    track.append(made("i"));
+    card.append(made("span", "name"), made("b"), made("span", "of"), track);
+    return card;
   });
-  fill("breakers", rows);
+  [...own].sort((a, b) => rank(b) - rank(a)).forEach((b, at) => {
+    const [name, state, of, track] = cards[at].children;
+    const tone = b.dead ? "bad" : LEVELS[b.level] || "idle";
+    const places = b.unit === "quote" ? 2 : 0, unit = unitOf(b.unit);
+    cards[at].dataset.name = b.name;
+    put(name, words(b.name));
+    put(state, `${MARKS[tone]} ${b.dead ? "dead" : b.level}`);
+    state.dataset.tone = tone;
+    put(of, `${num(b.value, places)} of ${num(b.limit, places)} ${unit}`.trim());
+    const share = b.value > 0 && b.limit > 0 ? Math.min(b.value / b.limit, 1) : 0;
+    track.firstChild.style.width = (share * 100).toFixed(1) + "%";
+    cards[at].title = `looked ${num(b.evaluated)} times, near ${num(b.near)}, tripped ` +
+      num(b.tripped);
+  });
   const off = own.filter(control => control.level !== "clear").length;
   put(el("breakers-n"), off ? `${off} of ${own.length} tripped` : `all ${own.length} clear`);
-  const checks = [...gate].sort((a, b) => b.tripped - a.tripped || b.near - a.near);
-  fill("checks", checks.map(c => [words(c.name.slice(6)), num(c.evaluated), num(c.near),
+  const all = [...s.controls].sort((a, b) => b.tripped - a.tripped || b.near - a.near);
+  fill("controls", all.map(c => [words(c.name), num(c.evaluated), num(c.near),
     [num(c.tripped), c.tripped ? "warn" : ""]]));
-  put(el("checks-n"), `${gate.length}; size of entries ${num(s.size_percent)} %`);
+  put(el("controls-n"), `${own.length} and ${gate.length}; size of entries ` +
+    `${num(s.size_percent)} %`);
 }
 
 function showModels(s) {
