@@ -141,7 +141,7 @@ test("what is put into the page does not run", () => withPage({}, async (page, f
     const script = document.createElement("script");
     script.textContent = "window.ran = true";
     document.body.append(script);
-    document.body.insertAdjacentHTML("beforeend", "<img src='x:' onerror='window.ran = true'>");
+    document.body.insertAdjacentHTML("beforeend", "<img src='data:,' onerror='window.ran = true'>");
     document.body.insertAdjacentHTML("beforeend", "<style>body { color: red }</style>");
   });
   assert.equal(await page.evaluate(() => window.ran), undefined);

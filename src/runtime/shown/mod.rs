@@ -17,3 +17,6 @@ pub use books::Books;
 pub use limits::limits;
 pub use orders::Orders;
 pub use tail::Tail;
+
+#[cfg(test)]
+mod tests;
