@@ -1,13 +1,13 @@
-//! The dashboard: markup, style and scripts of `assets/` joined into one page that refers to nothing
-//! outside of itself.
+//! The dashboard: markup, style and scripts of `assets/` joined into one page that refers to
+//! nothing outside of itself.
 //!
 //! ```text
 //!  page.html ── {{style}}  ◄── uplot.min.css, style.css
 //!            └─ {{script}} ◄── uplot.min.js, format.js, charts.js, panels.js, lists.js, desk.js,
 //!                              main.js
 //! ```
-//! The content security policy names the style and the script by their SHA-256, so that nothing else
-//! runs in the page, whatever is put into it. The charts are uPlot's (MIT, see
+//! The content security policy names the style and the script by their SHA-256, so that nothing
+//! else runs in the page, whatever is put into it. The charts are uPlot's (MIT, see
 //! `assets/UPLOT_LICENSE`).
 
 use sha2::{Digest, Sha256};
