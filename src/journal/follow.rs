@@ -61,6 +61,11 @@ impl LaneFollower {
         })
     }
 
+    /// The lane followed.
+    pub const fn lane(&self) -> usize {
+        self.lane
+    }
+
     /// The record that is read next.
     pub const fn position(&self) -> RecordIndex {
         RecordIndex(self.next)

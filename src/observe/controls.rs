@@ -9,6 +9,12 @@ pub struct ControlView {
     pub name: String,
     /// A breaker's level: `clear`, `warn`, `reduce`, `halt`, `kill`.
     pub level: &'static str,
+    /// What a breaker found last, in `unit`; `None` where it was not told.
+    pub value: Option<f64>,
+    /// Where its next level begins, or its highest once that is reached; `None` without levels.
+    pub limit: Option<f64>,
+    /// Unit of both: `bps`, `quote`, `count`, `ms`, `us`, `percent`, `MiB`; empty without any.
+    pub unit: &'static str,
     /// Times evaluated.
     pub evaluated: u64,
     /// Times within a fifth of its limit, without reaching it.

@@ -40,7 +40,7 @@ mod venue;
 mod word;
 mod watch;
 
-pub use breakers::GateCounts;
+pub use breakers::{GateCounts, levels_of};
 pub use check::Check;
 pub use command::{ACTOR_SYSTEM, CommandError, Origin, arms_by_name, command, reason_of};
 pub use gate::{Approved, Gate, Verdict};

@@ -1,10 +1,12 @@
 //! RC-43: every control's row, by name, and which of them is dead: one that nothing has evaluated
 //! for a day guards nothing, whatever the configuration says.
 
-use crate::base::Control;
 use crate::base::counters::Counters;
+use crate::base::settings::{BreakerSettings, RiskSettings};
+use crate::base::units::Money;
+use crate::base::{Control, Level, Measure};
 use crate::observe::snapshot::ControlView;
-use crate::risk::{Check, control_row};
+use crate::risk::{Check, control_row, levels_of};
 use std::time::{Duration, Instant};
 
 /// Longest time a control may go without being evaluated.
@@ -19,8 +21,42 @@ struct Row {
     name: String,
     evaluated: u64,
     since: Instant,
-    level: &'static str,
+    level: Level,
     dead: bool,
+    /// A breaker's number; `None` for a check.
+    control: Option<Control>,
+    value: Option<i64>,
+    /// Its levels and where they begin, lowest first.
+    levels: Vec<(Level, i64)>,
+}
+
+impl Row {
+    fn new(name: String, control: Option<Control>, now: Instant) -> Self {
+        Self {
+            name,
+            evaluated: 0,
+            since: now,
+            level: Level::Clear,
+            dead: false,
+            control,
+            value: None,
+            levels: Vec::new(),
+        }
+    }
+
+    /// Where the next level begins, or the highest once that is reached.
+    fn limit(&self) -> Option<i64> {
+        let next = self.levels.iter().find(|(level, _)| *level > self.level);
+        next.or(self.levels.last()).map(|&(_, limit)| limit)
+    }
+
+    fn shown(&self, value: i64) -> f64 {
+        if self.control == Some(Control::DayLossAmount) {
+            Money(value).to_f64()
+        } else {
+            value as f64
+        }
+    }
 }
 
 impl Controls {
@@ -29,15 +65,50 @@ impl Controls {
         let checks =
             Check::ALL.iter().map(|check| format!("check_{}", snake(&format!("{check:?}"))));
         let breakers = Control::ALL.iter().map(|control| control.name().to_owned());
-        let row = |name| Row { name, evaluated: 0, since: now, level: "clear", dead: false };
-        Self { rows: checks.chain(breakers).map(row).collect() }
+        let checks = checks.map(|name| Row::new(name, None, now));
+        let breakers =
+            Control::ALL.into_iter().zip(breakers).map(|(c, name)| Row::new(name, Some(c), now));
+        Self { rows: checks.chain(breakers).collect() }
     }
 
-    /// A breaker's level changed.
-    pub fn note_level(&mut self, control: Control, level: &'static str) {
+    /// Tells each breaker its levels.
+    pub fn with_levels(mut self, breakers: &BreakerSettings, risk: &RiskSettings) -> Self {
+        for row in &mut self.rows {
+            if let Some(control) = row.control {
+                row.levels = levels_of(control, breakers, risk);
+            }
+        }
+        self
+    }
+
+    /// A breaker's level changed, because of what it found.
+    pub fn note_level(&mut self, control: Control, level: Level, value: i64) {
+        self.note_value(control, value);
         if let Some(row) = self.rows.get_mut(control_row(control)) {
             row.level = level;
         }
+    }
+
+    /// What a breaker looks at, in its own unit.
+    pub fn note_value(&mut self, control: Control, value: i64) {
+        if let Some(row) = self.rows.get_mut(control_row(control)) {
+            row.value = Some(value);
+        }
+    }
+
+    /// What was measured for a breaker outside of the river.
+    pub fn note_measure(&mut self, measure: Measure, value: i64) {
+        let control = match measure {
+            Measure::TickToGate => Control::TickToGate,
+            Measure::RingDepth => Control::RingDepth,
+            Measure::DiskNeed => Control::Disk,
+            Measure::Memory => Control::Memory,
+            Measure::Files => Control::Files,
+            Measure::CoreStall => Control::CoreStall,
+            // Only its halt matters, and that is told by the level.
+            Measure::SegmentNeed => return,
+        };
+        self.note_value(control, value);
     }
 
     /// The rows as they are; `dead` is called with the name of each that has just been found dead.
@@ -58,7 +129,10 @@ impl Controls {
             }
             ControlView {
                 name: row.name.clone(),
-                level: row.level,
+                level: row.level.name(),
+                value: row.value.map(|value| row.shown(value)),
+                limit: row.limit().map(|limit| row.shown(limit)),
+                unit: row.control.map_or("", unit_of),
                 evaluated: counts.evaluated,
                 near: counts.near,
                 tripped: counts.tripped,
@@ -67,6 +141,33 @@ impl Controls {
             }
         };
         self.rows.iter_mut().enumerate().map(view).collect()
+    }
+}
+
+const fn unit_of(control: Control) -> &'static str {
+    match control {
+        Control::DayLoss
+        | Control::Drawdown
+        | Control::Slippage
+        | Control::Fee
+        | Control::Spread
+        | Control::Jump => "bps",
+        Control::DayLossAmount => "quote",
+        Control::RejectRate
+        | Control::Range
+        | Control::RingDepth
+        | Control::Disk
+        | Control::Files => "percent",
+        Control::Staleness | Control::SendToAck | Control::CoreStall => "ms",
+        Control::TickToGate => "us",
+        Control::Memory => "MiB",
+        Control::LossesInARow
+        | Control::LedgerFault
+        | Control::OrderBalance
+        | Control::UnknownOrders
+        | Control::RejectsInARow
+        | Control::InvalidOutputs
+        | Control::StateSeal => "count",
     }
 }
 
@@ -104,6 +205,35 @@ mod tests {
         assert_eq!(at(26, 1), (false, true), "said once");
         assert_eq!(at(27, 2), (false, false), "it lives again");
         assert_eq!(at(51, 2), (true, true));
+    }
+
+    #[test]
+    fn a_breaker_is_shown_with_what_it_found_and_where_its_next_level_begins() {
+        let (began, counters) = (Instant::now(), Counters::new());
+        let risk = RiskSettings { daily_loss_max: Some(Money::whole(300)), ..Default::default() };
+        let breakers = BreakerSettings {
+            day_loss_warn_bps: 200,
+            day_loss_halt_bps: 300,
+            day_loss_kill_bps: 500,
+            ..BreakerSettings::default()
+        };
+        let mut controls = Controls::new(began).with_levels(&breakers, &risk);
+        let mut row = |level: Level, value: i64| {
+            controls.note_level(Control::DayLoss, level, value);
+            controls.note_value(Control::DayLossAmount, Money::whole(12).0);
+            let view = controls.view(began, &counters, |_| ());
+            let amount = &view[control_row(Control::DayLossAmount)];
+            assert_eq!(
+                (amount.value, amount.limit, amount.unit),
+                (Some(12.0), Some(300.0), "quote")
+            );
+            let row = &view[control_row(Control::DayLoss)];
+            (row.level, row.value, row.limit)
+        };
+        assert_eq!(row(Level::Clear, 7), ("clear", Some(7.0), Some(200.0)));
+        assert_eq!(row(Level::Warn, 250), ("warn", Some(250.0), Some(300.0)));
+        assert_eq!(row(Level::Halt, 400), ("halt", Some(400.0), Some(500.0)));
+        assert_eq!(row(Level::Kill, 900), ("kill", Some(900.0), Some(500.0)), "the highest");
     }
 
     #[test]

@@ -25,6 +25,7 @@
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `watcher` | the observer's loop: snapshots |
 //! | `readiness` | what stands against trading |
+//! | `shown` | what the page shows of books, orders, limits and the journal |
 //! | `backtest`, `replay` | the same stages in event time |
 //! | `cli` | the commands |
 
@@ -58,6 +59,7 @@ pub mod rig;
 pub mod running;
 pub mod secret;
 pub mod session;
+pub mod shown;
 pub mod stage;
 pub mod stage_thread;
 pub mod state;

@@ -39,6 +39,11 @@ impl Readiness {
         }
     }
 
+    /// Which streams are up.
+    pub const fn streams(&self) -> &StreamsSeen {
+        &self.streams
+    }
+
     /// Looks at the model's files, now and then; true where they are those that run.
     pub fn is_model_verified(&mut self, now: Instant) -> bool {
         self.model.look(now)

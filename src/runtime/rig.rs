@@ -149,6 +149,8 @@ impl Rig {
         name: &'static str,
     ) -> Watched {
         Watched {
+            risk: parts.settings.risk.clone(),
+            breakers: parts.settings.breakers,
             name,
             executor: executor.name(),
             journal: self.journal.dir().display().to_string(),

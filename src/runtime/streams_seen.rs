@@ -32,9 +32,14 @@ impl StreamsSeen {
         }
     }
 
+    /// Market connections, and single streams of them, that are down.
+    pub fn market_down(&self) -> usize {
+        self.down.iter().filter(|(connection, ..)| *connection != CONNECTION).count()
+    }
+
     /// True when a market connection, or a stream of one, is down.
     pub fn is_market_down(&self) -> bool {
-        self.down.iter().any(|(connection, ..)| *connection != CONNECTION)
+        self.market_down() > 0
     }
 
     /// True when the account's own stream is down.
@@ -67,7 +72,7 @@ mod tests {
         assert!(seen.is_market_down() && !seen.is_account_down());
         seen.note(&status(2, none, 12, true));
         seen.note(&status(1, none, 3, true));
-        assert!(seen.is_market_down(), "a stream of it is still silent");
+        assert_eq!(seen.market_down(), 1, "a stream of it is still silent");
         seen.note(&status(1, btc, carries::DEPTH, true));
         assert!(!seen.is_market_down());
         seen.note(&status(0, none, 0, false));

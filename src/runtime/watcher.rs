@@ -8,27 +8,28 @@ use super::measures::{DiskPlan, Measures, resources};
 use super::readiness::Readiness;
 use super::secret;
 use super::session::command_channel;
+use super::shown::{Books, Orders, Tail, limits};
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{
-    BookState, BookTicker, Breaker, Command, Event, Kind, MarkPrice, Order, OrderReport,
-    OrderState, Position, Prediction, SizeChange, StateChange, flags,
+    BookState, BookTicker, Breaker, Command, Event, Kind, MarkPrice, Measured, Prediction,
+    SizeChange, StateChange, flags,
 };
-use crate::base::settings::HttpSettings as HttpWanted;
-use crate::base::units::{Money, Px, Qty};
-use crate::base::{ClientOrderId, Control, Level, Reason, Side, Symbol};
-use crate::execution::OrderState as State;
+use crate::base::settings::{BreakerSettings, HttpSettings as HttpWanted, RiskSettings};
+use crate::base::units::{Money, Px};
+use crate::base::{Control, Level, Measure, Reason, Symbol};
 use crate::journal::{JournalHealth, LANES, Recorder};
 use crate::observe::alerts::board::AlertBoard;
 use crate::observe::http::{HttpServer, HttpSettings};
 use crate::observe::snapshot::{
-    AccountView, CounterValues, EquityPoint, FillView, JournalView, MarketView, ModelView,
-    OrderView, PositionView, RingView, SessionView, ThreadView,
+    AccountView, ControlView, CounterValues, FeedView, JournalView, MarketView, ModelView,
+    PositionView, RingView, SessionView, ThreadView,
 };
 use crate::observe::{HopCollector, LatencyView, Snapshot, SnapshotCell};
 use crate::risk::{self, Origin, TradingState, Verb};
 use anyhow::{Context, Result};
 use crossbeam::channel::{Receiver, Sender};
 use rtrb::Consumer;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,9 @@ const TURNS_PER_SNAPSHOT: u64 = 5;
 const RINGS: [&str; 4] = ["execution_feed", "feed_inference", "inference_risk", "risk_execution"];
 /// Longest time a pinned thread may go without a turn.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(2);
+
+/// The taps' names, by lane.
+const TAPS: [&str; 4] = ["tap_inputs", "tap_inference", "tap_risk", "tap_execution"];
 
 /// What the observer reads.
 pub struct Watched {
@@ -67,6 +71,10 @@ pub struct Watched {
     pub starting_equity: Money,
     /// What `/readiness` is made of.
     pub readiness: Readiness,
+    /// The limits, to be shown with how much of each is used.
+    pub risk: RiskSettings,
+    /// The breakers' levels, to be shown.
+    pub breakers: BreakerSettings,
     /// What runs the model.
     pub executor: &'static str,
     /// What the journal takes of its disk.
@@ -88,11 +96,13 @@ pub struct Watcher {
     beats: Vec<(u64, Instant)>,
     started: Instant,
     turns: u64,
-    peak: Money,
     measures: Measures,
     controls: Controls,
-    /// Newest position record of each instrument.
-    money: Vec<Position>,
+    books: Books,
+    orders: Orders,
+    tail: Tail,
+    /// Most events found in each tap since the last snapshot.
+    tapped: [usize; TAPS.len()],
     /// What killed, as far as it was seen.
     killed_by: Option<Command>,
 }
@@ -127,14 +137,16 @@ impl Watcher {
         let now = Instant::now();
         let page = first_page(&watched);
         let beats = watched.heartbeats.iter().map(|_| (0, now)).collect();
-        let peak = watched.starting_equity;
         let commands = Some(receiver);
-        let money = vec![Position::default(); watched.symbols.len()];
+        let equity = watched.starting_equity;
         Ok(Self {
-            money,
+            books: Books::new(&watched.symbols, equity, page.session.started_ns),
+            orders: Orders::default(),
+            tail: Tail::new(Path::new(&watched.journal)),
+            tapped: [0; TAPS.len()],
             killed_by: None,
             measures: Measures::new(watched.disk, watched.heartbeats.len(), now),
-            controls: Controls::new(now),
+            controls: Controls::new(now).with_levels(&watched.breakers, &watched.risk),
             watched,
             page,
             cell,
@@ -144,7 +156,6 @@ impl Watcher {
             beats,
             started: now,
             turns: 0,
-            peak,
         })
     }
 
@@ -205,7 +216,13 @@ impl Watcher {
 
     fn read_taps(&mut self) {
         for i in 0..self.watched.taps.len() {
+            if let Some(most) = self.tapped.get_mut(i) {
+                *most = self.watched.taps[i].slots().max(*most);
+            }
             while let Ok(event) = self.watched.taps[i].pop() {
+                if i == 0 {
+                    self.tail.note_input(&event);
+                }
                 self.note(&event);
             }
         }
@@ -243,15 +260,25 @@ impl Watcher {
                     market.mark_px = Px(event.body::<MarkPrice>().mark_px);
                 }
             }
-            Some(Kind::Position) => self.note_position(place, event),
+            Some(Kind::Position) => self.books.note(event, &mut self.page),
+            Some(Kind::PositionCarried) => self.books.note_position_carried(event),
+            Some(Kind::SessionCarried) => {
+                self.books.note_session_carried(event);
+                self.orders.note_session_carried(event);
+            }
+            Some(Kind::Measured) => self.note_measured(event),
             Some(Kind::StateChange) => self.note_state(event),
             Some(Kind::Command) => self.note_command(event),
             Some(Kind::Breaker) => self.note_breaker(event),
             Some(Kind::SizeChange) => {
                 self.page.size_percent = event.body::<SizeChange>().percent;
             }
-            Some(Kind::OrderIntent | Kind::OrderState) => self.note_order(event),
-            Some(Kind::OrderFilled) => self.note_fill(event),
+            Some(Kind::OrderIntent | Kind::OrderState) => {
+                self.orders.note(event, self.symbol(place), &mut self.page);
+            }
+            Some(Kind::OrderFilled) => {
+                Orders::note_fill(event, self.symbol(place), &mut self.page);
+            }
             _ => {}
         }
     }
@@ -268,30 +295,10 @@ impl Watcher {
         self.watched.symbols.get(place).map(ToString::to_string).unwrap_or_default()
     }
 
-    fn note_position(&mut self, place: usize, event: &Event) {
-        let body: &Position = event.body();
-        if let Some(view) = self.page.positions.get_mut(place) {
-            view.qty = Qty(body.qty);
-            view.entry_px = Px(body.avg_px);
-            view.mark_px = Px(body.mark_px);
-            view.unrealised = Money(body.unrealised);
-        }
-        if let Some(known) = self.money.get_mut(place) {
-            *known = *body;
-        }
-        let account = &mut self.page.account;
-        let sum = |part: fn(&Position) -> i64| Money(self.money.iter().map(part).sum());
-        account.realised = sum(|p| p.realised);
-        account.unrealised = sum(|p| p.unrealised);
-        account.fees = sum(|p| p.fees);
-        account.funding = sum(|p| p.funding);
-        account.equity = Money(body.equity);
-        account.pnl_quote = account.equity - self.watched.starting_equity;
-        self.peak = self.peak.max(account.equity);
-        let fall = (self.peak - account.equity).to_f64() / self.peak.to_f64().max(1e-9);
-        account.drawdown_ratio = fall;
-        account.drawdown_ratio_max = account.drawdown_ratio_max.max(fall);
-        self.page.note_equity(EquityPoint { ts_ns: event.ts_recv, equity: Money(body.equity) });
+    fn note_measured(&mut self, event: &Event) {
+        let body: &Measured = event.body();
+        let Some(measure) = Measure::from_u16(body.measure) else { return };
+        self.controls.note_measure(measure, body.value);
     }
 
     fn note_state(&mut self, event: &Event) {
@@ -312,55 +319,16 @@ impl Watcher {
         if matches!(verb, Some(Verb::KillGraceful | Verb::KillImmediate)) {
             self.killed_by.get_or_insert(*command);
         }
+        if verb == Some(Verb::Arm) {
+            self.books.forget_losses();
+        }
     }
 
     fn note_breaker(&mut self, event: &Event) {
         let body: &Breaker = event.body();
         let Some(control) = Control::from_u16(body.control) else { return };
         let level = Level::from_u8(body.to).unwrap_or_default();
-        self.controls.note_level(control, level.name());
-    }
-
-    fn note_order(&mut self, event: &Event) {
-        let symbol = self.symbol(event.instrument as usize);
-        if event.kind() == Some(Kind::OrderIntent) {
-            let body: &Order = event.body();
-            self.page.note_order(OrderView {
-                client_id: body.id().to_string(),
-                ts_ns: event.ts_recv,
-                symbol,
-                side: side_name(event),
-                px: Px(body.px),
-                qty: Qty(body.qty),
-                state: "sent",
-                ..OrderView::default()
-            });
-            return;
-        }
-        let body: &OrderState = event.body();
-        let id = ClientOrderId(body.client_id).to_string();
-        let known = self.page.orders.iter().rev().find(|order| order.client_id == id).cloned();
-        if let Some(mut order) = known {
-            order.cum_qty = Qty(body.cum_qty);
-            order.state = State::from_u8(body.to).map_or("unknown", State::name);
-            let reason = Reason::from_u16(body.reason).filter(|reason| *reason != Reason::None);
-            order.reason = reason.map_or("", Reason::name);
-            self.page.note_order(order);
-        }
-    }
-
-    fn note_fill(&mut self, event: &Event) {
-        let body: &OrderReport = event.body();
-        self.page.note_fill(FillView {
-            client_id: ClientOrderId(body.client_id).to_string(),
-            ts_ns: event.ts_recv,
-            symbol: self.symbol(event.instrument as usize),
-            side: side_name(event),
-            px: Px(body.last_px),
-            qty: Qty(body.last_qty),
-            fee: Money(body.fee),
-            maker: event.has(flags::MAKER),
-        });
+        self.controls.note_level(control, level, body.value);
     }
 
     fn publish(&mut self) {
@@ -371,9 +339,6 @@ impl Watcher {
         let appended = (0..LANES).map(|lane| watched.health.appended(lane)).sum();
         watched.counters.set(Counter::JournalRecords, appended);
         self.page.counters = CounterValues::read(&watched.counters);
-        let mut dead = Vec::new();
-        let found = |name: &str| dead.push(name.to_owned());
-        self.page.controls = self.controls.view(Instant::now(), &watched.counters, found);
         self.page.latency = watched.collector.since_start();
         self.page.histograms = Arc::new(watched.collector.totals().clone());
         self.page.models = vec![ModelView {
@@ -386,19 +351,68 @@ impl Watcher {
         }];
         self.page.resources = resources(&watched.health);
         self.page.journal = JournalView::read(&watched.health);
-        self.page.rings = rings(&watched.heartbeats);
-        for control in dead {
-            tracing::error!(control, "was not evaluated for a day: it guards nothing");
-        }
         (self.page.alerts, self.page.alerting) = watched.board.view();
+        let streams = self.watched.readiness.streams();
+        let (market_down, account_down) = (streams.market_down(), streams.is_account_down());
+        self.page.feed = FeedView { market_down, account_down };
+        self.page.rings = self.rings();
         self.beat();
         let poisoned = self.watched.health.poisoned();
         self.page.not_ready = self.watched.readiness.reasons(&self.page, now.0, poisoned);
+        self.books.show(&mut self.page, Instant::now());
+        self.tail.look();
+        self.page.tail = self.tail.rows();
         let mut page = self.page.clone();
         for market in &mut page.markets {
             market.age_seconds = (now.0 as f64 - market.age_seconds).max(0.0) / 1e9;
         }
+        page.risk = limits(&page, &self.watched.risk, &self.books, &mut self.orders, now);
+        page.controls = self.look_at_controls(&page);
         self.cell.publish(page);
+    }
+
+    /// The controls' rows, with what the page itself shows of what they look at.
+    fn look_at_controls(&mut self, page: &Snapshot) -> Vec<ControlView> {
+        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole * 1e4 } else { 0.0 };
+        let loss = self.books.day_loss(page.account.equity);
+        let spread = page.markets.iter().map(|m| {
+            let (bid, ask) = (m.bid_px.to_f64(), m.ask_px.to_f64());
+            share(ask - bid, (ask + bid) / 2.0)
+        });
+        let age = page.markets.iter().map(|m| m.age_seconds * 1e3).fold(0.0, f64::max);
+        let unknown = page.orders.iter().filter(|order| order.state == "unknown").count();
+        let seen = [
+            (Control::DayLoss, share(loss.to_f64(), self.books.day_start().to_f64())),
+            (Control::DayLossAmount, loss.0 as f64),
+            (Control::Drawdown, page.account.drawdown_ratio * 1e4),
+            (Control::LossesInARow, f64::from(self.books.losses_in_a_row())),
+            (Control::Spread, spread.fold(0.0, f64::max)),
+            (Control::Staleness, age),
+            (Control::UnknownOrders, unknown as f64),
+        ];
+        for (control, value) in seen {
+            // Rounded down, as the breakers do.
+            self.controls.note_value(control, value as i64);
+        }
+        let mut dead = Vec::new();
+        let found = |name: &str| dead.push(name.to_owned());
+        let rows = self.controls.view(Instant::now(), &self.watched.counters, found);
+        for control in dead {
+            tracing::error!(control, "was not evaluated for a day: it guards nothing");
+        }
+        rows
+    }
+
+    /// The rings of the pinned threads, and the taps of this one.
+    fn rings(&mut self) -> Vec<RingView> {
+        let taps = self.watched.taps.iter().zip(TAPS).zip(&mut self.tapped);
+        let taps = taps.map(|((tap, name), most)| RingView {
+            name,
+            occupied: std::mem::take(most),
+            capacity: tap.buffer().capacity(),
+        });
+        let pinned = rings(&self.watched.heartbeats);
+        pinned.into_iter().chain(taps).collect()
     }
 
     fn beat(&mut self) {
@@ -441,13 +455,6 @@ fn first_page(watched: &Watched) -> Snapshot {
             .map(|symbol| PositionView { symbol, ..PositionView::default() })
             .collect(),
         ..Snapshot::default()
-    }
-}
-
-const fn side_name(event: &Event) -> &'static str {
-    match event.side() {
-        Side::Buy => "buy",
-        Side::Sell => "sell",
     }
 }
 

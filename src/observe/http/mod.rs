@@ -16,6 +16,7 @@
 //! The socket between them lies in a folder that only this user may enter.
 
 mod commands;
+mod dashboard;
 mod door;
 mod pages;
 

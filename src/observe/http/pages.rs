@@ -1,23 +1,24 @@
 //! Which path gives what. Every page is rendered from the newest snapshot; none has a side effect.
 
 use super::commands::Desk;
+use super::dashboard::dashboard;
 use crate::base::event::Passage;
 use crate::observe::hlog::write_log;
 use crate::observe::metrics;
 use crate::observe::snapshot::{Snapshot, SnapshotCell};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The dashboard: markup, style and script in one.
-const DASHBOARD: &str = include_str!("page.html");
-/// What the dashboard may do: run its own script, fetch from its own server, nothing else.
-const DASHBOARD_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src \
-                                'unsafe-inline'; connect-src 'self'; img-src data:; base-uri \
-                                'none'; form-action 'none'; frame-ancestors 'none'";
 /// Oldest snapshot that still counts as true; the observer makes several a second.
 pub(super) const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Tells when the snapshot was taken that a part is of: nanoseconds since the epoch.
+const TAKEN_HEADER: &str = "x-peregrine-taken-ns";
+/// Tells how old that snapshot is: milliseconds.
+const AGE_HEADER: &str = "x-peregrine-age-ms";
 
 /// A request as the pages see it.
 #[derive(Debug, Default)]
@@ -55,16 +56,16 @@ impl Ask {
 #[derive(Debug)]
 pub(super) struct Answer {
     status: u16,
-    headers: Vec<(&'static str, &'static str)>,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
     body: Vec<u8>,
 }
 
 impl Answer {
     fn text(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![
-            ("content-type", content_type),
-            ("cache-control", "no-store"),
-            ("x-content-type-options", "nosniff"),
+            ("content-type", content_type.into()),
+            ("cache-control", "no-store".into()),
+            ("x-content-type-options", "nosniff".into()),
         ];
         Self { status, headers, body: body.into() }
     }
@@ -80,8 +81,8 @@ impl Answer {
     }
 
     /// The same with one header more.
-    pub(super) fn with(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.push((name, value));
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -141,15 +142,18 @@ impl Desks {
 /// The page at `path`, rendered from a snapshot of that age.
 pub(super) fn page(path: &str, snapshot: &Snapshot, age: Duration) -> Answer {
     match path {
-        "/" => Answer::text(200, "text/html; charset=utf-8", DASHBOARD)
-            .with("content-security-policy", DASHBOARD_POLICY)
+        "/" => Answer::text(200, "text/html; charset=utf-8", dashboard().html.as_bytes())
+            .with("content-security-policy", dashboard().policy.as_str())
             .with("referrer-policy", "no-referrer"),
         "/healthz" => health(snapshot, age),
         "/readiness" => readiness(snapshot, age),
         "/api/v1/latency.hlog" => histograms(snapshot),
         "/metrics" => Answer::text(200, metrics::METRICS_CONTENT_TYPE, metrics::render(snapshot)),
         _ => match path.strip_prefix("/api/v1/").and_then(|name| part(name, snapshot)) {
-            Some(Ok(value)) => Answer::json(200, &value),
+            // Parts that tell the same instant belong together, and age tells what they are worth.
+            Some(Ok(value)) => Answer::json(200, &value)
+                .with(TAKEN_HEADER, snapshot.session.taken_ns.to_string())
+                .with(AGE_HEADER, age.as_millis().to_string()),
             Some(Err(_)) => Answer::error(500, "the snapshot does not serialise"),
             None => Answer::error(404, "no such page"),
         },
@@ -226,10 +230,16 @@ fn part(name: &str, snapshot: &Snapshot) -> Option<Result<Value, serde_json::Err
             "controls": snapshot.controls,
         })),
         "alerts" => serde_json::to_value(&snapshot.alerts),
+        "journal" => Ok(journal(snapshot)),
         "models" => serde_json::to_value(&snapshot.models),
         "shadow" => serde_json::to_value(&snapshot.shadow),
         _ => return None,
     })
+}
+
+/// The journal's newest records, newest last.
+fn journal(snapshot: &Snapshot) -> Value {
+    snapshot.tail.iter().map(|record| Value::clone(record)).collect()
 }
 
 /// The whole snapshot but its lists, and what readiness says.

@@ -1,7 +1,7 @@
 //! Figures against sums done by hand, the picture against a decoder of the test's own.
 
 use super::due::{Due, due};
-use super::figures::Gathering;
+use super::figures::{Gathering, Tally};
 use super::fills::Fills;
 use super::picture::{HEIGHT, WIDTH, png};
 use super::read::{DAY_NS, Period};
@@ -51,6 +51,9 @@ fn a_day_is_summed_up_as_by_hand() {
     assert_eq!((figures.fees, figures.funding), (money(5), money(-2)));
     assert_eq!((figures.trades, figures.round_trips, figures.won), (4, 2, 1));
     assert_eq!(figures.win_rate(), Some(0.5));
+    // The long left 20 for fees of 3; the short lost 30, paid 3, and began at those 17.
+    assert_eq!((figures.gain, figures.loss), (money(17), money(33)));
+    assert_eq!(figures.profit_factor(), Some(17.0 / 33.0));
     // Equity runs 999, 1013, 1017, 1016, 984, 977: from 1017 to 977.
     assert!((figures.fall_max - 40.0 / 1_017.0).abs() < 1e-12);
     // Hourly: 999 → 1013 → 1017 → 1016 → 984 → 977; mean and deviation by a spreadsheet.
@@ -74,6 +77,51 @@ fn a_position_that_a_session_carries_on_is_not_booked_again() {
     assert_eq!(figures.profit, Money(7 * UNIT));
     assert_eq!((figures.trades, figures.round_trips, figures.won), (2, 1, 1));
     assert_eq!((figures.sessions, figures.fees), (2, Money(2 * UNIT)));
+}
+
+#[test]
+fn a_running_session_is_told_in_the_longest_steps_of_which_there_are_twelve() {
+    const SECOND: i64 = 1_000_000_000;
+    let values =
+        [1_000, 1_010, 1_005, 1_005, 990, 1_000, 1_020, 1_019, 1_030, 1_000, 1_001, 999, 998];
+    let mut gathering = Gathering::new(0, i64::MAX);
+    gathering.session(&[], 1_000 * UNIT, 0);
+    let record = |value: i64| record(1, 0, 0, 0, value - 1_000);
+    for (step, value) in (0..).zip(values) {
+        assert_eq!(gathering.ratios().step_seconds, 0.0, "too little to tell");
+        gathering.note("BTC", (step * 10 + 5) * SECOND, &record(value));
+    }
+    let told = gathering.ratios();
+    assert_eq!(told.step_seconds, 10.0);
+    let before = std::iter::once(1_000).chain(values);
+    let returns: Vec<f64> =
+        before.zip(values).map(|(old, new)| (new - old) as f64 / old as f64).collect();
+    let count = returns.len() as f64;
+    let mean = returns.iter().sum::<f64>() / count;
+    let variance = returns.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / (count - 1.0);
+    let below = returns.iter().filter(|r| **r < 0.0).map(|r| r * r).sum::<f64>() / count;
+    // A year has 3 153 600 steps of ten seconds.
+    let year = 3_153_600_f64.sqrt();
+    assert!((told.sharpe.unwrap() - mean / variance.sqrt() * year).abs() < 1e-6);
+    assert!((told.sortino.unwrap() - mean / below.sqrt() * year).abs() < 1e-6);
+    gathering.note("BTC", 12 * 60 * SECOND + 5 * SECOND, &record(1_000));
+    assert_eq!(gathering.ratios().step_seconds, 60.0);
+    gathering.note("BTC", 12 * HOUR + 5 * SECOND, &record(1_000));
+    assert_eq!(gathering.ratios().step_seconds, 3_600.0);
+}
+
+#[test]
+fn a_position_that_was_left_is_no_trade_and_its_round_trip_goes_on() {
+    let mut gathering = Gathering::new(0, i64::MAX);
+    gathering.session(&[], 1_000 * UNIT, 0);
+    // Left with 7 realised for fees of 2; its round trip had brought 3 until then.
+    gathering.carry("BTC", &record(2, 7, 2, 0, 0), 3 * UNIT);
+    gathering.note("BTC", 1, &record(0, 6, 3, 0, 0));
+    let figures = gathering.so_far();
+    assert_eq!((figures.trades, figures.round_trips, figures.won), (1, 1, 1));
+    // 3 before, then 1 lost and 1 paid.
+    assert_eq!((figures.gain, figures.profit), (Money(UNIT), Money(-2 * UNIT)));
+    assert_eq!(gathering.tally("BTC"), Tally { trades: 1, round_trips: 1, won: 1 });
 }
 
 #[test]

@@ -30,11 +30,25 @@ fn an_order_is_shown_once_in_its_newest_state() {
 }
 
 #[test]
+fn an_order_that_is_open_is_shown_however_many_came_after_it() {
+    let mut snapshot = Snapshot::default();
+    let order =
+        |id: &str, open| OrderView { client_id: id.to_owned(), open, ..OrderView::default() };
+    snapshot.note_order(order("stop", true));
+    for i in 0..ROWS_SHOWN_MAX * 2 {
+        snapshot.note_order(order(&i.to_string(), false));
+    }
+    assert_eq!(snapshot.orders.len(), ROWS_SHOWN_MAX);
+    assert_eq!(snapshot.orders[0].client_id, "stop");
+    assert_eq!(snapshot.orders[1].client_id, (ROWS_SHOWN_MAX + 1).to_string());
+}
+
+#[test]
 fn the_equity_curve_spans_the_session_however_long() {
     let mut snapshot = Snapshot::default();
     let last = EQUITY_POINTS_MAX as i64 * 9;
     for ts_ns in 0..=last {
-        snapshot.note_equity(EquityPoint { ts_ns, equity: Money::ZERO });
+        snapshot.note_equity(EquityPoint { ts_ns, ..EquityPoint::default() });
         assert!(snapshot.equity.len() <= EQUITY_POINTS_MAX);
     }
     let times: Vec<i64> = snapshot.equity.iter().map(|point| point.ts_ns).collect();

@@ -51,7 +51,8 @@ impl Rungs {
         all
     }
 
-    fn each(&self) -> impl DoubleEndedIterator<Item = &Rung> {
+    /// The rungs there are, lowest first.
+    pub(super) fn each(&self) -> impl DoubleEndedIterator<Item = &Rung> {
         self.0.iter().flatten()
     }
 

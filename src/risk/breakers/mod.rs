@@ -52,6 +52,16 @@ use rejects::Rejects;
 use restart::Restart;
 use staleness::Staleness;
 
+/// A control's levels with the value from which each holds, lowest first: for those who show it.
+pub fn levels_of(
+    control: Control,
+    settings: &BreakerSettings,
+    risk: &RiskSettings,
+) -> Vec<(Level, i64)> {
+    let (rungs, _) = rungs::rungs_of(control, settings, risk);
+    rungs.each().map(|rung| (rung.level, rung.trip)).collect()
+}
+
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub(super) struct Breakers {
