@@ -218,11 +218,11 @@ mod tests {
     #[test]
     fn slippage_is_of_the_mark_price_or_the_mid_and_rounded_up() {
         let whole = Px::whole(1).0;
-        let at = |mark: i64| Position {
-            mark_px: Px(mark),
-            bid: Px(90 * whole),
-            ask: Px(110 * whole),
-            ..Position::default()
+        let at = |mark: i64| {
+            let mut position = Position::default();
+            let prices = (Px(mark), Px(90 * whole), Px(110 * whole));
+            (position.mark_px, position.bid, position.ask) = prices;
+            position
         };
         let one = Qty::whole(1).0;
         let cost = |side, px, mark| {

@@ -140,3 +140,49 @@ impl Entries {
 fn newest_first<const N: usize>(seen: &[Seen; N], next: usize) -> impl Iterator<Item = &Seen> {
     (1..=N).map(move |back| &seen[(next + N - back) % N])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::risk::tests::entry;
+
+    #[test]
+    fn a_ring_of_times_says_what_a_list_of_them_says() {
+        for capacity in 1..5_usize {
+            let mut throttle = Throttle::new(capacity, Nanos(10));
+            let mut list: Vec<i64> = Vec::new();
+            for step in 0..60_i64 {
+                let now = step * (1 + step % 4);
+                let now = list.last().map_or(now, |last| now.max(*last));
+                for most in 1..=capacity {
+                    let recent = list.iter().filter(|at| now - **at < 10).count();
+                    let told = throttle.reached(most, Nanos(now));
+                    assert_eq!(told, recent >= most, "{capacity} {most} {step}");
+                }
+                throttle.record(Nanos(now));
+                list.push(now);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_order_counts_for_its_window_and_not_at_its_end() {
+        let (wanted, tick) = (entry(), Px(1));
+        let mut entries = Entries::new();
+        let mut duplicates = Duplicates::new();
+        // More than either remembers: the oldest are forgotten.
+        for i in 0..100 {
+            entries.record(&wanted, Nanos(i));
+            duplicates.record(&wanted, Nanos(i));
+        }
+        assert_eq!(entries.like(&wanted, tick, Nanos(99)), IDENTICAL_ENTRIES_MAX);
+        assert_eq!(entries.like(&wanted, tick, Nanos(99) + MINUTE - Nanos(1)), 1);
+        assert_eq!(entries.like(&wanted, tick, Nanos(99) + MINUTE), 0);
+        assert!(duplicates.holds(&wanted, tick, Nanos(5), Nanos(103)));
+        assert!(!duplicates.holds(&wanted, tick, Nanos(5), Nanos(104)));
+        for (beside, like) in [(1, true), (-1, true), (2, false), (-2, false)] {
+            let other = Wanted { px: Px(wanted.px.0 + beside), ..wanted };
+            assert_eq!(duplicates.holds(&other, tick, Nanos(5), Nanos(100)), like, "{beside}");
+        }
+    }
+}

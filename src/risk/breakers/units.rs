@@ -36,7 +36,8 @@ fn event<B: Body>(kind: Kind, body: &B, now: Nanos) -> Event {
 fn touch(markets: &mut Markets, board: &mut Board, mid: i64, now: Nanos) {
     let half = Px::whole(1).0 / 200;
     let (bid, ask) = (Px(Px::whole(mid).0 - half), Px(Px::whole(mid).0 + half));
-    let position = Position { bid, ask, ..Position::default() };
+    let mut position = Position::default();
+    (position.bid, position.ask) = (bid, ask);
     markets.on_touch(board, &event(Kind::BookTicker, &BookTicker::default(), now), &position);
 }
 

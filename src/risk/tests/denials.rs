@@ -49,7 +49,7 @@ fn rc_16_a_model_that_is_not_believed_enters_nothing_whatever_the_state() {
     let mut desk = desk(|s| s.model_identical_max = Some(3));
     let same = Prediction { probability: [0.3, 0.0, 0.7], ..Prediction::default() };
     for i in 1..=3 {
-        let event = desk.told(Kind::Prediction, BTC, &same);
+        let event = Event { ts_recv: desk.now.0, ..Event::new(Kind::Prediction, BTC, &same) };
         assert_eq!(desk.gate.on_answer(&event), None);
         if i < 3 {
             desk.passes(&Wanted { qty: qty("1").max(Qty(qty("1").0 * i)), ..entry() });

@@ -254,7 +254,7 @@ impl Desk {
 }
 
 /// A buy of 1 at the ask.
-pub(super) fn entry() -> Wanted {
+pub(crate) fn entry() -> Wanted {
     Wanted {
         instrument: BTC,
         side: Side::Buy,
