@@ -69,7 +69,7 @@ pub struct Position {
     /// Signed value if every live buy fills and no sell does, and the other way round.
     pub net: [Money; 2],
     /// Result since the position was opened, after fees and funding.
-    pub(crate) trip: Money,
+    pub(super) trip: Money,
 }
 
 /// What a fill did.
