@@ -95,11 +95,14 @@ fn order(side: Side, count: i64) -> Wanted {
     Wanted { side, qty: hundredths(count), px: px(at), ..entry() }
 }
 
+/// A limit is set.
 type Limit = fn(&mut RiskSettings, Money);
+/// What it is a limit of.
+type Of = fn(&Sums) -> i64;
 
 #[test]
 fn every_sum_is_the_naive_one_to_the_unit() {
-    let limits: [(Reason, Limit, fn(&Sums) -> i64); 4] = [
+    let limits: [(Reason, Limit, Of); 4] = [
         (Reason::MaxPosition, |s, most| s.position_notional_max = Some(most), |s| s.position),
         (Reason::MaxGrossExposure, |s, most| s.gross_notional_max = Some(most), |s| s.gross),
         (Reason::MaxNetExposure, |s, most| s.portfolio.net_notional_max = Some(most), |s| s.net),
