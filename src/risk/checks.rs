@@ -344,7 +344,7 @@ mod tests {
     fn worth_is_rounded_up_by_the_least_remainder_and_by_none() {
         let worth = |qty, px| worth(qty, Px(px)).unwrap();
         assert_eq!((worth(1, SCALE), worth(1, SCALE + 1), worth(1, 2 * SCALE)), (1, 2, 2));
-        assert_eq!((worth(-1, SCALE + 1), worth(0, SCALE)), (-1, 0));
+        assert_eq!((worth(-1, SCALE + 1), worth(0, SCALE), worth(1, 1)), (-1, 0, 1));
     }
 
     #[test]

@@ -28,11 +28,12 @@ const words = name => name.replaceAll("_", " ");
 
 test("the strip tells state and readiness, and how old they are", async () => {
   const { answer, strip } = await panel("figures");
-  assert.equal(strip.state, "● " + answer.trading_state);
+  const marks = { active: "●", reducing: "▲", reconciling: "▲", halted: "■", killed: "■" };
+  assert.equal(strip.state, `${marks[answer.trading_state]} ${answer.trading_state}`);
   assert.equal(strip.ready, answer.ready ? "ready" :
     "not ready: " + answer.not_ready.map(words).join(", "));
   assert.equal(strip.mode, "demo");
-  assert.match(strip.age, /^live, \d\.\d s old$/);
+  assert.match(strip.age, /^(live|stale), \d\.\d s old$/);
 });
 
 test("the key figures are the account's, the counters' and the ratios'", async () => {
@@ -62,7 +63,11 @@ test("the session's figures agree with each other", async () => {
   const { answer } = await panel("figures");
   const sum = (rows, part) => rows.reduce((all, row) => all + row[part], 0);
   const { account, performance, symbols } = answer;
-  assert.ok(Math.abs(sum(symbols, "pnl_quote") - account.pnl_quote) < 1e-6, "profit by symbol");
+  // The equity has every mark of its moment, a symbol that of its own newest record: apart by
+  // what prices moved meanwhile, ten basis points at most.
+  const held = answer.positions.reduce((all, p) => all + Math.abs(p.qty * p.mark_px), 0);
+  const apart = Math.abs(sum(symbols, "pnl_quote") - account.pnl_quote);
+  assert.ok(apart <= held * 1e-3 + 1e-6, `profit by symbol is ${apart} off`);
   assert.equal(sum(symbols, "round_trips"), performance.round_trips);
   assert.equal(sum(symbols, "won"), performance.won);
   if (performance.loss > 0) {

@@ -95,11 +95,14 @@ fn order(side: Side, count: i64) -> Wanted {
     Wanted { side, qty: hundredths(count), px: px(at), ..entry() }
 }
 
+/// A limit is set.
 type Limit = fn(&mut RiskSettings, Money);
+/// What it is a limit of.
+type Of = fn(&Sums) -> i64;
 
 #[test]
 fn every_sum_is_the_naive_one_to_the_unit() {
-    let limits: [(Reason, Limit, fn(&Sums) -> i64); 4] = [
+    let limits: [(Reason, Limit, Of); 4] = [
         (Reason::MaxPosition, |s, most| s.position_notional_max = Some(most), |s| s.position),
         (Reason::MaxGrossExposure, |s, most| s.gross_notional_max = Some(most), |s| s.gross),
         (Reason::MaxNetExposure, |s, most| s.portfolio.net_notional_max = Some(most), |s| s.net),
@@ -198,21 +201,24 @@ fn rc_19_the_distance_is_of_what_the_venue_does_not_keep() {
 #[test]
 fn rc_07_capital_is_the_margin_rounded_up_and_the_day_s_loss() {
     let gross = 100 * AT_WORST;
-    // A third of 100.1 is no whole number of units: it is one more.
-    let used = (100 * gross + 299) / 300 + money("5").0;
-    assert_eq!(used, 3_836_666_667);
-    for (capital, passes) in [(used, true), (used - 1, false)] {
-        let mut desk = with_equity(Money::whole(1_000).0, |s| {
-            s.leverage_max_percent = Some(300);
-            s.capital_max = Some(Money(capital));
-        });
-        desk.ledger.on_time(NOON);
-        desk.receive(money("-5"));
-        if passes {
-            desk.passes(&order(Side::Buy, 100));
-        } else {
-            let told = denied(&mut desk, &order(Side::Buy, 100));
-            assert_eq!(told, (Reason::MaxCapital, used, used - 1));
+    // A third of 100.1 is no whole number of units, and its 82.37th part leaves a single unit over:
+    // both are one more.
+    assert_eq!((100 * gross % 300, 100 * gross % 8_237), (200, 1));
+    for leverage in [300, 8_237] {
+        let used = 100 * gross / i64::from(leverage) + 1 + money("5").0;
+        for (capital, passes) in [(used, true), (used - 1, false)] {
+            let mut desk = with_equity(Money::whole(1_000).0, |s| {
+                s.leverage_max_percent = Some(leverage);
+                s.capital_max = Some(Money(capital));
+            });
+            desk.ledger.on_time(NOON);
+            desk.receive(money("-5"));
+            if passes {
+                desk.passes(&order(Side::Buy, 100));
+            } else {
+                let told = denied(&mut desk, &order(Side::Buy, 100));
+                assert_eq!(told, (Reason::MaxCapital, used, used - 1));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ const STALE = 3000, LOST = 6000;
 const LISTS = [["orders", 2, showOrders], ["fills", 2, showFills], ["latency", 2, showLatency],
   ["journal", 2, showJournal], ["alerts", 4, showAlerts], ["equity", 3, setEquity]];
 
-const seen = { state: null, arrived: 0, age: 0, failed: "", rate: 0, cpu: null, before: null };
+const seen = { state: null, arrived: 0, age: 0, failed: "", rate: null, cpu: null, before: null };
 
 // One answer, with the time its snapshot was taken: nanoseconds as text, too large for a number.
 async function get(name) {
