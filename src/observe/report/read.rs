@@ -6,7 +6,7 @@ use super::statement::Statement;
 use crate::base::event::{Instrument, Position, SessionCarried};
 use crate::base::{Event, Kind, Symbol};
 use crate::journal::LaneReader;
-use crate::observe::LatencyView;
+use crate::observe::stamps::Rebuilt;
 use crate::observe::audit::JOURNALS;
 use crate::observe::audit::keeper::journal_names;
 use std::path::Path;
@@ -62,14 +62,20 @@ pub fn read(state: &Path, session: &str, period: Period) -> Result<Figures, Stri
 pub fn statement(state: &Path, session: &str, period: Period) -> Result<Statement, String> {
     let mut gathering = Gathering::new(period.from, period.to);
     let mut fills = Fills::new(period.from, period.to);
+    let mut passages = Rebuilt::default();
     each(state, session, period, &mut |dir, opening| {
         positions(dir, opening, &mut gathering)?;
         // An order of this session may fill in a later one, so intents are kept.
         lane(dir, 3, &mut |event| fills.intent(event))?;
+        lane(dir, 4, &mut |event| {
+            if (period.from..period.to).contains(&event.now().0) {
+                passages.take(event);
+            }
+        })?;
         fills.session(&opening.symbols);
         lane(dir, 0, &mut |event| fills.input(event))
     })?;
-    let latency = LatencyView::default();
+    let latency = passages.totals.view();
     let (session, figures, executions) = (session.to_owned(), gathering.end(), fills.end());
     Ok(Statement { session, period, figures, executions, latency })
 }
