@@ -6,9 +6,9 @@ use super::statement::Statement;
 use crate::base::event::{Instrument, Position, SessionCarried};
 use crate::base::{Event, Kind, Symbol};
 use crate::journal::LaneReader;
-use crate::observe::stamps::Rebuilt;
 use crate::observe::audit::JOURNALS;
 use crate::observe::audit::keeper::journal_names;
+use crate::observe::stamps::Rebuilt;
 use std::path::Path;
 
 /// A period in nanoseconds since the epoch, the end not included.

@@ -33,7 +33,7 @@ mod rungs;
 mod seal;
 mod staleness;
 #[cfg(test)]
-mod units;
+mod tests;
 
 pub use seal::GateCounts;
 
