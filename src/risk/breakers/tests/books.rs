@@ -1,5 +1,5 @@
-//! Orders and positions counted a second time: in step with the ledger whatever is heard, apart from
-//! it where one of both is wrong, and what a fill is judged by.
+//! Orders and positions counted a second time: in step with the ledger whatever is heard, apart
+//! from it where one of both is wrong, and what a fill is judged by.
 
 use super::*;
 use crate::base::event::{Order, OrderCarried, SessionCarried};
