@@ -33,7 +33,7 @@ use std::time::Instant;
 use trial::{Outcome, Source, Trial};
 
 /// What is broken, and the room whose tests have to notice first.
-const FILES: [(&str, &str); 33] = [
+const FILES: [(&str, &str); 34] = [
     ("src/risk/checks.rs", "risk::"),
     ("src/risk/exposure.rs", "risk::"),
     ("src/risk/pace.rs", "risk::"),
@@ -65,6 +65,7 @@ const FILES: [(&str, &str); 33] = [
     ("src/risk/breakers/restart.rs", "risk::"),
     ("src/risk/breakers/rungs.rs", "risk::"),
     ("src/risk/breakers/seal.rs", "risk::"),
+    ("src/risk/breakers/staleness.rs", "risk::"),
     ("src/policy/sizing.rs", "policy::"),
     ("src/execution/state.rs", "execution::"),
 ];

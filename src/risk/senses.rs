@@ -245,6 +245,10 @@ mod tests {
         // One of 9 999 is more than a hundredth of a percent.
         fill(&mut sense, Side::Buy, 9_999, whole + whole / 9_998, &at(whole));
         assert_eq!((sense.slipped, sense.filled, sense.slippage_bps()), (1, 9_999, 2));
+        // And two of one is twice of it.
+        let mut sense = Sense::new();
+        fill(&mut sense, Side::Buy, 1, 3 * whole, &at(whole));
+        assert_eq!((sense.slipped, sense.filled, sense.slippage_bps()), (2, 1, 20_000));
     }
 
     #[test]

@@ -18,11 +18,11 @@ pub(super) fn judge(board: &mut Board, event: &Event, order: Option<&Live>) {
         return;
     }
     let worse = i128::from(report.last_px - order.reference_px) * i128::from(event.side().sign());
-    let slipped = share_bps_up(worse.max(0), i128::from(order.reference_px));
+    let slipped = share_bps_up(worse, i128::from(order.reference_px));
     board.judge(Control::Slippage, slipped, now);
 }
 
-/// `part` of `whole` in basis points, rounded up.
+/// `part` of `whole` in basis points, rounded up; zero for a part that is none.
 fn share_bps_up(part: i128, whole: i128) -> i64 {
     if part <= 0 {
         return 0;
@@ -41,6 +41,9 @@ mod tests {
     fn shares_are_rounded_up_so_that_what_is_above_a_limit_is_seen() {
         assert_eq!(share_bps_up(50, 10_000), 50);
         assert_eq!(share_bps_up(50_001, 10_000_000), 51);
-        assert_eq!((share_bps_up(0, 0), share_bps_up(1, 0)), (0, i64::MAX));
+        // By the least remainder too: ten thousand of 9 999 leave one.
+        assert_eq!(share_bps_up(1, 9_999), 2);
+        assert_eq!((share_bps_up(0, 0), share_bps_up(-1, 1)), (0, 0));
+        assert_eq!((share_bps_up(1, 0), share_bps_up(1, 1)), (i64::MAX, 10_000));
     }
 }

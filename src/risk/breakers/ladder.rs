@@ -166,6 +166,25 @@ mod tests {
     }
 
     #[test]
+    fn only_a_level_that_changes_is_a_change() {
+        let mut ladder = Ladder::default();
+        let mut changes = |value, ms| ladder.judge(&rungs(), value, Nanos::from_millis(ms), SECOND);
+        assert!(!changes(199, 0));
+        assert!(changes(300, 1));
+        assert!(!changes(300, 2) && !changes(250, 3), "it stays");
+        assert!(!changes(249, 10), "the cool-down begins");
+        assert!(!changes(249, 1_009));
+        assert!(changes(249, 1_010), "down to the warning");
+        assert!(!changes(249, 1_011));
+    }
+
+    #[test]
+    fn each_level_has_its_own_limit_and_one_that_there_is_not_has_none() {
+        let limits = [Level::Warn, Level::Reduce, Level::Halt, Level::Kill];
+        assert_eq!(limits.map(|level| rungs().limit(level)), [200, 300, 500, 0]);
+    }
+
+    #[test]
     fn more_than_four_fifths_of_the_first_limit_is_near() {
         let near: Vec<i64> = (0..600).filter(|&value| rungs().nears(value)).collect();
         assert_eq!((near.first(), near.last()), (Some(&161), Some(&199)));

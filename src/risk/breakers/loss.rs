@@ -19,7 +19,7 @@ pub(super) fn judge(board: &mut Board, ledger: &Ledger, now: Nanos) {
     board.judge(Control::DayLoss, share_bps(loss, ledger.day_start_equity()), now);
     board.judge(Control::DayLossAmount, loss.0, now);
     let peak = ledger.peak_equity();
-    let fall = Money(peak.0.saturating_sub(ledger.equity().0).max(0));
+    let fall = Money(peak.0.saturating_sub(ledger.equity().0));
     // Where there never was capital, all of it is gone.
     let fallen = if peak.is_positive() { share_bps(fall, peak) } else { WHOLE as i64 };
     board.judge(Control::Drawdown, fallen, now);
@@ -62,6 +62,8 @@ mod tests {
         assert_eq!(share_bps(Money(Money::whole(30).0 - 1), whole), 299);
         assert_eq!(share_bps(Money::ZERO, Money::ZERO), 0);
         assert_eq!(share_bps(Money(1), Money::ZERO), 10_000, "any loss of nothing is all of it");
+        assert_eq!(share_bps(Money(2), Money(1)), 20_000, "twice what there was");
+        assert_eq!(share_bps(Money(-1), whole), 0);
     }
 
     #[test]

@@ -14,7 +14,7 @@ const RANGE_EVERY: Nanos = Nanos::from_secs(1);
 /// Basis points of the whole.
 const WHOLE: i64 = 10_000;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Market {
     /// Long average of the average true range, 1e-8.
     usual: i64,
@@ -28,6 +28,19 @@ struct Market {
     before_bps: i64,
 }
 
+impl Market {
+    /// Before the first quote and range: no bar follows this one, and no range comes too soon.
+    const NEW: Self = Self {
+        usual: 0,
+        ranges: 0,
+        ranged_at: Nanos(i64::MIN),
+        bar: i64::MIN,
+        low: 0,
+        high: 0,
+        before_bps: 0,
+    };
+}
+
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub(super) struct Markets {
@@ -39,7 +52,7 @@ pub(super) struct Markets {
 impl Markets {
     pub(super) fn new(allowed: &[bool], bar_s: u32) -> Self {
         Self {
-            markets: vec![Market::default(); allowed.len()],
+            markets: vec![Market::NEW; allowed.len()],
             allowed: allowed.to_vec(),
             bar: Nanos::from_secs(i64::from(bar_s.max(1))),
         }
@@ -78,7 +91,7 @@ impl Markets {
             return;
         }
         let market = &mut self.markets[place];
-        if market.ranges > 0 && now - market.ranged_at < RANGE_EVERY {
+        if now - market.ranged_at < RANGE_EVERY {
             return;
         }
         market.ranged_at = now;

@@ -17,11 +17,11 @@ const CLASSES: usize = 7;
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub(super) struct Rejects {
+    /// A ring of `window` outcomes; before the first of them, of orders that were taken.
     outcomes: [u8; WINDOW_MAX],
     window: usize,
-    /// Outcomes so far, at most a window.
-    held: usize,
     next: usize,
+    /// Outcomes of the window by class.
     counts: [u16; CLASSES],
     /// Class of the newest outcome, and how often it came in a row.
     run: (u8, u32),
@@ -29,14 +29,10 @@ pub(super) struct Rejects {
 
 impl Rejects {
     pub(super) fn new(window: u32) -> Self {
-        Self {
-            outcomes: [TAKEN; WINDOW_MAX],
-            window: (window as usize).clamp(1, WINDOW_MAX),
-            held: 0,
-            next: 0,
-            counts: [0; CLASSES],
-            run: (TAKEN, 0),
-        }
+        let window = (window as usize).clamp(1, WINDOW_MAX);
+        let mut counts = [0; CLASSES];
+        counts[usize::from(TAKEN)] = window as u16;
+        Self { outcomes: [TAKEN; WINDOW_MAX], window, next: 0, counts, run: (TAKEN, 0) }
     }
 
     /// Takes an order's first outcome in.
@@ -59,7 +55,7 @@ impl Rejects {
     pub(super) fn judge(&self, board: &mut Board, now: Nanos) {
         let in_a_row = if self.run.0 == TAKEN { 0 } else { self.run.1 };
         board.judge(Control::RejectsInARow, i64::from(in_a_row), now);
-        let most = self.counts.iter().skip(1).max().copied().unwrap_or(0);
+        let most = self.counts[1..].iter().copied().fold(0, u16::max);
         // Of the whole window, so that the first refusal of a session is no 100 %.
         let percent = i64::from(most) * 100 / self.window as i64;
         board.judge(Control::RejectRate, percent, now);
@@ -71,12 +67,8 @@ impl Rejects {
     }
 
     fn push(&mut self, class: u8) {
-        if self.held == self.window {
-            self.counts[usize::from(self.outcomes[self.next])] -= 1;
-        } else {
-            self.held += 1;
-        }
-        self.outcomes[self.next] = class;
+        let oldest = std::mem::replace(&mut self.outcomes[self.next], class);
+        self.counts[usize::from(oldest)] -= 1;
         self.counts[usize::from(class)] += 1;
         self.next = (self.next + 1) % self.window;
         self.run =

@@ -104,11 +104,12 @@ mod tests {
     #[test]
     fn each_step_takes_its_round_trips_and_its_time_and_a_loss_begins_it_again() {
         let mut restart = Restart::new(&settings());
-        assert_eq!(restart.percent(), 100);
+        assert_eq!((restart.percent(), restart.recorded()), (100, 0));
+        assert_eq!((restart.trips, restart.since), (0, Nanos::ZERO));
         restart.begin(at(0));
         assert!(!restart.on_time(at(100)), "time alone earns nothing");
-        restart.on_round_trip(false, at(101));
-        restart.on_round_trip(true, at(102));
+        assert!(restart.on_round_trip(false, at(101)), "a gain is to be recorded");
+        assert!(restart.on_round_trip(true, at(102)), "and so is a loss");
         restart.on_round_trip(false, at(103));
         assert!(!restart.on_time(at(112)), "one trip since the loss");
         restart.on_round_trip(false, at(104));
@@ -136,5 +137,20 @@ mod tests {
             });
             assert_eq!(restart.percent(), goes_on, "{percent}");
         }
+    }
+
+    #[test]
+    fn a_restart_of_the_program_keeps_the_round_trips_and_the_time_of_the_step() {
+        let mut restart = Restart::new(&settings());
+        restart.carry(&SessionCarried {
+            restart_percent: 50,
+            restart_trips: 1,
+            ts_restart: at(0).0,
+            ..SessionCarried::default()
+        });
+        assert_eq!((restart.trips, restart.since), (1, at(0)));
+        restart.on_round_trip(false, at(1));
+        assert!(!restart.on_time(at(9)), "ten seconds from where it began");
+        assert!(restart.on_time(at(10)), "one round trip before and one after");
     }
 }

@@ -2,7 +2,8 @@
 //! person who reads the record must see by how much it was too much.
 
 use super::*;
-use crate::base::event::Prediction;
+use crate::base::ClientOrderId;
+use crate::base::event::{OrderCarried, Prediction};
 use TradingState::{Active, Halted, Reducing};
 
 /// What a denied order's record says: reason, value, limit.
@@ -89,4 +90,16 @@ fn an_exit_without_a_position_is_told_that_nothing_may_be_left() {
     desk.hold(BTC, Side::Buy, qty("0.5"), px("100"));
     let denial = (Reason::ReduceOnlyWouldIncrease, qty("1").0, qty("0.5").0);
     assert_eq!(told(&mut desk, &exit()), denial);
+}
+
+#[test]
+fn an_order_that_the_ledger_cannot_count_is_not_sent_and_told_without_figures() {
+    let mut desk = desk(|_| {});
+    // An earlier session left an order under the number that the next one gets.
+    let client_id = ClientOrderId::pack(3, 1, 2, 1).0;
+    let (px, qty) = (px("99").0, qty("1").0);
+    let left = OrderCarried { client_id, px, qty, state: 2, ..OrderCarried::default() };
+    desk.told(Kind::OrderCarried, BTC, &left);
+    assert_eq!(told(&mut desk, &entry()), (Reason::OrderTableFull, 0, 0));
+    assert_eq!((desk.ledger.orders().len(), desk.gate.entries_today), (1, 0));
 }

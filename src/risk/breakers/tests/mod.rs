@@ -1,5 +1,8 @@
 //! The parts of the breakers at their bounds, each alone on a board.
 
+mod books;
+mod quotes;
+
 use super::board::Board;
 use super::latency::Latency;
 use super::market::Markets;
@@ -99,6 +102,49 @@ fn a_market_without_a_touch_or_a_permission_is_not_judged() {
 }
 
 #[test]
+fn the_first_quote_of_all_moved_nothing_however_early_it_comes() {
+    let least = BreakerSettings { jump_trip_bps: 1, jump_clear_bps: 1, ..Default::default() };
+    // In the first bar of time, in the second, and long after both.
+    for now in [Nanos(1), Nanos::from_secs(61), START] {
+        let (mut board, mut markets) = (board(&least, Nanos::ZERO), Markets::new(&[true], 60));
+        touch(&mut markets, &mut board, 100, now);
+        assert_eq!(board.count(Control::Jump).evaluated, 1);
+        assert_eq!(board.level(Control::Jump), Level::Clear, "{now:?}");
+        // And neither did the first one after a gap.
+        touch(&mut markets, &mut board, 200, now + Nanos::from_secs(120));
+        assert_eq!(board.level(Control::Jump), Level::Clear, "{now:?}");
+    }
+}
+
+#[test]
+fn a_bar_may_be_a_second_long() {
+    let (mut board, mut markets) = (plain(), Markets::new(&[true], 1));
+    touch(&mut markets, &mut board, 100, after(1));
+    touch(&mut markets, &mut board, 111, after(999));
+    touch(&mut markets, &mut board, 111, after(1_000));
+    assert_eq!(board.level(Control::Jump), Level::Reduce, "in the next second");
+    touch(&mut markets, &mut board, 111, after(2_000));
+    assert_eq!(board.level(Control::Jump), Level::Clear, "in the one after it");
+}
+
+#[test]
+fn the_least_prices_and_ranges_there_are_are_judged_too() {
+    let (mut board, mut markets) = (plain(), Markets::new(&[true], 60));
+    let mut position = Position::default();
+    // The middle of 1 and 2 is 1, rounded down: the spread is all of it.
+    (position.bid, position.ask) = (Px(1), Px(2));
+    let ticker = event(Kind::BookTicker, &BookTicker::default(), START);
+    markets.on_touch(&mut board, &ticker, &position);
+    assert_eq!(board.level(Control::Spread), Level::Reduce);
+    (0..60).for_each(|i| range(&mut markets, &mut board, 1, after(1_000 * i)));
+    range(&mut markets, &mut board, 2, after(60_000));
+    assert_eq!(board.count(Control::Range).evaluated, 1);
+    assert_eq!(board.level(Control::Range), Level::Clear, "twice the usual one");
+    range(&mut markets, &mut board, 3, after(61_000));
+    assert_eq!(board.level(Control::Range), Level::Reduce, "three times");
+}
+
+#[test]
 fn a_range_is_held_against_sixty_of_them_a_second_apart() {
     let (mut board, mut markets) = (plain(), Markets::new(&[true], 60));
     // Sixty within a second are one.
@@ -163,6 +209,20 @@ fn what_the_disk_needs_for_a_day_reduces_however_much_it_is_and_the_next_segment
         Level::Reduce,
         "the day's need is left"
     );
+}
+
+#[test]
+fn a_day_s_need_that_was_never_told_is_none() {
+    let (mut board, mut latency) = (plain(), Latency::new());
+    for value in [100, 99] {
+        let measure = Measure::SegmentNeed as u16;
+        let body = Measured { measure, value, ..Measured::default() };
+        latency.on_measured(&mut board, &event(Kind::Measured, &body, START));
+    }
+    let told: Vec<i64> = std::iter::from_fn(|| board.take_change(&Event::EMPTY))
+        .map(|record| record.body::<Breaker>().value)
+        .collect();
+    assert_eq!(told, [1_000, 0]);
 }
 
 #[test]
@@ -247,6 +307,61 @@ fn a_share_is_of_the_whole_window_and_the_oldest_outcome_leaves_it() {
 }
 
 #[test]
+fn without_a_refusal_the_least_limits_are_not_reached() {
+    let least = BreakerSettings { rejects_in_a_row: 1, rejects_percent: 1, ..Default::default() };
+    let (mut board, mut rejects) = (board(&least, Nanos::ZERO), Rejects::new(50));
+    let mut levels = |board: &mut Board, kind: Option<Kind>| {
+        match kind {
+            Some(kind) => rejects.on_report(&event(kind, &OrderReport::default(), START), board),
+            None => rejects.judge(board, START),
+        }
+        [Control::RejectsInARow, Control::RejectRate].map(|control| board.level(control))
+    };
+    assert_eq!(levels(&mut board, None), [Level::Clear; 2]);
+    assert_eq!(levels(&mut board, Some(Kind::OrderAccepted)), [Level::Clear; 2]);
+    assert_eq!(levels(&mut board, Some(Kind::OrderRejected)), [Level::Halt; 2]);
+}
+
+#[test]
+fn every_class_has_its_share_and_the_whole_window_is_a_hundred_percent_of_it() {
+    use Reason::*;
+    let whole = BreakerSettings { rejects_percent: 100, ..BreakerSettings::default() };
+    for reason in [
+        MarginShort,
+        FiltersChanged,
+        ReduceOnlyRefused,
+        WouldTrigger,
+        CredentialsRefused,
+        VenueRejected,
+    ] {
+        let (mut board, mut rejects) = (board(&whole, Nanos::ZERO), Rejects::new(200));
+        let body = OrderReport { reason: reason as u16, ..OrderReport::default() };
+        let refused = event(Kind::OrderRejected, &body, START);
+        // 199 of 200 are 99.5 percent.
+        (0..199).for_each(|_| rejects.on_report(&refused, &mut board));
+        assert_eq!(board.level(Control::RejectRate), Level::Clear, "{reason:?}");
+        rejects.on_report(&refused, &mut board);
+        assert_eq!(board.level(Control::RejectRate), Level::Halt, "{reason:?}");
+    }
+}
+
+#[test]
+fn a_window_of_one_outcome_is_the_newest_alone() {
+    for window in [0, 1] {
+        let (mut board, mut rejects) = (plain(), Rejects::new(window));
+        for (kind, level) in [
+            (Kind::OrderRejected, Level::Halt),
+            (Kind::OrderAccepted, Level::Clear),
+            (Kind::OrderRejected, Level::Halt),
+            (Kind::OrderFilled, Level::Clear),
+        ] {
+            rejects.on_report(&event(kind, &OrderReport::default(), START), &mut board);
+            assert_eq!(board.level(Control::RejectRate), level, "{window} {kind:?}");
+        }
+    }
+}
+
+#[test]
 fn a_level_s_record_tells_value_limit_counts_and_direction() {
     let mut board = plain();
     for value in [400, 401, 500, 499] {
@@ -265,7 +380,7 @@ fn a_level_s_record_tells_value_limit_counts_and_direction() {
     let down = board.take_change(&Event::EMPTY).unwrap();
     let body: &Breaker = down.body();
     assert_eq!((body.from, body.to), (Level::Reduce as u8, Level::Clear as u8));
-    assert_eq!((body.value, body.limit, body.tripped, down.has(flags::ON)), (449, 500, 1, false));
+    assert_eq!((body.value, body.limit, body.tripped, down.flags), (449, 500, 1, 0));
     assert_eq!(board.demand(), (Level::Clear, Reason::None));
 }
 
@@ -284,6 +399,19 @@ fn a_soft_limit_ends_a_tenth_below_itself_and_calm_is_no_evaluation() {
         (board.level(Control::Slippage), board.count(Control::Slippage).evaluated),
         (Level::Clear, 1)
     );
+    let told: Vec<i64> = std::iter::from_fn(|| board.take_change(&Event::EMPTY))
+        .map(|record| record.body::<Breaker>().value)
+        .collect();
+    assert_eq!(told, [8_192, 7_372, 51, 0], "what is over has no value any more");
+}
+
+#[test]
+fn a_control_of_the_account_knows_no_second_place() {
+    let mut board = plain();
+    board.judge_at(Control::DayLoss, InstrumentId(1), 10_000, START);
+    assert_eq!(board.level(Control::DayLoss), Level::Clear);
+    board.judge(Control::DayLoss, 10_000, START);
+    assert_eq!(board.level(Control::DayLoss), Level::Kill);
 }
 
 #[test]
@@ -314,4 +442,34 @@ fn rc_36_the_fingerprint_knows_every_limit_and_the_cool_down() {
     assert_eq!(print(&plain, 5), print(&plain, 5));
     assert_ne!(print(&plain, 5), print(&plain, 6));
     assert_ne!(print(&plain, 5), print(&BreakerSettings { fee_bps: 21, ..plain }, 5));
+}
+
+#[test]
+fn a_limit_of_the_gate_that_is_lower_is_the_breaker_s_and_its_warning_s_too() {
+    use Level::{Halt, Reduce, Warn};
+    let settings = BreakerSettings {
+        losses_half: 3,
+        losses_halt: 5,
+        drawdown_reduce_bps: 1_500,
+        drawdown_halt_bps: 2_000,
+        ..BreakerSettings::default()
+    };
+    let levels = |control, most| {
+        let risk = RiskSettings {
+            losses_in_a_row_max: most,
+            drawdown_bps_max: most,
+            ..RiskSettings::default()
+        };
+        levels_of(control, &settings, &risk)
+    };
+    for (most, losses) in [(None, [3, 5]), (Some(9), [3, 5]), (Some(4), [3, 4]), (Some(2), [2, 2])]
+    {
+        let [warn, halt] = losses;
+        assert_eq!(levels(Control::LossesInARow, most), [(Warn, warn), (Halt, halt)], "{most:?}");
+    }
+    for (most, falls) in [(None, [1_500, 2_000]), (Some(1_600), [1_500, 1_600]), (Some(9), [9, 9])]
+    {
+        let [reduce, halt] = falls;
+        assert_eq!(levels(Control::Drawdown, most), [(Reduce, reduce), (Halt, halt)], "{most:?}");
+    }
 }
