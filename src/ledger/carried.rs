@@ -54,11 +54,11 @@ impl Ledger {
         let Some(position) = self.positions.get_mut(event.instrument().index()) else {
             return self.fail(Reason::UnknownInstrument);
         };
-        let before = *position;
+        let before = position.part();
         self.fills.carry(event);
         position.carry(body);
         let valued = position.revalue();
-        let after = *position;
+        let after = position.part();
         self.shift(&before, &after);
         if valued.is_none() {
             return self.fail(Reason::Overflow);

@@ -22,12 +22,13 @@ pub use account::{Account, Margin};
 pub use fills::FillMemory;
 pub use orders::{OpenOrder, Stage};
 pub use payments::{PAYMENT_APART, Payment, PaymentMemory};
+use position::Part;
 pub use position::{Booked, Position};
 
 use crate::base::event::{self, BookState, BookTicker, MarkPrice, Order, Prediction, flags};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{
-    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, Purpose, Px, Qty, Reason, Side,
+    ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, Purpose, Px, Qty, Reason,
 };
 use orders::OpenOrders;
 
@@ -49,6 +50,8 @@ pub struct Ledger {
     /// Instruments with a position or a live order.
     exposed: u32,
     unknown_orders: u32,
+    /// Live protective stops, of all instruments.
+    stops: usize,
     peak_equity: Money,
     day: i64,
     day_start_equity: Money,
@@ -95,6 +98,7 @@ impl Ledger {
             net_exposure: [Money::ZERO; 2],
             exposed: 0,
             unknown_orders: 0,
+            stops: 0,
             peak_equity: starting_equity,
             day: i64::MIN,
             day_start_equity: starting_equity,
@@ -214,7 +218,7 @@ impl Ledger {
         if !self.orders.insert(order) {
             return Err(Reason::OrderTableFull);
         }
-        self.recount(event.instrument());
+        self.count_in(&order);
         Ok(())
     }
 
@@ -375,26 +379,33 @@ impl Ledger {
         LedgerChange::Fault(reason)
     }
 
+    /// Adds an order that is new to its instrument's sums: the usual case, without a look at all the
+    /// others.
+    fn count_in(&mut self, order: &OpenOrder) {
+        let Some(position) = self.positions.get_mut(order.instrument.index()) else { return };
+        let before = position.part();
+        position.count(order);
+        self.stops += usize::from(order.protects());
+        let valued = position.revalue();
+        let after = position.part();
+        if valued.is_none() {
+            self.fail(Reason::Overflow);
+        }
+        self.shift(&before, &after);
+    }
+
     /// Sums an instrument's live orders anew, and its exposure.
     fn recount(&mut self, instrument: InstrumentId) {
         let Some(position) = self.positions.get_mut(instrument.index()) else { return };
         self.unknown_orders -= u32::from(position.unknown_orders);
         self.exposed -= u32::from(position.is_exposed());
+        self.stops -= usize::from(position.stops);
         (position.buy_leaves, position.sell_leaves) = (Qty::ZERO, Qty::ZERO);
         (position.open_orders, position.unknown_orders, position.stops) = (0, 0, 0);
         for order in self.orders.as_slice().iter().filter(|o| o.instrument == instrument) {
-            if order.protects() {
-                position.stops += 1;
-                continue;
-            }
-            let sum = match order.side {
-                Side::Buy => &mut position.buy_leaves,
-                Side::Sell => &mut position.sell_leaves,
-            };
-            *sum = Qty(sum.0.saturating_add(order.leaves().0));
-            position.open_orders += 1;
-            position.unknown_orders += u16::from(order.stage == Stage::Unknown);
+            position.count(order);
         }
+        self.stops += usize::from(position.stops);
         self.unknown_orders += u32::from(position.unknown_orders);
         self.exposed += u32::from(position.is_exposed());
         self.revalue(instrument);
@@ -402,9 +413,9 @@ impl Ledger {
 
     fn revalue(&mut self, instrument: InstrumentId) {
         let position = &mut self.positions[instrument.index()];
-        let before = *position;
+        let before = position.part();
         let valued = position.revalue();
-        let after = *position;
+        let after = position.part();
         if valued.is_none() {
             self.fail(Reason::Overflow);
         }
@@ -412,7 +423,7 @@ impl Ledger {
     }
 
     /// Carries a position's change into the sums.
-    fn shift(&mut self, before: &Position, after: &Position) {
+    fn shift(&mut self, before: &Part, after: &Part) {
         let mut moved = true;
         let mut carry = |sum: &mut Money, before: Money, after: Money| match after
             .0
@@ -432,8 +443,8 @@ impl Ledger {
         {
             carry(sum, before, after);
         }
-        self.exposed += u32::from(after.is_exposed());
-        self.exposed -= u32::from(before.is_exposed());
+        self.exposed += u32::from(after.exposed);
+        self.exposed -= u32::from(before.exposed);
         if !moved {
             self.fail(Reason::Overflow);
         }

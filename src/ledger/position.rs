@@ -9,6 +9,7 @@
 //! `cost × closed / held` (rounded toward zero); what rounding leaves stays in the cost, so nothing
 //! is lost or made, however many parts a position is closed in.
 
+use super::{OpenOrder, Stage};
 use crate::base::units::{SCALE, notional};
 use crate::base::{Money, Nanos, Px, Qty, Side};
 
@@ -70,6 +71,18 @@ pub struct Position {
     pub net: [Money; 2],
     /// Result since the position was opened, after fees and funding.
     pub(super) trip: Money,
+}
+
+/// What a position adds to the ledger's sums.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) realised: Money,
+    pub(super) unrealised: Money,
+    pub(super) fees: Money,
+    pub(super) funding: Money,
+    pub(super) exposure: Money,
+    pub(super) net: [Money; 2],
+    pub(super) exposed: bool,
 }
 
 /// What a fill did.
@@ -209,6 +222,35 @@ impl Position {
             self.trip = trip;
         }
         Some(())
+    }
+
+    /// Adds one of its live orders to its sums.
+    pub(super) fn count(&mut self, order: &OpenOrder) {
+        if order.protects() {
+            self.stops += 1;
+            return;
+        }
+        let sum = match order.side {
+            Side::Buy => &mut self.buy_leaves,
+            Side::Sell => &mut self.sell_leaves,
+        };
+        *sum = Qty(sum.0.saturating_add(order.leaves().0));
+        self.open_orders += 1;
+        self.unknown_orders += u16::from(order.stage == Stage::Unknown);
+    }
+
+    /// What it adds to the ledger's sums.
+    #[inline]
+    pub(super) fn part(&self) -> Part {
+        Part {
+            realised: self.realised,
+            unrealised: self.unrealised,
+            fees: self.fees,
+            funding: self.funding,
+            exposure: self.exposure,
+            net: self.net,
+            exposed: self.is_exposed(),
+        }
     }
 
     /// Brings the valuation price, the unrealised profit and the exposure up to date; `None` beyond

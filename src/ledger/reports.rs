@@ -75,13 +75,13 @@ impl Ledger {
             return LedgerChange::Duplicate;
         }
         let position = &mut self.positions[instrument.index()];
-        let before = *position;
+        let (held, before) = (position.qty, position.part());
         let fill = position.fill(event.side(), qty, px, Money(report.fee), event.now());
         let order = known.and_then(|index| self.orders.as_slice().get(index));
         let (atr_px, target_px) =
             order.map_or((Px::ZERO, Px::ZERO), |order| (order.atr_px, order.target_px));
-        position.plan(before.qty, atr_px, target_px, px);
-        let after = *position;
+        position.plan(held, atr_px, target_px, px);
+        let after = position.part();
         let Some(fill) = fill else { return self.fail(Reason::Overflow) };
         self.shift(&before, &after);
         if let Some(result) = fill.closed {
@@ -121,9 +121,9 @@ impl Ledger {
         let Some(position) = self.positions.get_mut(event.instrument().index()) else {
             return self.fail(Reason::UnknownInstrument);
         };
-        let before = *position;
+        let before = position.part();
         let paid = position.pay_funding(amount);
-        let after = *position;
+        let after = position.part();
         if paid.is_none() {
             return self.fail(Reason::Overflow);
         }

@@ -18,7 +18,7 @@ impl Ledger {
 
     /// Live orders that enter or leave.
     pub fn trading_orders(&self) -> usize {
-        self.orders().iter().filter(|order| !order.protects()).count()
+        self.orders().len() - self.stops
     }
 
     /// Notes how the venue took a stop: what was refused tells the policy what to do next. What

@@ -9,7 +9,7 @@ use super::state::TradingState;
 use super::throttle::{Duplicates, Throttle};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::settings::InstrumentSettings;
-use crate::base::units::{SCALE, per_unit};
+use crate::base::units::{SCALE, per_unit, quotient};
 use crate::base::{Money, Nanos, OrderType, Purpose, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
 use crate::policy::Wanted;
@@ -79,6 +79,7 @@ pub(super) struct Question<'a> {
 
 impl Question<'_> {
     /// Makes one check.
+    #[inline(always)]
     pub(super) fn ask(&self, check: Check) -> Answer {
         let wanted = self.wanted;
         if !check.binds(wanted.purpose) {
@@ -151,6 +152,7 @@ impl Question<'_> {
 
     /// The checks that need no configured limit: all that stands between an exit and the wire where
     /// limits are missing. Entries do not get past `LimitSet`.
+    #[inline(always)]
     fn ask_without_limits(&self, check: Check) -> Answer {
         let (wanted, facts) = (self.wanted, self.facts);
         match check {
@@ -224,6 +226,7 @@ impl Question<'_> {
     }
 
     /// Price within `bps` below `low` and above `high`. A market order is bounded by the venue.
+    #[inline]
     fn band(&self, low: Px, high: Px, bps: i64) -> Answer {
         if self.wanted.order_type == OrderType::Market {
             return Ok(Margin::Wide);
@@ -247,7 +250,7 @@ impl Question<'_> {
 pub(super) fn drawdown_bps(ledger: &Ledger) -> i128 {
     let peak = i128::from(ledger.peak_equity().0);
     let fall = peak - i128::from(ledger.equity().0);
-    if peak > 0 { fall * 10_000 / peak } else { 10_000 }
+    if peak > 0 { quotient(fall * 10_000, peak) } else { 10_000 }
 }
 
 /// `qty × px` in money units, rounded up, without a range.

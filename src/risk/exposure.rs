@@ -6,9 +6,11 @@ use super::checks::{
     Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, worth, yes_or,
 };
 use super::limits::Limits;
+use crate::base::units::quotient;
 use crate::base::{Money, Qty, Reason, Side};
 
 impl Question<'_> {
+    #[inline(always)]
     pub(super) fn ask_exposure(&self, check: Check, limits: &Limits) -> Answer {
         match check {
             Check::Position => {
@@ -116,7 +118,7 @@ impl Question<'_> {
         let kept = self.ledger.account().map_or(Money::ZERO, |account| account.maintenance_margin);
         let gross = self.worst_gross()?;
         let free = i128::from(self.equity().0) - i128::from(kept.0);
-        let away = (free * 10_000).checked_div(gross).unwrap_or(i128::MAX);
+        let away = if gross == 0 { i128::MAX } else { quotient(free * 10_000, gross) };
         let told = self.ledger.liquidation_bps(self.wanted.instrument).unwrap_or(u32::MAX);
         at_least(away.min(told.into()), limits.liquidation_bps, Reason::LiquidationNear)
     }
@@ -134,7 +136,7 @@ impl Question<'_> {
     fn capital(&self, limits: &Limits) -> Answer {
         let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
         let leverage = i128::from(limits.leverage_percent);
-        let margin = (gross + leverage - 1) / leverage;
+        let margin = quotient(gross + leverage - 1, leverage);
         let used = margin + i128::from(self.ledger.day_loss().0);
         let capital = self.ledger.starting_equity().min(limits.capital);
         at_most(used, capital.0, Reason::MaxCapital)

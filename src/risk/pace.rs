@@ -7,6 +7,7 @@ use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Purpose, Px, Reason, Side};
 
 impl Question<'_> {
+    #[inline(always)]
     pub(super) fn ask_pace(&self, check: Check, limits: &Limits) -> Answer {
         let (wanted, entry) = (self.wanted, self.wanted.purpose.is_entry());
         match check {

@@ -218,11 +218,19 @@ pub fn notional(qty: Qty, px: Px) -> Option<Money> {
     i64::try_from(product).ok().map(Money)
 }
 
-/// `value / SCALE`, rounded toward zero. Long division by a constant, in digits of 32 bits: the
-/// general division of 128 bits costs a multiple, and every order needs a dozen.
+/// `value / SCALE`, rounded toward zero. Up to values of 400 000 it is one division of 64 bits, and
+/// beyond long division by a constant, in digits of 32 bits: the general division of 128 bits costs
+/// a multiple, and every order needs a dozen.
+#[inline]
 pub fn per_unit(value: i128) -> i128 {
     const UNIT: u64 = SCALE as u64;
     let size = value.unsigned_abs();
+    if size >> (64 + UNIT.trailing_zeros()) == 0 {
+        // Shifting by the unit's twos first loses nothing that a whole quotient could tell.
+        let odd = UNIT >> UNIT.trailing_zeros();
+        let quotient = i128::from((size >> UNIT.trailing_zeros()) as u64 / odd);
+        return if value < 0 { -quotient } else { quotient };
+    }
     let (high, low) = ((size >> 64) as u64, size as u64);
     // What is left of a digit is below 2^27, so that the next one fits beside it.
     let middle = (high % UNIT) << 32 | low >> 32;
@@ -231,6 +239,17 @@ pub fn per_unit(value: i128) -> i128 {
         u128::from(high / UNIT) << 64 | u128::from(middle / UNIT) << 32 | u128::from(bottom / UNIT);
     // A quotient by more than two fits.
     if value < 0 { -(quotient as i128) } else { quotient as i128 }
+}
+
+/// `value / by`, rounded toward zero; `by` is not zero. Money nearly always fits 64 bits, where a
+/// division costs a quarter of what it costs with 128.
+#[inline]
+pub fn quotient(value: i128, by: i128) -> i128 {
+    match (i64::try_from(value), i64::try_from(by)) {
+        // The least value over minus one is the one that 64 bits do not hold.
+        (Ok(value), Ok(by)) if by > 0 => i128::from(value / by),
+        _ => value / by,
+    }
 }
 
 /// `amount × rate`, rounded away from zero when `rate` is a cost (above zero) and toward zero when

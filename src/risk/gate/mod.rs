@@ -1,11 +1,12 @@
 //! The gate: the one place where an intent becomes an approved order.
 
+mod order;
 mod trips;
 mod watched;
 
 use super::breakers::Breakers;
 use super::check::Check;
-use super::checks::{self, Margin, Question, Trip};
+use super::checks::{self, Question, Trip};
 use super::command::arms_by_name;
 use super::conduct::Consequence;
 use super::limits::Limits;
@@ -79,7 +80,7 @@ pub struct Gate {
     pub(super) rate_denials: Throttle,
     /// What the last denial leads to beside itself.
     pub(super) consequence: Option<Consequence>,
-    pub(super) counts: [CheckCount; Check::ALL.len()],
+    pub(super) counts: order::Counts,
     last_counter: u32,
     pub(super) entries_today: u32,
     /// What reduces at the moment, by the venue's word or a limit's.
@@ -385,17 +386,7 @@ impl Gate {
             lag: lag(cause),
             now: self.now,
         };
-        for check in Check::ALL {
-            let count = &mut self.counts[check as usize];
-            count.evaluated += 1;
-            match question.ask(check) {
-                Ok(margin) => count.near += u64::from(margin == Margin::Near),
-                Err(trip) => {
-                    count.tripped += 1;
-                    return Err((check, trip));
-                }
-            }
-        }
+        order::ask_in_order(&question, &mut self.counts)?;
         let notional = question.worst_notional();
         notional.map_err(|trip| (Check::OrderNotional, trip))
     }
