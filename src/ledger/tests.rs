@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::Side;
 use crate::base::event::{
     BookState, BookTicker, FundingPayment, OrderCarried, OrderReport, PositionCarried, Prediction,
     SessionCarried, flags, side_flag,

@@ -112,9 +112,8 @@ impl Most {
 /// Rounds it to the lot; refuses what is less than the least order.
 fn quantity(sizing: &SizingSettings, ask: &Ask<'_>, mut most: Most) -> Result<(Qty, Bound), Short> {
     let facts = ask.facts;
-    if ask.percent < 100 {
-        most.lower(Bound::Breakers, most.value * i128::from(ask.percent) / 100);
-    }
+    // All of it lowers nothing.
+    most.lower(Bound::Breakers, most.value * i128::from(ask.percent) / 100);
     let wanted = most.value.max(0) * i128::from(SCALE) / i128::from(ask.px.0.max(1));
     let mut qty = Qty(i64::try_from(wanted).unwrap_or(i64::MAX));
     if qty > facts.max_qty {
@@ -144,8 +143,7 @@ pub(super) fn scale(sizing: &SizingSettings, range: f64) -> f64 {
     }
     let below = 1.0 + sizing.volatility_slope * (range / reference - 1.0);
     // In a market so calm that the divisor vanishes the largest factor is what bounds it.
-    let factor = if below > 0.0 { 1.0 / below } else { f64::INFINITY };
-    factor.clamp(sizing.volatility_scale_min, sizing.volatility_scale_max)
+    (1.0 / below.max(0.0)).clamp(sizing.volatility_scale_min, sizing.volatility_scale_max)
 }
 
 fn share(rules: &Rules, ask: &Ask<'_>) -> i128 {
@@ -175,4 +173,38 @@ fn by_risk(sizing: &SizingSettings, equity: Money, lost: f64, impact: Rate) -> i
 
 fn by_kelly(equity: Money, bet: f64) -> i128 {
     i128::from(equity.0) * i128::from((bet * SCALE as f64).floor() as i64) / i128::from(SCALE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 100 million a hundredth may be lost: 10^14 units.
+    fn at_risk(lost: f64, impact: i64) -> i128 {
+        let sizing = SizingSettings { risk_bps: 100, ..SizingSettings::default() };
+        by_risk(&sizing, Money::whole(100_000_000), lost, Rate(impact))
+    }
+
+    #[test]
+    fn price_and_own_impact_lose_what_may_be_lost_less_a_millionth_of_a_millionth() {
+        for (lost, impact, value) in [
+            (0.25, 0, 400_000_000_000_000),
+            // Half to the price, half to the impact: 2e14 × 0.25, and 2e14² × 1.25e-15.
+            (0.25, 12_500, 200_000_000_000_000),
+            (0.25, -12_500, 400_000_000_000_000),
+        ] {
+            let (off, part) = (value - at_risk(lost, impact), value / 1_000_000_000_000);
+            assert!((part - 1..=part + 1).contains(&off), "{lost} {impact}: {off}");
+        }
+    }
+
+    #[test]
+    fn the_least_impact_bounds_and_none_does_not() {
+        let (thousand, unbounded) = (1_000 * i128::from(SCALE), i128::from(i64::MAX));
+        for (impact, value) in
+            [(2, 3 * thousand), (1, 6 * thousand), (0, unbounded), (-1, unbounded)]
+        {
+            assert_eq!(by_impact(6, Rate(impact)), value, "{impact}");
+        }
+    }
 }

@@ -143,6 +143,11 @@ mod tests {
     }
 
     #[test]
+    fn a_share_that_is_too_large_to_be_told_allows_nothing() {
+        assert_eq!((share(Money::MAX, 101), part_of(u32::MAX, 101)), (Money::ZERO, 0));
+    }
+
+    #[test]
     fn rc_37_a_stage_has_its_part_of_the_positions_too_and_at_least_one() {
         let positions = |most, percent| {
             let mut settings = crate::risk::tests::generous();

@@ -237,36 +237,68 @@ mod tests {
         (0..bars).map(next).collect()
     }
 
+    /// Holds what is told at each row against the textbook, by returns from one price to another,
+    /// but where it is `apart` from the limit by less.
+    fn compare(rows: &[[Px; 3]], percent: u32, apart: f64, part: fn(i64, i64) -> f64) {
+        let mut portfolio = portfolio(3, percent);
+        let mut ledger = Ledger::new(3, Money::ZERO);
+        for (second, row) in rows.iter().enumerate() {
+            let now = Nanos::from_secs(second as i64);
+            for (i, px) in row.iter().enumerate() {
+                ledger.on_mark(InstrumentId(i as u16), *px, now);
+            }
+            portfolio.on_timer(now, &ledger);
+            if second < BARS {
+                assert!(portfolio.together(0, 2), "not known yet");
+                continue;
+            }
+            let returns = |i: usize| -> Vec<f64> {
+                let used = rows[second - BARS..=second].windows(2);
+                used.map(|w| part(w[0][i].0, w[1][i].0)).collect()
+            };
+            for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+                let exact = pearson(&returns(one), &returns(other)).abs();
+                let limit = f64::from(percent) / 100.0;
+                if (exact - limit).abs() > apart {
+                    let told = portfolio.together(one, other);
+                    assert_eq!(told, exact > limit, "{one} {other} {second}: {exact}");
+                    assert_eq!(told, portfolio.together(other, one));
+                }
+            }
+        }
+    }
+
     #[test]
     fn correlations_are_those_of_the_textbook_over_the_newest_bars() {
         for (noise, percent) in [(10, 70), (60, 70), (120, 70), (400, 30), (400, 10)] {
-            let mut portfolio = portfolio(3, percent);
-            let mut ledger = Ledger::new(3, Money::ZERO);
-            let rows = prices(BARS * 4, noise);
-            for (second, row) in rows.iter().enumerate() {
-                let now = Nanos::from_secs(second as i64);
-                for (i, px) in row.iter().enumerate() {
-                    ledger.on_mark(InstrumentId(i as u16), *px, now);
-                }
-                portfolio.on_timer(now, &ledger);
-                if second < BARS {
-                    assert!(portfolio.together(0, 2), "not known yet");
-                    continue;
-                }
-                let returns = |i: usize| -> Vec<f64> {
-                    let used = rows[second - BARS..=second].windows(2);
-                    used.map(|w| (w[1][i].0 - w[0][i].0) as f64 / w[0][i].0 as f64).collect()
-                };
-                for (one, other) in [(0, 1), (0, 2), (1, 2)] {
-                    let exact = pearson(&returns(one), &returns(other)).abs();
-                    let limit = f64::from(percent) / 100.0;
-                    if (exact - limit).abs() > 1e-3 {
-                        let told = portfolio.together(one, other);
-                        assert_eq!(told, exact > limit, "{one} {other} {second}: {exact}");
-                        assert_eq!(told, portfolio.together(other, one));
-                    }
-                }
-            }
+            let part = |from: i64, to: i64| (to - from) as f64 / from as f64;
+            compare(&prices(BARS * 4, noise), percent, 1e-3, part);
+        }
+    }
+
+    #[test]
+    fn correlations_of_returns_of_a_few_millionths_are_exact() {
+        for (noise, percent) in [(60, 70), (400, 30), (400, 10)] {
+            let small = |px: Px| Px(100_000_000 + (px.0 - 100_000_000) / 250);
+            let rows: Vec<_> = prices(BARS * 4, noise).iter().map(|row| row.map(small)).collect();
+            // Whole millionths, toward zero.
+            let part = |from: i64, to: i64| ((to - from) * 1_000_000 / from) as f64;
+            compare(&rows, percent, 1e-9, part);
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_one_alone_counts_as_together_until_it_is_known_of_both() {
+        let (mut ledger, bars) = (Ledger::new(3, Money::ZERO), BARS as i64);
+        let mut portfolio = portfolio(3, 70);
+        for second in 0..=3 * bars {
+            // The third's first price comes when the others' returns are known.
+            let late = (second >= bars).then(|| wave(second, 4));
+            let px = [Some(wave(second, 1)), Some(wave(second, 2)), late];
+            marked(&mut portfolio, &mut ledger, second, px);
+            let both = (portfolio.together(0, 2), portfolio.together(2, 0));
+            let unknown = second < 2 * bars;
+            assert_eq!(both, (unknown, unknown), "{second}");
         }
     }
 
@@ -365,5 +397,7 @@ mod tests {
         assert_eq!((change(3, 4), change(4, 3), change(3, 2)), (333_333, -250_000, -333_333));
         assert_eq!((change(2, 3), change(2, 4), change(3, 1)), (500_000, 500_000, -500_000));
         assert_eq!(change(1_000_000, 1_000_001), 1);
+        // 7 of 17 are 0.411 764 7…
+        assert_eq!((change(17, 24), change(17, 10)), (411_764, -411_764));
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! RC-37: what is new has a part of its limits only, until it has run for some days.
 
+use super::limits::stage_percent;
 use crate::base::settings::section::Section;
 use crate::base::settings::{Mode, SettingsError, StageName, StageSettings, parse_document};
 
@@ -96,7 +97,7 @@ pub fn judge(
     running: &Artefacts,
     today: i64,
 ) -> Judgement {
-    let own = settings.limits_percent.unwrap_or(100).min(100);
+    let own = stage_percent(settings);
     let limits_percent = match record {
         Some(record) if !is_new(settings, record, running, today) => own,
         Some(_) => own.min(settings.new_percent.unwrap_or(1)),

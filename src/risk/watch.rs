@@ -120,7 +120,7 @@ impl Watch {
             modes_at: None,
             contracts: vec![FRESH; count],
             refused: false,
-            reloaded_at: Nanos(i64::MIN / 2),
+            reloaded_at: Nanos(i64::MIN),
             equity_base: None,
             short: 0,
             flat_until: Nanos(i64::MIN),
@@ -182,8 +182,9 @@ impl Watch {
         }
         let window = Nanos::from_secs(i64::from(self.settings.funding_window_s));
         let (next, last) = (contract.funding_next, contract.funding_last);
-        let before = next > Nanos::ZERO && now >= next - window && now < next + window;
-        if window > Nanos::ZERO && (before || now >= last && now < last + window) {
+        let around = next > Nanos::ZERO && now >= next - window && now < next + window;
+        let after = now >= last && now < last + window;
+        if around || after {
             return trip(Reason::FundingWindow, (next - now).0, window.0);
         }
         let gap = gap_bps(position);

@@ -51,4 +51,15 @@ mod tests {
         assert_eq!(TradingWord::unpack(0).state, TradingState::Reconciling);
         assert!(TradingWord::unpack(77).is_killed());
     }
+
+    #[test]
+    fn no_state_but_a_kill_is_one_whether_it_flattens_or_not() {
+        for number in 0..5 {
+            let state = TradingState::from_u8(number).unwrap();
+            for flattens in [false, true] {
+                let killed = TradingWord { state, flattens }.is_killed();
+                assert_eq!(killed, state == TradingState::Killed, "{state:?}");
+            }
+        }
+    }
 }

@@ -65,6 +65,14 @@ fn every_state_moves_on_every_signal_as_the_table_says() {
     }
 }
 
+#[test]
+fn a_state_s_number_is_its_own_and_no_other_number_is_a_state() {
+    for number in 0..=u8::MAX {
+        let named = OrderState::ALL.into_iter().find(|state| *state as u8 == number);
+        assert_eq!(OrderState::from_u8(number), named, "{number}");
+    }
+}
+
 fn report_of(kind: Kind, change: impl Fn(&mut OrderReport)) -> Event {
     let mut body = OrderReport { client_id: ID.0, ..OrderReport::default() };
     change(&mut body);

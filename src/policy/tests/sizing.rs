@@ -22,6 +22,7 @@ struct Case {
     rules: Rules,
     prediction: Prediction,
     side: Side,
+    px: Px,
     atr: Px,
     equity: Money,
     funding: Rate,
@@ -39,6 +40,7 @@ impl Case {
             rules,
             prediction: foresees(0.01, 0.02),
             side: Side::Buy,
+            px: px("100"),
             atr: px("1"),
             equity: Money::whole(2_000),
             funding: Rate::ZERO,
@@ -48,12 +50,12 @@ impl Case {
     }
 
     fn sized(&self) -> Result<(Qty, Plan), Short> {
-        let market = Market { bid: px("100"), ask: px("100"), atr: self.atr };
+        let market = Market { bid: self.px, ask: self.px, atr: self.atr };
         let ask = Ask {
             facts: &self.facts,
             prediction: &self.prediction,
             side: self.side,
-            px: px("100"),
+            px: self.px,
             market,
             equity: self.equity,
             funding: self.funding,
@@ -74,6 +76,18 @@ impl Case {
         assert_eq!(short.reason, reason);
         short
     }
+
+    /// Reason, what there is, and the least that is needed.
+    #[track_caller]
+    fn short(&self) -> (Reason, i64, i64) {
+        let Short { reason, value, limit } = self.sized().unwrap_err();
+        (reason, value, limit)
+    }
+}
+
+/// What the model says of the classes alone.
+fn classes(down: f32, up: f32) -> Prediction {
+    Prediction { probability: [down, 1.0 - up - down, up], ..Prediction::default() }
 }
 
 /// Fees .04 % and slippage .05 % each way are the round trip of .18 % of the older system's policy.
@@ -290,13 +304,83 @@ fn each_bound_binds_where_it_is_the_least() {
 }
 
 #[test]
+fn of_bounds_that_are_the_same_the_first_is_told() {
+    // Half of 2 000 is as much as a full position of 1 000.
+    let mut case = Case::new(|rules| {
+        rules.leverage_max_percent = 100;
+        rules.sizing.share_bps = 5_000;
+    });
+    case.is("10", Bound::Full);
+    case.facts.max_qty = qty("10");
+    case.is("10", Bound::Full);
+    case.facts.max_qty = qty("9.99");
+    case.is("9.99", Bound::Venue);
+    case.percent = 99;
+    case.is("9.9", Bound::Breakers);
+}
+
+#[test]
+fn the_least_order_passes_and_one_unit_less_does_not() {
+    // 10 at 100.
+    let whole = Money::whole(1_000).0;
+    let mut case = Case::new(|_| {});
+    case.facts.min_qty = qty("10");
+    case.is("10", Bound::Full);
+    case.facts.min_qty = Qty(qty("10").0 + 1);
+    assert_eq!(case.short(), (Reason::SizeBelowLeast, whole, Money::whole(5).0));
+    let mut case = Case::new(|_| {});
+    case.facts.min_notional = Money(whole);
+    case.is("10", Bound::Full);
+    case.facts.min_notional = Money(whole + 1);
+    assert_eq!(case.short(), (Reason::SizeBelowLeast, whole, whole + 1));
+}
+
+#[test]
+fn at_a_price_of_a_single_unit_a_size_is_what_its_value_buys() {
+    let mut case = Case::new(|_| {});
+    (case.px, case.atr, case.facts.max_qty) = (Px(1), Px(1), Qty::MAX);
+    // All of the price may be lost, of the equity 100: that many units of money less the one that
+    // floats may have rounded up.
+    case.is("9999999999", Bound::Risk);
+    // Nothing is no order, not even where a single unit of money would be one.
+    case.percent = 0;
+    (case.facts.min_notional, case.rules.sizing.notional_min) = (Money(1), Money(1));
+    assert_eq!(case.short(), (Reason::SizeBelowLeast, 0, 1));
+}
+
+#[test]
+fn an_edge_that_is_just_the_least_is_enough() {
+    let mut case = Case::new(|rules| {
+        (rules.sizing.min_edge_bps, rules.sizing.move_atr) = (10, 0.0625);
+    });
+    case.prediction = classes(0.25, 0.75);
+    case.atr = px("50");
+    // Half of a 32nd are 156.25 basis points; fees of 146.25 leave 10.
+    case.facts.taker_fee = Rate(731_250);
+    case.is("0.98", Bound::Risk);
+    case.facts.taker_fee = Rate(731_251);
+    assert_eq!(case.short(), (Reason::EdgeBelowCosts, 10 * BPS - 2, 10 * BPS));
+}
+
+#[test]
+fn a_bet_of_nothing_is_no_bet() {
+    // Costs of 120 basis points eat a move of 100.
+    let mut case = Case::new(|rules| rules.sizing.kelly_fraction = 0.25);
+    case.prediction = classes(0.25, 0.75);
+    case.facts.taker_fee = Rate(60 * BPS);
+    assert_eq!(case.short(), (Reason::KellyNotPositive, 0, 1));
+}
+
+#[test]
 fn an_entry_that_cannot_be_sized_says_why() {
     let mut case = Case::new(|_| {});
     case.atr = Px::ZERO;
-    case.falls_short(Reason::RangeUnknown);
+    assert_eq!(case.short(), (Reason::RangeUnknown, 0, 1));
     let mut case = Case::new(|_| {});
-    case.equity = Money::ZERO;
-    case.falls_short(Reason::EquityNotPositive);
+    for equity in [0, -7] {
+        case.equity = Money(equity);
+        assert_eq!(case.short(), (Reason::EquityNotPositive, equity, 1));
+    }
     let mut case = Case::new(|rules| rules.sizing.notional_min = Money::whole(10));
     case.facts.min_notional = Money::whole(5);
     case.equity = Money::whole(1);

@@ -103,3 +103,33 @@ fn an_order_that_the_ledger_cannot_count_is_not_sent_and_told_without_figures() 
     assert_eq!(told(&mut desk, &entry()), (Reason::OrderTableFull, 0, 0));
     assert_eq!((desk.ledger.orders().len(), desk.gate.entries_today), (1, 0));
 }
+
+#[test]
+fn an_answer_that_is_no_distribution_is_denied_and_counted_once_without_figures() {
+    let mut desk = desk(|_| {});
+    for (probability, so_far) in [([0.2, 0.3, 0.5], 0), ([0.2, 0.3, 0.6], 1), ([f32::NAN; 3], 2)] {
+        let body = Prediction { probability, ..Prediction::default() };
+        let event = Event { ts_recv: desk.now.0, ..Event::new(Kind::Prediction, BTC, &body) };
+        let denied = desk.gate.on_answer(&event).map(|event| *event.body::<Denied>());
+        let says = denied.map(|body| (body.reason, body.check, body.value, body.limit));
+        let (reason, check) = (Reason::ModelOutput as u16, Check::ModelOutput as u16);
+        assert_eq!(says, (so_far > 0).then_some((reason, check, 0, 0)), "{probability:?}");
+        let CheckCount { evaluated, tripped, .. } = desk.gate.count(Check::ModelOutput);
+        assert_eq!((evaluated, tripped), (so_far, so_far), "{probability:?}");
+    }
+}
+
+#[test]
+fn a_reduction_lasts_from_the_event_that_it_began_with() {
+    let mut desk = desk(|s| (s.model_identical_max, s.reduce_s) = (Some(1), Some(60)));
+    let at = |seconds, event| Event { ts_recv: (NOON + Nanos::from_secs(seconds)).0, ..event };
+    let body = Prediction { probability: [0.3, 0.0, 0.7], ..Prediction::default() };
+    let answer = at(100, Event::new(Kind::Prediction, BTC, &body));
+    desk.gate.on_event(&answer, LedgerChange::None, &desk.ledger);
+    assert_eq!(desk.gate.on_answer(&answer), None);
+    desk.gate.consequence(&answer).unwrap();
+    assert_eq!(desk.gate.relax(&at(159, Event::EMPTY)), None);
+    assert_eq!(desk.gate.state(), Reducing);
+    desk.gate.relax(&at(160, Event::EMPTY)).unwrap();
+    assert_eq!(desk.gate.state(), Active);
+}

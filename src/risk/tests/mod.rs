@@ -13,6 +13,7 @@ mod sums;
 mod trading_state;
 mod venue;
 mod watch;
+mod watch_bounds;
 
 use super::*;
 use crate::base::event::{

@@ -2,7 +2,7 @@
 
 use super::every_limit::settings_with;
 use super::*;
-use crate::base::settings::StageName;
+use crate::base::settings::{SettingsError, StageName};
 use crate::risk::stage::{Artefacts, Signoff, judge};
 
 /// Keys that no order meets: they decide which stage is lawful, see [`STAGES`].
@@ -99,6 +99,9 @@ fn rc_37_whatever_is_new_has_a_part_of_its_limits_for_some_days() {
     assert_eq!(percent(&[("stage.new_days", "4")], &running(), 103), 10);
     assert_eq!(percent(&[("stage.new_percent", "11")], &running(), 102), 11);
     assert_eq!(percent(&[("stage.limits_percent", "7")], &running(), 102), 7);
+    let unset = StageSettings { new_percent: None, ..stage_with(&[]) };
+    let least = judge(Mode::Live, &unset, Some(&signed()), &running(), 102).limits_percent;
+    assert_eq!(least, 1, "what nobody set is the least there is");
     for change in [
         (|a: &mut Artefacts| a.program = "d".repeat(64)) as fn(&mut Artefacts),
         |a| a.config = "d".repeat(64),
@@ -112,4 +115,57 @@ fn rc_37_whatever_is_new_has_a_part_of_its_limits_for_some_days() {
             1
         );
     }
+}
+
+/// Reads the record of [`signed`] with other values, and with further keys.
+fn read_with(changes: &[(&str, &str)]) -> Result<Signoff, Vec<SettingsError>> {
+    let digest = |digit: &str| format!("'{}'", digit.repeat(64));
+    let (program, config, model) = (digest("a"), digest("b"), digest("c"));
+    let whole = [
+        ("stage", "'limited_live'"),
+        ("signed_by", "['A. Person']"),
+        ("since_day", "100"),
+        ("program_sha256", &program),
+        ("config_sha256", &config),
+        ("model_sha256", &model),
+        ("days", "8"),
+        ("round_trips", "100"),
+        ("sharpe", "1.8"),
+        ("drawdown_bps", "2000"),
+    ];
+    let kept = whole.iter().filter(|(key, _)| changes.iter().all(|(other, _)| other != key));
+    let lines: Vec<String> =
+        kept.chain(changes).map(|(key, value)| format!("{key} = {value}\n")).collect();
+    Signoff::parse(&format!("[signoff]\n{}", lines.concat()))
+}
+
+fn wrong_keys(read: Result<Signoff, Vec<SettingsError>>) -> Vec<String> {
+    read.err().into_iter().flatten().map(|error| error.key).collect()
+}
+
+#[test]
+fn a_record_is_read_as_it_was_written_and_each_number_has_its_range() {
+    assert_eq!(read_with(&[]), Ok(signed()));
+    let ranges: [(&str, &[&str], &[&str]); 5] = [
+        ("since_day", &["0", "1000000"], &["-1", "1000001"]),
+        ("days", &["0", "100000"], &["-1", "100001"]),
+        ("round_trips", &["0", "4294967295"], &["-1", "4294967296"]),
+        ("sharpe", &["-1000.0", "1000.0"], &["-1000.1", "1000.1"]),
+        ("drawdown_bps", &["0", "10000"], &["-1", "10001"]),
+    ];
+    for (key, inside, outside) in ranges {
+        for value in inside {
+            assert_eq!(wrong_keys(read_with(&[(key, value)])), [""; 0], "{key} {value}");
+        }
+        for value in outside {
+            let wrong = wrong_keys(read_with(&[(key, value)]));
+            assert_eq!(wrong, [format!("signoff.{key}")], "{value}");
+        }
+    }
+}
+
+#[test]
+fn a_record_with_a_key_that_nobody_reads_is_none() {
+    assert_eq!(wrong_keys(read_with(&[("day", "8")])), ["signoff.day"]);
+    assert_eq!(wrong_keys(read_with(&[("days", "8\n[other]")])), ["other"]);
 }

@@ -9,7 +9,7 @@ use crate::base::settings::WatchSettings;
 use TradingState::{Active, Halted, Reducing};
 
 /// A desk whose gate has the default thresholds, where orders go to a venue.
-fn watching(change: impl FnOnce(&mut WatchSettings)) -> Desk {
+pub(super) fn watching(change: impl FnOnce(&mut WatchSettings)) -> Desk {
     let mut settings = WatchSettings { filters_every_s: 1_800, ..WatchSettings::asking_nothing() };
     change(&mut settings);
     let mut desk = Desk::new(&generous());
@@ -33,28 +33,33 @@ impl Desk {
         Some((TradingState::from_u8(body.to)?, Reason::from_u16(body.reason)?))
     }
 
-    fn status(&mut self, reason: Reason, told: i64, bits: u8) -> Option<(TradingState, Reason)> {
+    pub(super) fn status(
+        &mut self,
+        reason: Reason,
+        told: i64,
+        bits: u8,
+    ) -> Option<(TradingState, Reason)> {
         let body = VenueStatus { reason: reason as u16, told, ..VenueStatus::default() };
         let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body);
         self.watched(event.with_flags(bits))
     }
 
-    fn timer(&mut self, seconds: i64) -> Option<(TradingState, Reason)> {
+    pub(super) fn timer(&mut self, seconds: i64) -> Option<(TradingState, Reason)> {
         self.now = NOON + Nanos::from_secs(seconds);
         self.watched(Event::new(Kind::Timer, InstrumentId::NONE, &Timer::default()))
     }
 
-    fn contract(&mut self, body: ContractStatus) -> Option<(TradingState, Reason)> {
+    pub(super) fn contract(&mut self, body: ContractStatus) -> Option<(TradingState, Reason)> {
         let event = Event::new(Kind::ContractStatus, BTC, &body);
         self.watched(event.with_flags(flags::LAST))
     }
 
-    fn account(&mut self, equity: Money) -> Option<(TradingState, Reason)> {
+    pub(super) fn account(&mut self, equity: Money) -> Option<(TradingState, Reason)> {
         let body = AccountStatus { equity: equity.0, ..AccountStatus::default() };
         self.watched(Event::new(Kind::AccountStatus, InstrumentId::NONE, &body))
     }
 
-    fn margin(&mut self, venue: i64, ours: i64) -> Option<(TradingState, Reason)> {
+    pub(super) fn margin(&mut self, venue: i64, ours: i64) -> Option<(TradingState, Reason)> {
         let held = self.ledger.position(BTC).unwrap().qty;
         let body = MarginStatus {
             qty: held.0,
@@ -82,7 +87,7 @@ impl Desk {
     }
 }
 
-fn listed() -> ContractStatus {
+pub(super) fn listed() -> ContractStatus {
     let facts = instrument("BTCUSDT");
     let mut state = [0; 24];
     state[..7].copy_from_slice(b"TRADING");
