@@ -241,7 +241,7 @@ pub fn per_unit(value: i128) -> i128 {
     if value < 0 { -(quotient as i128) } else { quotient as i128 }
 }
 
-/// `value / by`, rounded toward zero; `by` is not zero. Money nearly always fits 64 bits, where a
+/// `value / by`, rounded toward zero; `by` is above zero. Money nearly always fits 64 bits, where a
 /// division costs a quarter of what it costs with 128.
 #[inline]
 pub fn quotient(value: i128, by: i128) -> i128 {
