@@ -379,8 +379,8 @@ impl Ledger {
         LedgerChange::Fault(reason)
     }
 
-    /// Adds an order that is new to its instrument's sums: the usual case, without a look at all the
-    /// others.
+    /// Adds an order that is new to its instrument's sums: the usual case, without a look at all
+    /// the others.
     fn count_in(&mut self, order: &OpenOrder) {
         let Some(position) = self.positions.get_mut(order.instrument.index()) else { return };
         let before = position.part();

@@ -33,11 +33,11 @@ pub(super) fn ask_in_order(
         return ask_the_few(question, counts);
     }
     in_order! { question, counts:
-        TradingState LimitSet Allowed TickSize LotSize MinQty MaxQty ReduceOnly Reference MinNotional
-        OrderNotional CollarMark CollarTouch CollarCumulative Position SymbolBudget GrossExposure
-        NetExposure Correlated Positions Leverage Liquidation Capital DecisionOnce Duplicate Identical
-        Rate EntriesPerDay SelfTrade OpenOrders MarketAge MarketRecovering ModelOutput DecisionAge
-        DailyLoss Drawdown ConsecutiveLosses UnknownOrders Watched
+        TradingState LimitSet Allowed TickSize LotSize MinQty MaxQty ReduceOnly Reference
+        MinNotional OrderNotional CollarMark CollarTouch CollarCumulative Position SymbolBudget
+        GrossExposure NetExposure Correlated Positions Leverage Liquidation Capital DecisionOnce
+        Duplicate Identical Rate EntriesPerDay SelfTrade OpenOrders MarketAge MarketRecovering
+        ModelOutput DecisionAge DailyLoss Drawdown ConsecutiveLosses UnknownOrders Watched
     }
     Ok(())
 }
