@@ -7,6 +7,7 @@
 //! | `export` | a forest as an ONNX file |
 //! | `card` | golden vectors of a version's card |
 //! | `samples` | frames through feed, book and features into labelled rows |
+//! | `statistics` | what a track record can be believed to say |
 //! | `train` | the whole way from a seed to `models_saved/<version>/` |
 //!
 //! Features are never computed twice: rows come out of the same rooms that serve live trading.
@@ -16,6 +17,7 @@ pub mod export;
 pub mod gbdt;
 pub mod metrics;
 pub mod samples;
+pub mod statistics;
 pub mod train;
 
 #[cfg(test)]
