@@ -20,6 +20,7 @@
 //! | `budget` | how much may still be asked, shared by orders and questions |
 //! | `desk` | orders to the venue over signed requests, its answers as events |
 //! | `capture` | recorded market data, merged by receive time |
+//! | `dataset` | frozen history that a manifest lists, read back as frames |
 //! | `paper` | orders filled on paper against the market as it is seen |
 //! | `audit` | what a recording holds, counted and summed |
 
@@ -31,6 +32,7 @@ pub mod audit;
 pub mod backoff;
 pub mod budget;
 pub mod capture;
+pub mod dataset;
 pub mod desk;
 pub mod job;
 pub mod line;

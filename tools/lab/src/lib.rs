@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `gbdt` | deterministic gradient-boosted trees |
 //! | `metrics` | log-loss, accuracy, area under the curve |
+//! | `data` | what is brought in, looked at, frozen |
 //! | `export` | a forest as an ONNX file |
 //! | `card` | golden vectors of a version's card |
 //! | `samples` | frames through feed, book and features into labelled rows |
@@ -13,6 +14,7 @@
 //! Features are never computed twice: rows come out of the same rooms that serve live trading.
 
 pub mod card;
+pub mod data;
 pub mod export;
 pub mod gbdt;
 pub mod metrics;

@@ -1,0 +1,65 @@
+//! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage.
+
+mod data;
+mod train;
+
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Research for Peregrine: train models and prove them.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring files of history into a data set.
+    #[command(after_help = "Example:\n  peregrine-lab import --out data/2024 downloads/klines")]
+    Import(data::Import),
+    /// Freeze a data set: look at every row, hash every file, write `data_manifest.yaml`.
+    #[command(after_help = "Example:\n  peregrine-lab freeze data/2024 --name btc-sol-2024")]
+    Freeze(data::Freeze),
+    /// See whether a frozen data set is what its manifest says.
+    #[command(after_help = "Example:\n  peregrine-lab verify data/2024")]
+    Verify(data::Verify),
+    /// Train a gradient-boosted model and write it as a version folder.
+    #[command(after_help = "Example:\n  peregrine-lab train --synthetic --seed 7 \
+        --out models_saved/synthetic-1 --minutes 120 --rounds 60")]
+    Train(train::Train),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // A usage error ends the process here with code 2.
+    let done = match Cli::parse().command {
+        Command::Import(arguments) => data::import(&arguments),
+        Command::Freeze(arguments) => data::freeze(&arguments),
+        Command::Verify(arguments) => data::verify(&arguments),
+        Command::Train(arguments) => train::train(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peregrine-lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A bar of a thousand steps on a terminal, and nothing elsewhere.
+fn progress_bar(what: &'static str) -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some(1_000), target).with_prefix(what);
+    let style = ProgressStyle::with_template("{prefix} {bar:40} {percent:>3} %  {elapsed} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

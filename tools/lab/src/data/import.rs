@@ -1,0 +1,272 @@
+//! CSV files to tables. A file becomes a table of its own; running it again leaves what is there.
+
+use super::layout::{Layout, cell, layout};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use csv::StringRecord;
+use flate2::read::MultiGzDecoder;
+use peregrine::venue::dataset::{
+    Column, MANIFEST_FILE, Stream, TableWriter, files_below, hash_of,
+};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{BufReader, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Where imports of a data set are noted, until they are frozen.
+pub const NOTES_FILE: &str = "imports.jsonl";
+
+/// One imported file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// The table, below the data set's folder.
+    pub path: String,
+    /// What its rows are.
+    pub stream: Stream,
+    /// Of which symbol.
+    pub symbol: String,
+    /// Time between two rows, milliseconds.
+    pub interval_ms: i64,
+    /// Rows.
+    pub rows: u64,
+    /// Name of the file it was made from.
+    pub source: String,
+    /// SHA-256 of that file.
+    pub source_sha256: String,
+    /// Rows that came before an earlier one of the file.
+    pub out_of_order: u64,
+    /// Rows whose time was there already with the same values.
+    pub repeated: u64,
+    /// Rows whose time was there already with other values: the later one counts.
+    pub revised: u64,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Import {
+    /// Files that became tables.
+    pub imported: Vec<Imported>,
+    /// Files whose table was there from the same bytes.
+    pub known: Vec<String>,
+    /// Files of no known layout, with the reason.
+    pub skipped: Vec<String>,
+}
+
+/// Brings the files at `from`, a file or a folder with subfolders, into the data set `out`.
+/// `progress` is told the file at hand, its number and their count.
+///
+/// # Errors
+/// A file that cannot be read, a line that is no row, or a data set that is frozen.
+pub fn import(
+    from: &[PathBuf],
+    out: &Path,
+    progress: &mut dyn FnMut(&str, usize, usize),
+) -> Result<Import> {
+    let manifest = out.join(MANIFEST_FILE);
+    ensure!(!manifest.exists(), "{}: it is frozen; import into another one", out.display());
+    fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    let mut files = Vec::new();
+    for path in from {
+        if path.is_dir() {
+            files.extend(files_below(path)?);
+        } else {
+            ensure!(path.is_file(), "{}: no such file or folder", path.display());
+            files.push(path.clone());
+        }
+    }
+    let noted = notes(out)?;
+    let mut done = Import::default();
+    for (number, path) in files.iter().enumerate() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        progress(&name, number, files.len());
+        if !is_table(&name) {
+            continue;
+        }
+        let (hash, _) = hash_of(&mut File::open(path)?).with_context(|| name.clone())?;
+        if noted.iter().any(|known| known.source == name && known.source_sha256 == hash) {
+            done.known.push(name);
+            continue;
+        }
+        match import_file(path, &name, out)? {
+            Ok(table) => {
+                let imported = Imported { source: name, source_sha256: hash, ..table };
+                note(out, &imported)?;
+                done.imported.push(imported);
+            }
+            Err(reason) => done.skipped.push(reason),
+        }
+    }
+    Ok(done)
+}
+
+fn is_table(name: &str) -> bool {
+    [".csv", ".csv.gz", ".zip"].iter().any(|end| name.ends_with(end))
+}
+
+/// What was imported into a data set so far.
+///
+/// # Errors
+/// Notes that cannot be read.
+pub fn notes(out: &Path) -> Result<Vec<Imported>> {
+    let path = out.join(NOTES_FILE);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines.map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// Adds a line in one write, behind the finished table: what was stopped halfway is not noted.
+fn note(out: &Path, imported: &Imported) -> Result<()> {
+    let path = out.join(NOTES_FILE);
+    let mut file = File::options().create(true).append(true).open(&path)?;
+    let line = serde_json::to_string(imported)? + "\n";
+    file.write_all(line.as_bytes()).with_context(|| path.display().to_string())?;
+    Ok(file.sync_all()?)
+}
+
+/// One file to one table; the reason where its layout is not known.
+fn import_file(path: &Path, name: &str, out: &Path) -> Result<Result<Imported, String>> {
+    let text = open(path).with_context(|| path.display().to_string())?;
+    let mut lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+    let mut first = StringRecord::new();
+    lines.read_record(&mut first).with_context(|| path.display().to_string())?;
+    let layout = match layout(name, &first) {
+        Ok(layout) => layout,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let stem = name.split('.').next().unwrap_or(name);
+    let relative = format!("{}/{stem}.parquet", layout.stream.name());
+    let target = out.join(&relative);
+    fs::create_dir_all(target.parent().unwrap_or(out))?;
+    // Made beside its place, so that a table that is there is whole.
+    let draft = target.with_extension("draft");
+    let _ = fs::remove_file(&draft);
+    let waiting = (!layout.has_header).then_some(first);
+    let mut rows = Reader { lines, layout: &layout, path, waiting };
+    let counted = if layout.stream.repeats_times() {
+        stream_rows(&mut rows, &draft)?
+    } else {
+        sorted_rows(&mut rows, &draft)?
+    };
+    ensure!(counted.rows > 0, "{}: it holds no rows", path.display());
+    fs::rename(&draft, &target)?;
+    let Layout { symbol, stream, interval_ms, .. } = layout;
+    Ok(Ok(Imported { path: relative, symbol, stream, interval_ms, ..counted }))
+}
+
+/// A plain, gzipped or zipped text, by its first bytes.
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let mut file = File::open(path)?;
+    let mut magic = [0; 4];
+    let read = file.read(&mut magic)?;
+    file.rewind()?;
+    Ok(match &magic[..read] {
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+        [b'P', b'K', 3, 4] => Box::new(zipped(file)?),
+        _ => Box::new(file),
+    })
+}
+
+/// The one file of an archive, as the venue packs them.
+fn zipped(file: File) -> Result<impl Read> {
+    let mut archive = zip::ZipArchive::new(file)?;
+    ensure!(archive.len() == 1, "the archive holds {} files, not one", archive.len());
+    // The entry borrows the archive, so it is unpacked to an unnamed file and read from there.
+    let mut unpacked = tempfile::tempfile()?;
+    std::io::copy(&mut archive.by_index(0)?, &mut unpacked)?;
+    unpacked.rewind()?;
+    Ok(unpacked)
+}
+
+/// Rows of a text.
+struct Reader<'r> {
+    lines: csv::Reader<Box<dyn Read>>,
+    layout: &'r Layout,
+    path: &'r Path,
+    /// The first line of a text without a header.
+    waiting: Option<StringRecord>,
+}
+
+impl Reader<'_> {
+    /// The next row; `None` at the end.
+    fn next(&mut self) -> Result<Option<Vec<i64>>> {
+        let mut record = self.waiting.take().unwrap_or_default();
+        if record.is_empty() && !self.lines.read_record(&mut record)? {
+            return Ok(None);
+        }
+        let row = self.row(&record);
+        row.map(Some).map_err(|what| anyhow!("{}:{}: {what}", self.path.display(), self.line()))
+    }
+
+    /// The line at hand, from 1.
+    fn line(&self) -> u64 {
+        self.lines.position().line().saturating_sub(1).max(1)
+    }
+
+    fn row(&self, record: &StringRecord) -> Result<Vec<i64>, String> {
+        let columns = self.layout.stream.columns().iter().zip(&self.layout.places);
+        let read = |(column, &place): (&Column, &usize)| {
+            let text = record.get(place).ok_or(format!("no column {}", column.name))?;
+            cell(text, column.unit).map_err(|what| format!("{}: {what}", column.name))
+        };
+        columns.map(read).collect()
+    }
+}
+
+fn counts() -> Imported {
+    Imported {
+        path: String::new(),
+        stream: Stream::Bars,
+        symbol: String::new(),
+        interval_ms: 0,
+        rows: 0,
+        source: String::new(),
+        source_sha256: String::new(),
+        out_of_order: 0,
+        repeated: 0,
+        revised: 0,
+    }
+}
+
+/// Rows of few bytes a day: in memory, sorted, each time once. A revision counts.
+fn sorted_rows(reader: &mut Reader<'_>, draft: &Path) -> Result<Imported> {
+    let (mut found, mut rows) = (counts(), std::collections::BTreeMap::<i64, Vec<i64>>::new());
+    let mut newest = i64::MIN;
+    while let Some(row) = reader.next()? {
+        let time = row[0];
+        found.out_of_order += u64::from(time < newest);
+        newest = newest.max(time);
+        match rows.insert(time, row) {
+            Some(old) if old == rows[&time] => found.repeated += 1,
+            Some(_) => found.revised += 1,
+            None => {}
+        }
+    }
+    let mut table = TableWriter::create(draft, reader.layout.stream)?;
+    for row in rows.values() {
+        table.push(row)?;
+    }
+    found.rows = table.finish()?;
+    Ok(found)
+}
+
+/// Rows of any number: one after the other, in the order they stand in.
+fn stream_rows(reader: &mut Reader<'_>, draft: &Path) -> Result<Imported> {
+    let (mut found, mut last) = (counts(), Vec::new());
+    let mut table = TableWriter::create(draft, reader.layout.stream)?;
+    while let Some(row) = reader.next()? {
+        if last == row {
+            found.repeated += 1;
+            continue;
+        }
+        if last.first().is_some_and(|time| *time > row[0]) {
+            let (path, line) = (reader.path.display(), reader.line());
+            bail!("{path}:{line}: a trade before the one ahead of it; sort the file");
+        }
+        table.push(&row)?;
+        last = row;
+    }
+    found.rows = table.finish()?;
+    Ok(found)
+}
