@@ -27,6 +27,7 @@ use crate::journal::{Journal, JournalSettings, LANES, Recorder};
 use crate::observe::{CycleClock, HopCollector, Summary};
 use crate::venue::audit::MarketAudit;
 use crate::venue::capture::{Capture, CaptureRecord, DiscoveredInstrument, Payload};
+use crate::venue::dataset::{DataSet, Tape, Told};
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::NoEntry;
 use crate::venue::watch::VenueWatch;
@@ -56,6 +57,8 @@ pub struct BacktestOrder {
 pub enum Source {
     /// Files and folders of recorded data, merged by receive time.
     Recorded(Vec<PathBuf>),
+    /// A frozen data set.
+    Frozen(DataSet),
     /// The simulated exchange's market in event time.
     Synthetic {
         /// Its seed.
@@ -125,6 +128,10 @@ pub fn run(parts: &Parts, order: &BacktestOrder) -> Result<BacktestOutcome> {
     let started = Instant::now();
     let bad_lines = match &order.source {
         Source::Recorded(paths) => run_recorded(&mut bench, paths, order)?,
+        Source::Frozen(set) => {
+            run_frozen(&mut bench, set, order)?;
+            Vec::new()
+        }
         Source::Synthetic { seed, length } => {
             run_synthetic(&mut bench, parts, *seed, *length)?;
             Vec::new()
@@ -150,6 +157,27 @@ fn run_recorded(
         }
     }
     Ok(bad_lines)
+}
+
+/// Every row within the order's time, as the frames that tell it.
+fn run_frozen(bench: &mut Bench, set: &DataSet, order: &BacktestOrder) -> Result<()> {
+    let mut tape = Tape::open(set)?;
+    let mut line = 0;
+    while let Some((ts_recv, told)) = tape.next_told()? {
+        line += 1;
+        if order.from.is_some_and(|from| ts_recv < from) {
+            continue;
+        }
+        if order.to.is_some_and(|to| ts_recv >= to) {
+            break;
+        }
+        let payload = match told {
+            Told::Frame(text) => Payload::Frame(text.as_bytes()),
+            Told::Snapshot(symbol, body) => Payload::Snapshot { symbol, body: body.as_bytes() },
+        };
+        bench.on_record(&CaptureRecord { ts_recv, source: 0, line, payload })?;
+    }
+    Ok(())
 }
 
 /// Longest hole in recorded data that is filled with timers. Across a longer one, as between

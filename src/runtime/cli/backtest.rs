@@ -12,6 +12,7 @@ use crate::runtime::config::{self, Loaded};
 use crate::runtime::recover::Carried;
 use crate::runtime::state::StateFolder;
 use crate::venue::capture::{DiscoveredInstrument, discover};
+use crate::venue::dataset::DataSet;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ pub struct BacktestArguments {
     /// Configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Recorded data: files and folders, merged by receive time.
+    /// Recorded data: files and folders, merged by receive time; or the folder of one data set
+    /// that the lab froze.
     #[arg(long, required_unless_present = "synthetic", num_args = 1.., value_name = "PATH")]
     data: Vec<PathBuf>,
     /// Run over the simulated exchange's market with this seed instead of recorded data.
@@ -100,6 +102,13 @@ fn source(
     loaded: &Loaded,
 ) -> Result<(Source, Vec<DiscoveredInstrument>), Failure> {
     let Some(seed) = arguments.synthetic else {
+        if let [dir] = &arguments.data[..]
+            && DataSet::is_one(dir)
+        {
+            let set = DataSet::open(dir)?;
+            let found = set.instruments()?.into_iter().map(DiscoveredInstrument::unseen).collect();
+            return Ok((Source::Frozen(set), found));
+        }
         return Ok((Source::Recorded(arguments.data.clone()), discover(&arguments.data)?));
     };
     let length = output::duration(&arguments.length).map_err(Failure::Usage)?;

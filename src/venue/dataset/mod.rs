@@ -27,8 +27,10 @@ mod tests;
 pub use manifest::{FileEntry, Gap, MANIFEST_FILE, MANIFEST_VERSION, Manifest, SymbolFacts};
 pub use stream::{Column, Stream, Unit};
 pub use table::{Rows, TableWriter};
-pub use tape::Tape;
+pub use tape::{Tape, Told};
 
+use crate::base::settings::InstrumentSettings;
+use crate::base::{Money, Px, Qty, Rate, Symbol};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -82,6 +84,14 @@ impl DataError {
     }
 }
 
+/// 0.0002 and 0.0005: maker and taker fee of the venue's lowest tier.
+const MAKER_FEE: Rate = Rate(20_000);
+const TAKER_FEE: Rate = Rate(50_000);
+/// Least value of an order, in quote currency, for contracts the data tells no rules of.
+const NOTIONAL_MIN: Money = Money::whole(5);
+/// Largest quantity of an order, for the same.
+const QTY_MAX: Qty = Qty::whole(10_000_000);
+
 /// A folder with a manifest.
 #[derive(Clone, Debug)]
 pub struct DataSet {
@@ -122,6 +132,30 @@ impl DataSet {
     /// SHA-256 of the manifest's bytes: the hash that stands for all the data.
     pub fn hash(&self) -> [u8; 32] {
         self.hash
+    }
+
+    /// Its symbols as contracts: steps as the data shows them, fees of the venue's lowest tier.
+    ///
+    /// # Errors
+    /// A name that is no symbol.
+    pub fn instruments(&self) -> Result<Vec<InstrumentSettings>, DataError> {
+        let one = |facts: &SymbolFacts| {
+            let symbol = Symbol::new(facts.symbol.as_bytes()).ok_or_else(|| {
+                let what = format!("{:?} is no symbol", facts.symbol);
+                DataError::Manifest { path: self.dir.join(MANIFEST_FILE), what }
+            })?;
+            Ok(InstrumentSettings {
+                symbol,
+                tick_size: Px(facts.tick),
+                lot_size: Qty(facts.lot),
+                min_qty: Qty(facts.lot),
+                max_qty: QTY_MAX,
+                min_notional: NOTIONAL_MIN,
+                maker_fee: MAKER_FEE,
+                taker_fee: TAKER_FEE,
+            })
+        };
+        self.manifest.symbols.iter().map(one).collect()
     }
 
     /// The rows of a listed file, after its bytes were seen to be the listed ones.

@@ -91,7 +91,8 @@ impl Rows {
         let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
         for (place, cells) in self.group.iter_mut().enumerate().take(self.columns) {
             cells.clear();
-            let ColumnReader::Int64ColumnReader(mut column) = group.get_column_reader(place)? else {
+            let ColumnReader::Int64ColumnReader(mut column) = group.get_column_reader(place)?
+            else {
                 return Err(parquet::errors::ParquetError::General("not whole numbers".into()));
             };
             while cells.len() < rows {

@@ -45,14 +45,11 @@ impl Tape {
     /// # Errors
     /// A file that is not the listed one.
     pub fn open(set: &DataSet) -> Result<Self, DataError> {
-        let lanes = set.manifest().symbols.iter().map(|facts| {
+        let contracts = set.instruments()?;
+        let lanes = set.manifest().symbols.iter().zip(contracts).map(|(facts, contract)| {
             let rows = |stream| Series::open(set, &facts.symbol, stream);
-            let symbol = Symbol::new(facts.symbol.as_bytes()).ok_or_else(|| {
-                let what = format!("{:?} is no symbol", facts.symbol);
-                DataError::Manifest { path: set.dir().to_path_buf(), what }
-            })?;
             let mut lane = Lane {
-                symbol,
+                symbol: contract.symbol,
                 name: facts.symbol.clone(),
                 quoter: Quoter::new(&facts.symbol, facts.tick, facts.lot, SPREAD_BPS),
                 bars: rows(Stream::Bars)?,
@@ -76,9 +73,11 @@ impl Tape {
     /// # Errors
     /// A damaged file.
     pub fn next_told(&mut self) -> Result<Option<(Nanos, Told<'_>)>, DataError> {
-        let times = self.lanes.iter().enumerate().filter_map(|(at, lane)| {
-            lane.due.front().map(|step| (step.ms, at))
-        });
+        let times = self
+            .lanes
+            .iter()
+            .enumerate()
+            .filter_map(|(at, lane)| lane.due.front().map(|step| (step.ms, at)));
         let Some((ms, at)) = times.min() else { return Ok(None) };
         let lane = &mut self.lanes[at];
         let step = lane.due.pop_front().unwrap_or(Step { ms, what: What::Nothing });

@@ -2,12 +2,11 @@
 
 use super::{
     DataError, DataSet, FileEntry, Gap, MANIFEST_FILE, MANIFEST_VERSION, Manifest, Stream,
-    SymbolFacts, TableWriter, Tape, hash_of, tape::Told,
+    SymbolFacts, TableWriter, Tape, Told, hash_of,
 };
 use crate::base::event::{Event, Trade};
-use crate::base::settings::InstrumentSettings;
 use crate::base::units::SCALE;
-use crate::base::{InstrumentId, Kind, Money, Nanos, Px, Qty, Rate, Symbol};
+use crate::base::{InstrumentId, Kind, Nanos};
 use crate::book::Book;
 use crate::feed::{EventBatch, Feed};
 use std::fs::File;
@@ -18,10 +17,12 @@ const OPEN_MS: i64 = 1_700_000_100_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// Candles of a minute: open, high, low, close in tenths, volume in thousandths.
-const CANDLES: [[i64; 5]; 4] =
-    [[1_000, 1_010, 995, 1_005, 4_000], [1_005, 1_006, 990, 991, 0], [991, 1_100, 991, 1_090, 7], [
-        1_090, 1_090, 1_090, 1_090, 1,
-    ]];
+const CANDLES: [[i64; 5]; 4] = [
+    [1_000, 1_010, 995, 1_005, 4_000],
+    [1_005, 1_006, 990, 991, 0],
+    [991, 1_100, 991, 1_090, 7],
+    [1_090, 1_090, 1_090, 1_090, 1],
+];
 
 fn bars() -> Vec<Vec<i64>> {
     let row = |(at, candle): (usize, &[i64; 5])| {
@@ -63,32 +64,18 @@ fn manifest(files: Vec<FileEntry>) -> Manifest {
 
 fn set(files: &[(Stream, i64, Vec<Vec<i64>>)]) -> (TempDir, DataSet) {
     let dir = tempfile::tempdir().unwrap();
-    let listed = files.iter().map(|(stream, interval, rows)| {
-        table(dir.path(), *stream, *interval, rows)
-    });
+    let listed =
+        files.iter().map(|(stream, interval, rows)| table(dir.path(), *stream, *interval, rows));
     let text = manifest(listed.collect()).text().unwrap();
     std::fs::write(dir.path().join(MANIFEST_FILE), text).unwrap();
     let set = DataSet::open(dir.path()).unwrap();
     (dir, set)
 }
 
-fn instrument() -> InstrumentSettings {
-    InstrumentSettings {
-        symbol: Symbol::new(b"BTCUSDT").unwrap(),
-        tick_size: Px(SCALE / 10),
-        lot_size: Qty(SCALE / 1_000),
-        min_qty: Qty(SCALE / 1_000),
-        max_qty: Qty(1_000 * SCALE),
-        min_notional: Money(0),
-        maker_fee: Rate(20_000),
-        taker_fee: Rate(50_000),
-    }
-}
-
 /// Every event that the feed makes of a data set, and the feed.
 fn events(set: &DataSet) -> (Vec<Event>, Feed) {
     let mut tape = Tape::open(set).unwrap();
-    let mut feed = Feed::new(&[instrument()]);
+    let mut feed = Feed::new(&set.instruments().unwrap());
     let (mut batch, mut all) = (EventBatch::new(), Vec::new());
     let mut last = Nanos::ZERO;
     while let Some((ts, told)) = tape.next_told().unwrap() {
@@ -182,7 +169,8 @@ fn a_table_of_other_columns_or_of_another_number_of_rows_is_refused() {
 
 #[test]
 fn candles_become_frames_that_the_feed_understands_and_add_up_to_the_candles() {
-    let funding = vec![vec![OPEN_MS + 2 * MINUTE_MS + 16, 12_345], vec![OPEN_MS + MINUTE_MS * 90, 7]];
+    let funding =
+        vec![vec![OPEN_MS + 2 * MINUTE_MS + 16, 12_345], vec![OPEN_MS + MINUTE_MS * 90, 7]];
     let (_dir, set) = set(&[(Stream::Bars, MINUTE_MS, bars()), (Stream::Funding, 0, funding)]);
     let (events, feed) = events(&set);
     let stats = feed.stats();

@@ -4,9 +4,7 @@ use super::layout::{Layout, cell, layout};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use csv::StringRecord;
 use flate2::read::MultiGzDecoder;
-use peregrine::venue::dataset::{
-    Column, MANIFEST_FILE, Stream, TableWriter, files_below, hash_of,
-};
+use peregrine::venue::dataset::{Column, MANIFEST_FILE, Stream, TableWriter, files_below, hash_of};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek, Write};

@@ -37,9 +37,7 @@ pub fn interval_ms(name: &str) -> Option<i64> {
 fn names(stream: Stream) -> &'static [&'static [&'static str]] {
     const OPEN: &[&str] = &["open_time_ms", "open_time"];
     match stream {
-        Stream::Bars => {
-            &[OPEN, &["open"], &["high"], &["low"], &["close"], &["volume"]]
-        }
+        Stream::Bars => &[OPEN, &["open"], &["high"], &["low"], &["close"], &["volume"]],
         Stream::MarkBars => &[OPEN, &["open"], &["high"], &["low"], &["close"]],
         Stream::Funding => &[
             &["funding_time_ms", "calc_time", "fundingTime"],
@@ -88,7 +86,10 @@ pub fn layout(file: &str, first: &StringRecord) -> Result<Layout, String> {
         "metrics" | "openInterest" => (Stream::OpenInterest, 0),
         name if is_mark && name.starts_with("mark") => {
             let length = name.trim_start_matches("mark");
-            (Stream::MarkBars, interval_ms(length).ok_or(format!("{file}: {name} names no length"))?)
+            (
+                Stream::MarkBars,
+                interval_ms(length).ok_or(format!("{file}: {name} names no length"))?,
+            )
         }
         name => {
             let length = interval_ms(name);
@@ -103,9 +104,8 @@ pub fn layout(file: &str, first: &StringRecord) -> Result<Layout, String> {
     }
     let begins = first.get(0).unwrap_or_default().bytes().next();
     let has_header = begins.is_some_and(|byte| byte.is_ascii_alphabetic());
-    let places = if has_header { by_header(file, stream, first)? } else {
-        archive_places(stream).to_vec()
-    };
+    let places =
+        if has_header { by_header(file, stream, first)? } else { archive_places(stream).to_vec() };
     Ok(Layout { symbol, stream, interval_ms: interval, places, has_header })
 }
 
