@@ -112,7 +112,8 @@ fn a_manifest_reads_back_as_it_was_and_one_that_cannot_be_is_refused_with_the_re
     let (_dir, set) = set(&[(Stream::Bars, MINUTE_MS, bars())]);
     let good = set.manifest().clone();
     assert_eq!(Manifest::parse(&good.text().unwrap()).unwrap(), good);
-    let faults: [(&str, fn(&mut Manifest)); 8] = [
+    type Spoil = fn(&mut Manifest);
+    let faults: [(&str, Spoil); 8] = [
         ("manifest_version 2", |m| m.manifest_version = 2),
         ("not a path below", |m| m.files[0].path = "../bars.parquet".to_owned()),
         ("not a path below", |m| m.files[0].path = "/etc/passwd".to_owned()),

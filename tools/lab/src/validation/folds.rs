@@ -163,8 +163,7 @@ fn check(lives: &[Life]) -> Result<(), Refused> {
 
 /// Learns from `from` without the tested parts and without what knows of them.
 fn split(lives: &[Life], from: Range<usize>, parts: &[Range<usize>], embargo: i64) -> Fold {
-    let mut fold =
-        Fold { train: Vec::new(), test: Vec::new(), purged: 0, embargoed: 0 };
+    let mut fold = Fold { train: Vec::new(), test: Vec::new(), purged: 0, embargoed: 0 };
     // The span of a part ends when the last of its labels was known.
     let span = |part: &Range<usize>| {
         let until = lives[part.clone()].iter().map(|life| life.until).max();

@@ -75,7 +75,13 @@ pub fn barrier_label(
     }
     let change = candles.get(last)?.close / entry - 1.0;
     let bound = barriers.flat + barriers.cost;
-    let class = if change > bound { 2 } else if change < -bound { 0 } else { 1 };
+    let class = if change > bound {
+        2
+    } else if change < -bound {
+        0
+    } else {
+        1
+    };
     Some(Label { class, until: last, change })
 }
 

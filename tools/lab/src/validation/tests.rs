@@ -17,9 +17,8 @@ fn two_by_two(horizon: usize) -> Barriers {
 
 #[test]
 fn the_published_walks_end_at_the_barrier_they_touch_first() {
-    let label = |closes: &[f64], horizon| {
-        barrier_label(&candles(closes), 0, 0.01, &two_by_two(horizon))
-    };
+    let label =
+        |closes: &[f64], horizon| barrier_label(&candles(closes), 0, 0.01, &two_by_two(horizon));
     let class = |closes: &[f64], horizon| label(closes, horizon).map(|l| (l.class, l.until));
     assert_eq!(class(&[100.0, 101.0, 102.0, 103.0], 3), Some((2, 2)));
     assert_eq!(class(&[100.0, 99.0, 98.0, 103.0], 3), Some((0, 2)));
@@ -31,11 +30,10 @@ fn the_published_walks_end_at_the_barrier_they_touch_first() {
 
 #[test]
 fn a_candle_that_touches_both_barriers_lost_and_costs_move_both_away() {
-    let both = [Candle { high: 100.0, low: 100.0, close: 100.0 }, Candle {
-        high: 105.0,
-        low: 95.0,
-        close: 104.0,
-    }];
+    let both = [
+        Candle { high: 100.0, low: 100.0, close: 100.0 },
+        Candle { high: 105.0, low: 95.0, close: 104.0 },
+    ];
     let found = barrier_label(&both, 0, 0.01, &two_by_two(1));
     assert_eq!(found, Some(Label { class: 0, until: 1, change: -0.02 }));
     let dear = Barriers { cost: 0.001, ..two_by_two(2) };
@@ -103,8 +101,7 @@ fn walk_forward_judges_every_row_once_after_what_it_learned_from() {
 
 #[test]
 fn combinatorial_splits_and_paths_are_as_many_as_the_published_table_says() {
-    let table =
-        [(5, 2, 10, 4), (6, 2, 15, 5), (8, 2, 28, 7), (10, 2, 45, 9), (10, 3, 120, 36)];
+    let table = [(5, 2, 10, 4), (6, 2, 15, 5), (8, 2, 28, 7), (10, 2, 45, 9), (10, 3, 120, 36)];
     for (groups, tested, splits, ways) in table {
         let folds = combinatorial(&lives(200, 0), groups, tested, 0).unwrap();
         let found = paths(groups, tested);
@@ -171,7 +168,13 @@ fn noise() -> (Table, Vec<Life>) {
             table.values.push((log[at] - log[at - (1 << power)]) as f32);
         }
         let change = log[at + horizon] - log[at];
-        let class = if change > 0.005 { 2.0 } else if change < -0.005 { 0.0 } else { 1.0 };
+        let class = if change > 0.005 {
+            2.0
+        } else if change < -0.005 {
+            0.0
+        } else {
+            1.0
+        };
         table.targets.push(class);
         lives.push(Life { from: at as i64, until: (at + horizon) as i64 });
     }
@@ -194,7 +197,8 @@ fn losses(table: &Table, learn: &[usize], judge: &[usize]) -> (f64, f64) {
     let learned = part(table, learn);
     let forest = train(&params, &learned, None, &mut |_, _| {}).unwrap().forest;
     let labels: Vec<usize> = judge.iter().map(|&row| table.targets[row] as usize).collect();
-    let said: Vec<Vec<f64>> = judge.iter().map(|&row| forest.probabilities(table.row(row))).collect();
+    let said: Vec<Vec<f64>> =
+        judge.iter().map(|&row| forest.probabilities(table.row(row))).collect();
     let share = |class: f64| {
         let hits = learned.targets.iter().filter(|&&target| target == class).count();
         hits as f64 / learned.targets.len() as f64
