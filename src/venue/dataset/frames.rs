@@ -48,11 +48,10 @@ impl Quoter {
         self.update += 1;
         let symbol = &self.symbol;
         out.clear();
-        let _ = write!(
-            out,
-            r#"{{"e":"depthUpdate","E":{ms},"T":{ms},"s":"{symbol}","U":{0},"u":{0},"pu":{before},"b":["#,
-            self.update
-        );
+        let now = self.update;
+        let _ = write!(out, r#"{{"e":"depthUpdate","E":{ms},"T":{ms},"s":"{symbol}""#);
+        let _ = write!(out, r#","U":{now},"u":{now}"#);
+        let _ = write!(out, r#","pu":{before},"b":["#);
         side(out, self.bid, bid, depth);
         out.push_str(r#"],"a":["#);
         side(out, self.ask, ask, depth);
@@ -64,13 +63,9 @@ impl Quoter {
     pub(super) fn snapshot(&self, volume: i64, ms: i64, out: &mut String) {
         let depth = Qty(self.depth(volume));
         out.clear();
-        let _ = write!(
-            out,
-            r#"{{"lastUpdateId":{},"E":{ms},"T":{ms},"bids":[["{}","{depth}"]],"asks":[["{}","{depth}"]]}}"#,
-            self.update,
-            Px(self.bid),
-            Px(self.ask),
-        );
+        let (update, bid, ask) = (self.update, Px(self.bid), Px(self.ask));
+        let _ = write!(out, r#"{{"lastUpdateId":{update},"E":{ms},"T":{ms}"#);
+        let _ = write!(out, r#","bids":[["{bid}","{depth}"]],"asks":[["{ask}","{depth}"]]}}"#);
     }
 
     /// The quote.
@@ -78,10 +73,8 @@ impl Quoter {
         let (symbol, update, depth) = (&self.symbol, self.update, Qty(self.depth(volume)));
         let (bid, ask) = (Px(self.bid), Px(self.ask));
         out.clear();
-        let _ = write!(
-            out,
-            r#"{{"e":"bookTicker","u":{update},"s":"{symbol}","b":"{bid}","B":"{depth}","a":"{ask}","A":"{depth}","T":{ms},"E":{ms}}}"#,
-        );
+        let _ = write!(out, r#"{{"e":"bookTicker","u":{update},"s":"{symbol}","b":"{bid}""#);
+        let _ = write!(out, r#","B":"{depth}","a":"{ask}","A":"{depth}","T":{ms},"E":{ms}}}"#);
     }
 
     /// A trade. Rising prices are bought.
@@ -92,10 +85,8 @@ impl Quoter {
         self.last = px;
         let (px, qty) = (Px(px), Qty(qty));
         out.clear();
-        let _ = write!(
-            out,
-            r#"{{"e":"aggTrade","E":{ms},"a":{id},"s":"{symbol}","p":"{px}","q":"{qty}","f":{id},"l":{id},"T":{ms},"m":{is_sold}}}"#,
-        );
+        let _ = write!(out, r#"{{"e":"aggTrade","E":{ms},"a":{id},"s":"{symbol}","p":"{px}""#);
+        let _ = write!(out, r#","q":"{qty}","f":{id},"l":{id},"T":{ms},"m":{is_sold}}}"#);
     }
 }
 
@@ -111,8 +102,6 @@ fn side(out: &mut String, old: i64, new: i64, depth: Qty) {
 pub(super) fn mark(symbol: &str, px: i64, (rate, next_ms): (i64, i64), ms: i64, out: &mut String) {
     let (px, rate) = (Px(px), Px(rate));
     out.clear();
-    let _ = write!(
-        out,
-        r#"{{"e":"markPriceUpdate","E":{ms},"s":"{symbol}","p":"{px}","P":"{px}","i":"{px}","r":"{rate}","T":{next_ms}}}"#,
-    );
+    let _ = write!(out, r#"{{"e":"markPriceUpdate","E":{ms},"s":"{symbol}","p":"{px}""#);
+    let _ = write!(out, r#","P":"{px}","i":"{px}","r":"{rate}","T":{next_ms}}}"#);
 }

@@ -6,8 +6,8 @@
 //! ```
 //! A falling candle is taken to have seen its high first, a rising one its low. Each of the four is
 //! a change of the book, a quote and a trade of a quarter of the volume. Candles without volume are
-//! quotes alone: nothing was traded. What really happened inside a candle is not known; a model that
-//! needs it needs trades.
+//! quotes alone: nothing was traded. What really happened inside a candle is not known; a model
+//! that needs it needs trades.
 
 use super::frames::{Quoter, mark};
 use super::stream::Stream;
@@ -186,9 +186,9 @@ impl Lane {
         self.due.push_back(Step { ms, what: What::Ticker { volume } });
     }
 
-    /// The mark price once a minute or a candle, whichever is longer: the open of the candle of mark
-    /// prices that begins then, or else the traded price. The rate is that of the last settlement:
-    /// the next one is not known yet.
+    /// The mark price once a minute or a candle, whichever is longer: the open of the candle of
+    /// mark prices that begins then, or else the traded price. The rate is that of the last
+    /// settlement: the next one is not known yet.
     fn mark(&mut self, ms: i64, traded: i64) -> Result<(), DataError> {
         if ms < self.marked + MARK_EVERY_MS {
             return Ok(());

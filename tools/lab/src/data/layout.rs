@@ -1,6 +1,7 @@
-//! Which file is what. Two layouts are known: this project's (`BTCUSDT-5m.csv.gz`, header of
+//! Which file is what. Two layouts are known: this project's (`BTCUSDT-5m.csv.gz`, a header of
 //! `open_time_ms,open,…`) and the venue's public archive (`BTCUSDT-5m-2024-01.zip`,
-//! `BTCUSDT-aggTrades-2024-01-01.zip`, `BTCUSDT-fundingRate-2024-01.zip`, with or without a header).
+//! `BTCUSDT-aggTrades-2024-01-01.zip`, `BTCUSDT-fundingRate-2024-01.zip`), with or without a
+//! header.
 
 use csv::StringRecord;
 use peregrine::venue::dataset::{Stream, Unit};
