@@ -57,8 +57,9 @@ struct Arguments {
     keep: bool,
 }
 
-/// Longest wait for a session to trade, or to end in order.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for a session to trade, or to end in order: a machine that is too busy makes a
+/// session reduce for a minute.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Sessions in a row that may end by themselves before the campaign is given up.
 const FAILURES_MAX: u32 = 3;
 
