@@ -10,6 +10,7 @@ use super::watch::{Watch, instrument_of};
 use super::{account, agree, loss, parts};
 use crate::lanes::sound;
 use crate::pipeline_support::lane_files;
+use crate::process::look;
 use peregrine::base::event::Event;
 use peregrine::base::{Nanos, Reason};
 use peregrine::exchange::fault::{Faults, world};
@@ -154,7 +155,8 @@ impl Run {
             return;
         };
         self.sessions += 1;
-        let state = StateFolder::open(self.folder.path()).expect("nobody else has the folder");
+        // A program that another test starts was forked off and holds our lock until it runs.
+        let state = look("the folder to be free", || StateFolder::open(self.folder.path()));
         let made = parts::parts(&self.world.borrow().exchange, &self.loaded, &state);
         match made {
             Ok((parts, dir)) => {
