@@ -21,7 +21,7 @@ mod tests;
 pub use account::{Account, Margin};
 pub use fills::FillMemory;
 pub use orders::{OpenOrder, Stage};
-pub use payments::{PAYMENT_APART, Payment, PaymentMemory};
+pub use payments::{Payment, PaymentMemory};
 use position::Part;
 pub use position::{Booked, Position};
 

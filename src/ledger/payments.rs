@@ -9,13 +9,13 @@
 //! Each source tells a payment once, so two of one source are two payments, and a payment pairs
 //! with one other at most.
 
-use crate::base::event::{Event, FundingPayment, flags};
+use crate::base::event::{BookedCarried, Event, FundingPayment, flags};
 use crate::base::limits::INSTRUMENTS_MAX;
 use crate::base::{InstrumentId, Nanos};
 use std::collections::VecDeque;
 
 /// Payments of one instrument or amount this close are one: funding is hours apart.
-pub const PAYMENT_APART: Nanos = Nanos::from_secs(60);
+const PAYMENT_APART: Nanos = Nanos::from_secs(60);
 /// Payments that wait for their pair: two for every instrument.
 const WAITING_MAX: usize = 2 * INSTRUMENTS_MAX;
 
@@ -48,6 +48,12 @@ impl Payment {
             at: if event.ts_venue > 0 { Nanos(event.ts_venue) } else { event.now() },
             is_listed: event.flags & flags::SNAPSHOT != 0,
         }
+    }
+
+    /// What an earlier session's `BookedCarried` tells of an instrument.
+    pub fn carried(instrument: InstrumentId, body: &BookedCarried) -> impl Iterator<Item = Self> {
+        let rows = body.ts_funding.into_iter().zip(body.funding).filter(|(ts, _)| *ts > 0);
+        rows.map(move |(ts, amount)| Self { instrument, amount, at: Nanos(ts), is_listed: false })
     }
 
     /// True for what may be the same payment told by another source.

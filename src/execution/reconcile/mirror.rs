@@ -2,13 +2,12 @@
 //! move the ledger, so what differs from it differs from the ledger.
 
 use crate::base::event::{
-    BookedCarried, Event, FundingPayment, Order, OrderCarried, OrderReport, PositionCarried,
-    SessionCarried,
+    BookedCarried, Event, Order, OrderCarried, OrderReport, PositionCarried, SessionCarried,
 };
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Purpose, Qty, Reason};
 use crate::execution::{OrderState, OrderTable, TrackedOrder};
-use crate::ledger::{FillMemory, PAYMENT_APART};
+use crate::ledger::{FillMemory, Payment};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Payments remembered, for one that is told by the stream and by the list.
@@ -42,7 +41,7 @@ pub struct Mirror {
     pub table: OrderTable,
     pub fills: FillMemory,
     holdings: Vec<Holding>,
-    payments: VecDeque<(InstrumentId, i64, Nanos)>,
+    payments: VecDeque<Payment>,
     /// Conditional orders among ours.
     algos: BTreeSet<u64>,
     /// Venue's numbers of orders of ours that were found by asking.
@@ -98,11 +97,7 @@ impl Mirror {
         }
         match event.kind() {
             Some(Kind::OrderFilled) => self.fill(event),
-            Some(Kind::FundingPayment) => {
-                let body: &FundingPayment = event.body();
-                let at = if event.ts_venue > 0 { Nanos(event.ts_venue) } else { event.now() };
-                self.note_payment(event.instrument(), body.amount, at);
-            }
+            Some(Kind::FundingPayment) => self.note_payment(Payment::of(event)),
             Some(Kind::PositionCarried) => {
                 let body: &PositionCarried = event.body();
                 let Some(holding) = self.holdings.get_mut(event.instrument().index()) else {
@@ -115,11 +110,7 @@ impl Mirror {
             Some(Kind::BookedCarried) => {
                 let body: &BookedCarried = event.body();
                 self.carry_fills(event);
-                for (&ts, &amount) in body.ts_funding.iter().zip(&body.funding) {
-                    if ts > 0 {
-                        self.note_payment(event.instrument(), amount, Nanos(ts));
-                    }
-                }
+                Payment::carried(event.instrument(), body).for_each(|paid| self.note_payment(paid));
             }
             Some(Kind::OrderCarried) => {
                 let body: &OrderCarried = event.body();
@@ -185,20 +176,17 @@ impl Mirror {
         }
     }
 
-    fn note_payment(&mut self, instrument: InstrumentId, amount: i64, ts: Nanos) {
+    fn note_payment(&mut self, payment: Payment) {
         if self.payments.len() == PAYMENTS_MAX {
             self.payments.pop_front();
         }
-        self.payments.push_back((instrument, amount, ts));
+        self.payments.push_back(payment);
     }
 
     /// True for a payment that the river was told of. One without a symbol was booked on another
     /// instrument, and is known by its amount.
-    pub fn knows_payment(&self, instrument: InstrumentId, amount: i64, ts: Nanos) -> bool {
-        self.payments.iter().any(|&(known, paid, at)| {
-            let near = (at - ts).0.abs() < PAYMENT_APART.0;
-            near && (known == instrument || paid == amount)
-        })
+    pub fn knows_payment(&self, payment: &Payment) -> bool {
+        self.payments.iter().any(|known| known.is_near(payment))
     }
 
     /// True for a conditional order of ours.

@@ -8,6 +8,7 @@ use crate::base::event::{
 use crate::base::{ClientOrderId, InstrumentId, Kind, Nanos, Qty, Reason, Symbol};
 use crate::execution::OrderState;
 use crate::execution::reconcile::{Standing, VenueFunding, VenueTrade};
+use crate::ledger::Payment;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Pairs of position reads that may differ from one another, or from what we hold, before a round
@@ -364,15 +365,12 @@ impl Reconciler {
         for payment in paid {
             let Some(place) = round.place(&payment.symbol) else { continue };
             let instrument = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
-            let amount = payment.amount.0;
-            let known = self.mirror.knows_payment(instrument, amount, payment.ts);
-            if payment.ts <= since || known {
-                continue;
-            }
-            let body = FundingPayment { amount, ..FundingPayment::default() };
+            let body = FundingPayment { amount: payment.amount.0, ..FundingPayment::default() };
             let event = Event::new(Kind::FundingPayment, instrument, &body);
-            let told = Event { ts_venue: payment.ts.0, ..event };
-            self.out.push_back(told.with_flags(flags::SNAPSHOT));
+            let told = Event { ts_venue: payment.ts.0, ..event }.with_flags(flags::SNAPSHOT);
+            if payment.ts > since && !self.mirror.knows_payment(&Payment::of(&told)) {
+                self.out.push_back(told);
+            }
         }
         if let Some(newest) = paid.last() {
             // A little overlap: payments of one time may come into the list one after the other.

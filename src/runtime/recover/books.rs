@@ -3,9 +3,9 @@
 use super::Carried;
 use super::find::{Found, GO_ON};
 use crate::base::event::{
-    ACTOR_UNATTENDED, BookedCarried, Command, Event, FundingPayment, Kind, Order, OrderCarried,
-    OrderReport, Position, PositionCarried, Reconciled, SessionCarried, SizeChange, StateChange,
-    VenuePosition, VenueStatus, flags,
+    ACTOR_UNATTENDED, BookedCarried, Command, Event, Kind, Order, OrderCarried, OrderReport,
+    Position, PositionCarried, Reconciled, SessionCarried, SizeChange, StateChange, VenuePosition,
+    VenueStatus, flags,
 };
 use crate::base::ids::{ClientOrderId, InstrumentId};
 use crate::base::units::{Money, Px, Qty};
@@ -13,7 +13,7 @@ use crate::base::{Nanos, OrderType, Purpose, Reason};
 use crate::execution::OrderState;
 use crate::journal::format::Ending;
 use crate::journal::{LaneEnd, LaneReader};
-use crate::ledger::{Ledger, OpenOrder, Stage};
+use crate::ledger::{Ledger, OpenOrder, Payment, Stage};
 use crate::risk::{TradingState, Verb, arms_by_name};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -101,14 +101,6 @@ struct Looked {
     next: u64,
 }
 
-/// A funding payment that is in the books.
-#[derive(Clone, Copy, Debug)]
-struct Paid {
-    instrument: InstrumentId,
-    ts: i64,
-    amount: i64,
-}
-
 /// How long before the time from which on funding is asked for again a payment is still kept: the
 /// stream and the list tell times that differ by milliseconds.
 const PAID_MARGIN: i64 = Nanos::from_secs(60).0;
@@ -127,7 +119,7 @@ struct Known {
 struct Books {
     ledger: Ledger,
     looked: Vec<Looked>,
-    paid: Vec<Paid>,
+    paid: Vec<Payment>,
     orders: HashMap<ClientOrderId, Known>,
     session: SessionCarried,
     entries_day: i64,
@@ -164,11 +156,7 @@ impl Books {
             self.session.funding_since = event.ts_recv;
         }
         match event.kind() {
-            Some(Kind::FundingPayment) => {
-                let body: &FundingPayment = event.body();
-                let ts = if event.ts_venue > 0 { event.ts_venue } else { event.ts_recv };
-                self.paid.push(Paid { instrument: event.instrument(), ts, amount: body.amount });
-            }
+            Some(Kind::FundingPayment) => self.paid.push(Payment::of(event)),
             Some(Kind::VenuePosition | Kind::Reconciled) => self.look(event),
             Some(Kind::VenueStatus) => {
                 let body: &VenueStatus = event.body();
@@ -184,10 +172,7 @@ impl Books {
                 }
             }
             Some(Kind::BookedCarried) => {
-                let body: &BookedCarried = event.body();
-                let rows = body.ts_funding.iter().zip(&body.funding).filter(|(ts, _)| **ts > 0);
-                let instrument = event.instrument();
-                self.paid.extend(rows.map(|(&ts, &amount)| Paid { instrument, ts, amount }));
+                self.paid.extend(Payment::carried(event.instrument(), event.body()));
             }
             Some(Kind::OrderCarried) => self.carried_order(event),
             Some(Kind::SessionCarried) => self.carried_session(event.body()),
@@ -220,7 +205,7 @@ impl Books {
         let body: &Reconciled = event.body();
         let since = self.session.funding_since.max(body.funding_since);
         self.session.funding_since = since;
-        self.paid.retain(|paid| paid.ts > since - PAID_MARGIN);
+        self.paid.retain(|paid| paid.at.0 > since - PAID_MARGIN);
     }
 
     /// How far the price went for the open positions, as their newest records tell it: prices of
@@ -356,7 +341,7 @@ impl Books {
             let mut body = BookedCarried::default();
             body.trade_ids.iter_mut().zip(&mut trades).for_each(|(place, id)| *place = id);
             for (place, paid) in paid.by_ref().take(body.funding.len()).enumerate() {
-                (body.ts_funding[place], body.funding[place]) = (paid.ts, paid.amount);
+                (body.ts_funding[place], body.funding[place]) = (paid.at.0, paid.amount);
             }
             if body == BookedCarried::default() {
                 return bodies;
