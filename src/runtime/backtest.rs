@@ -27,7 +27,7 @@ use crate::journal::{Journal, JournalSettings, LANES, Recorder};
 use crate::observe::{CycleClock, HopCollector, Summary};
 use crate::venue::audit::MarketAudit;
 use crate::venue::capture::{Capture, CaptureRecord, DiscoveredInstrument, Payload};
-use crate::venue::dataset::{DataSet, Tape, Told};
+use crate::venue::dataset::{DataSet, Tape};
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::NoEntry;
 use crate::venue::watch::VenueWatch;
@@ -163,7 +163,7 @@ fn run_recorded(
 fn run_frozen(bench: &mut Bench, set: &DataSet, order: &BacktestOrder) -> Result<()> {
     let mut tape = Tape::open(set)?;
     let mut line = 0;
-    while let Some((ts_recv, told)) = tape.next_told()? {
+    while let Some((ts_recv, payload)) = tape.next_payload()? {
         line += 1;
         if order.from.is_some_and(|from| ts_recv < from) {
             continue;
@@ -171,10 +171,6 @@ fn run_frozen(bench: &mut Bench, set: &DataSet, order: &BacktestOrder) -> Result
         if order.to.is_some_and(|to| ts_recv >= to) {
             break;
         }
-        let payload = match told {
-            Told::Frame(text) => Payload::Frame(text.as_bytes()),
-            Told::Snapshot(symbol, body) => Payload::Snapshot { symbol, body: body.as_bytes() },
-        };
         bench.on_record(&CaptureRecord { ts_recv, source: 0, line, payload })?;
     }
     Ok(())

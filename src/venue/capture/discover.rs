@@ -47,6 +47,20 @@ const MIN_NOTIONAL: Money = Money::whole(5);
 /// Largest order quantity where nothing tells.
 const MAX_QTY: Qty = Qty::whole(10_000_000);
 
+/// A contract of which only the steps of its numbers are known.
+pub(in crate::venue) fn untold(symbol: Symbol, tick_size: Px, lot_size: Qty) -> InstrumentSettings {
+    InstrumentSettings {
+        symbol,
+        tick_size,
+        lot_size,
+        min_qty: lot_size,
+        max_qty: MAX_QTY,
+        min_notional: MIN_NOTIONAL,
+        maker_fee: FEES.0,
+        taker_fee: FEES.1,
+    }
+}
+
 /// The instruments of a capture, in the order they first appear.
 ///
 /// # Errors
@@ -191,17 +205,7 @@ impl Found {
     }
 
     fn settings(&self) -> InstrumentSettings {
-        let lot_size = Qty(self.qty.step());
-        InstrumentSettings {
-            symbol: self.symbol,
-            tick_size: Px(self.price.step()),
-            lot_size,
-            min_qty: lot_size,
-            max_qty: MAX_QTY,
-            min_notional: MIN_NOTIONAL,
-            maker_fee: FEES.0,
-            taker_fee: FEES.1,
-        }
+        untold(self.symbol, Px(self.price.step()), Qty(self.qty.step()))
     }
 }
 

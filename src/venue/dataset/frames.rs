@@ -1,13 +1,13 @@
 //! What a venue would have sent for a row: frames of its streams, in its own words.
 
-use crate::base::{Px, Qty};
+use crate::base::{Px, Qty, Symbol};
 use std::fmt::Write as _;
 
 /// Prints a candle's trades and the quotes around them. A quote is one lot on either side, half a
 /// spread away.
 #[derive(Debug)]
 pub(super) struct Quoter {
-    symbol: String,
+    symbol: Symbol,
     tick: i64,
     lot: i64,
     spread_bps: i64,
@@ -21,8 +21,7 @@ pub(super) struct Quoter {
 }
 
 impl Quoter {
-    pub(super) fn new(symbol: &str, tick: i64, lot: i64, spread_bps: i64) -> Self {
-        let symbol = symbol.to_owned();
+    pub(super) fn new(symbol: Symbol, tick: i64, lot: i64, spread_bps: i64) -> Self {
         Self { symbol, tick, lot, spread_bps, update: 0, trade: 0, bid: 0, ask: 0, last: 0 }
     }
 
@@ -46,7 +45,7 @@ impl Quoter {
         let depth = Qty(self.depth(volume));
         let before = self.update;
         self.update += 1;
-        let symbol = &self.symbol;
+        let symbol = self.symbol;
         out.clear();
         let now = self.update;
         let _ = write!(out, r#"{{"e":"depthUpdate","E":{ms},"T":{ms},"s":"{symbol}""#);
@@ -70,7 +69,7 @@ impl Quoter {
 
     /// The quote.
     pub(super) fn ticker(&self, volume: i64, ms: i64, out: &mut String) {
-        let (symbol, update, depth) = (&self.symbol, self.update, Qty(self.depth(volume)));
+        let (symbol, update, depth) = (self.symbol, self.update, Qty(self.depth(volume)));
         let (bid, ask) = (Px(self.bid), Px(self.ask));
         out.clear();
         let _ = write!(out, r#"{{"e":"bookTicker","u":{update},"s":"{symbol}","b":"{bid}""#);
@@ -80,7 +79,7 @@ impl Quoter {
     /// A trade. Rising prices are bought.
     pub(super) fn trade(&mut self, px: i64, qty: i64, ms: i64, out: &mut String) {
         self.trade += 1;
-        let (symbol, id) = (&self.symbol, self.trade);
+        let (symbol, id) = (self.symbol, self.trade);
         let is_sold = px < self.last;
         self.last = px;
         let (px, qty) = (Px(px), Qty(qty));
@@ -99,7 +98,13 @@ fn side(out: &mut String, old: i64, new: i64, depth: Qty) {
 }
 
 /// The mark price with what is known of funding.
-pub(super) fn mark(symbol: &str, px: i64, (rate, next_ms): (i64, i64), ms: i64, out: &mut String) {
+pub(super) fn mark(
+    symbol: Symbol,
+    px: i64,
+    (rate, next_ms): (i64, i64),
+    ms: i64,
+    out: &mut String,
+) {
     let (px, rate) = (Px(px), Px(rate));
     out.clear();
     let _ = write!(out, r#"{{"e":"markPriceUpdate","E":{ms},"s":"{symbol}","p":"{px}""#);

@@ -27,10 +27,11 @@ mod tests;
 pub use manifest::{FileEntry, Gap, MANIFEST_FILE, MANIFEST_VERSION, Manifest, SymbolFacts};
 pub use stream::{Column, Stream, Unit};
 pub use table::{Rows, TableWriter};
-pub use tape::{Tape, Told};
+pub use tape::Tape;
 
 use crate::base::settings::InstrumentSettings;
-use crate::base::{Money, Px, Qty, Rate, Symbol};
+use crate::base::{Px, Qty, Symbol};
+use crate::venue::capture::untold;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -84,14 +85,6 @@ impl DataError {
     }
 }
 
-/// 0.0002 and 0.0005: maker and taker fee of the venue's lowest tier.
-const MAKER_FEE: Rate = Rate(20_000);
-const TAKER_FEE: Rate = Rate(50_000);
-/// Least value of an order, in quote currency, for contracts the data tells no rules of.
-const NOTIONAL_MIN: Money = Money::whole(5);
-/// Largest quantity of an order, for the same.
-const QTY_MAX: Qty = Qty::whole(10_000_000);
-
 /// A folder with a manifest.
 #[derive(Clone, Debug)]
 pub struct DataSet {
@@ -144,16 +137,7 @@ impl DataSet {
                 let what = format!("{:?} is no symbol", facts.symbol);
                 DataError::Manifest { path: self.dir.join(MANIFEST_FILE), what }
             })?;
-            Ok(InstrumentSettings {
-                symbol,
-                tick_size: Px(facts.tick),
-                lot_size: Qty(facts.lot),
-                min_qty: Qty(facts.lot),
-                max_qty: QTY_MAX,
-                min_notional: NOTIONAL_MIN,
-                maker_fee: MAKER_FEE,
-                taker_fee: TAKER_FEE,
-            })
+            Ok(untold(symbol, Px(facts.tick), Qty(facts.lot)))
         };
         self.manifest.symbols.iter().map(one).collect()
     }

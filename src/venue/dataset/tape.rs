@@ -14,6 +14,7 @@ use super::stream::Stream;
 use super::table::Rows;
 use super::{DataError, DataSet};
 use crate::base::{Nanos, Symbol};
+use crate::venue::capture::Payload;
 use std::collections::VecDeque;
 
 /// Full spread of the quotes around a candle's prices, in hundredths of a percent.
@@ -30,15 +31,6 @@ pub struct Tape {
     text: String,
 }
 
-/// A frame, or a snapshot of a book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told<'t> {
-    /// A frame of a stream.
-    Frame(&'t str),
-    /// A REST snapshot of the book of this symbol.
-    Snapshot(Symbol, &'t str),
-}
-
 impl Tape {
     /// All symbols of a data set.
     ///
@@ -50,8 +42,7 @@ impl Tape {
             let rows = |stream| Series::open(set, &facts.symbol, stream);
             let mut lane = Lane {
                 symbol: contract.symbol,
-                name: facts.symbol.clone(),
-                quoter: Quoter::new(&facts.symbol, facts.tick, facts.lot, SPREAD_BPS),
+                quoter: Quoter::new(contract.symbol, facts.tick, facts.lot, SPREAD_BPS),
                 bars: rows(Stream::Bars)?,
                 trades: rows(Stream::Trades)?,
                 marks: rows(Stream::MarkBars)?,
@@ -72,7 +63,7 @@ impl Tape {
     ///
     /// # Errors
     /// A damaged file.
-    pub fn next_told(&mut self) -> Result<Option<(Nanos, Told<'_>)>, DataError> {
+    pub fn next_payload(&mut self) -> Result<Option<(Nanos, Payload<'_>)>, DataError> {
         let times = self
             .lanes
             .iter()
@@ -80,17 +71,16 @@ impl Tape {
             .filter_map(|(at, lane)| lane.due.front().map(|step| (step.ms, at)));
         let Some((ms, at)) = times.min() else { return Ok(None) };
         let lane = &mut self.lanes[at];
-        let step = lane.due.pop_front().unwrap_or(Step { ms, what: What::Nothing });
-        let is_snapshot = lane.print(step, &mut self.text);
+        let is_snapshot = lane.print_next(&mut self.text);
         if lane.due.is_empty() {
             lane.fill()?;
         }
-        let told = if is_snapshot {
-            Told::Snapshot(lane.symbol, &self.text)
-        } else {
-            Told::Frame(&self.text)
+        let (symbol, body) = (lane.symbol, self.text.as_bytes());
+        let payload = match is_snapshot {
+            true => Payload::Snapshot { symbol, body },
+            false => Payload::Frame(body),
         };
-        Ok(Some((Nanos::from_millis(ms), told)))
+        Ok(Some((Nanos::from_millis(ms), payload)))
     }
 }
 
@@ -98,7 +88,6 @@ impl Tape {
 #[derive(Debug)]
 struct Lane {
     symbol: Symbol,
-    name: String,
     quoter: Quoter,
     bars: Series,
     trades: Series,
@@ -123,7 +112,6 @@ struct Step {
 
 #[derive(Clone, Copy, Debug)]
 enum What {
-    Nothing,
     Book { px: i64, volume: i64 },
     Snapshot { volume: i64 },
     Ticker { volume: i64 },
@@ -232,18 +220,17 @@ impl Lane {
         Ok(())
     }
 
-    /// Prints a step; says whether it is a snapshot.
-    fn print(&mut self, step: Step, out: &mut String) -> bool {
-        let ms = step.ms;
-        match step.what {
-            What::Nothing => out.clear(),
+    /// Prints the step that is due next; says whether it is a snapshot.
+    fn print_next(&mut self, out: &mut String) -> bool {
+        let Some(Step { ms, what }) = self.due.pop_front() else { return false };
+        match what {
             What::Book { px, volume } => self.quoter.book(px, volume, ms, out),
             What::Snapshot { volume } => self.quoter.snapshot(volume, ms, out),
             What::Ticker { volume } => self.quoter.ticker(volume, ms, out),
             What::Trade { px, qty } => self.quoter.trade(px, qty, ms, out),
-            What::Mark { px, rate, next_ms } => mark(&self.name, px, (rate, next_ms), ms, out),
+            What::Mark { px, rate, next_ms } => mark(self.symbol, px, (rate, next_ms), ms, out),
         }
-        matches!(step.what, What::Snapshot { .. })
+        matches!(what, What::Snapshot { .. })
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::{
     DataError, DataSet, FileEntry, Gap, MANIFEST_FILE, MANIFEST_VERSION, Manifest, Stream,
-    SymbolFacts, TableWriter, Tape, Told, hash_of,
+    SymbolFacts, TableWriter, Tape, hash_of,
 };
 use crate::base::event::{Event, Trade};
 use crate::base::units::SCALE;
 use crate::base::{InstrumentId, Kind, Nanos};
 use crate::book::Book;
 use crate::feed::{EventBatch, Feed};
+use crate::venue::capture::Payload;
 use std::fs::File;
 use std::path::Path;
 use tempfile::TempDir;
@@ -78,14 +79,15 @@ fn events(set: &DataSet) -> (Vec<Event>, Feed) {
     let mut feed = Feed::new(&set.instruments().unwrap());
     let (mut batch, mut all) = (EventBatch::new(), Vec::new());
     let mut last = Nanos::ZERO;
-    while let Some((ts, told)) = tape.next_told().unwrap() {
+    while let Some((ts, payload)) = tape.next_payload().unwrap() {
         assert!(ts >= last, "time goes back");
         last = ts;
-        match told {
-            Told::Frame(text) => feed.on_frame(text.as_bytes(), ts, &mut batch),
-            Told::Snapshot(_, body) => {
-                feed.on_snapshot(InstrumentId(0), body.as_bytes(), ts, &mut batch);
+        match payload {
+            Payload::Frame(frame) => feed.on_frame(frame, ts, &mut batch),
+            Payload::Snapshot { body, .. } => {
+                feed.on_snapshot(InstrumentId(0), body, ts, &mut batch);
             }
+            Payload::ExchangeInfo(_) => panic!("no table tells the venue's rules"),
         }
         all.extend_from_slice(batch.as_slice());
         while feed.drain(&mut batch) {
