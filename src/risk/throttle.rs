@@ -82,10 +82,11 @@ impl Seen {
 
     /// The same instrument, side and quantity, at the same price or one tick beside it.
     fn is_like(&self, wanted: &Wanted, tick: Px) -> bool {
-        self.qty == wanted.qty
-            && self.px.0.abs_diff(wanted.px.0) <= tick.0.unsigned_abs()
-            && self.instrument == wanted.instrument
-            && self.side == wanted.side
+        // Without a branch: many are looked at, and which of them are like is no guess.
+        (self.qty == wanted.qty)
+            & (self.px.0.abs_diff(wanted.px.0) <= tick.0.unsigned_abs())
+            & (self.instrument == wanted.instrument)
+            & (self.side == wanted.side)
     }
 }
 
@@ -127,15 +128,7 @@ impl Entries {
 
     /// How many such entries were approved within the last minute.
     pub(super) fn like(&self, wanted: &Wanted, tick: Px, now: Nanos) -> u32 {
-        let reach = tick.0.unsigned_abs();
-        // Without a branch: all of it is looked at, and whether one counts is no guess.
-        let counts = |seen: &Seen| {
-            (now - seen.at < MINUTE)
-                & (seen.qty == wanted.qty)
-                & (seen.px.0.abs_diff(wanted.px.0) <= reach)
-                & (seen.side == wanted.side)
-                & (seen.instrument == wanted.instrument)
-        };
+        let counts = |seen: &Seen| (now - seen.at < MINUTE) & seen.is_like(wanted, tick);
         self.seen.iter().map(|seen| u32::from(counts(seen))).sum()
     }
 

@@ -2,23 +2,16 @@
 //! the venue reached where that is asked for, exit code 1 for what says fail and for nothing else.
 
 use crate::pipeline_support::{last_json, peregrine_in, root, text};
-use crate::trader_world::{World, addresses};
+use crate::trader_world::World;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 /// Everything that the configuration of the test network needs, at an exchange on loopback.
 fn check(world: &World, words: &[&str], more: &[(&str, &str)]) -> Output {
-    let (state, models) = (world.state(), world.dir().join("models"));
-    let addresses = addresses(&world.exchange);
-    let mut variables: Vec<(&str, &str)> =
-        addresses.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    variables.extend([
-        ("PEREGRINE__SESSION__STATE_DIR", text(&state)),
-        ("PEREGRINE__MODEL__DIR", text(&models)),
-        ("PEREGRINE__MODEL__BUDGET_US", "1000000"),
-    ]);
-    variables.extend_from_slice(more);
+    let own = world.variables();
+    let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+    let variables: Vec<(&str, &str)> = own.chain(more.iter().copied()).collect();
     let words = [&["check", "--config", "config/testnet.toml", "--json"], words].concat();
     peregrine_in(&root(), &words, &variables)
 }

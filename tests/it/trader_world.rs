@@ -75,22 +75,28 @@ impl World {
         self.state().join("journal").join(name)
     }
 
+    /// What any configuration needs to be this world's: addresses, keys, folders.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = addresses(&self.exchange);
+        variables.extend([
+            ("PEREGRINE__SESSION__STATE_DIR", text(&self.state()).to_owned()),
+            ("PEREGRINE__MODEL__DIR", text(&self.dir().join("models")).to_owned()),
+            ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
+        ]);
+        variables
+    }
+
     /// A session with a shipped configuration: only addresses, keys and folders are others, and
     /// the threshold under which it trades at once; and these variables on top.
     pub fn start(&self, config: &str, more: &[(&str, &str)]) -> Process {
-        let (state, models) = (self.state(), self.dir.path().join("models"));
-        let addresses = addresses(&self.exchange);
-        let mut variables: Vec<(&str, &str)> =
-            addresses.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        variables.extend([
-            ("PEREGRINE__SESSION__STATE_DIR", text(&state)),
-            ("PEREGRINE__MODEL__DIR", text(&models)),
-            ("PEREGRINE__MODEL__BUDGET_US", "1000000"),
+        let own = self.variables();
+        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+        let trades = [
             ("PEREGRINE__VENUE__ORDERS", "venue"),
             ("PEREGRINE__POLICY__ENTER_EDGE", "0.01"),
             ("PEREGRINE__HTTP__BIND", ""),
-        ]);
-        variables.extend_from_slice(more);
+        ];
+        let variables: Vec<_> = own.chain(trades).chain(more.iter().copied()).collect();
         Process::start(&["run", "--config", config, "--json"], &variables)
     }
 
