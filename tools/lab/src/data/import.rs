@@ -6,6 +6,7 @@ use csv::StringRecord;
 use flate2::read::MultiGzDecoder;
 use peregrine::venue::dataset::{Column, MANIFEST_FILE, Stream, TableWriter, files_below, hash_of};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -84,9 +85,8 @@ pub fn import(
             done.known.push(name);
             continue;
         }
-        match import_file(path, &name, out)? {
-            Ok(table) => {
-                let imported = Imported { source: name, source_sha256: hash, ..table };
+        match import_file(path, (name, hash), out)? {
+            Ok(imported) => {
                 note(out, &imported)?;
                 done.imported.push(imported);
             }
@@ -124,33 +124,49 @@ fn note(out: &Path, imported: &Imported) -> Result<()> {
 }
 
 /// One file to one table; the reason where its layout is not known.
-fn import_file(path: &Path, name: &str, out: &Path) -> Result<Result<Imported, String>> {
+fn import_file(
+    path: &Path,
+    (source, source_sha256): (String, String),
+    out: &Path,
+) -> Result<Result<Imported, String>> {
     let text = open(path).with_context(|| path.display().to_string())?;
     let mut lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
     let mut first = StringRecord::new();
     lines.read_record(&mut first).with_context(|| path.display().to_string())?;
-    let layout = match layout(name, &first) {
+    let layout = match layout(&source, &first) {
         Ok(layout) => layout,
         Err(reason) => return Ok(Err(reason)),
     };
-    let stem = name.split('.').next().unwrap_or(name);
-    let relative = format!("{}/{stem}.parquet", layout.stream.name());
-    let target = out.join(&relative);
+    let stem = source.split('.').next().unwrap_or(&source);
+    let table = format!("{}/{stem}.parquet", layout.stream.name());
+    let target = out.join(&table);
     fs::create_dir_all(target.parent().unwrap_or(out))?;
     // Made beside its place, so that a table that is there is whole.
     let draft = target.with_extension("draft");
     let _ = fs::remove_file(&draft);
     let waiting = (!layout.has_header).then_some(first);
     let mut rows = Reader { lines, layout: &layout, path, waiting };
-    let counted = if layout.stream.repeats_times() {
+    let found = if layout.stream.repeats_times() {
         stream_rows(&mut rows, &draft)?
     } else {
         sorted_rows(&mut rows, &draft)?
     };
-    ensure!(counted.rows > 0, "{}: it holds no rows", path.display());
+    ensure!(found.rows > 0, "{}: it holds no rows", path.display());
     fs::rename(&draft, &target)?;
     let Layout { symbol, stream, interval_ms, .. } = layout;
-    Ok(Ok(Imported { path: relative, symbol, stream, interval_ms, ..counted }))
+    let Counted { rows, out_of_order, repeated, revised } = found;
+    Ok(Ok(Imported {
+        path: table,
+        stream,
+        symbol,
+        interval_ms,
+        rows,
+        source,
+        source_sha256,
+        out_of_order,
+        repeated,
+        revised,
+    }))
 }
 
 /// A plain, gzipped or zipped text, by its first bytes.
@@ -212,24 +228,18 @@ impl Reader<'_> {
     }
 }
 
-fn counts() -> Imported {
-    Imported {
-        path: String::new(),
-        stream: Stream::Bars,
-        symbol: String::new(),
-        interval_ms: 0,
-        rows: 0,
-        source: String::new(),
-        source_sha256: String::new(),
-        out_of_order: 0,
-        repeated: 0,
-        revised: 0,
-    }
+/// Rows as they came, see [`Imported`].
+#[derive(Default)]
+struct Counted {
+    rows: u64,
+    out_of_order: u64,
+    repeated: u64,
+    revised: u64,
 }
 
 /// Rows of few bytes a day: in memory, sorted, each time once. A revision counts.
-fn sorted_rows(reader: &mut Reader<'_>, draft: &Path) -> Result<Imported> {
-    let (mut found, mut rows) = (counts(), std::collections::BTreeMap::<i64, Vec<i64>>::new());
+fn sorted_rows(reader: &mut Reader<'_>, draft: &Path) -> Result<Counted> {
+    let (mut found, mut rows) = (Counted::default(), BTreeMap::<i64, Vec<i64>>::new());
     let mut newest = i64::MIN;
     while let Some(row) = reader.next()? {
         let time = row[0];
@@ -250,8 +260,8 @@ fn sorted_rows(reader: &mut Reader<'_>, draft: &Path) -> Result<Imported> {
 }
 
 /// Rows of any number: one after the other, in the order they stand in.
-fn stream_rows(reader: &mut Reader<'_>, draft: &Path) -> Result<Imported> {
-    let (mut found, mut last) = (counts(), Vec::new());
+fn stream_rows(reader: &mut Reader<'_>, draft: &Path) -> Result<Counted> {
+    let (mut found, mut last) = (Counted::default(), Vec::new());
     let mut table = TableWriter::create(draft, reader.layout.stream)?;
     while let Some(row) = reader.next()? {
         if last == row {
