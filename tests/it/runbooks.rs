@@ -44,6 +44,8 @@ struct Service {
     exchange: ExchangeServer,
     dir: TempDir,
     child: Option<Child>,
+    /// What the running service says of itself.
+    words: PathBuf,
 }
 
 impl Service {
@@ -57,7 +59,8 @@ impl Service {
             std::fs::copy(&path, config.join(path.file_name().unwrap())).unwrap();
         }
         champion(&dir.path().join("models_saved"));
-        Self { exchange, dir, child: None }
+        let words = dir.path().join("words");
+        Self { exchange, dir, child: None, words }
     }
 
     fn state(&self) -> PathBuf {
@@ -101,10 +104,12 @@ impl Service {
         }
         let mut command = self.program("peregrine");
         command.args(["run", "--config", "config/testnet.toml"]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        self.child = Some(child.unwrap());
+        let words = std::fs::File::create(&self.words).unwrap();
+        self.child = Some(command.stdout(Stdio::null()).stderr(words).spawn().unwrap());
         wait("the service to answer", || {
-            assert!(self.child.as_mut().unwrap().try_wait().unwrap().is_none(), "it ended");
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            let words = ended.map(|_| std::fs::read_to_string(&self.words).unwrap());
+            assert!(ended.is_none(), "{ended:?}: {}", words.unwrap_or_default());
             self.status().is_some()
         });
     }

@@ -9,8 +9,8 @@ use crate::risk::session::CheckCount;
 pub(super) type Counts = [CheckCount; Check::ALL.len()];
 
 /// Written out in a row, so that each check is its own few instructions: with a walk over
-/// [`Check::ALL`] the whole gate takes a tenth to a fifth longer (`--bench risk`). The order is that
-/// of `ALL`, which the compiler holds it to.
+/// [`Check::ALL`] the whole gate takes a tenth to a fifth longer (`--bench risk`). The order is
+/// that of `ALL`, which the compiler holds it to.
 macro_rules! in_order {
     ($question:ident, $counts:ident: $($check:ident)*) => {{
         const ORDER: [Check; Check::ALL.len()] = [$(Check::$check),*];
