@@ -14,6 +14,7 @@ use super::alerting::{Aside, Watch};
 use super::assemble::{Budget, Parts};
 use super::backtest::{close_journal, publish_feed_counters};
 use super::beside::Beside;
+use super::clock::wall_now;
 use super::closing::LastLook;
 use super::config::Loaded;
 use super::kill::latch::{Cleared, Latch, StaysKilled};
@@ -25,6 +26,7 @@ use super::statement;
 use super::stopped;
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
+use crate::base::Nanos;
 use crate::base::event::Command;
 use crate::base::settings::{InstrumentSettings, Mode, OrderRoute, Settings};
 use crate::base::units::Money;
@@ -186,19 +188,35 @@ fn enter(
         return Ok((prepare(&order.loaded, state, carried, Signer::paper(), None)?, None));
     }
     stopped::wait(state, carried.stopped_until, &order.stop)?;
-    let opened = access::open(
-        &order.loaded,
-        order.credentials.clone(),
-        order.statement,
-        (budget, &order.stop),
-    );
-    let (loaded, mut access) = opened.map_err(|error| blame(error, state, budget))?;
+    let (loaded, mut access) = account(order, state, budget)?;
     let carried = match order.key_rotated {
         true => carried.of_rotated_key(access.account)?,
         false => carried.of_account(access.account)?,
     };
     let (told, signer) = (access.exchange_info.take(), access.credentials.signer());
     Ok((prepare(&loaded, state, carried, signer, told)?, Some(access)))
+}
+
+/// Reads the account; where the venue does not want to be asked for a short while, again after it:
+/// a start that ends instead is one of the few that a service manager allows.
+fn account(
+    order: &SessionOrder,
+    state: &StateFolder,
+    budget: &Arc<VenueBudget>,
+) -> Result<(Loaded, VenueAccess)> {
+    let open = || {
+        let credentials = order.credentials.clone();
+        let opened =
+            access::open(&order.loaded, credentials, order.statement, (budget, &order.stop));
+        opened.map_err(|error| blame(error, state, budget))
+    };
+    open().or_else(|error| {
+        if budget.stopped(wall_now()).is_none() {
+            return Err(error);
+        }
+        stopped::wait(state, Nanos::ZERO, &order.stop).context(format!("{error:#}"))?;
+        open()
+    })
 }
 
 /// A start that failed because the venue does not want to be asked says until when, and keeps it.
