@@ -13,6 +13,7 @@ use super::assemble::{Budget, Parts, StageRecorders};
 use super::clock::CycleProbe;
 use super::inlet::{Inlet, OrderVenue};
 use super::running::Gathered;
+use super::scripted::Scripted;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{Event, Kind};
 use crate::base::ids::{InstrumentId, Symbol};
@@ -21,7 +22,6 @@ use crate::base::time::Nanos;
 use crate::base::units::Money;
 use crate::book::Book;
 use crate::engine::{FeedStage, Halt, Next, Outlet, With};
-use crate::exchange::{SymbolSpec, SyntheticMarket};
 use crate::feed::Feed;
 use crate::journal::{Journal, JournalSettings, LANES, Recorder};
 use crate::observe::{CycleClock, HopCollector, Summary};
@@ -66,6 +66,8 @@ pub enum Source {
         /// How long it runs.
         length: Nanos,
     },
+    /// The same market, driven to where it seldom goes by itself.
+    Scripted(Box<Scripted>),
 }
 
 /// What came of it.
@@ -133,7 +135,15 @@ pub fn run(parts: &Parts, order: &BacktestOrder) -> Result<BacktestOutcome> {
             Vec::new()
         }
         Source::Synthetic { seed, length } => {
-            run_synthetic(&mut bench, parts, *seed, *length)?;
+            run_scripted(
+                &mut bench,
+                parts,
+                Scripted::by_itself(&parts.instruments, *seed, *length)?,
+            )?;
+            Vec::new()
+        }
+        Source::Scripted(scripted) => {
+            run_scripted(&mut bench, parts, scripted.as_ref().clone())?;
             Vec::new()
         }
     };
@@ -179,29 +189,23 @@ fn run_frozen(bench: &mut Bench, set: &DataSet, order: &BacktestOrder) -> Result
 /// Longest hole in recorded data that is filled with timers. Across a longer one, as between
 /// recordings of different days, the grid goes on at its far end.
 const HOLE_MAX: Nanos = Nanos::from_secs(24 * 3_600);
-/// The synthetic market begins at this time in every run, so that equal seeds give equal bytes.
-const SYNTHETIC_START: Nanos = Nanos::from_secs(1_700_000_000);
-
 /// The simulated exchange's own frames and snapshots, without sockets and without waiting.
-fn run_synthetic(bench: &mut Bench, parts: &Parts, seed: u64, length: Nanos) -> Result<()> {
-    let specs = parts
-        .instruments
-        .iter()
-        .map(|facts| {
-            SymbolSpec::by_symbol(facts.symbol.as_str())
-                .with_context(|| format!("{} is not simulated", facts.symbol))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let mut market = SyntheticMarket::new(seed, &specs, SYNTHETIC_START);
+fn run_scripted(bench: &mut Bench, parts: &Parts, mut scripted: Scripted) -> Result<()> {
     let mut body = Vec::new();
-    while market.peek() < SYNTHETIC_START + length {
-        let frame = market.step();
+    while let Some((copies, frame)) = scripted.step() {
         let ts = frame.ts;
-        bench.on_frame(ts, frame.frame)?;
+        // Time passes though nothing arrives.
+        bench.pass_to(ts)?;
+        for _ in 0..copies {
+            bench.on_frame(ts, frame.frame)?;
+        }
+        if copies == 0 {
+            continue;
+        }
         while let Some(instrument) = bench.inlet.feed.feed_mut().snapshot_wanted() {
             let symbol = parts.instruments[instrument.index()].symbol;
             body.clear();
-            if market.snapshot(symbol.as_str(), &mut body) {
+            if scripted.market().snapshot(symbol.as_str(), &mut body) {
                 bench.with_feed(|feed, with| feed.on_snapshot(instrument, &body, ts, with))?;
             }
         }

@@ -27,6 +27,7 @@
 //! | `readiness` | what stands against trading |
 //! | `shown` | what the page shows of books, orders, limits and the journal |
 //! | `backtest`, `replay` | the same stages in event time |
+//! | `scripted` | a synthetic market driven to where it seldom goes |
 //! | `cli` | the commands |
 
 pub mod admin;
@@ -56,6 +57,7 @@ pub mod readiness;
 pub mod recover;
 pub mod replay;
 pub mod rig;
+pub mod scripted;
 pub mod running;
 pub mod secret;
 pub mod session;

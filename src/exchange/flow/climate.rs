@@ -45,6 +45,7 @@ pub struct Climate {
     left_secs: f64,
     pressure: f64,
     shock: f64,
+    volatility: f64,
 }
 
 /// The latent state of one contract.
@@ -68,7 +69,13 @@ impl Climate {
             left_secs: 20.0,
             pressure: 0.0,
             shock: 0.0,
+            volatility: 1.0,
         }
+    }
+
+    /// Makes every move so many times as large; 1 as a rule.
+    pub const fn set_volatility(&mut self, times: f64) {
+        self.volatility = times;
     }
 
     /// One grid step: the regime, the common pressure and the common shock.
@@ -88,11 +95,12 @@ impl Climate {
 
     /// Standard deviation of the latent log return over one second.
     pub const fn sigma(&self) -> f64 {
-        match self.regime {
+        let usual = match self.regime {
             Regime::Calm => 0.6e-4,
             Regime::Trend => 0.9e-4,
             Regime::Volatile => 1.8e-4,
-        }
+        };
+        usual * self.volatility
     }
 
     /// Factor on the rate of orders.

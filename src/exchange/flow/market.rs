@@ -125,6 +125,11 @@ impl SyntheticMarket {
         }
     }
 
+    /// Makes every move from here on so many times as large as it would be; 1 as a rule.
+    pub const fn set_volatility(&mut self, times: f64) {
+        self.climate.set_volatility(times);
+    }
+
     /// The next frame.
     pub fn step(&mut self) -> MarketFrame<'_> {
         self.peek();
