@@ -2,19 +2,28 @@
 
 use crate::source::files;
 
-/// The keys of a TOML text without a comment above, with their lines.
+/// The keys of a TOML text without a comment above, with their lines. What an element of a list of
+/// tables explains is explained for those below it.
 fn bare_keys(text: &str) -> Vec<(usize, String)> {
     let mut bare = Vec::new();
+    let (mut list, mut explained) = (None, std::collections::HashSet::new());
     let (mut above, mut depth, mut quoted) = (false, 0_i32, false);
     for (i, line) in text.lines().enumerate() {
         let line = line.trim();
         let within = depth > 0 || quoted;
+        if !within && line.starts_with('[') {
+            list = line.strip_prefix("[[").and_then(|line| line.strip_suffix("]]"));
+        }
         let is_key = !within && !line.starts_with(['#', '[']);
         if let Some((key, _)) = line.split_once('=')
             && is_key
-            && !above
         {
-            bare.push((i + 1, key.trim().to_owned()));
+            let place = (list, key.trim());
+            if above {
+                explained.insert(place);
+            } else if list.is_none() || !explained.contains(&place) {
+                bare.push((i + 1, key.trim().to_owned()));
+            }
         }
         if line.matches("\"\"\"").count() % 2 == 1 || line.matches("'''").count() % 2 == 1 {
             quoted = !quoted;
@@ -69,5 +78,10 @@ fn a_planted_bare_key_is_found() {
     assert_eq!(keys("# A section.\n[t]\na = 1\n"), [3]);
     assert!(keys("# Why.\na = [\n  { b = 1 },\n  { b = 2 },\n]\n").is_empty());
     assert_eq!(keys("# Why.\na = [\n  1,\n]\nb = 2\n"), [5]);
+    let list = "[[t]]\n# Why.\na = 1\n[[t]]\na = 2\n";
+    assert!(keys(list).is_empty(), "explained in the list's first table");
+    assert_eq!(keys(&format!("{list}b = 3\n")), [6]);
+    assert_eq!(keys(&format!("{list}[[u]]\na = 3\n")), [7]);
+    assert_eq!(keys("[t]\n# Why.\na = 1\n[u]\na = 2\n"), [5]);
     assert!(keys("# Why.\na = \"\"\"\nb = 1\n\"\"\"\n").is_empty());
 }

@@ -8,6 +8,7 @@
 //! | `export` | a forest as an ONNX file |
 //! | `card` | golden vectors of a version's card |
 //! | `samples` | frames through feed, book and features into labelled rows |
+//! | `stress` | the trader in markets that go where markets seldom go |
 //! | `statistics` | what a track record can be believed to say |
 //! | `train` | the whole way from a seed to `models_saved/<version>/` |
 //! | `validation` | what is learned from what: labels, purged folds |
@@ -20,6 +21,7 @@ pub mod export;
 pub mod gbdt;
 pub mod metrics;
 pub mod samples;
+pub mod stress;
 pub mod statistics;
 pub mod train;
 pub mod validation;

@@ -1,6 +1,7 @@
 //! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage.
 
 mod data;
+mod stress;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +32,10 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab train --synthetic --seed 7 \
         --out models_saved/synthetic-1 --minutes 120 --rounds 60")]
     Train(train::Train),
+    /// Put a model under stress: scenarios on the synthetic market, a verdict for each.
+    #[command(after_help = "Example:\n  peregrine-lab stress --model models_saved/synthetic-1 \
+        --out reports/synthetic-1")]
+    Stress(stress::Stress),
 }
 
 /// Runs the program.
@@ -41,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Freeze(arguments) => data::freeze(&arguments),
         Command::Verify(arguments) => data::verify(&arguments),
         Command::Train(arguments) => train::train(&arguments),
+        Command::Stress(arguments) => stress::stress(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,23 @@
+//! What a model and its trader do in markets that go where markets seldom go.
+//!
+//! ```text
+//!  scenario ─► synthetic market ─► the trader's own stages ─► journal ─► what it came to ─► verdict
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `scenario` | the scenarios as a file describes them, and the markets they are |
+//! | `run` | a scenario through the stages, what the journal says of it |
+//! | `trace` | a journal read for what may not be in it |
+//! | `report` | `stress_test_results.md` and `stress.json` |
+
+pub mod report;
+pub mod run;
+pub mod scenario;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+pub use run::{Criterion, Limits, Outcome, Subject, run_all};
+pub use scenario::{Plan, Scenario};
