@@ -7,6 +7,8 @@
 //! | `data` | what is brought in, looked at, frozen |
 //! | `export` | a forest as an ONNX file |
 //! | `card` | golden vectors of a version's card |
+//! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
+//! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
 //! | `statistics` | what a track record can be believed to say |
 //! | `train` | the whole way from a seed to `models_saved/<version>/` |
@@ -17,7 +19,9 @@
 pub mod card;
 pub mod data;
 pub mod export;
+pub mod forward;
 pub mod gbdt;
+pub mod history;
 pub mod metrics;
 pub mod samples;
 pub mod statistics;

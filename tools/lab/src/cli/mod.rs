@@ -2,6 +2,7 @@
 
 mod data;
 mod train;
+mod walk_forward;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -28,9 +29,14 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab verify data/2024")]
     Verify(data::Verify),
     /// Train a gradient-boosted model and write it as a version folder.
-    #[command(after_help = "Example:\n  peregrine-lab train --synthetic --seed 7 \
-        --out models_saved/synthetic-1 --minutes 120 --rounds 60")]
+    #[command(after_help = "Examples:\n  peregrine-lab train --synthetic --seed 7 \
+        --out models_saved/synthetic-1 --minutes 120 --rounds 60\n  \
+        peregrine-lab train --data data/2024 --out models_saved/candles-1")]
     Train(train::Train),
+    /// Validate by walk-forward and combinatorial folds, with the costs of trading.
+    #[command(after_help = "Example:\n  peregrine-lab walk-forward --data data/2024 \
+        --out reports/2024 --config forward.toml")]
+    WalkForward(walk_forward::WalkForward),
 }
 
 /// Runs the program.
@@ -41,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Freeze(arguments) => data::freeze(&arguments),
         Command::Verify(arguments) => data::verify(&arguments),
         Command::Train(arguments) => train::train(&arguments),
+        Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
