@@ -218,8 +218,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Self =
-            toml::from_str(&text).with_context(|| path.display().to_string())?;
+        let config: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
         config.check().with_context(|| path.display().to_string())?;
         Ok(config)
     }
@@ -252,13 +251,15 @@ impl Config {
             ("folds.blocks", (2..=16).contains(&folds.blocks) && folds.blocks.is_multiple_of(2)),
             ("trees.rounds", (1..=5_000).contains(&trees.rounds)),
             ("trees.learning_rate", share(trees.learning_rate)),
-            ("trees.depths", !trees.depths.is_empty()
-                && trees.depths.iter().all(|depth| (1..=12).contains(depth))),
+            (
+                "trees.depths",
+                !trees.depths.is_empty()
+                    && trees.depths.iter().all(|depth| (1..=12).contains(depth)),
+            ),
             ("trees.leaf_rows_min", trees.leaf_rows_min > 0),
             ("trees.row_share", share(trees.row_share)),
             ("trees.feature_share", share(trees.feature_share)),
-            ("policy.enter_edges", !edges.is_empty()
-                && edges.iter().all(|&edge| share(edge))),
+            ("policy.enter_edges", !edges.is_empty() && edges.iter().all(|&edge| share(edge))),
             ("policy.exit_edge", (-1.0..=1.0).contains(&self.policy.exit_edge)),
         ];
         let out: Vec<&str> =

@@ -44,8 +44,7 @@ pub fn learn(
     let (fit, stop) = cut(rows, training, config.folds.stop_share)?;
     let params = config.params(depth, fold, threads);
     let (fit_table, stop_table) = (pick(&rows.table, &fit), pick(&rows.table, &stop));
-    let trained =
-        train(&params, &fit_table, Some(&stop_table), &mut |round, _| progress(round))?;
+    let trained = train(&params, &fit_table, Some(&stop_table), &mut |round, _| progress(round))?;
     let logits: Vec<Vec<f64>> =
         (0..stop_table.rows()).map(|row| trained.forest.scores(stop_table.row(row))).collect();
     let temperature = temperature(&logits, &labels(&stop_table));

@@ -60,11 +60,6 @@ impl Stored {
         }
     }
 
-    /// By which logits were divided.
-    pub fn temperature(&self) -> Option<f64> {
-        self.temperature.parse().ok()
-    }
-
     /// Log-loss of the class shares of the fit on the test.
     pub fn prior(&self) -> Option<f64> {
         self.prior.parse().ok()

@@ -157,8 +157,7 @@ impl Lane {
                 if !changed && !matches!(update, BookUpdate::Invalid(_)) {
                     return false;
                 }
-                self.is_closed |=
-                    self.engine.on_top(&top_of(&self.book), event.now()).bar_closed;
+                self.is_closed |= self.engine.on_top(&top_of(&self.book), event.now()).bar_closed;
                 if let (Some(bid), Some(ask)) = (self.book.best_bid(), self.book.best_ask()) {
                     self.market.quote(ms, (bid.px + ask.px) as f64 / 2e8);
                 }

@@ -1,7 +1,7 @@
 //! Candles of a symbol as its trades and quotes made them, and its settlements.
 
-use crate::validation::label::{Barriers, Candle, Label, barrier_label, fading_deviation};
 use super::LabelOf;
+use crate::validation::label::{Barriers, Candle, Label, barrier_label, fading_deviation};
 
 /// A bar of trades.
 #[derive(Clone, Copy, Debug, PartialEq)]

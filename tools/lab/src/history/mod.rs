@@ -93,5 +93,4 @@ impl Rows {
     pub fn is_empty(&self) -> bool {
         self.lives.is_empty()
     }
-
 }
