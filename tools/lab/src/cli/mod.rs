@@ -29,7 +29,7 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab verify data/2024")]
     Verify(data::Verify),
     /// Train a gradient-boosted model and write it as a version folder.
-    #[command(after_help = "Examples:\n  peregrine-lab train --synthetic --seed 7 \
+    #[command(after_help = "Example:\n  peregrine-lab train --synthetic --seed 7 \
         --out models_saved/synthetic-1 --minutes 120 --rounds 60\n  \
         peregrine-lab train --data data/2024 --out models_saved/candles-1")]
     Train(train::Train),

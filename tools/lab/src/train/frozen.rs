@@ -65,7 +65,7 @@ fn split(rows: &Rows, config: &Config) -> Result<(Vec<usize>, Vec<usize>)> {
     for (part, name) in [(&training, "training"), (&test, "test")] {
         ensure!(
             part.len() >= PART_ROWS_MIN,
-            "the {name} part has {} rows, {PART_ROWS_MIN} are needed: more data, or rows more often",
+            "the {name} part has {} rows, {PART_ROWS_MIN} are needed: more data, please",
             part.len()
         );
     }
