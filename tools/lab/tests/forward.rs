@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-const CONFIG: &str = "period_ms = 600000\n[rows]\nevery_bars = 2\n\
+const CONFIG: &str = "period_ms = 600000\n[rows]\nevery_bars = 1\n\
     [label]\nhorizon_bars = 12\nbarrier = 0.0\n\
-    [folds]\ncount = 4\nembargo_bars = 80\ngroups = 4\n\
+    [folds]\ncount = 4\nembargo_bars = 40\ngroups = 4\n\
     [trees]\nrounds = 20\ndepths = [2, 3]\nleaf_rows_min = 30\n\
     [policy]\nenter_edges = [0.05, 0.1]\n";
 

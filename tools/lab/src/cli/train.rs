@@ -14,7 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Args)]
 pub struct Train {
     /// Train on the synthetic market.
-    #[arg(long, required_unless_present = "data")]
+    #[arg(
+        long, required_unless_present = "data", conflicts_with_all = ["config", "from", "to"]
+    )]
     synthetic: bool,
     /// Train on the frozen data set in this folder; labels, trees and features are those of
     /// --config.
@@ -66,13 +68,13 @@ pub struct Train {
 #[derive(Args)]
 pub struct FrozenData {
     /// Labels, costs, folds, trees, thresholds as TOML; usual values without one.
-    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Take rows from this time on: RFC 3339.
-    #[arg(long, value_name = "TIME", conflicts_with = "synthetic")]
+    #[arg(long, value_name = "TIME")]
     from: Option<jiff::Timestamp>,
     /// Take rows before this time.
-    #[arg(long, value_name = "TIME", conflicts_with = "synthetic")]
+    #[arg(long, value_name = "TIME")]
     to: Option<jiff::Timestamp>,
 }
 

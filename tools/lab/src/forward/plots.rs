@@ -72,7 +72,7 @@ pub fn importance(names: &[String], shares: &[f64]) -> Result<String> {
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(150)
-            .build_cartesian_2d(0.0..most * 1.05, (0..count).into_segmented())
+            .build_cartesian_2d(0.0..most * 1.05, (0..count.max(2) - 1).into_segmented())
             .map_err(refused)?;
         chart
             .configure_mesh()
