@@ -171,13 +171,10 @@ fn run_recorded(
 
 /// Every row within the order's time, as the frames that tell it.
 fn run_frozen(bench: &mut Bench, set: &DataSet, order: &BacktestOrder) -> Result<()> {
-    let mut tape = Tape::open(set)?;
+    let mut tape = Tape::open_at(set, order.from)?;
     let mut line = 0;
     while let Some((ts_recv, payload)) = tape.next_payload()? {
         line += 1;
-        if order.from.is_some_and(|from| ts_recv < from) {
-            continue;
-        }
         if order.to.is_some_and(|to| ts_recv >= to) {
             break;
         }

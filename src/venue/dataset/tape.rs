@@ -37,6 +37,15 @@ impl Tape {
     /// # Errors
     /// A file that is not the listed one.
     pub fn open(set: &DataSet) -> Result<Self, DataError> {
+        Self::open_at(set, None)
+    }
+
+    /// The same without the rows before `from`: it begins with snapshots of its own, so that books
+    /// are known from its first row on.
+    ///
+    /// # Errors
+    /// A file that is not the listed one.
+    pub fn open_at(set: &DataSet, from: Option<Nanos>) -> Result<Self, DataError> {
         let contracts = set.instruments()?;
         let lanes = set.manifest().symbols.iter().zip(contracts).map(|(facts, contract)| {
             let rows = |stream| Series::open(set, &facts.symbol, stream);
@@ -52,6 +61,10 @@ impl Tape {
                 marked: i64::MIN / 2,
                 rate: 0,
             };
+            if let Some(from) = from {
+                lane.bars.pass(from)?;
+                lane.trades.pass(from)?;
+            }
             lane.fill()?;
             Ok(lane)
         });
@@ -264,6 +277,16 @@ impl Series {
             }
         }
         Ok(self.next.as_deref())
+    }
+
+    /// Leaves out the rows before a time.
+    fn pass(&mut self, from: Nanos) -> Result<(), DataError> {
+        while let Some(row) = self.peek()?
+            && Nanos::from_millis(row[0]) < from
+        {
+            self.next = None;
+        }
+        Ok(())
     }
 
     fn take(&mut self) -> Result<Option<Vec<i64>>, DataError> {

@@ -75,7 +75,11 @@ fn set(files: &[(Stream, i64, Vec<Vec<i64>>)]) -> (TempDir, DataSet) {
 
 /// Every event that the feed makes of a data set, and the feed.
 fn events(set: &DataSet) -> (Vec<Event>, Feed) {
-    let mut tape = Tape::open(set).unwrap();
+    events_from(set, None)
+}
+
+fn events_from(set: &DataSet, from: Option<Nanos>) -> (Vec<Event>, Feed) {
+    let mut tape = Tape::open_at(set, from).unwrap();
     let mut feed = Feed::new(&set.instruments().unwrap());
     let (mut batch, mut all) = (EventBatch::new(), Vec::new());
     let mut last = Nanos::ZERO;
@@ -224,4 +228,26 @@ fn a_rate_is_not_known_before_the_second_ahead_of_its_settlement() {
         rates,
         [(0, 0), (MINUTE_MS, 0), (two - 1_000, 12_345), (two, 12_345), (3 * MINUTE_MS, 12_345)]
     );
+}
+
+#[test]
+fn a_span_begins_at_its_time_with_a_book_and_with_the_rate_settled_before_it() {
+    let funding = vec![vec![OPEN_MS + MINUTE_MS, 12_345], vec![OPEN_MS + 90 * MINUTE_MS, 7]];
+    let (_dir, set) = set(&[(Stream::Bars, MINUTE_MS, bars()), (Stream::Funding, 0, funding)]);
+    let from = OPEN_MS + 2 * MINUTE_MS;
+    let (events, feed) = events_from(&set, Some(Nanos::from_millis(from)));
+    assert_eq!((feed.stats().syncs, feed.stats().gaps), (1, 0));
+    assert!(events.iter().all(|event| event.now() >= Nanos::from_millis(from)));
+    let of = |kind| events.iter().filter(move |event| event.kind() == Some(kind));
+    // Four of each candle that is left.
+    assert_eq!(of(Kind::AggTrade).count(), 8);
+    let marks: Vec<i64> = of(Kind::MarkPrice)
+        .map(|event| event.body::<crate::base::event::MarkPrice>().funding_rate)
+        .collect();
+    assert_eq!(marks, [12_345, 12_345]);
+    let mut book = Book::new(64);
+    events.iter().for_each(|event| {
+        book.apply(event);
+    });
+    assert!(book.is_valid());
 }

@@ -7,6 +7,8 @@
 //! | `data` | what is brought in, looked at, frozen |
 //! | `export` | a forest as an ONNX file |
 //! | `card` | golden vectors of a version's card |
+//! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
+//! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
 //! | `stress` | the trader in markets that go where markets seldom go |
 //! | `statistics` | what a track record can be believed to say |
@@ -18,7 +20,9 @@
 pub mod card;
 pub mod data;
 pub mod export;
+pub mod forward;
 pub mod gbdt;
+pub mod history;
 pub mod metrics;
 pub mod samples;
 pub mod stress;

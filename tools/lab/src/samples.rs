@@ -266,7 +266,8 @@ fn label(move_bps: f64, threshold_bps: f64) -> f64 {
     }
 }
 
-fn top_of(book: &Book) -> TopOfBook {
+/// The best levels as features see them.
+pub(crate) fn top_of(book: &Book) -> TopOfBook {
     let mut top = TopOfBook { valid: book.is_valid(), ..TopOfBook::default() };
     for (slot, level) in top.bid.iter_mut().zip(book.bids().take(TOP_LEVELS)) {
         *slot = *level;

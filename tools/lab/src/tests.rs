@@ -118,11 +118,11 @@ fn a_trained_version_registers_and_the_first_one_leads() {
     let version = trained(1);
     let folder = dir.path().join("synthetic-1");
     write(&version, &folder).expect("a written version");
-    register(&folder, 1).expect("a registered version");
+    register(&folder, "a test", 1).expect("a registered version");
     let registry = Registry::open(dir.path()).expect("a registry");
     assert_eq!(registry.champion_version(), Some("synthetic-1"));
     assert!(registry.verify().expect("a report").problems.is_empty());
-    let again = register(&folder, 2).expect_err("it is there already");
+    let again = register(&folder, "a test", 2).expect_err("it is there already");
     assert!(again.to_string().contains("synthetic-1"), "{again}");
 }
 

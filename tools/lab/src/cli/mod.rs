@@ -3,6 +3,7 @@
 mod data;
 mod stress;
 mod train;
+mod walk_forward;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -30,12 +31,17 @@ enum Command {
     Verify(data::Verify),
     /// Train a gradient-boosted model and write it as a version folder.
     #[command(after_help = "Example:\n  peregrine-lab train --synthetic --seed 7 \
-        --out models_saved/synthetic-1 --minutes 120 --rounds 60")]
+        --out models_saved/synthetic-1 --minutes 120 --rounds 60\n  \
+        peregrine-lab train --data data/2024 --out models_saved/candles-1")]
     Train(train::Train),
     /// Put a model under stress: scenarios on the synthetic market, a verdict for each.
     #[command(after_help = "Example:\n  peregrine-lab stress --model models_saved/synthetic-1 \
         --out reports/synthetic-1")]
     Stress(stress::Stress),
+    /// Validate by walk-forward and combinatorial folds, with the costs of trading.
+    #[command(after_help = "Example:\n  peregrine-lab walk-forward --data data/2024 \
+        --out reports/2024 --config forward.toml")]
+    WalkForward(walk_forward::WalkForward),
 }
 
 /// Runs the program.
@@ -47,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => data::verify(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Stress(arguments) => stress::stress(&arguments),
+        Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

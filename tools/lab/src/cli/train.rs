@@ -1,32 +1,46 @@
-//! `train`: a model from the synthetic market.
+//! `train`: a model from the synthetic market or from a frozen data set.
 
 use super::progress_bar;
+use anyhow::{Context, Result};
 use clap::Args;
+use peregrine::venue::dataset::DataSet;
+use peregrine_lab::forward::Config;
+use peregrine_lab::train::frozen::{Order, train_frozen};
 use peregrine_lab::train::{Plan, Step, Version, register, train_synthetic, write};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Args)]
 pub struct Train {
     /// Train on the synthetic market.
-    #[arg(long, required = true)]
+    #[arg(
+        long, required_unless_present = "data", conflicts_with_all = ["config", "from", "to"]
+    )]
     synthetic: bool,
-    /// Seed of the market and of the training.
-    #[arg(long, default_value_t = 7)]
-    seed: u64,
+    /// Train on the frozen data set in this folder; labels, trees and features are those of
+    /// --config.
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "synthetic", "minutes", "horizon_ms", "threshold_bps", "warm_up_s",
+    ])]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    frozen: FrozenData,
+    /// Seed of the market and of the training; 7 unless a file says otherwise.
+    #[arg(long)]
+    seed: Option<u64>,
     /// Folder of the version; its last part is the version's name.
     #[arg(long)]
     out: PathBuf,
     /// Minutes of synthetic market.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(2..=10_080))]
     minutes: u32,
-    /// Most rounds; each adds three trees.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=5_000))]
-    rounds: u32,
-    /// Deepest leaf.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=12))]
-    depth: u32,
+    /// Most rounds; each adds three trees. 60, with --data that of the file.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    rounds: Option<u32>,
+    /// Deepest leaf. 4, with --data the first depth of the file.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=12))]
+    depth: Option<u32>,
     /// Horizon of the label in milliseconds.
     #[arg(
         long, default_value_t = 2_000,
@@ -50,37 +64,96 @@ pub struct Train {
     json: bool,
 }
 
+/// What is read of a frozen data set, and how.
+#[derive(Args)]
+pub struct FrozenData {
+    /// Labels, costs, folds, trees, thresholds as TOML; usual values without one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Take rows from this time on: RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    from: Option<jiff::Timestamp>,
+    /// Take rows before this time.
+    #[arg(long, value_name = "TIME")]
+    to: Option<jiff::Timestamp>,
+}
+
+impl FrozenData {
+    /// The data set and the configuration with the times over it.
+    ///
+    /// # Errors
+    /// A folder that is no data set, a file that is no configuration.
+    pub fn open(&self, dir: &Path) -> Result<(DataSet, Config)> {
+        let set = DataSet::open(dir)?;
+        let mut config = match &self.config {
+            Some(path) => Config::load(path)?,
+            None => Config::default(),
+        };
+        let ms = |time: &jiff::Timestamp| time.as_millisecond();
+        config.from_ms = self.from.as_ref().map(ms).or(config.from_ms);
+        config.to_ms = self.to.as_ref().map(ms).or(config.to_ms);
+        Ok((set, config))
+    }
+}
+
 /// Trains a model.
 ///
 /// # Errors
 /// A plan that cannot be followed, or a folder that cannot be written.
-pub fn train(args: &Train) -> anyhow::Result<()> {
+pub fn train(args: &Train) -> Result<()> {
     let name = args.out.file_name().and_then(|name| name.to_str());
-    let version = name.map(str::to_owned);
+    let name = name.context("--out must end in the version's name")?.to_owned();
+    let (version, origin) = match &args.data {
+        Some(dir) => (from_data(args, dir, name)?, "trained on a frozen data set"),
+        None => (from_synthetic(args, name)?, "trained on the synthetic market"),
+    };
+    write(&version, &args.out)?;
+    if args.register {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        register(&args.out, origin, u64::try_from(since.as_millis()).unwrap_or(0))?;
+    }
+    report(&version, args);
+    Ok(())
+}
+
+fn from_data(args: &Train, dir: &Path, version: String) -> Result<Version> {
+    let (set, mut config) = args.frozen.open(dir)?;
+    config.seed = args.seed.unwrap_or(config.seed);
+    config.trees.rounds = args.rounds.map_or(config.trees.rounds, |rounds| rounds as usize);
+    if let Some(depth) = args.depth {
+        config.trees.depths = vec![depth as usize];
+    }
+    let bar = progress_bar("training");
+    let rounds = config.trees.rounds;
+    let order = Order { version, config, threads: args.threads as usize };
+    let version = train_frozen(&set, &order, &mut |step| show(&bar, step, rounds))?;
+    bar.finish_and_clear();
+    Ok(version)
+}
+
+fn from_synthetic(args: &Train, version: String) -> Result<Version> {
     let plan = Plan {
-        seed: args.seed,
+        seed: args.seed.unwrap_or(7),
         minutes: args.minutes,
-        version: version.ok_or_else(|| anyhow::anyhow!("--out must end in the version's name"))?,
-        rounds: args.rounds as usize,
-        depth: args.depth as usize,
+        version,
+        rounds: args.rounds.unwrap_or(60) as usize,
+        depth: args.depth.unwrap_or(4) as usize,
         horizon_ms: args.horizon_ms,
         threshold_bps: args.threshold_bps,
         warm_up_secs: args.warm_up_s,
         threads: args.threads as usize,
     };
     let bar = progress_bar("training");
-    let version = train_synthetic(&plan, &mut |step| match step {
-        Step::Market(part) => bar.set_position((part * 700.0) as u64),
-        Step::Round(round) => bar.set_position(700 + (300 * round / plan.rounds) as u64),
-    })?;
+    let version = train_synthetic(&plan, &mut |step| show(&bar, step, plan.rounds))?;
     bar.finish_and_clear();
-    write(&version, &args.out)?;
-    if args.register {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        register(&args.out, u64::try_from(since.as_millis()).unwrap_or(0))?;
+    Ok(version)
+}
+
+fn show(bar: &indicatif::ProgressBar, step: Step, rounds: usize) {
+    match step {
+        Step::Market(part) => bar.set_position((part * 700.0) as u64),
+        Step::Round(round) => bar.set_position(700 + (300 * round / rounds) as u64),
     }
-    report(&version, args);
-    Ok(())
 }
 
 fn report(version: &Version, args: &Train) {

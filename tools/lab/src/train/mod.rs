@@ -6,6 +6,12 @@
 //! Rows are split by time. Between two parts, rows whose label looks into the next part are thrown
 //! away. The middle part decides when to stop; figures are those of the last part, which nothing
 //! has seen.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `frozen` | the same from a frozen data set |
+
+pub mod frozen;
 
 use crate::card::golden;
 use crate::export::to_onnx;
@@ -153,11 +159,12 @@ pub fn write(version: &Version, dir: &Path) -> Result<()> {
 }
 
 /// Registers the version in `dir` with the registry of the folder above, which is started where
-/// there is none. The first version of a registry becomes its champion.
+/// there is none. The first version of a registry becomes its champion. `origin` is the reason that
+/// is recorded.
 ///
 /// # Errors
 /// As the registry words them: a version that is there already, a file that is not as hashed.
-pub fn register(dir: &Path, at_ms: u64) -> Result<String> {
+pub fn register(dir: &Path, origin: &str, at_ms: u64) -> Result<String> {
     let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
     let above = above.unwrap_or(Path::new("."));
     let mut registry = match Registry::open(above) {
@@ -171,7 +178,7 @@ pub fn register(dir: &Path, at_ms: u64) -> Result<String> {
         reason: reason.to_owned(),
         evidence_sha256: None,
     };
-    let version = registry.register(dir, None, change("trained on the synthetic market"))?;
+    let version = registry.register(dir, None, change(origin))?;
     if registry.champion_version().is_none() && registry.list().count() == 1 {
         registry.advance(&version, Stage::Champion, change("first version of this registry"))?;
     }
