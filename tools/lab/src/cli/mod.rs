@@ -1,6 +1,7 @@
 //! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage.
 
 mod data;
+mod paper;
 mod stress;
 mod train;
 
@@ -32,6 +33,10 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab train --synthetic --seed 7 \
         --out models_saved/synthetic-1 --minutes 120 --rounds 60")]
     Train(train::Train),
+    /// Trade weeks on paper in compressed time, and write the document for the sign-off.
+    #[command(after_help = "Example:\n  peregrine-lab paper --model models_saved/synthetic-1 \
+        --synthetic 7 --days 14 --out reports/synthetic-1")]
+    Paper(paper::Paper),
     /// Put a model under stress: scenarios on the synthetic market, a verdict for each.
     #[command(after_help = "Example:\n  peregrine-lab stress --model models_saved/synthetic-1 \
         --out reports/synthetic-1")]
@@ -46,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Freeze(arguments) => data::freeze(&arguments),
         Command::Verify(arguments) => data::verify(&arguments),
         Command::Train(arguments) => train::train(&arguments),
+        Command::Paper(arguments) => paper::paper(&arguments),
         Command::Stress(arguments) => stress::stress(&arguments),
     };
     match done {
