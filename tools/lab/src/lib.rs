@@ -10,8 +10,11 @@
 //! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
 //! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
+//! | `paper` | weeks of trading on paper, and whether real money may follow |
+//! | `session` | one session of the trader over a market |
 //! | `stress` | the trader in markets that go where markets seldom go |
 //! | `statistics` | what a track record can be believed to say |
+//! | `trace` | a journal read for what may not be in it |
 //! | `train` | the whole way from a seed to `models_saved/<version>/` |
 //! | `validation` | what is learned from what: labels, purged folds |
 //!
@@ -24,9 +27,12 @@ pub mod forward;
 pub mod gbdt;
 pub mod history;
 pub mod metrics;
+pub mod paper;
 pub mod samples;
+pub mod session;
 pub mod stress;
 pub mod statistics;
+pub mod trace;
 pub mod train;
 pub mod validation;
 

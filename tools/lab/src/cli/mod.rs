@@ -1,6 +1,7 @@
 //! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage.
 
 mod data;
+mod paper;
 mod stress;
 mod train;
 mod walk_forward;
@@ -34,6 +35,10 @@ enum Command {
         --out models_saved/synthetic-1 --minutes 120 --rounds 60\n  \
         peregrine-lab train --data data/2024 --out models_saved/candles-1")]
     Train(train::Train),
+    /// Trade weeks on paper in compressed time, and write the document for the sign-off.
+    #[command(after_help = "Example:\n  peregrine-lab paper --model models_saved/synthetic-1 \
+        --synthetic 7 --days 14 --out reports/synthetic-1")]
+    Paper(paper::Paper),
     /// Put a model under stress: scenarios on the synthetic market, a verdict for each.
     #[command(after_help = "Example:\n  peregrine-lab stress --model models_saved/synthetic-1 \
         --out reports/synthetic-1")]
@@ -52,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Freeze(arguments) => data::freeze(&arguments),
         Command::Verify(arguments) => data::verify(&arguments),
         Command::Train(arguments) => train::train(&arguments),
+        Command::Paper(arguments) => paper::paper(&arguments),
         Command::Stress(arguments) => stress::stress(&arguments),
         Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
     };

@@ -8,13 +8,11 @@
 //! |---|---|
 //! | `scenario` | the scenarios as a file describes them, and the markets they are |
 //! | `run` | a scenario through the stages, what the journal says of it |
-//! | `trace` | a journal read for what may not be in it |
 //! | `report` | `stress_test_results.md` and `stress.json` |
 
 pub mod report;
 pub mod run;
 pub mod scenario;
-mod trace;
 
 #[cfg(test)]
 mod tests;

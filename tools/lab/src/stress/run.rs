@@ -1,30 +1,21 @@
 //! A scenario through the trader's own stages, and what came of it.
 
 use super::scenario::{Plan, Scenario};
-use super::trace::Trace;
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::session::{Lived, Session};
+use anyhow::{Context, Result, ensure};
 use peregrine::base::counters::Counter;
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::units::Rate;
 use peregrine::exchange::SymbolSpec;
-use peregrine::execution::Signer;
 use peregrine::model::ArtifactFiles;
 use peregrine::model::artifact::{hex, sha256};
-use peregrine::observe::report::{Figures, Period, read};
-use peregrine::runtime::assemble::Parts;
-use peregrine::runtime::backtest::{BacktestOrder, Source, run};
+use peregrine::runtime::backtest::Source;
 use peregrine::runtime::config::{Loaded, with_values};
-use peregrine::runtime::recover::Carried;
-use peregrine::runtime::replay::verify;
-use peregrine::runtime::state::StateFolder;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use toml::Value;
-
-/// Name of the sessions.
-const SESSION: &str = "stress";
 
 /// What no scenario may pass.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -167,8 +158,7 @@ fn one(
     if let Some(outcome) = known.iter().find(|outcome| outcome.key == key) {
         return Ok(outcome.clone());
     }
-    let state = tempfile::tempdir()?;
-    let lived = live(subject, seed, scenario, loaded, state.path())?;
+    let lived = live(subject, seed, scenario, loaded)?;
     let criteria = judge(&lived, subject.limits, scenario);
     let counts = [Counter::Predictions, Counter::Orders, Counter::Fills];
     Ok(Outcome {
@@ -184,38 +174,12 @@ fn one(
     })
 }
 
-/// What a scenario came to.
-struct Lived {
-    figures: Figures,
-    trace: Trace,
-    differences: u64,
-    counters: peregrine::observe::snapshot::CounterValues,
-}
-
-fn live(
-    subject: &Subject<'_>,
-    seed: u64,
-    scenario: &Scenario,
-    loaded: Loaded,
-    dir: &Path,
-) -> Result<Lived> {
+fn live(subject: &Subject<'_>, seed: u64, scenario: &Scenario, loaded: Loaded) -> Result<Lived> {
     let specs = contracts(&loaded, scenario)?;
     let source = Source::Scripted(Box::new(scenario.market(seed, &specs)));
     let instruments = specs.iter().map(|spec| facts(spec, &loaded, scenario)).collect();
-    let (settings, text, files) = (loaded.settings, loaded.text, subject.files.clone());
-    let (carried, signer) = (Carried::default(), Signer::paper());
-    let parts = Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer };
-    let state = StateFolder::open(dir)?;
-    let journal = state.journals().join(StateFolder::journal_name(1, SESSION));
-    let order =
-        BacktestOrder { source, journal: journal.clone(), from: None, to: None, audit: None };
-    let outcome = run(&parts, &order)?;
-    let replayed = verify(&journal)?;
-    let all = Period { from: 0, to: i64::MAX };
-    let figures = read(dir, SESSION, all).map_err(|what| anyhow!(what))?;
-    let trace = Trace::read(&journal)?;
-    let differences = replayed.differences;
-    Ok(Lived { figures, trace, differences, counters: outcome.summary.counters })
+    let files = subject.files.clone();
+    Session { loaded, files, instruments, source, from: None, to: None }.live()
 }
 
 /// The configuration with what the scenario makes of it.
