@@ -5,6 +5,7 @@
 
 use super::Ledger;
 use crate::base::event::{AccountStatus, MarginStatus};
+use crate::base::units::quotient;
 use crate::base::{Event, InstrumentId, Kind, Money, Nanos, Px, Qty};
 
 /// The account's margins, in the quote currency.
@@ -73,7 +74,7 @@ impl Ledger {
         let liquidation = margin.nearest(mark).filter(|_| mark.is_positive())?;
         let away =
             (i128::from(mark.0) - i128::from(liquidation.0)) * i128::from(position.qty.0.signum());
-        let bps = away.max(0) * 10_000 / i128::from(mark.0);
+        let bps = quotient(away.max(0) * 10_000, i128::from(mark.0));
         Some(u32::try_from(bps).unwrap_or(u32::MAX))
     }
 

@@ -13,6 +13,7 @@ mod orders;
 mod payments;
 mod position;
 mod reports;
+mod resting;
 mod stops;
 mod streams;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use orders::{OpenOrder, Stage};
 pub use payments::{Payment, PaymentMemory};
 use position::Part;
 pub use position::{Booked, Position};
+pub use resting::Resting;
 
 use crate::base::event::{self, BookState, BookTicker, MarkPrice, Order, Prediction, flags};
 use crate::base::limits::OPEN_ORDERS_MAX;
@@ -40,6 +42,8 @@ pub struct Ledger {
     fills: FillMemory,
     payments: PaymentMemory,
     starting_equity: Money,
+    /// Of the sums below and the one above, as [`Ledger::equity`] says.
+    equity: Money,
     /// Sums of the positions' fields of the same name.
     realised: Money,
     unrealised: Money,
@@ -90,6 +94,7 @@ impl Ledger {
             fills: FillMemory::new(),
             payments: PaymentMemory::new(),
             starting_equity,
+            equity: starting_equity,
             realised: Money::ZERO,
             unrealised: Money::ZERO,
             fees: Money::ZERO,
@@ -271,13 +276,19 @@ impl Ledger {
     }
 
     /// Starting equity + realised + unrealised − fees + funding.
-    pub fn equity(&self) -> Money {
+    pub const fn equity(&self) -> Money {
+        self.equity
+    }
+
+    /// Adds the equity up anew: after each change of what it is made of.
+    fn weigh(&mut self) {
         let sum = i128::from(self.starting_equity.0)
             + i128::from(self.realised.0)
             + i128::from(self.unrealised.0)
             - i128::from(self.fees.0)
             + i128::from(self.funding.0);
-        Money(i64::try_from(sum).unwrap_or(if sum > 0 { i64::MAX } else { i64::MIN }))
+        let most = if sum > 0 { i64::MAX } else { i64::MIN };
+        self.equity = Money(i64::try_from(sum).unwrap_or(most));
     }
 
     /// Equity at session start.
@@ -402,6 +413,7 @@ impl Ledger {
         self.stops -= usize::from(position.stops);
         (position.buy_leaves, position.sell_leaves) = (Qty::ZERO, Qty::ZERO);
         (position.open_orders, position.unknown_orders, position.stops) = (0, 0, 0);
+        position.resting = Resting::default();
         for order in self.orders.as_slice().iter().filter(|o| o.instrument == instrument) {
             position.count(order);
         }
@@ -433,22 +445,29 @@ impl Ledger {
             Some(next) => *sum = Money(next),
             None => moved = false,
         };
-        carry(&mut self.realised, before.realised, after.realised);
-        carry(&mut self.unrealised, before.unrealised, after.unrealised);
-        carry(&mut self.fees, before.fees, after.fees);
-        carry(&mut self.funding, before.funding, after.funding);
         carry(&mut self.gross_exposure, before.exposure, after.exposure);
         for (sum, (before, after)) in
             self.net_exposure.iter_mut().zip(before.net.into_iter().zip(after.net))
         {
             carry(sum, before, after);
         }
+        // An order alone moves no money.
+        let earns = before.result != after.result;
+        if earns {
+            carry(&mut self.realised, before.result.realised, after.result.realised);
+            carry(&mut self.unrealised, before.result.unrealised, after.result.unrealised);
+            carry(&mut self.fees, before.result.fees, after.result.fees);
+            carry(&mut self.funding, before.result.funding, after.result.funding);
+        }
         self.exposed += u32::from(after.exposed);
         self.exposed -= u32::from(before.exposed);
         if !moved {
             self.fail(Reason::Overflow);
         }
-        self.peak_equity = self.peak_equity.max(self.equity());
+        if earns {
+            self.weigh();
+        }
+        self.peak_equity = self.peak_equity.max(self.equity);
     }
 }
 

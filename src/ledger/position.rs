@@ -9,7 +9,7 @@
 //! `cost × closed / held` (rounded toward zero); what rounding leaves stays in the cost, so nothing
 //! is lost or made, however many parts a position is closed in.
 
-use super::{OpenOrder, Stage};
+use super::{OpenOrder, Resting, Stage};
 use crate::base::units::{SCALE, notional};
 use crate::base::{Money, Nanos, Px, Qty, Side};
 
@@ -48,6 +48,8 @@ pub struct Position {
     pub buy_leaves: Qty,
     /// Still to fill of our live sell orders, worst case.
     pub sell_leaves: Qty,
+    /// The nearest prices of those orders.
+    pub resting: Resting,
     /// Live orders that enter or leave.
     pub open_orders: u16,
     /// Orders of unknown outcome among them.
@@ -73,13 +75,19 @@ pub struct Position {
     pub(super) trip: Money,
 }
 
-/// What a position adds to the ledger's sums.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+/// What a position has earned, closed and open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Earned {
     pub(super) realised: Money,
     pub(super) unrealised: Money,
     pub(super) fees: Money,
     pub(super) funding: Money,
+}
+
+/// What a position adds to the ledger's sums.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) result: Earned,
     pub(super) exposure: Money,
     pub(super) net: [Money; 2],
     pub(super) exposed: bool,
@@ -235,6 +243,7 @@ impl Position {
             Side::Sell => &mut self.sell_leaves,
         };
         *sum = Qty(sum.0.saturating_add(order.leaves().0));
+        self.resting.take(order);
         self.open_orders += 1;
         self.unknown_orders += u16::from(order.stage == Stage::Unknown);
     }
@@ -243,10 +252,12 @@ impl Position {
     #[inline]
     pub(super) fn part(&self) -> Part {
         Part {
-            realised: self.realised,
-            unrealised: self.unrealised,
-            fees: self.fees,
-            funding: self.funding,
+            result: Earned {
+                realised: self.realised,
+                unrealised: self.unrealised,
+                fees: self.fees,
+                funding: self.funding,
+            },
             exposure: self.exposure,
             net: self.net,
             exposed: self.is_exposed(),
@@ -273,7 +284,12 @@ impl Position {
         self.exposure = notional(worst, self.value_px)?;
         let most = self.qty.checked_add(self.buy_leaves)?;
         let least = Qty(self.qty.0.checked_sub(self.sell_leaves.0)?);
-        self.net = [notional(most, self.value_px)?, notional(least, self.value_px)?];
+        // While flat, or when all is on one side, the worst case is one of the two.
+        let net = |qty: Qty| match qty == worst {
+            true => Some(self.exposure),
+            false => notional(qty, self.value_px),
+        };
+        self.net = [net(most)?, net(least)?];
         Some(())
     }
 }

@@ -3,11 +3,58 @@
 
 use super::check::Check;
 use super::checks::{
-    Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, worth, yes_or,
+    Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, value_of, worth, yes_or,
 };
 use super::limits::Limits;
 use crate::base::units::quotient;
-use crate::base::{Money, Qty, Reason, Side};
+use crate::base::{Money, Px, Qty, Reason, Side};
+use crate::ledger::Position;
+use crate::policy::Wanted;
+
+/// An order in the worst case: what several checks ask for, computed once. `None` beyond the range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worst {
+    /// Worst of limit price, mark price and opposite touch.
+    px: Px,
+    /// Value of the order.
+    notional: Option<Money>,
+    /// Value of the instrument's position with the order, rounded up: a limit is never passed by a
+    /// fraction.
+    exposure: Option<i128>,
+}
+
+impl Worst {
+    #[inline]
+    pub(super) fn new(wanted: &Wanted, position: &Position, mark: Px) -> Self {
+        let px = wanted.px.max(mark).max(position.ask);
+        let notional = value_of(wanted.qty, px).ok().and_then(|value| i64::try_from(value).ok());
+        let (buy, sell) = added(wanted);
+        let exposure = worth(position.worst_qty(buy, sell), px).ok();
+        Self { px, notional: notional.map(Money), exposure }
+    }
+
+    /// Value of the order.
+    pub(super) fn notional(&self) -> Result<Money, Trip> {
+        self.notional.ok_or(overflow())
+    }
+}
+
+/// What the order adds to buys and to sells.
+fn added(wanted: &Wanted) -> (Qty, Qty) {
+    match wanted.side {
+        Side::Buy => (wanted.qty, Qty::ZERO),
+        Side::Sell => (Qty::ZERO, wanted.qty),
+    }
+}
+
+/// A hundred times an amount.
+fn hundredfold(amount: i128) -> Result<i128, Trip> {
+    match i64::try_from(amount) {
+        // Of what fits 64 bits it fits 128.
+        Ok(amount) => Ok(i128::from(amount) * 100),
+        Err(_) => amount.checked_mul(100).ok_or(overflow()),
+    }
+}
 
 impl Question<'_> {
     #[inline(always)]
@@ -43,21 +90,9 @@ impl Question<'_> {
         }
     }
 
-    /// What the order adds to buys and to sells.
-    fn added(&self) -> (Qty, Qty) {
-        match self.wanted.side {
-            Side::Buy => (self.wanted.qty, Qty::ZERO),
-            Side::Sell => (Qty::ZERO, self.wanted.qty),
-        }
-    }
-
-    /// Worst-case value of the instrument's position with this order, rounded up: a limit is never
-    /// passed by a fraction.
+    /// Worst-case value of the instrument's position with this order.
     fn worst_exposure(&self) -> Result<i128, Trip> {
-        *self.exposure.get_or_init(|| {
-            let (buy, sell) = self.added();
-            worth(self.position.worst_qty(buy, sell), self.worst_px())
-        })
+        self.worst.exposure.ok_or(overflow())
     }
 
     fn worst_gross(&self) -> Result<i128, Trip> {
@@ -68,13 +103,13 @@ impl Question<'_> {
 
     /// The larger of the net values that all buys and no sells, or all sells and no buys, leave.
     fn worst_net(&self) -> Result<i128, Trip> {
-        let (buy, sell) = self.added();
+        let (buy, sell) = added(self.wanted);
         let held = i128::from(self.position.qty.0);
         let [long, short] = self.ledger.net_exposure();
         let [own_long, own_short] = self.position.net;
         let most = held + i128::from(self.position.buy_leaves.0) + i128::from(buy.0);
         let least = held - i128::from(self.position.sell_leaves.0) - i128::from(sell.0);
-        let px = self.worst_px();
+        let px = self.worst.px;
         let long = i128::from(long.0) - i128::from(own_long.0) + worth(most, px)?;
         let short = i128::from(short.0) - i128::from(own_short.0) - worth(-least, px)?;
         Ok(long.abs().max(short.abs()))
@@ -101,7 +136,7 @@ impl Question<'_> {
     }
 
     fn leverage(&self, limits: &Limits) -> Answer {
-        let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
+        let gross = hundredfold(self.worst_gross()?)?;
         let equity = i128::from(self.equity().0);
         // An order is worth something: without equity none of it fits.
         if gross <= equity * i128::from(limits.leverage_percent) {
@@ -134,11 +169,28 @@ impl Question<'_> {
     /// that is set, and the capital the session started with: bounds that a wrong reading of the
     /// equity cannot move.
     fn capital(&self, limits: &Limits) -> Answer {
-        let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
+        let gross = hundredfold(self.worst_gross()?)?;
         let leverage = i128::from(limits.leverage_percent);
         let margin = quotient(gross + leverage - 1, leverage);
         let used = margin + i128::from(self.ledger.day_loss().0);
         let capital = self.ledger.starting_equity().min(limits.capital);
         at_most(used, capital.0, Reason::MaxCapital)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundredfold_is_exact_beyond_64_bits_and_an_overflow_beyond_128() {
+        let wide = i128::from(i64::MAX);
+        for amount in [0, 1, -1, wide, wide + 1, -wide - 1, -wide - 2, i128::MAX / 100] {
+            // Ten times, and ten times again.
+            let tenfold: i128 = (0..10).map(|_| amount).sum();
+            let expected: i128 = (0..10).map(|_| tenfold).sum();
+            assert_eq!(hundredfold(amount), Ok(expected), "{amount}");
+        }
+        assert_eq!(hundredfold(i128::MAX / 100 + 1), Err(overflow()));
     }
 }
