@@ -23,8 +23,8 @@ pub use account::{Account, Margin};
 pub use fills::FillMemory;
 pub use orders::{OpenOrder, Stage};
 pub use payments::{Payment, PaymentMemory};
-use position::Part;
 pub use position::{Booked, Position};
+use position::{Extent, Part};
 pub use resting::Resting;
 
 use crate::base::event::{self, BookState, BookTicker, MarkPrice, Order, Prediction, flags};
@@ -391,18 +391,21 @@ impl Ledger {
     }
 
     /// Adds an order that is new to its instrument's sums: the usual case, without a look at all
-    /// the others.
+    /// the others. It moves no money, and what a stop closes is there already.
     fn count_in(&mut self, order: &OpenOrder) {
         let Some(position) = self.positions.get_mut(order.instrument.index()) else { return };
-        let before = position.part();
+        let before = position.extent();
         position.count(order);
-        self.stops += usize::from(order.protects());
-        let valued = position.revalue();
-        let after = position.part();
-        if valued.is_none() {
+        if order.protects() {
+            self.stops += 1;
+            return;
+        }
+        let valued = position.expose([order.side]);
+        let after = position.extent();
+        let moved = self.carry_extent(&before, &after);
+        if valued.is_none() || !moved {
             self.fail(Reason::Overflow);
         }
-        self.shift(&before, &after);
     }
 
     /// Sums an instrument's live orders anew, and its exposure.
@@ -436,39 +439,43 @@ impl Ledger {
 
     /// Carries a position's change into the sums.
     fn shift(&mut self, before: &Part, after: &Part) {
-        let mut moved = true;
-        let mut carry = |sum: &mut Money, before: Money, after: Money| match after
-            .0
-            .checked_sub(before.0)
-            .and_then(|step| sum.0.checked_add(step))
-        {
-            Some(next) => *sum = Money(next),
-            None => moved = false,
-        };
-        carry(&mut self.gross_exposure, before.exposure, after.exposure);
-        for (sum, (before, after)) in
-            self.net_exposure.iter_mut().zip(before.net.into_iter().zip(after.net))
-        {
-            carry(sum, before, after);
+        let mut moved = self.carry_extent(&before.extent, &after.extent);
+        let (old, new) = (&before.result, &after.result);
+        if old != new {
+            moved &= carry(&mut self.realised, old.realised, new.realised);
+            moved &= carry(&mut self.unrealised, old.unrealised, new.unrealised);
+            moved &= carry(&mut self.fees, old.fees, new.fees);
+            moved &= carry(&mut self.funding, old.funding, new.funding);
+            self.weigh();
         }
-        // An order alone moves no money.
-        let earns = before.result != after.result;
-        if earns {
-            carry(&mut self.realised, before.result.realised, after.result.realised);
-            carry(&mut self.unrealised, before.result.unrealised, after.result.unrealised);
-            carry(&mut self.fees, before.result.fees, after.result.fees);
-            carry(&mut self.funding, before.result.funding, after.result.funding);
-        }
-        self.exposed += u32::from(after.exposed);
-        self.exposed -= u32::from(before.exposed);
         if !moved {
             self.fail(Reason::Overflow);
         }
-        if earns {
-            self.weigh();
-        }
         self.peak_equity = self.peak_equity.max(self.equity);
     }
+
+    /// The same of what a position may come to; false beyond the range.
+    fn carry_extent(&mut self, before: &Extent, after: &Extent) -> bool {
+        let mut moved = carry(&mut self.gross_exposure, before.exposure, after.exposure);
+        for (sum, (before, after)) in
+            self.net_exposure.iter_mut().zip(before.net.into_iter().zip(after.net))
+        {
+            moved &= carry(sum, before, after);
+        }
+        self.exposed += u32::from(after.exposed);
+        self.exposed -= u32::from(before.exposed);
+        moved
+    }
+}
+
+/// Carries the change of a part into its sum; false beyond the range, which leaves the sum.
+fn carry(sum: &mut Money, before: Money, after: Money) -> bool {
+    let step = after.0.checked_sub(before.0);
+    let next = step.and_then(|step| sum.0.checked_add(step));
+    if let Some(next) = next {
+        *sum = Money(next);
+    }
+    next.is_some()
 }
 
 const _: () = {

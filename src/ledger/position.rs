@@ -84,13 +84,19 @@ pub(super) struct Earned {
     pub(super) funding: Money,
 }
 
+/// What a position may come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub(super) exposure: Money,
+    pub(super) net: [Money; 2],
+    pub(super) exposed: bool,
+}
+
 /// What a position adds to the ledger's sums.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     pub(super) result: Earned,
-    pub(super) exposure: Money,
-    pub(super) net: [Money; 2],
-    pub(super) exposed: bool,
+    pub(super) extent: Extent,
 }
 
 /// What a fill did.
@@ -258,10 +264,14 @@ impl Position {
                 fees: self.fees,
                 funding: self.funding,
             },
-            exposure: self.exposure,
-            net: self.net,
-            exposed: self.is_exposed(),
+            extent: self.extent(),
         }
+    }
+
+    /// What it may come to.
+    #[inline]
+    pub(super) fn extent(&self) -> Extent {
+        Extent { exposure: self.exposure, net: self.net, exposed: self.is_exposed() }
     }
 
     /// Brings the valuation price, the unrealised profit and the exposure up to date; `None` beyond
@@ -280,16 +290,25 @@ impl Position {
         }
         let value = notional(self.qty, self.value_px)?;
         self.unrealised = Money(value.0.checked_sub(self.cost.0)?);
-        let worst = Qty(i64::try_from(self.worst_qty(Qty::ZERO, Qty::ZERO)).ok()?);
-        self.exposure = notional(worst, self.value_px)?;
-        let most = self.qty.checked_add(self.buy_leaves)?;
-        let least = Qty(self.qty.0.checked_sub(self.sell_leaves.0)?);
-        // While flat, or when all is on one side, the worst case is one of the two.
-        let net = |qty: Qty| match qty == worst {
-            true => Some(self.exposure),
-            false => notional(qty, self.value_px),
-        };
-        self.net = [net(most)?, net(least)?];
+        self.expose([Side::Buy, Side::Sell])
+    }
+
+    /// Brings the exposure up to date after orders of these sides were counted; the rest of the
+    /// position is valued. `None` beyond the range.
+    pub(super) fn expose<const N: usize>(&mut self, sides: [Side; N]) -> Option<()> {
+        let worst = i64::try_from(self.worst_qty(Qty::ZERO, Qty::ZERO)).ok()?;
+        let mut exposure = None;
+        for side in sides {
+            let leaves = if side == Side::Buy { self.buy_leaves } else { self.sell_leaves };
+            let most = Qty(self.qty.0.checked_add(side.sign().checked_mul(leaves.0)?)?);
+            let value = notional(most, self.value_px)?;
+            self.net[side as usize] = value;
+            // Mostly the worst case is that all orders of one side fill.
+            if most.0.checked_mul(side.sign()) == Some(worst) {
+                exposure = value.0.checked_mul(side.sign()).map(Money);
+            }
+        }
+        self.exposure = exposure.or_else(|| notional(Qty(worst), self.value_px))?;
         Some(())
     }
 }

@@ -6,7 +6,7 @@ use super::checks::{
     Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, value_of, worth, yes_or,
 };
 use super::limits::Limits;
-use crate::base::units::quotient;
+use crate::base::units::{part_of, quotient};
 use crate::base::{Money, Px, Qty, Reason, Side};
 use crate::ledger::Position;
 use crate::policy::Wanted;
@@ -18,8 +18,9 @@ pub(super) struct Worst {
     px: Px,
     /// Value of the order.
     notional: Option<Money>,
-    /// Value of the instrument's position with the order, rounded up: a limit is never passed by a
-    /// fraction.
+    /// Quantity that the instrument's position may come to with the order.
+    qty: i128,
+    /// What that is worth, rounded up: a limit is never passed by a fraction.
     exposure: Option<i128>,
 }
 
@@ -29,8 +30,13 @@ impl Worst {
         let px = wanted.px.max(mark).max(position.ask);
         let notional = value_of(wanted.qty, px).ok().and_then(|value| i64::try_from(value).ok());
         let (buy, sell) = added(wanted);
-        let exposure = worth(position.worst_qty(buy, sell), px).ok();
-        Self { px, notional: notional.map(Money), exposure }
+        let qty = position.worst_qty(buy, sell);
+        Self { px, notional: notional.map(Money), qty, exposure: worth(qty, px).ok() }
+    }
+
+    /// What a quantity is worth; that of the worst case is known.
+    fn worth(&self, qty: i128) -> Result<i128, Trip> {
+        if qty == self.qty { self.exposure.ok_or(overflow()) } else { worth(qty, self.px) }
     }
 
     /// Value of the order.
@@ -109,9 +115,8 @@ impl Question<'_> {
         let [own_long, own_short] = self.position.net;
         let most = held + i128::from(self.position.buy_leaves.0) + i128::from(buy.0);
         let least = held - i128::from(self.position.sell_leaves.0) - i128::from(sell.0);
-        let px = self.worst.px;
-        let long = i128::from(long.0) - i128::from(own_long.0) + worth(most, px)?;
-        let short = i128::from(short.0) - i128::from(own_short.0) - worth(-least, px)?;
+        let long = i128::from(long.0) - i128::from(own_long.0) + self.worst.worth(most)?;
+        let short = i128::from(short.0) - i128::from(own_short.0) - self.worst.worth(-least)?;
         Ok(long.abs().max(short.abs()))
     }
 
@@ -153,7 +158,7 @@ impl Question<'_> {
         let kept = self.ledger.account().map_or(Money::ZERO, |account| account.maintenance_margin);
         let gross = self.worst_gross()?;
         let free = i128::from(self.equity().0) - i128::from(kept.0);
-        let away = if gross == 0 { i128::MAX } else { quotient(free * 10_000, gross) };
+        let away = if gross == 0 { i128::MAX } else { part_of(free, 10_000, gross) };
         let told = self.ledger.liquidation_bps(self.wanted.instrument).unwrap_or(u32::MAX);
         at_least(away.min(told.into()), limits.liquidation_bps, Reason::LiquidationNear)
     }

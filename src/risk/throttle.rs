@@ -152,14 +152,14 @@ impl<const N: usize> Lately<N> {
         now: Nanos,
     ) -> impl Iterator<Item = &Seen> {
         let mut number = self.newest[shelf(wanted)];
+        // The places of all up to this one were taken by newer ones.
+        let gone = self.count.saturating_sub(N as u64);
+        let since = now - window;
         let shelved = std::iter::from_fn(move || {
-            // A number this far back has had its place taken by a newer one.
-            if number + N as u64 <= self.count || number == 0 {
-                return None;
-            }
+            let known = number > gone;
             let seen = &self.seen[place::<N>(number)];
             number = seen.before;
-            (now - seen.at < window).then_some(seen)
+            (known && seen.at > since).then_some(seen)
         });
         shelved.filter(move |seen| seen.is_like(wanted, tick))
     }
