@@ -88,7 +88,7 @@ impl Question<'_> {
         let Some(limits) = self.limits else { return self.ask_without_limits(check) };
         match check {
             Check::MinNotional => {
-                let value = value_of(wanted.qty, wanted.px)?;
+                let value = self.worst.value_at(wanted.px)?;
                 at_least(value, self.facts.min_notional.0, Reason::MinNotional)
             }
             Check::OrderNotional => {
@@ -280,6 +280,9 @@ pub(super) fn worth(qty: i128, px: Px) -> Result<i128, Trip> {
 #[inline(always)]
 pub(super) fn at_most(value: i128, limit: i64, reason: Reason) -> Answer {
     let most = i128::from(limit);
+    if is_small(value, most) {
+        return Ok(Margin::Wide);
+    }
     if value <= most { Ok(near(passes_most_of(value, most))) } else { trip(value, limit, reason) }
 }
 
@@ -292,7 +295,15 @@ pub(super) fn at_least(value: i128, limit: i64, reason: Reason) -> Answer {
 #[inline(always)]
 fn below(value: i128, limit: i64, reason: Reason) -> Answer {
     let most = i128::from(limit);
+    if is_small(value, most) {
+        return Ok(Margin::Wide);
+    }
     if value < most { Ok(near(passes_most_of(value, most))) } else { trip(value, limit, reason) }
+}
+
+/// `value` is not even half of a limit, so that it is neither near nor beyond: the usual case.
+const fn is_small(value: i128, limit: i128) -> bool {
+    limit > 0 && value <= limit >> 1
 }
 
 /// `value` is more than four fifths of `whole`. A value of a check fits 64 bits or, being a product
@@ -353,6 +364,10 @@ mod tests {
         assert_eq!(near(below, 100), (81, 99, 100, 999));
         // Of a least value: the value's four fifths are less than it.
         assert_eq!(near(at_least, 100), (100, 124, -10, 99));
+        // A limit of nothing: below it is less than nothing.
+        assert!(at_most(0, 0, WHY) == Ok(Margin::Wide) && at_most(1, 0, WHY).is_err());
+        assert!(below(0, 0, WHY).is_err() && below(-1, 0, WHY).is_ok());
+        assert!(below(0, 1, WHY) == Ok(Margin::Wide) && below(1, 1, WHY).is_err());
     }
 
     #[test]

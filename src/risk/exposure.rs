@@ -16,8 +16,10 @@ use crate::policy::Wanted;
 pub(super) struct Worst {
     /// Worst of limit price, mark price and opposite touch.
     px: Px,
+    /// Quantity of the order.
+    wanted: Qty,
     /// Value of the order.
-    notional: Option<Money>,
+    value: Option<i128>,
     /// Quantity that the instrument's position may come to with the order.
     qty: i128,
     /// What that is worth, rounded up: a limit is never passed by a fraction.
@@ -28,10 +30,10 @@ impl Worst {
     #[inline]
     pub(super) fn new(wanted: &Wanted, position: &Position, mark: Px) -> Self {
         let px = wanted.px.max(mark).max(position.ask);
-        let notional = value_of(wanted.qty, px).ok().and_then(|value| i64::try_from(value).ok());
         let (buy, sell) = added(wanted);
         let qty = position.worst_qty(buy, sell);
-        Self { px, notional: notional.map(Money), qty, exposure: worth(qty, px).ok() }
+        let value = value_of(wanted.qty, px).ok();
+        Self { px, wanted: wanted.qty, value, qty, exposure: worth(qty, px).ok() }
     }
 
     /// What a quantity is worth; that of the worst case is known.
@@ -40,8 +42,16 @@ impl Worst {
     }
 
     /// Value of the order.
+    #[inline]
     pub(super) fn notional(&self) -> Result<Money, Trip> {
-        self.notional.ok_or(overflow())
+        let value = self.value.and_then(|value| i64::try_from(value).ok());
+        value.map(Money).ok_or(overflow())
+    }
+
+    /// Value of the order at a price; that at the worst is known.
+    #[inline]
+    pub(super) fn value_at(&self, px: Px) -> Result<i128, Trip> {
+        if px == self.px { self.value.ok_or(overflow()) } else { value_of(self.wanted, px) }
     }
 }
 
@@ -108,6 +118,7 @@ impl Question<'_> {
     }
 
     /// The larger of the net values that all buys and no sells, or all sells and no buys, leave.
+    #[inline(always)]
     fn worst_net(&self) -> Result<i128, Trip> {
         let (buy, sell) = added(self.wanted);
         let held = i128::from(self.position.qty.0);
@@ -121,6 +132,7 @@ impl Question<'_> {
     }
 
     /// The instrument and whatever moves with it, or may.
+    #[inline(always)]
     fn worst_correlated(&self) -> Result<i128, Trip> {
         let own = self.wanted.instrument.index();
         let mut sum = self.worst_exposure()?;
@@ -140,6 +152,7 @@ impl Question<'_> {
         Ok(sum)
     }
 
+    #[inline(always)]
     fn leverage(&self, limits: &Limits) -> Answer {
         let gross = hundredfold(self.worst_gross()?)?;
         let equity = i128::from(self.equity().0);
@@ -154,6 +167,7 @@ impl Question<'_> {
     /// How far prices may go against everything at once before the venue liquidates, with this
     /// order: by our own arithmetic for the account, and by the nearer of the venue's price and
     /// ours for the position that is there.
+    #[inline(always)]
     fn liquidation(&self, limits: &Limits) -> Answer {
         let kept = self.ledger.account().map_or(Money::ZERO, |account| account.maintenance_margin);
         let gross = self.worst_gross()?;
@@ -173,6 +187,7 @@ impl Question<'_> {
     /// Margin in use at the highest allowed leverage, and what was lost today, within the capital
     /// that is set, and the capital the session started with: bounds that a wrong reading of the
     /// equity cannot move.
+    #[inline(always)]
     fn capital(&self, limits: &Limits) -> Answer {
         let gross = hundredfold(self.worst_gross()?)?;
         let leverage = i128::from(limits.leverage_percent);
@@ -186,6 +201,30 @@ impl Question<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_is_worth_what_its_price_says_and_at_worst_what_the_dearest_does() {
+        let whole = |px| Px::whole(px);
+        for (mark, ask, worst) in [(100, 101, 101), (103, 101, 103), (90, 91, 99)] {
+            let wanted = Wanted {
+                side: Side::Sell,
+                qty: Qty::whole(2),
+                px: whole(99),
+                ..crate::risk::tests::entry()
+            };
+            let mut position = Position::default();
+            (position.qty, position.ask) = (Qty::whole(-1), whole(ask));
+            let order = Worst::new(&wanted, &position, whole(mark));
+            assert_eq!(order.notional(), Ok(Money::whole(2 * worst)));
+            assert_eq!(order.value_at(whole(99)), Ok(i128::from(Money::whole(198).0)));
+            assert_eq!(order.value_at(whole(worst)), Ok(i128::from(Money::whole(2 * worst).0)));
+            // Three are short with it.
+            for qty in [3, 1] {
+                let told = order.worth(i128::from(Qty::whole(qty).0));
+                assert_eq!(told, Ok(i128::from(Money::whole(qty * worst).0)));
+            }
+        }
+    }
 
     #[test]
     fn a_hundredfold_is_exact_beyond_64_bits_and_an_overflow_beyond_128() {
