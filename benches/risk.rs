@@ -1,6 +1,6 @@
 //! From a prediction to signed order bytes: ledger, policy, gate, request. Every cycle enters on
 //! one prediction, is filled, leaves on the next and is filled again. Then the gate alone, with a
-//! book of working orders.
+//! position and a book of working orders.
 
 #[path = "harness/mod.rs"]
 mod harness;
@@ -39,7 +39,7 @@ fn main() {
     bench.finish();
 }
 
-/// The gate alone: every check, with working orders on the book.
+/// The gate alone: every check, with a position and working orders on the book.
 fn gate_alone(bench: &mut Bench) {
     let mut desk = GateDesk::new();
     desk.check();
@@ -49,7 +49,7 @@ fn gate_alone(bench: &mut Bench) {
     let cycles = bench.count(200_000, 1_000);
     (0..cycles).for_each(|_| desk.cycle(bench));
     desk.check_after(cycles as u64);
-    heading(&format!("every check, {WORKING} working orders"));
+    heading(&format!("every check, a position, {WORKING} working orders"));
     row("gate judges and approves an entry", &desk.times);
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
         bench.figure(&format!("gate_20_orders_{name}_ns"), nanos_at(&desk.times, quantile));

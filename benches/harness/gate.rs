@@ -1,11 +1,12 @@
-//! The gate alone: an entry is judged by every check, with twenty working orders on the book, every
-//! limit set, breakers and the watch in force as in a session.
+//! The gate alone: an entry is judged by every check, with a position and twenty working orders on
+//! the book, every limit set, breakers and the watch in force as in a session.
 
 use super::pipeline::{Trading, parts};
 use super::{Bench, histogram, record_nanos};
 use hdrhistogram::Histogram;
 use peregrine::base::event::{
-    AccountStatus, BookTicker, Command, Event, Kind, MarkPrice, Order, OrderReport, Timer,
+    AccountStatus, BookTicker, Command, Event, Kind, MarginStatus, MarkPrice, Order, OrderReport,
+    Timer,
 };
 use peregrine::base::settings::Settings;
 use peregrine::base::{
@@ -28,6 +29,12 @@ pub const WORKING: i64 = 20;
 /// Entries that differ in their quantity, each within the limit of an order.
 const KINDS: i64 = 12;
 const STEP: Nanos = Nanos::from_millis(20);
+/// Within it an entry is not made twice: nearly the time until the same quantity comes again.
+const WINDOW_MS: u32 = 220;
+/// Orders in ten seconds: some more than there are, one every [`STEP`].
+const ORDERS_PER_10S: u32 = 600;
+/// Lots held.
+const HELD: i64 = 1;
 
 /// See the head of this file.
 pub struct GateDesk {
@@ -44,7 +51,9 @@ impl GateDesk {
     /// Armed, with the working orders resting on both sides.
     pub fn new() -> Self {
         let instruments = [SymbolSpec::btcusdt().instrument()];
-        let settings = parts(&instruments, Trading::Eager).settings;
+        let mut settings = parts(&instruments, Trading::Eager).settings;
+        settings.risk.duplicate_window_ms = Some(WINDOW_MS);
+        settings.risk.orders_per_10s_max = Some(ORDERS_PER_10S);
         let session = GateSession { epoch: 1, strategy: 1, model: 1, mode: settings.mode };
         let gate = Gate::new(&settings.risk, &instruments, session, TradingControl::new())
             .expect("the numbers fit an order id")
@@ -61,10 +70,39 @@ impl GateDesk {
         let arm = desk.told(Kind::Command, InstrumentId::NONE, &arm);
         let _ = desk.gate.on_command(&arm, &mut desk.ledger);
         let _ = desk.gate.on_reconciled(&arm).expect("an armed gate becomes active");
+        desk.hold();
         for i in 0..WORKING {
             desk.rest(i);
         }
         desk
+    }
+
+    /// A position, with its margin as the venue tells it.
+    fn hold(&mut self) {
+        self.market();
+        let order = self.admit(&entry(HELD)).expect("the book is empty");
+        let (last_px, last_qty) = (order.px, order.qty);
+        let filled = OrderReport {
+            client_id: order.client_id,
+            trade_id: 1,
+            last_px,
+            last_qty,
+            cum_qty: last_qty,
+            fee: last_px / 1_000 / 2_000,
+            ..OrderReport::default()
+        };
+        self.told(Kind::OrderFilled, BTC, &filled);
+        let (liquidation_px, mark_px) = (BID / 2, BID);
+        let margin = MarginStatus {
+            qty: last_qty,
+            liquidation_px,
+            computed_px: liquidation_px,
+            mark_px,
+            ..MarginStatus::default()
+        };
+        self.told(Kind::MarginStatus, BTC, &margin);
+        let held = self.ledger.position(BTC).expect("it is in the table");
+        assert_eq!((held.qty.0, self.ledger.orders().len()), (HELD * LOT, 0));
     }
 
     fn told<B: zerocopy::IntoBytes + zerocopy::Immutable + peregrine::base::event::Body>(
@@ -160,8 +198,8 @@ impl GateDesk {
 
         let risk = self.settings.risk.clone();
         let lots = |most: Option<Money>| most.expect("it is set").0 / (ASK / 1_000);
-        // One side of the working orders may fill as well: ten lots of it.
-        let most = lots(risk.position_notional_max) - WORKING / 2;
+        // What is held counts, and one side of the working orders may fill as well: ten lots of it.
+        let most = lots(risk.position_notional_max) - HELD - WORKING / 2;
         let largest = lots(risk.order_notional_max);
         let fits = most.min(largest);
         self.market();
@@ -170,6 +208,8 @@ impl GateDesk {
         self.market();
         let reason = if most < largest { Reason::MaxPosition } else { Reason::MaxOrderNotional };
         assert_eq!(self.admit(&entry(fits + 1)).map(|order| order.qty), Err(reason));
+        // Longer than an entry counts as made.
+        self.now = self.now + Nanos::from_millis(2 * i64::from(WINDOW_MS));
         println!("checked: {fits} lots pass, one more is denied by {reason:?}");
     }
 

@@ -5,6 +5,7 @@
 
 use super::Ledger;
 use crate::base::event::{AccountStatus, MarginStatus};
+use crate::base::units::quotient;
 use crate::base::{Event, InstrumentId, Kind, Money, Nanos, Px, Qty};
 
 /// The account's margins, in the quote currency.
@@ -42,9 +43,13 @@ pub struct Margin {
 impl Margin {
     /// The liquidation price that is nearer to `mark`, of the venue's and ours; `None` for neither.
     fn nearest(&self, mark: Px) -> Option<Px> {
-        let known = [self.liquidation_px, self.computed_px];
-        let known = known.into_iter().filter(|px| px.is_positive());
-        known.min_by_key(|px| (px.0 - mark.0).unsigned_abs())
+        let (told, ours) = (self.liquidation_px, self.computed_px);
+        match (told.is_positive(), ours.is_positive()) {
+            (true, true) if ours.0.abs_diff(mark.0) < told.0.abs_diff(mark.0) => Some(ours),
+            (true, _) => Some(told),
+            (false, true) => Some(ours),
+            (false, false) => None,
+        }
     }
 }
 
@@ -71,9 +76,9 @@ impl Ledger {
         let told = position.mark_px.is_positive();
         let mark = if told { position.mark_px } else { margin.mark_px };
         let liquidation = margin.nearest(mark).filter(|_| mark.is_positive())?;
-        let away =
-            (i128::from(mark.0) - i128::from(liquidation.0)) * i128::from(position.qty.0.signum());
-        let bps = away.max(0) * 10_000 / i128::from(mark.0);
+        let above = i128::from(mark.0) - i128::from(liquidation.0);
+        let away = if position.qty.is_positive() { above } else { -above };
+        let bps = quotient(away.max(0) * 10_000, i128::from(mark.0));
         Some(u32::try_from(bps).unwrap_or(u32::MAX))
     }
 

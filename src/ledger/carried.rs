@@ -102,6 +102,7 @@ impl Ledger {
         let body: &SessionCarried = event.body();
         if body.starting_equity > 0 {
             self.starting_equity = Money(body.starting_equity);
+            self.weigh();
         }
         let equity = self.equity();
         self.peak_equity = Money(body.peak_equity).max(equity);

@@ -13,6 +13,7 @@ mod orders;
 mod payments;
 mod position;
 mod reports;
+mod resting;
 mod stops;
 mod streams;
 #[cfg(test)]
@@ -22,8 +23,9 @@ pub use account::{Account, Margin};
 pub use fills::FillMemory;
 pub use orders::{OpenOrder, Stage};
 pub use payments::{Payment, PaymentMemory};
-use position::Part;
 pub use position::{Booked, Position};
+use position::{Extent, Part};
+pub use resting::Resting;
 
 use crate::base::event::{self, BookState, BookTicker, MarkPrice, Order, Prediction, flags};
 use crate::base::limits::OPEN_ORDERS_MAX;
@@ -40,6 +42,8 @@ pub struct Ledger {
     fills: FillMemory,
     payments: PaymentMemory,
     starting_equity: Money,
+    /// Of the sums below and the one above, as [`Ledger::equity`] says.
+    equity: Money,
     /// Sums of the positions' fields of the same name.
     realised: Money,
     unrealised: Money,
@@ -90,6 +94,7 @@ impl Ledger {
             fills: FillMemory::new(),
             payments: PaymentMemory::new(),
             starting_equity,
+            equity: starting_equity,
             realised: Money::ZERO,
             unrealised: Money::ZERO,
             fees: Money::ZERO,
@@ -271,13 +276,19 @@ impl Ledger {
     }
 
     /// Starting equity + realised + unrealised − fees + funding.
-    pub fn equity(&self) -> Money {
+    pub const fn equity(&self) -> Money {
+        self.equity
+    }
+
+    /// Adds the equity up anew: after each change of what it is made of.
+    fn weigh(&mut self) {
         let sum = i128::from(self.starting_equity.0)
             + i128::from(self.realised.0)
             + i128::from(self.unrealised.0)
             - i128::from(self.fees.0)
             + i128::from(self.funding.0);
-        Money(i64::try_from(sum).unwrap_or(if sum > 0 { i64::MAX } else { i64::MIN }))
+        let most = if sum > 0 { i64::MAX } else { i64::MIN };
+        self.equity = Money(i64::try_from(sum).unwrap_or(most));
     }
 
     /// Equity at session start.
@@ -380,18 +391,21 @@ impl Ledger {
     }
 
     /// Adds an order that is new to its instrument's sums: the usual case, without a look at all
-    /// the others.
+    /// the others. It moves no money, and what a stop closes is there already.
     fn count_in(&mut self, order: &OpenOrder) {
         let Some(position) = self.positions.get_mut(order.instrument.index()) else { return };
-        let before = position.part();
+        let before = position.extent();
         position.count(order);
-        self.stops += usize::from(order.protects());
-        let valued = position.revalue();
-        let after = position.part();
-        if valued.is_none() {
+        if order.protects() {
+            self.stops += 1;
+            return;
+        }
+        let valued = position.expose([order.side]);
+        let after = position.extent();
+        let moved = self.carry_extent(&before, &after);
+        if valued.is_none() || !moved {
             self.fail(Reason::Overflow);
         }
-        self.shift(&before, &after);
     }
 
     /// Sums an instrument's live orders anew, and its exposure.
@@ -402,6 +416,7 @@ impl Ledger {
         self.stops -= usize::from(position.stops);
         (position.buy_leaves, position.sell_leaves) = (Qty::ZERO, Qty::ZERO);
         (position.open_orders, position.unknown_orders, position.stops) = (0, 0, 0);
+        position.resting = Resting::default();
         for order in self.orders.as_slice().iter().filter(|o| o.instrument == instrument) {
             position.count(order);
         }
@@ -424,32 +439,43 @@ impl Ledger {
 
     /// Carries a position's change into the sums.
     fn shift(&mut self, before: &Part, after: &Part) {
-        let mut moved = true;
-        let mut carry = |sum: &mut Money, before: Money, after: Money| match after
-            .0
-            .checked_sub(before.0)
-            .and_then(|step| sum.0.checked_add(step))
-        {
-            Some(next) => *sum = Money(next),
-            None => moved = false,
-        };
-        carry(&mut self.realised, before.realised, after.realised);
-        carry(&mut self.unrealised, before.unrealised, after.unrealised);
-        carry(&mut self.fees, before.fees, after.fees);
-        carry(&mut self.funding, before.funding, after.funding);
-        carry(&mut self.gross_exposure, before.exposure, after.exposure);
-        for (sum, (before, after)) in
-            self.net_exposure.iter_mut().zip(before.net.into_iter().zip(after.net))
-        {
-            carry(sum, before, after);
+        let mut moved = self.carry_extent(&before.extent, &after.extent);
+        let (old, new) = (&before.result, &after.result);
+        if old != new {
+            moved &= carry(&mut self.realised, old.realised, new.realised);
+            moved &= carry(&mut self.unrealised, old.unrealised, new.unrealised);
+            moved &= carry(&mut self.fees, old.fees, new.fees);
+            moved &= carry(&mut self.funding, old.funding, new.funding);
+            self.weigh();
         }
-        self.exposed += u32::from(after.exposed);
-        self.exposed -= u32::from(before.exposed);
         if !moved {
             self.fail(Reason::Overflow);
         }
-        self.peak_equity = self.peak_equity.max(self.equity());
+        self.peak_equity = self.peak_equity.max(self.equity);
     }
+
+    /// The same of what a position may come to; false beyond the range.
+    fn carry_extent(&mut self, before: &Extent, after: &Extent) -> bool {
+        let mut moved = carry(&mut self.gross_exposure, before.exposure, after.exposure);
+        for (sum, (before, after)) in
+            self.net_exposure.iter_mut().zip(before.net.into_iter().zip(after.net))
+        {
+            moved &= carry(sum, before, after);
+        }
+        self.exposed += u32::from(after.exposed);
+        self.exposed -= u32::from(before.exposed);
+        moved
+    }
+}
+
+/// Carries the change of a part into its sum; false beyond the range, which leaves the sum.
+fn carry(sum: &mut Money, before: Money, after: Money) -> bool {
+    let step = after.0.checked_sub(before.0);
+    let next = step.and_then(|step| sum.0.checked_add(step));
+    if let Some(next) = next {
+        *sum = Money(next);
+    }
+    next.is_some()
 }
 
 const _: () = {

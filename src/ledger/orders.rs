@@ -86,11 +86,13 @@ impl OpenOrder {
 #[derive(Clone, Debug)]
 pub(super) struct OpenOrders {
     orders: Vec<OpenOrder>,
+    /// The highest id there ever was.
+    highest: ClientOrderId,
 }
 
 impl OpenOrders {
     pub(super) fn new() -> Self {
-        Self { orders: Vec::with_capacity(OPEN_ORDERS_MAX) }
+        Self { orders: Vec::with_capacity(OPEN_ORDERS_MAX), highest: ClientOrderId(0) }
     }
 
     pub(super) fn as_slice(&self) -> &[OpenOrder] {
@@ -99,8 +101,11 @@ impl OpenOrders {
 
     /// False when the table is full or knows the id.
     pub(super) fn insert(&mut self, order: OpenOrder) -> bool {
-        let free = self.orders.len() < OPEN_ORDERS_MAX && self.find(order.id).is_none();
+        // Ids rise within a session: an id above all before it is no other's, without a look.
+        let new = order.id.0 > self.highest.0 || self.find(order.id).is_none();
+        let free = self.orders.len() < OPEN_ORDERS_MAX && new;
         if free {
+            self.highest = ClientOrderId(self.highest.0.max(order.id.0));
             self.orders.push(order);
         }
         free
@@ -118,5 +123,39 @@ impl OpenOrders {
         if index < self.orders.len() {
             self.orders.swap_remove(index);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_refused_while_its_order_lives_however_ids_come() {
+        let order = |id| OpenOrder {
+            id: ClientOrderId(id),
+            instrument: InstrumentId(0),
+            side: Side::Buy,
+            purpose: Purpose::Entry,
+            px: Px(1),
+            qty: Qty(1),
+            filled: Qty::ZERO,
+            reported: Qty::ZERO,
+            stage: Stage::InFlight,
+            cancel_pending: false,
+            sent_at: Nanos(0),
+            atr_px: Px::ZERO,
+            target_px: Px::ZERO,
+        };
+        let mut orders = OpenOrders::new();
+        let taken = [5, 3, 3, 5, 9, 7, 9, 7, 0, 0].map(|id| orders.insert(order(id)));
+        assert_eq!(
+            taken,
+            [true, true, false, false, true, true, false, false, true, false],
+            "those that live: 5, 3, 9, 7, 0"
+        );
+        // The highest goes, and the numbers below it are free and taken as before.
+        orders.remove(orders.find(ClientOrderId(9)).unwrap());
+        assert_eq!([9, 7, 8].map(|id| orders.insert(order(id))), [true, false, true]);
     }
 }

@@ -9,7 +9,7 @@
 //! `cost × closed / held` (rounded toward zero); what rounding leaves stays in the cost, so nothing
 //! is lost or made, however many parts a position is closed in.
 
-use super::{OpenOrder, Stage};
+use super::{OpenOrder, Resting, Stage};
 use crate::base::units::{SCALE, notional};
 use crate::base::{Money, Nanos, Px, Qty, Side};
 
@@ -48,6 +48,8 @@ pub struct Position {
     pub buy_leaves: Qty,
     /// Still to fill of our live sell orders, worst case.
     pub sell_leaves: Qty,
+    /// The nearest prices of those orders.
+    pub resting: Resting,
     /// Live orders that enter or leave.
     pub open_orders: u16,
     /// Orders of unknown outcome among them.
@@ -73,16 +75,28 @@ pub struct Position {
     pub(super) trip: Money,
 }
 
-/// What a position adds to the ledger's sums.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+/// What a position has earned, closed and open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Earned {
     pub(super) realised: Money,
     pub(super) unrealised: Money,
     pub(super) fees: Money,
     pub(super) funding: Money,
+}
+
+/// What a position may come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
     pub(super) exposure: Money,
     pub(super) net: [Money; 2],
     pub(super) exposed: bool,
+}
+
+/// What a position adds to the ledger's sums.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) result: Earned,
+    pub(super) extent: Extent,
 }
 
 /// What a fill did.
@@ -235,6 +249,7 @@ impl Position {
             Side::Sell => &mut self.sell_leaves,
         };
         *sum = Qty(sum.0.saturating_add(order.leaves().0));
+        self.resting.take(order);
         self.open_orders += 1;
         self.unknown_orders += u16::from(order.stage == Stage::Unknown);
     }
@@ -243,14 +258,20 @@ impl Position {
     #[inline]
     pub(super) fn part(&self) -> Part {
         Part {
-            realised: self.realised,
-            unrealised: self.unrealised,
-            fees: self.fees,
-            funding: self.funding,
-            exposure: self.exposure,
-            net: self.net,
-            exposed: self.is_exposed(),
+            result: Earned {
+                realised: self.realised,
+                unrealised: self.unrealised,
+                fees: self.fees,
+                funding: self.funding,
+            },
+            extent: self.extent(),
         }
+    }
+
+    /// What it may come to.
+    #[inline]
+    pub(super) fn extent(&self) -> Extent {
+        Extent { exposure: self.exposure, net: self.net, exposed: self.is_exposed() }
     }
 
     /// Brings the valuation price, the unrealised profit and the exposure up to date; `None` beyond
@@ -269,11 +290,25 @@ impl Position {
         }
         let value = notional(self.qty, self.value_px)?;
         self.unrealised = Money(value.0.checked_sub(self.cost.0)?);
-        let worst = Qty(i64::try_from(self.worst_qty(Qty::ZERO, Qty::ZERO)).ok()?);
-        self.exposure = notional(worst, self.value_px)?;
-        let most = self.qty.checked_add(self.buy_leaves)?;
-        let least = Qty(self.qty.0.checked_sub(self.sell_leaves.0)?);
-        self.net = [notional(most, self.value_px)?, notional(least, self.value_px)?];
+        self.expose([Side::Buy, Side::Sell])
+    }
+
+    /// Brings the exposure up to date after orders of these sides were counted; the rest of the
+    /// position is valued. `None` beyond the range.
+    pub(super) fn expose<const N: usize>(&mut self, sides: [Side; N]) -> Option<()> {
+        let worst = i64::try_from(self.worst_qty(Qty::ZERO, Qty::ZERO)).ok()?;
+        let mut exposure = None;
+        for side in sides {
+            let leaves = if side == Side::Buy { self.buy_leaves } else { self.sell_leaves };
+            let most = Qty(self.qty.0.checked_add(side.sign().checked_mul(leaves.0)?)?);
+            let value = notional(most, self.value_px)?;
+            self.net[side as usize] = value;
+            // Mostly the worst case is that all orders of one side fill.
+            if most.0.checked_mul(side.sign()) == Some(worst) {
+                exposure = value.0.checked_mul(side.sign()).map(Money);
+            }
+        }
+        self.exposure = exposure.or_else(|| notional(Qty(worst), self.value_px))?;
         Some(())
     }
 }

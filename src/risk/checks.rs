@@ -2,6 +2,7 @@
 //! `exposure`, of when it comes in `pace`.
 
 use super::check::Check;
+use super::exposure::Worst;
 use super::limits::Limits;
 use super::portfolio::Portfolio;
 use super::senses::Sense;
@@ -10,10 +11,9 @@ use super::throttle::{Duplicates, Throttle};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::{SCALE, per_unit, quotient};
-use crate::base::{Money, Nanos, OrderType, Purpose, Px, Qty, Reason};
+use crate::base::{Nanos, OrderType, Purpose, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
 use crate::policy::Wanted;
-use std::cell::OnceCell;
 
 /// How far through the touch an exit may be priced, in basis points.
 pub(super) const EXIT_COLLAR_BPS: i64 = 300;
@@ -52,8 +52,8 @@ pub(super) struct Question<'a> {
     pub(super) facts: &'a InstrumentSettings,
     pub(super) allowed: bool,
     pub(super) position: &'a Position,
-    /// Worst-case value of the position with the order, once a check has wanted it.
-    pub(super) exposure: OnceCell<Result<i128, Trip>>,
+    /// What the order is worth, and the position with it, in the worst case.
+    pub(super) worst: Worst,
     pub(super) ledger: &'a Ledger,
     pub(super) limits: Option<&'a Limits>,
     pub(super) state: TradingState,
@@ -88,11 +88,11 @@ impl Question<'_> {
         let Some(limits) = self.limits else { return self.ask_without_limits(check) };
         match check {
             Check::MinNotional => {
-                let value = value_of(wanted.qty, wanted.px)?;
+                let value = self.worst.value_at(wanted.px)?;
                 at_least(value, self.facts.min_notional.0, Reason::MinNotional)
             }
             Check::OrderNotional => {
-                let value = self.worst_notional()?;
+                let value = self.worst.notional()?;
                 at_most(value.0.into(), limits.order_notional.0, Reason::MaxOrderNotional)
             }
             Check::CollarMark => self.band(self.mark(), self.mark(), limits.collar_mark_bps),
@@ -220,13 +220,13 @@ impl Question<'_> {
         at_most(self.wanted.qty.0.into(), most, Reason::ReduceOnlyWouldIncrease)
     }
 
-    /// The venue's mark price, or the mid where a venue without one is allowed.
-    pub(super) fn mark(&self) -> Px {
-        if self.paper { self.position.value_px } else { self.position.mark_px }
+    /// The price that stands for the market's.
+    fn mark(&self) -> Px {
+        mark_of(self.position, self.paper)
     }
 
     /// Price within `bps` below `low` and above `high`. A market order is bounded by the venue.
-    #[inline]
+    #[inline(always)]
     fn band(&self, low: Px, high: Px, bps: i64) -> Answer {
         if self.wanted.order_type == OrderType::Market {
             return Ok(Margin::Wide);
@@ -246,6 +246,11 @@ impl Question<'_> {
     }
 }
 
+/// The venue's mark price, or the mid where a venue without one is allowed.
+pub(super) const fn mark_of(position: &Position, paper: bool) -> Px {
+    if paper { position.value_px } else { position.mark_px }
+}
+
 /// Fall from the equity peak in basis points, rounded down; without capital it is total.
 pub(super) fn drawdown_bps(ledger: &Ledger) -> i128 {
     let peak = i128::from(ledger.peak_equity().0);
@@ -254,36 +259,65 @@ pub(super) fn drawdown_bps(ledger: &Ledger) -> i128 {
 }
 
 /// `qty × px` in money units, rounded up, without a range.
+#[inline]
 pub(super) fn value_of(qty: Qty, px: Px) -> Result<i128, Trip> {
     worth(i128::from(qty.0), px)
 }
 
 /// The same of a wider quantity.
+#[inline]
 pub(super) fn worth(qty: i128, px: Px) -> Result<i128, Trip> {
-    let product = qty.checked_mul(i128::from(px.0)).ok_or(overflow())?;
+    let px = i128::from(px.0);
+    let product = match i64::try_from(qty) {
+        // Two of 64 bits have a product of 128.
+        Ok(qty) => i128::from(qty) * px,
+        Err(_) => qty.checked_mul(px).ok_or(overflow())?,
+    };
     // Toward zero is up where it is negative.
     Ok(per_unit(if product > 0 { product + i128::from(SCALE - 1) } else { product }))
 }
 
+#[inline(always)]
 pub(super) fn at_most(value: i128, limit: i64, reason: Reason) -> Answer {
     let most = i128::from(limit);
-    if value <= most { Ok(near(value * 5 > most * 4)) } else { trip(value, limit, reason) }
+    if is_small(value, most) {
+        return Ok(Margin::Wide);
+    }
+    if value <= most { Ok(near(passes_most_of(value, most))) } else { trip(value, limit, reason) }
 }
 
+#[inline(always)]
 pub(super) fn at_least(value: i128, limit: i64, reason: Reason) -> Answer {
     let least = i128::from(limit);
-    if value >= least { Ok(near(value * 4 < least * 5)) } else { trip(value, limit, reason) }
+    if value >= least { Ok(near(passes_most_of(least, value))) } else { trip(value, limit, reason) }
 }
 
+#[inline(always)]
 fn below(value: i128, limit: i64, reason: Reason) -> Answer {
     let most = i128::from(limit);
-    if value < most { Ok(near(value * 5 > most * 4)) } else { trip(value, limit, reason) }
+    if is_small(value, most) {
+        return Ok(Margin::Wide);
+    }
+    if value < most { Ok(near(passes_most_of(value, most))) } else { trip(value, limit, reason) }
+}
+
+/// `value` is not even half of a limit, so that it is neither near nor beyond: the usual case.
+const fn is_small(value: i128, limit: i128) -> bool {
+    limit > 0 && value <= limit >> 1
+}
+
+/// `value` is more than four fifths of `whole`. A value of a check fits 64 bits or, being a product
+/// of two such over the scale, a hundred: five times it fits 128.
+const fn passes_most_of(value: i128, whole: i128) -> bool {
+    // Shifted, for a product of 128 bits is looked through for an overflow in many steps.
+    (value << 2) + value > whole << 2
 }
 
 const fn near(is: bool) -> Margin {
     if is { Margin::Near } else { Margin::Wide }
 }
 
+#[cold]
 fn trip(value: i128, limit: i64, reason: Reason) -> Answer {
     Err(Trip { reason, value: cut(value), limit })
 }
@@ -300,21 +334,10 @@ pub(super) fn cut(value: i128) -> i64 {
     value.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
-impl Question<'_> {
-    /// Worst of limit price, mark price and opposite touch.
-    pub(super) fn worst_px(&self) -> Px {
-        self.wanted.px.max(self.mark()).max(self.position.ask)
-    }
-
-    pub(super) fn worst_notional(&self) -> Result<Money, Trip> {
-        let value = value_of(self.wanted.qty, self.worst_px())?;
-        i64::try_from(value).map(Money).map_err(|_| overflow())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Money;
 
     const WHY: Reason = Reason::MaxPosition;
 
@@ -341,6 +364,10 @@ mod tests {
         assert_eq!(near(below, 100), (81, 99, 100, 999));
         // Of a least value: the value's four fifths are less than it.
         assert_eq!(near(at_least, 100), (100, 124, -10, 99));
+        // A limit of nothing: below it is less than nothing.
+        assert!(at_most(0, 0, WHY) == Ok(Margin::Wide) && at_most(1, 0, WHY).is_err());
+        assert!(below(0, 0, WHY).is_err() && below(-1, 0, WHY).is_ok());
+        assert!(below(0, 1, WHY) == Ok(Margin::Wide) && below(1, 1, WHY).is_err());
     }
 
     #[test]
@@ -348,6 +375,18 @@ mod tests {
         let worth = |qty, px| worth(qty, Px(px)).unwrap();
         assert_eq!((worth(1, SCALE), worth(1, SCALE + 1), worth(1, 2 * SCALE)), (1, 2, 2));
         assert_eq!((worth(-1, SCALE + 1), worth(0, SCALE), worth(1, 1)), (-1, 0, 1));
+    }
+
+    #[test]
+    fn worth_of_what_64_bits_do_not_hold_is_what_it_is_or_an_overflow() {
+        let wide = i128::from(i64::MAX) + 1;
+        for qty in [wide - 1, wide, wide + 1, -wide, -wide - 1, 3 * wide] {
+            assert_eq!(worth(qty, Px(SCALE)), Ok(qty), "at one each");
+        }
+        // 2^63 times 2^62 is the largest power that fits; what is rounded comes on top.
+        assert_eq!(worth(wide, Px(1 << 62)), Ok(((1_i128 << 125) + 99_999_999) / 100_000_000));
+        assert_eq!(worth(wide * 4, Px(1 << 62)), Err(overflow()));
+        assert_eq!(worth(i128::MIN, Px(2)), Err(overflow()));
     }
 
     #[test]

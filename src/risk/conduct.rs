@@ -62,9 +62,7 @@ impl Gate {
         let too_late = self.lateness.on_decision(self.now, late, limits.late_percent);
         match told {
             Some(Reason::ModelOutput) => {
-                let count = &mut self.counts[Check::ModelOutput as usize];
-                count.evaluated += 1;
-                count.tripped += 1;
+                self.counts.trip_apart(Check::ModelOutput);
                 let trip = Trip { reason: Reason::ModelOutput, value: 0, limit: 0 };
                 return Some(deny(event, &nothing(event), Check::ModelOutput, trip));
             }

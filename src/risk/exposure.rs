@@ -3,11 +3,74 @@
 
 use super::check::Check;
 use super::checks::{
-    Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, worth, yes_or,
+    Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, value_of, worth, yes_or,
 };
 use super::limits::Limits;
-use crate::base::units::quotient;
-use crate::base::{Money, Qty, Reason, Side};
+use crate::base::units::{part_of, quotient};
+use crate::base::{Money, Px, Qty, Reason, Side};
+use crate::ledger::Position;
+use crate::policy::Wanted;
+
+/// An order in the worst case: what several checks ask for, computed once. `None` beyond the range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worst {
+    /// Worst of limit price, mark price and opposite touch.
+    px: Px,
+    /// Quantity of the order.
+    wanted: Qty,
+    /// Value of the order.
+    value: Option<i128>,
+    /// Quantity that the instrument's position may come to with the order.
+    qty: i128,
+    /// What that is worth, rounded up: a limit is never passed by a fraction.
+    exposure: Option<i128>,
+}
+
+impl Worst {
+    #[inline]
+    pub(super) fn new(wanted: &Wanted, position: &Position, mark: Px) -> Self {
+        let px = wanted.px.max(mark).max(position.ask);
+        let (buy, sell) = added(wanted);
+        let qty = position.worst_qty(buy, sell);
+        let value = value_of(wanted.qty, px).ok();
+        Self { px, wanted: wanted.qty, value, qty, exposure: worth(qty, px).ok() }
+    }
+
+    /// What a quantity is worth; that of the worst case is known.
+    fn worth(&self, qty: i128) -> Result<i128, Trip> {
+        if qty == self.qty { self.exposure.ok_or(overflow()) } else { worth(qty, self.px) }
+    }
+
+    /// Value of the order.
+    #[inline]
+    pub(super) fn notional(&self) -> Result<Money, Trip> {
+        let value = self.value.and_then(|value| i64::try_from(value).ok());
+        value.map(Money).ok_or(overflow())
+    }
+
+    /// Value of the order at a price; that at the worst is known.
+    #[inline]
+    pub(super) fn value_at(&self, px: Px) -> Result<i128, Trip> {
+        if px == self.px { self.value.ok_or(overflow()) } else { value_of(self.wanted, px) }
+    }
+}
+
+/// What the order adds to buys and to sells.
+fn added(wanted: &Wanted) -> (Qty, Qty) {
+    match wanted.side {
+        Side::Buy => (wanted.qty, Qty::ZERO),
+        Side::Sell => (Qty::ZERO, wanted.qty),
+    }
+}
+
+/// A hundred times an amount.
+fn hundredfold(amount: i128) -> Result<i128, Trip> {
+    match i64::try_from(amount) {
+        // Of what fits 64 bits it fits 128.
+        Ok(amount) => Ok(i128::from(amount) * 100),
+        Err(_) => amount.checked_mul(100).ok_or(overflow()),
+    }
+}
 
 impl Question<'_> {
     #[inline(always)]
@@ -43,21 +106,9 @@ impl Question<'_> {
         }
     }
 
-    /// What the order adds to buys and to sells.
-    fn added(&self) -> (Qty, Qty) {
-        match self.wanted.side {
-            Side::Buy => (self.wanted.qty, Qty::ZERO),
-            Side::Sell => (Qty::ZERO, self.wanted.qty),
-        }
-    }
-
-    /// Worst-case value of the instrument's position with this order, rounded up: a limit is never
-    /// passed by a fraction.
+    /// Worst-case value of the instrument's position with this order.
     fn worst_exposure(&self) -> Result<i128, Trip> {
-        *self.exposure.get_or_init(|| {
-            let (buy, sell) = self.added();
-            worth(self.position.worst_qty(buy, sell), self.worst_px())
-        })
+        self.worst.exposure.ok_or(overflow())
     }
 
     fn worst_gross(&self) -> Result<i128, Trip> {
@@ -67,20 +118,21 @@ impl Question<'_> {
     }
 
     /// The larger of the net values that all buys and no sells, or all sells and no buys, leave.
+    #[inline(always)]
     fn worst_net(&self) -> Result<i128, Trip> {
-        let (buy, sell) = self.added();
+        let (buy, sell) = added(self.wanted);
         let held = i128::from(self.position.qty.0);
         let [long, short] = self.ledger.net_exposure();
         let [own_long, own_short] = self.position.net;
         let most = held + i128::from(self.position.buy_leaves.0) + i128::from(buy.0);
         let least = held - i128::from(self.position.sell_leaves.0) - i128::from(sell.0);
-        let px = self.worst_px();
-        let long = i128::from(long.0) - i128::from(own_long.0) + worth(most, px)?;
-        let short = i128::from(short.0) - i128::from(own_short.0) - worth(-least, px)?;
+        let long = i128::from(long.0) - i128::from(own_long.0) + self.worst.worth(most)?;
+        let short = i128::from(short.0) - i128::from(own_short.0) - self.worst.worth(-least)?;
         Ok(long.abs().max(short.abs()))
     }
 
     /// The instrument and whatever moves with it, or may.
+    #[inline(always)]
     fn worst_correlated(&self) -> Result<i128, Trip> {
         let own = self.wanted.instrument.index();
         let mut sum = self.worst_exposure()?;
@@ -100,8 +152,9 @@ impl Question<'_> {
         Ok(sum)
     }
 
+    #[inline(always)]
     fn leverage(&self, limits: &Limits) -> Answer {
-        let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
+        let gross = hundredfold(self.worst_gross()?)?;
         let equity = i128::from(self.equity().0);
         // An order is worth something: without equity none of it fits.
         if gross <= equity * i128::from(limits.leverage_percent) {
@@ -114,11 +167,12 @@ impl Question<'_> {
     /// How far prices may go against everything at once before the venue liquidates, with this
     /// order: by our own arithmetic for the account, and by the nearer of the venue's price and
     /// ours for the position that is there.
+    #[inline(always)]
     fn liquidation(&self, limits: &Limits) -> Answer {
         let kept = self.ledger.account().map_or(Money::ZERO, |account| account.maintenance_margin);
         let gross = self.worst_gross()?;
         let free = i128::from(self.equity().0) - i128::from(kept.0);
-        let away = if gross == 0 { i128::MAX } else { quotient(free * 10_000, gross) };
+        let away = if gross == 0 { i128::MAX } else { part_of(free, 10_000, gross) };
         let told = self.ledger.liquidation_bps(self.wanted.instrument).unwrap_or(u32::MAX);
         at_least(away.min(told.into()), limits.liquidation_bps, Reason::LiquidationNear)
     }
@@ -133,12 +187,54 @@ impl Question<'_> {
     /// Margin in use at the highest allowed leverage, and what was lost today, within the capital
     /// that is set, and the capital the session started with: bounds that a wrong reading of the
     /// equity cannot move.
+    #[inline(always)]
     fn capital(&self, limits: &Limits) -> Answer {
-        let gross = self.worst_gross()?.checked_mul(100).ok_or(overflow())?;
+        let gross = hundredfold(self.worst_gross()?)?;
         let leverage = i128::from(limits.leverage_percent);
         let margin = quotient(gross + leverage - 1, leverage);
         let used = margin + i128::from(self.ledger.day_loss().0);
         let capital = self.ledger.starting_equity().min(limits.capital);
         at_most(used, capital.0, Reason::MaxCapital)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_worth_what_its_price_says_and_at_worst_what_the_dearest_does() {
+        let whole = |px| Px::whole(px);
+        for (mark, ask, worst) in [(100, 101, 101), (103, 101, 103), (90, 91, 99)] {
+            let wanted = Wanted {
+                side: Side::Sell,
+                qty: Qty::whole(2),
+                px: whole(99),
+                ..crate::risk::tests::entry()
+            };
+            let mut position = Position::default();
+            (position.qty, position.ask) = (Qty::whole(-1), whole(ask));
+            let order = Worst::new(&wanted, &position, whole(mark));
+            assert_eq!(order.notional(), Ok(Money::whole(2 * worst)));
+            assert_eq!(order.value_at(whole(99)), Ok(i128::from(Money::whole(198).0)));
+            assert_eq!(order.value_at(whole(worst)), Ok(i128::from(Money::whole(2 * worst).0)));
+            // Three are short with it.
+            for qty in [3, 1] {
+                let told = order.worth(i128::from(Qty::whole(qty).0));
+                assert_eq!(told, Ok(i128::from(Money::whole(qty * worst).0)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_hundredfold_is_exact_beyond_64_bits_and_an_overflow_beyond_128() {
+        let wide = i128::from(i64::MAX);
+        for amount in [0, 1, -1, wide, wide + 1, -wide - 1, -wide - 2, i128::MAX / 100] {
+            // Ten times, and ten times again.
+            let tenfold: i128 = (0..10).map(|_| amount).sum();
+            let expected: i128 = (0..10).map(|_| tenfold).sum();
+            assert_eq!(hundredfold(amount), Ok(expected), "{amount}");
+        }
+        assert_eq!(hundredfold(i128::MAX / 100 + 1), Err(overflow()));
     }
 }

@@ -73,10 +73,11 @@ impl Question<'_> {
     }
 
     fn self_trade(&self) -> Answer {
-        if self.position.open_orders == 0 {
+        let wanted = self.wanted;
+        if !self.position.resting.meets(wanted.side, wanted.px) {
             return Ok(Margin::Wide);
         }
-        let wanted = self.wanted;
+        // The first of them is told.
         let mut ours = self.ledger.orders().iter().filter(|order| {
             order.instrument == wanted.instrument
                 && order.side == wanted.side.opposite()

@@ -18,6 +18,8 @@ pub(super) struct Sense {
     /// What our fills cost more than the mark price, and what they were worth at it.
     slipped: i128,
     filled: i128,
+    /// The one in basis points of the other.
+    slippage_bps: i128,
     /// Place in the river of the decision that led to the last entry.
     pub(super) decided: Option<u64>,
     pub(super) entries: Entries,
@@ -44,6 +46,7 @@ impl Sense {
             model: ModelSense::default(),
             slipped: 0,
             filled: 0,
+            slippage_bps: 0,
             decided: None,
             entries: Entries::new(),
         }
@@ -97,13 +100,14 @@ impl Sense {
         let more = i128::from(paid.0) - i128::from(worth.0);
         self.slipped += if event.side() == Side::Buy { more } else { -more };
         self.filled += i128::from(worth.0);
+        let up = if self.slipped > 0 { self.filled - 1 } else { 0 };
+        self.slippage_bps = (self.slipped * 10_000 + up) / self.filled;
     }
 
     /// What our fills of the session cost more than the mark price, in basis points rounded up;
     /// zero and below where they were as good or better.
-    pub(super) fn slippage_bps(&self) -> i128 {
-        let up = if self.slipped > 0 { self.filled - 1 } else { 0 };
-        if self.filled > 0 { (self.slipped * 10_000 + up) / self.filled } else { 0 }
+    pub(super) const fn slippage_bps(&self) -> i128 {
+        self.slippage_bps
     }
 }
 

@@ -42,7 +42,8 @@ impl Throttle {
             return true;
         }
         // The one `most` places back: while it is inside the window, all newer ones are too.
-        let at = self.times[(self.next + capacity - most) % capacity];
+        let wrapped = if self.next < most { capacity } else { 0 };
+        let at = self.times[wrapped + self.next - most];
         at.0 != i64::MIN && now - at < self.window
     }
 
@@ -63,6 +64,8 @@ struct Seen {
     qty: Qty,
     instrument: InstrumentId,
     side: Side,
+    /// Number of the one before it on the same shelf; 0 for none.
+    before: u64,
 }
 
 impl Seen {
@@ -73,16 +76,11 @@ impl Seen {
         qty: Qty::ZERO,
         instrument: InstrumentId::NONE,
         side: Side::Buy,
+        before: 0,
     };
-
-    fn of(wanted: &Wanted, at: Nanos) -> Self {
-        let Wanted { instrument, side, qty, px, .. } = *wanted;
-        Self { at, px, qty, instrument, side }
-    }
 
     /// The same instrument, side and quantity, at the same price or one tick beside it.
     fn is_like(&self, wanted: &Wanted, tick: Px) -> bool {
-        // Without a branch: many are looked at, and which of them are like is no guess.
         (self.qty == wanted.qty)
             & (self.px.0.abs_diff(wanted.px.0) <= tick.0.unsigned_abs())
             & (self.instrument == wanted.instrument)
@@ -91,55 +89,84 @@ impl Seen {
 }
 
 /// The last approved orders of all instruments (RC-08).
+pub(super) type Duplicates = Lately<DUPLICATES>;
+/// The last approved entries of one instrument (RC-10).
+pub(super) type Entries = Lately<ENTRIES>;
+
+/// The last `N` approved orders: a ring in which those of the same quantity hang together, so that
+/// only what may be like a wanted one is looked at.
+///
+/// ```text
+/// number ──► place in the ring, number modulo N
+/// quantity, side ──► shelf ──► the newest on it ──► the one before ──► … ──► too old
+/// ```
 #[derive(Clone, Debug)]
-pub(super) struct Duplicates {
-    seen: [Seen; DUPLICATES],
-    next: usize,
+pub(super) struct Lately<const N: usize> {
+    seen: [Seen; N],
+    /// How many there were; the newest has this number.
+    count: u64,
+    /// Number of the newest on each shelf; 0 for none.
+    newest: [u64; SHELVES],
 }
 
-impl Duplicates {
+/// Shelves of [`Lately`].
+const SHELVES: usize = 32;
+
+/// The shelf of what a wanted order may be like.
+fn shelf(wanted: &Wanted) -> usize {
+    // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio are well mixed.
+    let kind = wanted.qty.0 as u64 ^ u64::from(wanted.side as u8) << 63;
+    (kind.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize
+}
+
+const _: () = assert!(SHELVES == 1 << (64 - 59), "a shelf's number is the five highest bits");
+
+impl<const N: usize> Lately<N> {
     pub(super) fn new() -> Self {
-        Self { seen: [Seen::NEVER; DUPLICATES], next: 0 }
+        Self { seen: [Seen::NEVER; N], count: 0, newest: [0; SHELVES] }
     }
 
     /// True when such an order was approved less than `window` ago.
     pub(super) fn holds(&self, wanted: &Wanted, tick: Px, window: Nanos, now: Nanos) -> bool {
-        let recent = newest_first(&self.seen, self.next).take_while(|seen| now - seen.at < window);
-        { recent }.any(|seen| seen.is_like(wanted, tick))
+        self.alike(wanted, tick, window, now).next().is_some()
     }
 
-    pub(super) fn record(&mut self, wanted: &Wanted, now: Nanos) {
-        self.seen[self.next] = Seen::of(wanted, now);
-        self.next = (self.next + 1) % DUPLICATES;
-    }
-}
-
-/// The last approved entries of one instrument (RC-10).
-#[derive(Clone, Debug)]
-pub(super) struct Entries {
-    seen: [Seen; ENTRIES],
-    next: usize,
-}
-
-impl Entries {
-    pub(super) fn new() -> Self {
-        Self { seen: [Seen::NEVER; ENTRIES], next: 0 }
-    }
-
-    /// How many such entries were approved within the last minute.
+    /// How many such orders were approved within the last minute.
     pub(super) fn like(&self, wanted: &Wanted, tick: Px, now: Nanos) -> u32 {
-        let counts = |seen: &Seen| (now - seen.at < MINUTE) & seen.is_like(wanted, tick);
-        self.seen.iter().map(|seen| u32::from(counts(seen))).sum()
+        self.alike(wanted, tick, MINUTE, now).map(|_| 1).sum()
     }
 
     pub(super) fn record(&mut self, wanted: &Wanted, now: Nanos) {
-        self.seen[self.next] = Seen::of(wanted, now);
-        self.next = (self.next + 1) % ENTRIES;
+        let Wanted { instrument, side, qty, px, .. } = *wanted;
+        self.count += 1;
+        let before = std::mem::replace(&mut self.newest[shelf(wanted)], self.count);
+        self.seen[place::<N>(self.count)] = Seen { at: now, px, qty, instrument, side, before };
+    }
+
+    /// Those still known and approved less than `window` ago, newest first.
+    fn alike(
+        &self,
+        wanted: &Wanted,
+        tick: Px,
+        window: Nanos,
+        now: Nanos,
+    ) -> impl Iterator<Item = &Seen> {
+        let mut number = self.newest[shelf(wanted)];
+        // The places of all up to this one were taken by newer ones.
+        let gone = self.count.saturating_sub(N as u64);
+        let since = now - window;
+        let shelved = std::iter::from_fn(move || {
+            let known = number > gone;
+            let seen = &self.seen[place::<N>(number)];
+            number = seen.before;
+            (known && seen.at > since).then_some(seen)
+        });
+        shelved.filter(move |seen| seen.is_like(wanted, tick))
     }
 }
 
-fn newest_first<const N: usize>(seen: &[Seen; N], next: usize) -> impl Iterator<Item = &Seen> {
-    (1..=N).map(move |back| &seen[(next + N - back) % N])
+fn place<const N: usize>(number: u64) -> usize {
+    number as usize % N
 }
 
 #[cfg(test)]
@@ -184,6 +211,53 @@ mod tests {
         for (beside, like) in [(1, true), (-1, true), (2, false), (-2, false)] {
             let other = Wanted { px: Px(wanted.px.0 + beside), ..wanted };
             assert_eq!(duplicates.holds(&other, tick, Nanos(5), Nanos(100)), like, "{beside}");
+        }
+    }
+
+    #[test]
+    fn what_was_approved_lately_is_what_a_list_of_it_says() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 33) % below
+        };
+        // Few quantities, one beside the other's shelf, and many: of 200 some share a shelf.
+        for quantities in [1, 3, 200] {
+            let (mut entries, mut duplicates) = (Entries::new(), Duplicates::new());
+            let mut list: Vec<(i64, Wanted)> = Vec::new();
+            let mut now = 0;
+            for step in 0..3_000 {
+                now += random(if step % 2 == 0 { 3 } else { 4_000_000_000 }) as i64;
+                let wanted = Wanted {
+                    qty: Qty(1 + random(quantities) as i64),
+                    px: Px(100 + random(5) as i64),
+                    side: if random(2) == 0 { Side::Buy } else { Side::Sell },
+                    instrument: InstrumentId(random(2) as u16),
+                    ..entry()
+                };
+                let like = |kept: usize, window: i64| {
+                    let newest = list.iter().rev().take(kept);
+                    let recent = newest.filter(|(at, _)| now - at < window);
+                    let like = recent.filter(|(_, seen)| {
+                        (seen.qty, seen.side, seen.instrument)
+                            == (wanted.qty, wanted.side, wanted.instrument)
+                            && (seen.px.0 - wanted.px.0).abs() <= 1
+                    });
+                    like.count()
+                };
+                let told = entries.like(&wanted, Px(1), Nanos(now));
+                assert_eq!(told as usize, like(ENTRIES, MINUTE.0), "{quantities} {step}");
+                for window in [1, 5_000_000_000, i64::MAX] {
+                    let told = duplicates.holds(&wanted, Px(1), Nanos(window), Nanos(now));
+                    let held = like(DUPLICATES, window) > 0;
+                    assert_eq!(told, held, "{quantities} {step} {window}");
+                }
+                entries.record(&wanted, Nanos(now));
+                duplicates.record(&wanted, Nanos(now));
+                list.push((now, wanted));
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ use super::state::TradingState;
 use super::venue::Conditions;
 use crate::base::event::{ContractStatus, MarkPrice, SessionStart, VenueStatus, flags};
 use crate::base::settings::{InstrumentSettings, WatchSettings};
+use crate::base::units::quotient;
 use crate::base::{Event, InstrumentId, Kind, Money, Nanos, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
 
@@ -427,7 +428,8 @@ fn gap_bps(position: &Position) -> Option<i64> {
         return None;
     }
     let gap = (i128::from(mark.0) - i128::from(mid.0)).abs() * 10_000;
-    i64::try_from((gap + i128::from(mark.0) - 1) / i128::from(mark.0)).ok()
+    let mark = i128::from(mark.0);
+    i64::try_from(quotient(gap + mark - 1, mark)).ok()
 }
 
 /// Too far apart above `most`, until within half of it. What is not known changes nothing.

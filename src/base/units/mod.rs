@@ -252,6 +252,22 @@ pub fn quotient(value: i128, by: i128) -> i128 {
     }
 }
 
+/// `value × times / by`, rounded toward zero; `by` is above zero. The same as [`quotient`] of the
+/// product, and without 128 bits where the product alone needs them.
+#[inline]
+pub fn part_of(value: i128, times: i64, by: i128) -> i128 {
+    if let (Ok(value), Ok(by)) = (i64::try_from(value), i64::try_from(by))
+        && by > 0
+    {
+        // The whole quotient, and what is left: both of the sign of the value.
+        let (whole, rest) = (value / by, value % by);
+        if let Some(rest) = rest.checked_mul(times) {
+            return i128::from(whole) * i128::from(times) + i128::from(rest / by);
+        }
+    }
+    value * i128::from(times) / by
+}
+
 /// `amount × rate`, rounded away from zero when `rate` is a cost (above zero) and toward zero when
 /// it is a rebate, so that a fee is never under-stated. `None` beyond the range of [`Money`].
 pub fn fee(amount: Money, rate: Rate) -> Option<Money> {

@@ -82,6 +82,20 @@ fn a_quotient_is_what_the_general_division_says_at_the_edges_of_both_ways() {
 }
 
 #[test]
+fn a_part_of_a_value_is_what_the_general_division_says_at_the_edges_of_both_ways() {
+    let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
+    let edges = [least - 1, least, -10_001, -1, 0, 1, 9_999, 10_000, most / 10_000, most, most + 1];
+    for value in edges.iter().flat_map(|edge| [edge - 1, *edge, edge + 1]) {
+        for by in edges.iter().filter(|by| **by != 0) {
+            for times in [1, 7, 10_000] {
+                let expected = value * i128::from(times) / by;
+                assert_eq!(part_of(value, times, *by), expected, "{value} {times} {by}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_value_per_unit_is_what_the_general_division_says() {
     let scale = i128::from(SCALE);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u128;

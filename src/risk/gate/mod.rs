@@ -6,9 +6,10 @@ mod watched;
 
 use super::breakers::Breakers;
 use super::check::Check;
-use super::checks::{self, Question, Trip};
+use super::checks::{self, Question, Trip, mark_of};
 use super::command::arms_by_name;
 use super::conduct::Consequence;
+use super::exposure::Worst;
 use super::limits::Limits;
 use super::portfolio::Portfolio;
 use super::senses::{Lateness, Sense, lag};
@@ -31,7 +32,6 @@ use crate::base::{
 };
 use crate::ledger::Ledger;
 use crate::policy::{Intent, Wanted};
-use std::cell::OnceCell;
 
 /// An order or cancel that passed the gate. Only the gate makes one, and it cannot be copied: one
 /// approval is one send.
@@ -135,7 +135,7 @@ impl Gate {
             collar_denials: Throttle::new(DENIALS_KEPT, MINUTE),
             rate_denials: Throttle::new(DENIALS_KEPT, TEN_SECONDS),
             consequence: None,
-            counts: [CheckCount::default(); Check::ALL.len()],
+            counts: order::Counts::new(),
             last_counter: 0,
             entries_today: 0,
             conditions: Conditions::default(),
@@ -330,7 +330,7 @@ impl Gate {
 
     /// Counts of a check.
     pub fn count(&self, check: Check) -> CheckCount {
-        self.counts[check as usize]
+        self.counts.of(check)
     }
 
     fn admit_order(&mut self, cause: &Event, wanted: &Wanted, ledger: &mut Ledger) -> Verdict {
@@ -364,13 +364,14 @@ impl Gate {
             Purpose::Entry => self.watch.block(wanted.instrument, position, self.now),
             _ => None,
         };
+        let paper = self.session.mode == Mode::Paper;
         let question = Question {
             wanted,
             watched,
             facts,
             allowed: self.allowed[index],
             position,
-            exposure: OnceCell::new(),
+            worst: Worst::new(wanted, position, mark_of(position, paper)),
             ledger,
             limits: self.limits.as_ref(),
             state: self.trading.state(),
@@ -380,14 +381,14 @@ impl Gate {
             to_recover: self.breakers.to_recover(wanted.instrument),
             portfolio: &self.portfolio,
             entries_today: self.entries_today,
-            paper: self.session.mode == Mode::Paper,
+            paper,
             seq: cause.seq,
             decided_at: cause.now(),
             lag: lag(cause),
             now: self.now,
         };
         order::ask_in_order(&question, &mut self.counts)?;
-        let notional = question.worst_notional();
+        let notional = question.worst.notional();
         notional.map_err(|trip| (Check::OrderNotional, trip))
     }
 
