@@ -5,6 +5,7 @@
 //! | `gbdt` | deterministic gradient-boosted trees |
 //! | `metrics` | log-loss, accuracy, area under the curve |
 //! | `data` | what is brought in, looked at, frozen |
+//! | `gate` | whether a model may trade, decided and signed |
 //! | `export` | a forest as an ONNX file |
 //! | `card` | golden vectors of a version's card |
 //! | `samples` | frames through feed, book and features into labelled rows |
@@ -17,6 +18,7 @@
 pub mod card;
 pub mod data;
 pub mod export;
+pub mod gate;
 pub mod gbdt;
 pub mod metrics;
 pub mod samples;

@@ -1,6 +1,8 @@
-//! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage.
+//! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage,
+//! 3 a gate that says NO-GO.
 
 mod data;
+mod gate;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +33,13 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab train --synthetic --seed 7 \
         --out models_saved/synthetic-1 --minutes 120 --rounds 60")]
     Train(train::Train),
+    /// Decide whether a model may trade, from its evidence, and sign the decision.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = gate::HELP
+    )]
+    Gate(gate::Gate),
 }
 
 /// Runs the program.
@@ -41,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Freeze(arguments) => data::freeze(&arguments),
         Command::Verify(arguments) => data::verify(&arguments),
         Command::Train(arguments) => train::train(&arguments),
+        Command::Gate(arguments) => return gate::gate(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
