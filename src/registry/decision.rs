@@ -82,7 +82,7 @@ impl Relation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Criterion {
-    /// Its key in `gates.toml`, or `stress.` and the scenario's name.
+    /// Its key in `gates.toml`, or `scenario.` and a scenario's name.
     pub name: String,
     /// What the evidence says; `None` is not known, which never passes.
     pub value: Option<f64>,

@@ -42,7 +42,7 @@ impl Desk {
         assert_eq!(code(&made), Some(0), "{}", error(&made));
         let gates = fs::read_to_string(root().join("config/gates.toml")).expect("thresholds");
         let (head, _) = gates.split_once("scenarios = [").expect("scenarios");
-        desk.write("gates.toml", &format!("{head}scenarios = [\"flash_crash\"]\n"));
+        desk.write("gates.toml", &format!("{head}scenarios = [\"gaps\"]\n"));
         desk.evidence(0.97);
         desk
     }
@@ -75,11 +75,12 @@ impl Desk {
             "cpcv": {"paths": [1, 1, 1, 1, 1], "sharpe_q05": 1.0},
             "calibration": {"ece": 0.01, "bins": 10}, "files": {},
         });
-        let loss = json!({"name": "loss", "value": 0, "threshold": 0, "passed": true});
+        let loss = json!({"name": "loss_frac", "value": 0, "threshold": 0, "passed": true});
+        let fall = json!({"name": "drawdown_frac", "value": 0, "threshold": 0, "passed": true});
         let stress = json!({
             "kind": "stress", "schema": 1, "model_sha256": model.as_str(),
             "data_manifest_sha256": data.as_str(), "files": {},
-            "scenarios": [{"name": "flash_crash", "passed": true, "criteria": [loss]}],
+            "scenarios": [{"name": "gaps", "passed": true, "criteria": [loss, fall]}],
         });
         self.write("walk_forward.json", &walk.to_string());
         self.write("stress.json", &stress.to_string());
@@ -121,7 +122,10 @@ fn go_exits_0_and_no_go_exits_3_both_with_a_signed_decision_that_verifies() {
     fs::remove_file(desk.path("stress.json")).expect("removed");
     let decided = desk.gate(&["--json"]);
     assert_eq!(code(&decided), Some(3));
-    assert_eq!(last_json(&decided)["failed"], json!(["stress.flash_crash"]));
+    assert_eq!(
+        last_json(&decided)["failed"],
+        json!(["stress.loss_frac_max", "stress.drawdown_frac_max", "scenario.gaps"])
+    );
 }
 
 #[test]

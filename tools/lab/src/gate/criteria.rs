@@ -18,7 +18,8 @@ pub struct Rule {
     pub relation: Relation,
     /// Least and largest threshold that is lawful.
     pub range: (f64, f64),
-    /// The value in `walk_forward.json`; `None` is not known.
+    /// The value in its evidence: `stress.json` for the table [`STRESS_TABLE`], else
+    /// `walk_forward.json`. `None` is not known.
     pub value: fn(&Value) -> Option<f64>,
 }
 
@@ -31,11 +32,14 @@ const fn rule(
     Rule { table, key, relation, range, value }
 }
 
-/// The tables of `gates.toml` with numbers, in order.
-pub const TABLES: [&str; 5] = ["older_rule", "walk_forward", "significance", "cpcv", "calibration"];
+/// The table whose values are in `stress.json`.
+pub const STRESS_TABLE: &str = "stress";
+/// The tables of `gates.toml`, in order.
+pub const TABLES: [&str; 6] =
+    ["older_rule", "walk_forward", "significance", "cpcv", "calibration", STRESS_TABLE];
 
 /// Every criterion with a number, in the order of `gates.toml`.
-pub const RULES: [Rule; 19] = [
+pub const RULES: [Rule; 21] = [
     rule(("older_rule", "sharpe_min"), AtLeast, (1.8, 100.0), |v| number(v, "/pooled/sharpe")),
     rule(("older_rule", "drawdown_frac_max"), AtMost, (0.0, 0.2), |v| {
         number(v, "/pooled/max_drawdown_frac").filter(|fall| *fall >= 0.0)
@@ -78,6 +82,8 @@ pub const RULES: [Rule; 19] = [
         number(v, "/calibration/bins").or_else(|| length(v, "/calibration/bins"))
     }),
     rule(("calibration", "ece_max"), AtMost, (0.0, 0.1), |v| probability(v, "/calibration/ece")),
+    rule((STRESS_TABLE, "loss_frac_max"), AtMost, (0.0, 0.2), |v| worst(v, "loss_frac")),
+    rule((STRESS_TABLE, "drawdown_frac_max"), AtMost, (0.0, 0.2), |v| worst(v, "drawdown_frac")),
 ];
 
 impl Rule {
@@ -91,8 +97,9 @@ impl Rule {
 /// other that was run.
 pub fn judge(thresholds: &Thresholds, walk: &Evidence, stress: &Evidence) -> Vec<Criterion> {
     let rules = RULES.iter().zip(&thresholds.values).map(|(rule, &threshold)| {
-        let value = (rule.value)(&walk.value);
-        criterion(rule.name(), value, (rule.relation, threshold), walk)
+        let from = if rule.table == STRESS_TABLE { stress } else { walk };
+        let value = (rule.value)(&from.value);
+        criterion(rule.name(), value, (rule.relation, threshold), from)
     });
     let required = thresholds.scenarios.iter().cloned();
     let mut names: Vec<String> = required.collect();
@@ -103,7 +110,7 @@ pub fn judge(thresholds: &Thresholds, walk: &Evidence, stress: &Evidence) -> Vec
     }
     let scenarios = names.into_iter().map(|name| {
         let value = passed_part(&stress.value, &name);
-        criterion(format!("stress.{name}"), value, (AtLeast, 1.0), stress)
+        criterion(format!("scenario.{name}"), value, (AtLeast, 1.0), stress)
     });
     rules.chain(scenarios).collect()
 }
@@ -133,6 +140,17 @@ fn passed_part(stress: &Value, name: &str) -> Option<f64> {
         }
     });
     parts.reduce(f64::min)
+}
+
+/// The largest value of that criterion in any run of any scenario; `None` where one does not tell it.
+fn worst(stress: &Value, name: &str) -> Option<f64> {
+    let value = |run: &Value| {
+        let criteria = run.get("criteria")?.as_array()?;
+        criteria.iter().find(|criterion| criterion["name"] == name)?.get("value")?.as_f64()
+    };
+    let runs = stress.get("scenarios")?.as_array()?;
+    let all: Option<Vec<f64>> = runs.iter().map(value).collect();
+    all?.into_iter().reduce(f64::max)
 }
 
 fn number(evidence: &Value, pointer: &str) -> Option<f64> {

@@ -1,7 +1,7 @@
 //! Reads `gates.toml`.
 
 use super::GateError;
-use super::criteria::{RULES, TABLES};
+use super::criteria::{RULES, STRESS_TABLE, TABLES};
 use peregrine::base::settings::section::Section;
 use peregrine::base::settings::{SettingsError, parse_document};
 use peregrine::model::artifact::{hex, sha256};
@@ -43,37 +43,40 @@ impl Thresholds {
         let mut errors = Vec::new();
         let mut top = Section::new("", document, &mut errors);
         let tables = TABLES.map(|name| (name, top.table(name)));
-        let (stress, table) = top.table("stress");
         top.finish();
-        let mut values = Vec::new();
+        let (mut values, mut scenarios) = (Vec::new(), Vec::new());
         for (name, (path, table)) in tables {
             let mut section = Section::new(&path, table, &mut errors);
             for rule in RULES.iter().filter(|rule| rule.table == name) {
                 values.push(section.number(rule.key, rule.range.0..=rule.range.1));
             }
+            if name == STRESS_TABLE {
+                scenarios = section.texts("scenarios");
+                check_scenarios(&scenarios, &mut section);
+            }
             section.finish();
         }
-        let mut section = Section::new(&stress, table, &mut errors);
-        let scenarios = section.texts("scenarios");
-        if scenarios.is_empty() {
-            section.fail("scenarios", "no scenario is named");
-        }
-        for (at, name) in scenarios.iter().enumerate() {
-            if !is_scenario(name) {
-                section.fail("scenarios", format!("{name:?}: not 1 to 48 of a-z, 0-9 and _"));
-            }
-            if scenarios[..at].contains(name) {
-                section.fail("scenarios", format!("{name:?} appears twice"));
-            }
-        }
-        section.finish();
         let sha256 = hex(&sha256(text.as_bytes()));
         if errors.is_empty() { Ok(Self { values, scenarios, sha256 }) } else { Err(errors) }
     }
 }
 
+fn check_scenarios(scenarios: &[String], section: &mut Section<'_>) {
+    if scenarios.is_empty() {
+        section.fail("scenarios", "no scenario is named");
+    }
+    for (at, name) in scenarios.iter().enumerate() {
+        if !is_scenario(name) {
+            section.fail("scenarios", format!("{name:?}: not 1 to 32 of a-z, 0-9, - and _"));
+        }
+        if scenarios[..at].contains(name) {
+            section.fail("scenarios", format!("{name:?} appears twice"));
+        }
+    }
+}
+
 /// True for what a scenario may be called.
 pub(super) fn is_scenario(name: &str) -> bool {
-    let lawful = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    (1..=48).contains(&name.len()) && name.bytes().all(lawful)
+    let lawful = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    (1..=32).contains(&name.len()) && name.bytes().all(lawful)
 }

@@ -110,6 +110,7 @@ fn stress(model: &str, data: &str) -> Value {
 
 fn scenario(name: &str) -> Value {
     let loss = json!({"name": "loss_frac", "value": 0.01, "threshold": 0.03, "passed": true});
+    let fall = json!({"name": "drawdown_frac", "value": 0.02, "threshold": 0.2, "passed": true});
     let orders = json!({"name": "unchecked_orders", "value": 0, "threshold": 0, "passed": true});
-    json!({"name": name, "parameters": {}, "passed": true, "criteria": [loss, orders]})
+    json!({"name": name, "parameters": {}, "passed": true, "criteria": [loss, fall, orders]})
 }
