@@ -116,6 +116,8 @@ fn go_exits_0_and_no_go_exits_3_both_with_a_signed_decision_that_verifies() {
         assert_eq!((code(&verified), last_json(&verified)), (Some(wanted), told));
         let pdf = fs::read(desk.path("gate_decision.pdf")).expect("a document");
         assert!(pdf.starts_with(b"%PDF-"));
+        let about = fs::metadata(desk.path("gate_decision.json")).expect("a decision");
+        assert_eq!(about.permissions().mode() & 0o444, 0o444, "the trader's user reads it");
     }
     // The stress tests were not run: nobody knows, so nobody goes.
     desk.evidence(0.97);

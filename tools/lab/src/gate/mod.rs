@@ -34,6 +34,7 @@ use peregrine::registry::decision::{DecidedModel, Decision};
 use peregrine::registry::seal::{SealError, Sealed, SigningKey};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use thresholds::Thresholds;
 
@@ -129,7 +130,10 @@ pub fn write(decision: &Decision, key: &SigningKey, out: &Path) -> Result<Sealed
     for (name, bytes) in [(DOCUMENT_FILE, document), (DECISION_FILE, sealed.text()?.into_bytes())] {
         let path = out.join(name);
         let failed = |cause| GateError::Io { path: path.clone(), cause };
-        let mut file = tempfile::NamedTempFile::new_in(out).map_err(failed)?;
+        // Whoever trades has to read it, and it holds no secret.
+        let mode = fs::Permissions::from_mode(0o644);
+        let mut file =
+            tempfile::Builder::new().permissions(mode).tempfile_in(out).map_err(failed)?;
         std::io::Write::write_all(&mut file, &bytes).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
