@@ -25,6 +25,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use request::base64;
 pub use request::{REQUEST_BYTES_MAX, RequestText, Signature, Signer};
 pub use state::{OrderState, Signal, Step, step};
 pub use table::{OrderTable, TrackedOrder};

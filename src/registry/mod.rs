@@ -12,11 +12,17 @@
 //! |---|---|
 //! | `record` | the file's layout, the history chain |
 //! | `store` | reading, atomic writing, copying a version in |
+//! | `seal` | texts signed with Ed25519, and their keys |
+//! | `decision` | the gate's decision on a model |
 //! | `error` | what can go wrong |
 
+pub mod decision;
 mod error;
 mod record;
+pub mod seal;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Problem, RegistryError};
 pub use record::{Action, Document, Entry, FileRecord, GENESIS, Record, SCHEMA_VERSION, Stage};

@@ -31,6 +31,8 @@ pub struct Signoff {
     pub stage: StageName,
     /// Names of those who signed.
     pub signed_by: Vec<String>,
+    /// Why, in their words.
+    pub reason: String,
     /// UTC day, counted from the epoch, since which these artefacts run.
     pub since_day: i64,
     /// What was signed for.
@@ -72,6 +74,7 @@ impl Signoff {
         let record = Self {
             stage: s.choice("stage", &names, StageName::Paper),
             signed_by: s.texts("signed_by"),
+            reason: s.text_opt("reason").unwrap_or_default(),
             since_day: s.integer("since_day", 0..=1_000_000),
             artefacts: Artefacts {
                 program: s.text("program_sha256"),
@@ -85,6 +88,28 @@ impl Signoff {
         };
         s.finish();
         if errors.is_empty() { Ok(record) } else { Err(errors) }
+    }
+
+    /// The record as a file that [`Self::parse`] reads.
+    pub fn to_toml(&self) -> String {
+        let Self { since_day, days, round_trips, sharpe, drawdown_bps, .. } = self;
+        let text = |text: &str| toml::Value::String(text.to_owned());
+        let names = self.signed_by.iter().map(|name| text(name)).collect();
+        let lines: [(&str, toml::Value); 11] = [
+            ("stage", text(self.stage.name())),
+            ("signed_by", toml::Value::Array(names)),
+            ("reason", text(&self.reason)),
+            ("since_day", (*since_day).into()),
+            ("program_sha256", text(&self.artefacts.program)),
+            ("config_sha256", text(&self.artefacts.config)),
+            ("model_sha256", text(&self.artefacts.model)),
+            ("days", i64::from(*days).into()),
+            ("round_trips", i64::from(*round_trips).into()),
+            ("sharpe", (*sharpe).into()),
+            ("drawdown_bps", i64::from(*drawdown_bps).into()),
+        ];
+        let lines = lines.map(|(key, value)| format!("{key} = {value}\n"));
+        format!("[signoff]\n{}", lines.concat())
     }
 }
 

@@ -39,6 +39,8 @@ mod fault_ban;
 mod trader_world;
 /// Real processes: killed, ended, started twice, commanded by an operator.
 mod fault_process;
+/// Live trading starts on a signed GO and sign-off for what runs, and on nothing else.
+mod live_start;
 /// Killed in every way there is, nothing is left at the exchange, and nothing starts again.
 mod kill_process;
 /// The service's unit file holds what keeps it down and walled in.

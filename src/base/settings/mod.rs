@@ -8,6 +8,7 @@
 mod alerts;
 mod exits;
 mod kill;
+mod live;
 mod breakers;
 mod parse;
 mod policy;
@@ -25,6 +26,7 @@ pub use alerts::{AlertChannel, AlertSettings};
 pub use breakers::BreakerSettings;
 pub use exits::ExitSettings;
 pub use kill::KillSettings;
+pub use live::live_keys;
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
 pub use policy::PolicySettings;
 #[cfg(test)]

@@ -83,6 +83,9 @@ pub fn effective_text(document: &Table) -> String {
 /// Every unknown, missing, malformed or out-of-range key.
 pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
     let mut errors = Vec::new();
+    if document.get("mode").and_then(Value::as_str) == Some("live") {
+        super::live::require(&document, &mut errors);
+    }
     let mut top = Section::new("", document, &mut errors);
     let mode = top.choice(
         "mode",

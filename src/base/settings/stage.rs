@@ -71,6 +71,12 @@ pub struct StageSettings {
     pub sharpe_min: Option<f64>,
     /// Largest drawdown it may have had, in basis points.
     pub drawdown_bps_max: Option<u32>,
+    /// The gate's decision on the model, relative to the working folder; live trading needs it.
+    pub decision_file: String,
+    /// Days after which a decision no longer counts.
+    pub decision_days_max: Option<u32>,
+    /// Public Ed25519 keys, 64 hexadecimal digits each: who may sign decisions and sign-offs.
+    pub trusted_keys: Vec<String>,
 }
 
 impl StageSettings {
@@ -80,6 +86,12 @@ impl StageSettings {
         let most = settings.capital_max.unwrap_or(Money::ZERO);
         if settings.name == StageName::LimitedLive && most > LIMITED_CAPITAL_MAX {
             s.fail("capital_max", format!("limited_live has at most {LIMITED_CAPITAL_MAX}"));
+        }
+        let lawful = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        for key in &settings.trusted_keys {
+            if key.len() != 64 || !key.bytes().all(lawful) {
+                s.fail("trusted_keys", format!("{key:?} is not 64 lower-case hex digits"));
+            }
         }
         s.finish();
         settings
@@ -99,6 +111,9 @@ impl StageSettings {
             round_trips_min: s.u32_opt("round_trips_min", any),
             sharpe_min: s.number_opt("sharpe_min", 0.0..=100.0),
             drawdown_bps_max: s.u32_opt("drawdown_bps_max", 1..=10_000),
+            decision_file: s.text_opt("decision_file").unwrap_or_default(),
+            decision_days_max: s.u32_opt("decision_days_max", 1..=3_650),
+            trusted_keys: s.texts("trusted_keys"),
         }
     }
 }

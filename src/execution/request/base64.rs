@@ -3,7 +3,7 @@
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Writes `bytes` at the head of `out`; the length of the text.
-pub(super) fn encode(out: &mut [u8], bytes: &[u8]) -> usize {
+pub(crate) fn encode(out: &mut [u8], bytes: &[u8]) -> usize {
     let mut at = 0;
     for group in bytes.chunks(3) {
         let mut word = [0; 4];
@@ -20,7 +20,7 @@ pub(super) fn encode(out: &mut [u8], bytes: &[u8]) -> usize {
 }
 
 /// The bytes of a text; `None` for one that is none.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     if text.is_empty() || !text.len().is_multiple_of(4) {
         return None;
     }

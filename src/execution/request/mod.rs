@@ -6,7 +6,7 @@
 //! | `signer` | HMAC-SHA256 and Ed25519 |
 //! | `base64` | the text of keys and signatures |
 
-mod base64;
+pub(crate) mod base64;
 mod signer;
 mod template;
 

@@ -6,7 +6,7 @@ use crate::base::settings::{SettingsError, StageName};
 use crate::risk::stage::{Artefacts, Signoff, judge};
 
 /// Keys that no order meets: they decide which stage is lawful, see [`STAGES`].
-pub(super) const STAGE_KEYS: [&str; 7] = [
+pub(super) const STAGE_KEYS: [&str; 10] = [
     "stage.new_percent",
     "stage.new_days",
     "stage.signoff_file",
@@ -14,6 +14,9 @@ pub(super) const STAGE_KEYS: [&str; 7] = [
     "stage.round_trips_min",
     "stage.sharpe_min",
     "stage.drawdown_bps_max",
+    "stage.decision_file",
+    "stage.decision_days_max",
+    "stage.trusted_keys",
 ];
 
 fn running() -> Artefacts {
@@ -25,6 +28,7 @@ fn signed() -> Signoff {
     Signoff {
         stage: StageName::LimitedLive,
         signed_by: vec!["A. Person".to_owned()],
+        reason: "eight days on paper".to_owned(),
         since_day: 100,
         artefacts: running(),
         days: 8,
@@ -124,6 +128,7 @@ fn read_with(changes: &[(&str, &str)]) -> Result<Signoff, Vec<SettingsError>> {
     let whole = [
         ("stage", "'limited_live'"),
         ("signed_by", "['A. Person']"),
+        ("reason", "'eight days on paper'"),
         ("since_day", "100"),
         ("program_sha256", &program),
         ("config_sha256", &config),
@@ -146,6 +151,10 @@ fn wrong_keys(read: Result<Signoff, Vec<SettingsError>>) -> Vec<String> {
 #[test]
 fn a_record_is_read_as_it_was_written_and_each_number_has_its_range() {
     assert_eq!(read_with(&[]), Ok(signed()));
+    let odd = Signoff { signed_by: vec!["O'Hara \"x\"\n".to_owned()], sharpe: -0.1, ..signed() };
+    for record in [signed(), odd] {
+        assert_eq!(Signoff::parse(&record.to_toml()), Ok(record));
+    }
     let ranges: [(&str, &[&str], &[&str]); 5] = [
         ("since_day", &["0", "1000000"], &["-1", "1000001"]),
         ("days", &["0", "100000"], &["-1", "100001"]),

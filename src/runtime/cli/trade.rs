@@ -100,13 +100,13 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         None => None,
     };
     let loaded = config::load(&arguments.config)?;
-    let name = match loaded.settings.mode {
-        Mode::Paper => "paper",
-        Mode::Testnet => "testnet",
-        Mode::Live => return Err(Failure::Usage(live_refused(arguments, &loaded))),
-    };
     let today = wall_now().utc_day();
-    let loaded = stage::within_limits(loaded, today).map_err(Failure::Usage)?;
+    let (name, loaded) = match loaded.settings.mode {
+        Mode::Paper => ("paper", stage::within_limits(loaded, today)),
+        Mode::Testnet => ("testnet", stage::within_limits(loaded, today)),
+        Mode::Live => ("live", live(arguments, loaded, today)),
+    };
+    let loaded = loaded.map_err(Failure::Usage)?;
     let key_rotated = arguments.account_key_rotated;
     if key_rotated && loaded.settings.venue.orders == OrderRoute::Paper {
         return Err(Failure::Usage(anyhow!(
@@ -120,19 +120,22 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     trade(order, arguments.json)
 }
 
-/// Why real money is not traded: the stage's evidence that is missing, and the gate decision that
-/// no file can stand in for yet.
-fn live_refused(arguments: &RunArguments, loaded: &Loaded) -> anyhow::Error {
-    let missing = match stage::judged(loaded, wall_now().utc_day()) {
-        Ok((judged, _)) if judged.missing.is_empty() => "the stage is signed off".to_owned(),
-        Ok((judged, _)) => judged.missing.join("; "),
-        Err(error) => format!("{error:#}"),
-    };
-    anyhow!(
-        "{}: mode: \"live\" needs the sign-off of its stage and a GO gate decision: {missing}; \
-         there is no gate decision; \"testnet\" and \"paper\" run",
-        arguments.config.display()
-    )
+/// The configuration that trades real money: of the model that the gate decided on, with the part
+/// of its limits that the stage leaves.
+///
+/// # Errors
+/// Everything that is missing for it.
+fn live(arguments: &RunArguments, loaded: Loaded, today: i64) -> Result<Loaded> {
+    let objections = stage::live_objections(&loaded, today);
+    if !objections.is_empty() {
+        return Err(anyhow!(
+            "{}: mode: \"live\" needs a GO gate decision and the sign-off of its stage: {}",
+            arguments.config.display(),
+            objections.join("; ")
+        ));
+    }
+    let limited = stage::within_limits(loaded, today)?;
+    stage::pinned(&limited)
 }
 
 fn trade(order: SessionOrder, json: bool) -> Result<(), Failure> {

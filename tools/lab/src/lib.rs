@@ -5,6 +5,7 @@
 //! | `gbdt` | deterministic gradient-boosted trees |
 //! | `metrics` | log-loss, accuracy, area under the curve |
 //! | `data` | what is brought in, looked at, frozen |
+//! | `gate` | whether a model may trade, decided and signed |
 //! | `export` | a forest as an ONNX file |
 //! | `card` | golden vectors of a version's card |
 //! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
@@ -24,6 +25,7 @@ pub mod card;
 pub mod data;
 pub mod export;
 pub mod forward;
+pub mod gate;
 pub mod gbdt;
 pub mod history;
 pub mod metrics;

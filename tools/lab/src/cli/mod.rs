@@ -1,8 +1,10 @@
-//! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage.
+//! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage,
+//! 3 a gate that says NO-GO.
 
 mod data;
 mod paper;
 mod stress;
+mod gate;
 mod train;
 mod walk_forward;
 
@@ -47,6 +49,13 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab walk-forward --data data/2024 \
         --out reports/2024 --config forward.toml")]
     WalkForward(walk_forward::WalkForward),
+    /// Decide whether a model may trade, from its evidence, and sign the decision.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = gate::HELP
+    )]
+    Gate(gate::Gate),
 }
 
 /// Runs the program.
@@ -60,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Paper(arguments) => paper::paper(&arguments),
         Command::Stress(arguments) => stress::stress(&arguments),
         Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
+        Command::Gate(arguments) => return gate::gate(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
