@@ -103,7 +103,8 @@ impl Bench {
         self.clock.nanos_between(from, self.clock.stamp())
     }
 
-    fn reading(&self) -> f64 {
+    /// Nanoseconds that one reading of the clock takes.
+    pub fn reading(&self) -> f64 {
         let start = self.clock.stamp();
         for _ in 0..10_000 {
             std::hint::black_box(self.clock.stamp());
