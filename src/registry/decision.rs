@@ -1,5 +1,5 @@
-//! The gate's decision on one model: what was looked at, what it had to be, GO or NO-GO. Written and
-//! signed by the lab, believed here only after its signature was checked.
+//! The gate's decision on one model: what was looked at, what it had to be, GO or NO-GO. Written
+//! and signed by the lab, believed here only after its signature was checked.
 //!
 //! ```text
 //! {"body": {"kind": "gate_decision", "schema": 1, "verdict": "GO", "decided_at_ms": …,

@@ -1,5 +1,5 @@
-//! Reads what `risk::stage` judges: the sign-off record, and the hashes of what runs; and the gate's
-//! decision, without which no stage with money is lawful.
+//! Reads what `risk::stage` judges: the sign-off record, and the hashes of what runs; and the
+//! gate's decision, without which no stage with money is lawful.
 //!
 //! The record is a TOML file with one table, named by `stage.signoff_file`. Where money is at stake
 //! its signature stands beside it, in a file of that name with `.sig`:

@@ -1,5 +1,5 @@
-//! The criteria: what each is called in `gates.toml`, where its value comes from, how it has to stand
-//! to its threshold, and how loose the threshold may be.
+//! The criteria: what each is called in `gates.toml`, where its value comes from, how it has to
+//! stand to its threshold, and how loose the threshold may be.
 
 use peregrine::registry::decision::Relation::{Above, AtLeast, AtMost};
 use peregrine::registry::decision::{Criterion, Relation};
@@ -142,7 +142,8 @@ fn passed_part(stress: &Value, name: &str) -> Option<f64> {
     parts.reduce(f64::min)
 }
 
-/// The largest value of that criterion in any run of any scenario; `None` where one does not tell it.
+/// The largest value of that criterion in any run of any scenario; `None` where one does not tell
+/// it.
 fn worst(stress: &Value, name: &str) -> Option<f64> {
     let value = |run: &Value| {
         let criteria = run.get("criteria")?.as_array()?;

@@ -68,7 +68,7 @@ pub enum GateError {
         /// The version's folder.
         path: PathBuf,
         /// What is wrong.
-        cause: ModelError,
+        cause: Box<ModelError>,
     },
     /// The key cannot be used.
     #[error(transparent)]
@@ -99,7 +99,7 @@ pub fn decide(
     decided_at_ms: u64,
 ) -> Result<Decision, GateError> {
     let files = ArtifactFiles::read(model)
-        .map_err(|cause| GateError::Model { path: model.to_owned(), cause })?;
+        .map_err(|cause| GateError::Model { path: model.to_owned(), cause: Box::new(cause) })?;
     let walk = Evidence::read(reports, WALK_FORWARD, &files)?;
     let stress = Evidence::read(reports, STRESS, &files)?;
     let criteria = criteria::judge(thresholds, &walk, &stress);

@@ -1,5 +1,5 @@
-//! Lines of text as a PDF of A4 pages: two standard fonts, no date, no identity, nothing compressed.
-//! The same lines give the same bytes.
+//! Lines of text as a PDF of A4 pages: two standard fonts, no date, no identity, nothing
+//! compressed. The same lines give the same bytes.
 
 use pdf_writer::{Content, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
 
