@@ -10,6 +10,7 @@
 //! | `samples` | frames through feed, book and features into labelled rows |
 //! | `statistics` | what a track record can be believed to say |
 //! | `train` | the whole way from a seed to `models_saved/<version>/` |
+//! | `tune` | the search for hyper-parameters, in Optuna's tables |
 //! | `validation` | what is learned from what: labels, purged folds |
 //!
 //! Features are never computed twice: rows come out of the same rooms that serve live trading.
@@ -22,6 +23,7 @@ pub mod metrics;
 pub mod samples;
 pub mod statistics;
 pub mod train;
+pub mod tune;
 pub mod validation;
 
 #[cfg(test)]

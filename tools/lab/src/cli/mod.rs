@@ -2,6 +2,7 @@
 
 mod data;
 mod train;
+mod tune;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -31,6 +32,10 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab train --synthetic --seed 7 \
         --out models_saved/synthetic-1 --minutes 120 --rounds 60")]
     Train(train::Train),
+    /// Search for hyper-parameters in a study that Optuna opens too.
+    #[command(after_help = "Examples:\n  peregrine-lab tune --config config/search.toml\n  \
+        peregrine-lab tune --function branin --storage reports/optuna_study.db --trials 100")]
+    Tune(tune::Tune),
 }
 
 /// Runs the program.
@@ -41,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Freeze(arguments) => data::freeze(&arguments),
         Command::Verify(arguments) => data::verify(&arguments),
         Command::Train(arguments) => train::train(&arguments),
+        Command::Tune(arguments) => tune::tune(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
