@@ -4,8 +4,8 @@
 //! A component is a product over the parameters: a normal curve cut off at the bounds for a number
 //! (its integral over the cell for one with steps), and a share a choice for a list. Sources:
 //! Bergstra et al. (2011), "Algorithms for Hyper-Parameter Optimization"; Falkner et al. (2018) for
-//! components over all parameters together; Scott (1992) for the widths: the deviation of what was seen
-//! times n^(−1/(d+4)).
+//! components over all parameters together; Scott (1992) for the widths: the deviation of what was
+//! seen times n^(−1/(d+4)).
 
 use super::space::{Distribution, Space};
 use rand::Rng;

@@ -5,8 +5,8 @@
 //!                            └► all others ───► density g                ├─► largest l / g
 //!   running trials ─────────────────▲ (taken to be no good)             ─┘
 //! ```
-//! Trials that run are counted among the bad, so that parallel workers spread out. Sources: Bergstra
-//! et al. (2011, 2013); Watanabe (2023), arXiv 2304.11127.
+//! Trials that run are counted among the bad, so that parallel workers spread out. Sources:
+//! Bergstra et al. (2011, 2013); Watanabe (2023), arXiv 2304.11127.
 
 use super::parzen::{Mixture, value_at};
 use super::space::Space;
@@ -44,8 +44,8 @@ pub struct Tpe {
     pub candidates: usize,
 }
 
-/// Widths are drawn anew for each point between 1/e^WAVE and e^WAVE of the usual: narrow ones refine
-/// what is known, wide ones look around.
+/// Widths are drawn anew for each point between 1/e^WAVE and e^WAVE of the usual: narrow ones
+/// refine what is known, wide ones look around.
 const WAVE: f64 = 0.7;
 /// Most trials that count as good.
 const GOOD_MAX: usize = 25;
@@ -56,8 +56,8 @@ impl Tpe {
         Self { seed, startup: 10, candidates: 40 }
     }
 
-    /// The next point. `key` is a number no other point of the study was drawn with; drawn in rising
-    /// order, the first points fill the space evenly.
+    /// The next point. `key` is a number no other point of the study was drawn with; drawn in
+    /// rising order, the first points fill the space evenly.
     pub fn suggest(&self, space: &Space, history: &[Observation], key: u64) -> Vec<f64> {
         let finished = history.iter().filter(|seen| seen.outcome != Outcome::Running).count();
         let mut random = self.random(key);

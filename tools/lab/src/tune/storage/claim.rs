@@ -89,8 +89,8 @@ impl Storage {
             return Ok(if running > 0 { Claim::Wait(running) } else { Claim::Done });
         }
         let history = observations(&trials, space, self.sign);
-        // A repeated trial draws nothing: numbered without them, an interrupted search goes on as if
-        // it never was.
+        // A repeated trial draws nothing: numbered without them, an interrupted search goes on as
+        // if it never was.
         let key = trials.iter().filter(|trial| trial.retry_of.is_none()).count() as u64;
         let waiting = self.first_waiting()?;
         if let Some((id, number)) = waiting {

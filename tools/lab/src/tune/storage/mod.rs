@@ -8,8 +8,8 @@
 //!                 └─ waiting ◄── fail      the same point again, `retries_max` times
 //! ```
 //! A claim happens under the database's lock: dead trials are put back, one waiting is taken or a
-//! new point drawn from all that is known, and nobody else gets the same one. A trial that was taken
-//! from its worker can no longer be ended by it.
+//! new point drawn from all that is known, and nobody else gets the same one. A trial that was
+//! taken from its worker can no longer be ended by it.
 
 mod claim;
 mod database;
@@ -165,7 +165,8 @@ impl Storage {
             &[study.clone(), Cell::Text(value.clone())],
         )?;
         let rows = self.database.query(
-            "SELECT value_json FROM study_user_attributes WHERE study_id = $1 AND \"key\" = 'about'",
+            "SELECT value_json FROM study_user_attributes \
+             WHERE study_id = $1 AND \"key\" = 'about'",
             &[study],
         )?;
         let study = self.name.clone();
