@@ -3,6 +3,10 @@
 use super::functions::Function;
 use super::settings::parse;
 use super::*;
+use crate::gbdt::{Objective as Learned, Params, Table, train};
+use crate::metrics::log_loss;
+use crate::samples::Samples;
+use peregrine::base::Nanos;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -268,4 +272,76 @@ fn the_shipped_settings_are_read_and_search_what_there_is_to_set() {
         text.replace("trials = 60", "trials = 0").replace("candidates = 40", "candidates = 0");
     let error = parse(&both).expect_err("two errors").to_string();
     assert!(error.contains("study.trials") && error.contains("sampler.candidates"), "{error}");
+}
+
+/// Rows a second apart whose label is the sign of the first feature, wrong once in five times.
+fn rows(count: usize) -> Samples {
+    let mut state = 9_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as f32 / (1_u64 << 24) as f32
+    };
+    let mut table = Table { features: 2, ..Table::default() };
+    for _ in 0..count {
+        let (x, noise, luck) = (next(), next(), next());
+        table.values.extend([x, noise]);
+        table.targets.push(if (x > 0.5) ^ (luck > 0.8) { 2.0 } else { 0.0 });
+    }
+    let times = (0..count).map(|at| Nanos::from_secs(at as i64)).collect();
+    Samples { times, table, ..Samples::default() }
+}
+
+#[test]
+fn a_training_is_judged_by_its_log_loss_on_the_part_behind_the_purge_and_pruned_by_round() {
+    let samples = rows(4_000);
+    let horizon = Nanos::from_secs(2);
+    let training = SyntheticTraining::of(&samples, horizon, (3, 0)).expect("parts");
+    let range = |name: &str, low, high| Parameter {
+        name: name.to_owned(),
+        distribution: Distribution::Int { low, high, log: false, step: 1 },
+    };
+    let rate = Distribution::Float { low: 0.01, high: 0.5, log: true, step: None };
+    let rate = Parameter { name: "learning_rate".to_owned(), distribution: rate };
+    let space = Space::new(vec![range("rounds", 4, 12), range("depth", 1, 3), rate]);
+    let space = space.expect("a space");
+    SyntheticTraining::check(&space).expect("known parameters");
+    let dir = tempfile::tempdir().expect("a folder");
+    let job = Job {
+        storage: &dir.path().join("study.db").display().to_string(),
+        study: "training",
+        space: &space,
+        objective: &training,
+        sampler: Tpe::new(3),
+        pruner: Pruner::Median(Median { startup: 3, warmup: 2, interval: 1 }),
+        trials: 12,
+        workers: 2,
+        heartbeat_secs: 1.0,
+        rescue: Rescue { grace_secs: 60.0, retries_max: 0 },
+    };
+    let summary = run(&job, &|_| {}).expect("a search");
+    assert_eq!(summary.complete + summary.pruned, 12);
+    assert!(summary.pruned > 0, "nothing was stopped early");
+
+    // The same forest by hand: 70 % and 85 % of 3 999 seconds are rows 2 799.3 and 3 399.15; a
+    // horizon and a second before them nothing is used.
+    let best = summary.best.expect("a best trial");
+    let number = |name: &str| best.params[name].as_f64().expect("a number");
+    let depth = number("depth") as usize;
+    let params = Params {
+        rounds: number("rounds") as usize,
+        learning_rate: number("learning_rate"),
+        depth_max: depth,
+        leaves_max: 1 << depth,
+        leaf_rows_min: 100,
+        row_share: 0.8,
+        seed: 3,
+        ..Params::new(Learned::Softmax { classes: 3 })
+    };
+    let fit = samples.table.slice(0..2_797);
+    let score = samples.table.slice(2_800..3_397);
+    let forest = train(&params, &fit, Some(&score), &mut |_, _| {}).expect("a forest").forest;
+    let told = (0..score.rows()).map(|row| forest.probabilities(score.row(row)));
+    let labels: Vec<usize> = score.targets.iter().map(|&label| label as usize).collect();
+    let loss = log_loss(&told.collect::<Vec<_>>(), &labels);
+    assert!((loss - best.value).abs() < 1e-4, "{loss} by hand, {} in the study", best.value);
 }
