@@ -21,8 +21,8 @@ const WIDTH_MIN: f64 = 0.01;
 /// A parameter as a line on which normal curves are laid, or a list.
 #[derive(Clone, Debug)]
 enum Axis {
-    /// From `low` to `high` after the logarithm, if there is one.
-    Line { low: f64, high: f64, log: bool },
+    /// From `low` to `high` after the logarithm, if there is one; from `first` to `last` before.
+    Line { low: f64, high: f64, log: bool, first: f64, last: f64 },
     /// As a line; values stand in the middle of cells.
     Cells { low: f64, high: f64, log: bool, first: f64, last: f64, step: f64 },
     /// So many choices.
@@ -46,9 +46,10 @@ pub struct Mixture {
 fn axes_of(space: &Space) -> Vec<Axis> {
     let line = |low: f64, high: f64, log: bool, cells: Option<(f64, f64, f64)>| {
         let scale = |x: f64| if log { libm::log(x) } else { x };
+        let (first, last) = (low, high);
         let (low, high) = (scale(low), scale(high));
         match cells {
-            None => Axis::Line { low, high, log },
+            None => Axis::Line { low, high, log, first, last },
             Some((first, last, step)) => Axis::Cells { low, high, log, first, last, step },
         }
     };
@@ -98,10 +99,10 @@ impl Axis {
     fn value(&self, at: f64) -> f64 {
         match self {
             // The logarithm and back may leave the bounds by a rounding.
-            Self::Line { low, high, log: true } => {
-                libm::exp(at).clamp(libm::exp(*low), libm::exp(*high))
+            Self::Line { log, first, last, .. } => {
+                let raw = if *log { libm::exp(at) } else { at };
+                raw.clamp(*first, *last)
             }
-            Self::Line { low, high, log: false } => at.clamp(*low, *high),
             Self::Cells { log, first, last, step, .. } => {
                 let raw = if *log { libm::exp(at) } else { at };
                 (first + libm::round((raw - first) / step) * step).clamp(*first, *last)
