@@ -17,6 +17,7 @@
 //! | `statistics` | what a track record can be believed to say |
 //! | `trace` | a journal read for what may not be in it |
 //! | `train` | the whole way from a seed to `models_saved/<version>/` |
+//! | `tune` | the search for hyper-parameters, in Optuna's tables |
 //! | `validation` | what is learned from what: labels, purged folds |
 //!
 //! Features are never computed twice: rows come out of the same rooms that serve live trading.
@@ -36,6 +37,7 @@ pub mod stress;
 pub mod statistics;
 pub mod trace;
 pub mod train;
+pub mod tune;
 pub mod validation;
 
 #[cfg(test)]

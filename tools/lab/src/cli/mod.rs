@@ -7,6 +7,7 @@ mod stress;
 mod gate;
 mod train;
 mod walk_forward;
+mod tune;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -56,6 +57,10 @@ enum Command {
         after_help = gate::HELP
     )]
     Gate(gate::Gate),
+    /// Search for hyper-parameters in a study that Optuna opens too.
+    #[command(after_help = "Examples:\n  peregrine-lab tune --config config/search.toml\n  \
+        peregrine-lab tune --function branin --storage reports/optuna_study.db --trials 100")]
+    Tune(tune::Tune),
 }
 
 /// Runs the program.
@@ -70,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Stress(arguments) => stress::stress(&arguments),
         Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
         Command::Gate(arguments) => return gate::gate(&arguments),
+        Command::Tune(arguments) => tune::tune(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use super::grow::Grower;
 use super::objective::{Gradient, base_scores, gradients, loss};
 use super::random::{Purpose, share_of};
 use super::{Objective, Params, Table, TrainError};
+use std::ops::ControlFlow;
 
 /// A forest and how it came about.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,9 @@ pub struct Trained {
 /// Told after each round: its number from 1, and the loss on the held-out rows if there are any.
 pub type Progress<'a> = &'a mut dyn FnMut(usize, Option<f64>);
 
+/// As [`Progress`], and breaks where the forest is not worth more rounds.
+pub type Watch<'a> = &'a mut dyn FnMut(usize, Option<f64>) -> ControlFlow<()>;
+
 /// Grows a forest on `table`; `held_out` decides when to stop and where to cut back.
 ///
 /// # Errors
@@ -30,6 +34,23 @@ pub fn train(
     table: &Table,
     held_out: Option<&Table>,
     progress: Progress<'_>,
+) -> Result<Trained, TrainError> {
+    let mut watch = |round, loss| {
+        progress(round, loss);
+        ControlFlow::Continue(())
+    };
+    train_while(params, table, held_out, &mut watch)
+}
+
+/// As [`train`], until `watch` breaks: the forest is then that of the rounds so far.
+///
+/// # Errors
+/// [`TrainError`] naming the row or parameter at fault.
+pub fn train_while(
+    params: &Params,
+    table: &Table,
+    held_out: Option<&Table>,
+    watch: Watch<'_>,
 ) -> Result<Trained, TrainError> {
     check(params, table)?;
     if let Some(held_out) = held_out {
@@ -65,16 +86,21 @@ pub fn train(
             (Some(held), Some(scores)) => Some(loss(params.objective, held, scores)),
             _ => None,
         };
-        progress(round + 1, now);
-        let Some(now) = now else { continue };
-        losses.push(now);
-        if now < best.1 {
-            best = (round + 1, now);
-        } else if params.patience > 0 && round + 1 - best.0 >= params.patience {
+        let flow = watch(round + 1, now);
+        if let Some(now) = now {
+            losses.push(now);
+            if now < best.1 {
+                best = (round + 1, now);
+            } else if params.patience > 0 && round + 1 - best.0 >= params.patience {
+                break;
+            }
+        }
+        if flow.is_break() {
             break;
         }
     }
-    let rounds = if losses.is_empty() { params.rounds } else { best.0.max(1) };
+    let grown = trees.len() / outputs;
+    let rounds = if losses.is_empty() { grown } else { best.0.max(1) };
     trees.truncate(rounds * outputs);
     let forest =
         Forest { objective: params.objective, features: table.features, base, scale, trees };

@@ -20,7 +20,7 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub use boost::{Progress, Trained, train};
+pub use boost::{Progress, Trained, Watch, train, train_while};
 pub use forest::{Forest, Node, Tree};
 pub use objective::softmax;
 
