@@ -39,7 +39,7 @@ enum Command {
         subcommand_negates_reqs = true,
         after_help = gate::HELP
     )]
-    Gate(gate::Gate),
+    Gate(Box<gate::Gate>),
 }
 
 /// Runs the program.
