@@ -56,7 +56,7 @@ enum Command {
         subcommand_negates_reqs = true,
         after_help = gate::HELP
     )]
-    Gate(gate::Gate),
+    Gate(Box<gate::Gate>),
     /// Search for hyper-parameters in a study that Optuna opens too.
     #[command(after_help = "Examples:\n  peregrine-lab tune --config config/search.toml\n  \
         peregrine-lab tune --function branin --storage reports/optuna_study.db --trials 100")]

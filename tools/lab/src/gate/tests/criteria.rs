@@ -124,8 +124,10 @@ fn nothing_of_the_walk_forward_is_a_no_go_on_every_criterion() {
     assert!(decision.failed().all(|c| c.value.is_none() && c.evidence_sha256.is_none()));
 }
 
-/// What can be wrong with one scenario.
-const HARMS: [(&str, fn(&mut Value)); 6] = [
+/// What can be wrong with one scenario, and how it is done to it.
+type Harm = (&'static str, fn(&mut Value));
+
+const HARMS: [Harm; 6] = [
     ("it did not pass", |run| run["passed"] = json!(false)),
     ("one criterion did not", |run| run["criteria"][2]["passed"] = json!(false)),
     ("a value is not known", |run| run["criteria"][2]["value"] = Value::Null),
