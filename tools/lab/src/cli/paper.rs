@@ -53,8 +53,8 @@ pub struct Paper {
 /// Lives the days and writes the report and the sign-off document.
 ///
 /// # Errors
-/// A file that cannot be read or written, a day that cannot be lived, and at the end the targets that
-/// were not met.
+/// A file that cannot be read or written, a day that cannot be lived, and at the end the targets
+/// that were not met.
 pub fn paper(arguments: &Paper) -> Result<()> {
     let targets = Targets::read(&arguments.targets)?;
     let market = match (&arguments.data, arguments.synthetic) {

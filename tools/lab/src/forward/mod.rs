@@ -27,7 +27,7 @@ mod plots;
 mod report;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod trade;
 
 pub use config::{Config, Trial};

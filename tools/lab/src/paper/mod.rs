@@ -5,8 +5,8 @@
 //!  the next day        ─► a session ◄───────────────────┘
 //!  all days ─► figures ─► targets, steps of capital ─► paper_campaign.json, phase5_signoff.md
 //! ```
-//! Each day is a start of its own, as after a restart: features warm up anew, and what an earlier day
-//! had halted an operator has armed again.
+//! Each day is a start of its own, as after a restart: features warm up anew, and what an earlier
+//! day had halted an operator has armed again.
 //!
 //! | file | holds |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! What a model and its trader do in markets that go where markets seldom go.
 //!
 //! ```text
-//!  scenario ─► synthetic market ─► the trader's own stages ─► journal ─► what it came to ─► verdict
+//!  scenario ─► synthetic market ─► the trader's own stages ─► journal ─► figures ─► verdict
 //! ```
 //!
 //! | file | holds |

@@ -4,6 +4,7 @@ mod criteria;
 mod document;
 mod evidence;
 mod thresholds;
+mod whole;
 
 use super::evidence::{STRESS, WALK_FORWARD};
 use super::thresholds::Thresholds;
