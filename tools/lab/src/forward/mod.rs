@@ -368,7 +368,7 @@ fn path_ratios(job: Job<'_>, tested: &[Done], trial: Trial) -> Vec<Option<f64>> 
 /// Reads the rows of a data set, judges them, writes the report.
 ///
 /// # Errors
-/// As [`crate::history::rows`], [`run`] and [`write`].
+/// As [`crate::history::rows`], [`run`] and [`write()`].
 pub fn validate(
     set: &peregrine::venue::dataset::DataSet,
     (config, out, threads): (&Config, &Path, usize),
