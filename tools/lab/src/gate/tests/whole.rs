@@ -27,7 +27,7 @@ fn judged() -> Config {
     config.rows.every_bars = 3;
     config.folds.count = 5;
     config.folds.groups = 6;
-    // The second asks for more than any model is sure of: what is best must not be a matter of luck.
+    // The second asks for more than any model is sure of: the best must not be a matter of luck.
     config.policy.enter_edges = vec![0.3, 0.99];
     config
 }
