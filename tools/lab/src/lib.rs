@@ -8,6 +8,7 @@
 //! | `gate` | whether a model may trade, decided and signed |
 //! | `export` | a forest as an ONNX file |
 //! | `card` | golden vectors of a version's card |
+//! | `files` | files of reports, written whole |
 //! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
 //! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
@@ -25,6 +26,7 @@
 pub mod card;
 pub mod data;
 pub mod export;
+pub mod files;
 pub mod forward;
 pub mod gate;
 pub mod gbdt;

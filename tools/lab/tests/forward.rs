@@ -64,7 +64,7 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         for entry in std::fs::read_dir(&folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             let name = path.strip_prefix(dir).expect("below it").display().to_string();
-            if path.is_file() && !name.ends_with(".draft") {
+            if path.is_file() && !name.ends_with(".new") {
                 found.insert(name, std::fs::read(&path).expect("a file"));
             }
         }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use peregrine::model::ArtifactFiles;
 use peregrine::runtime::config;
-use peregrine::runtime::state::write_durably;
+use peregrine_lab::files::write_whole;
 use peregrine_lab::paper::{Campaign, Day, Market, Targets, report};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -78,13 +78,13 @@ pub fn paper(arguments: &Paper) -> Result<()> {
         number += 1;
         bar.set_position(1_000 * number / count.max(1));
         bar.set_message(day.name.clone());
-        write(&parts.join(format!("{}.json", day.name)), &serde_json::to_vec(day)?)
+        write_whole(&parts.join(format!("{}.json", day.name)), &serde_json::to_vec(day)?)
     })?;
     bar.finish_and_clear();
     let result = report::json(&campaign, &targets, &days);
-    write(&arguments.out.join("paper_campaign.json"), &serde_json::to_vec_pretty(&result)?)?;
+    write_whole(&arguments.out.join("paper_campaign.json"), &serde_json::to_vec_pretty(&result)?)?;
     let page = report::markdown(&campaign, &targets, &days);
-    write(&arguments.out.join("phase5_signoff.md"), page.as_bytes())?;
+    write_whole(&arguments.out.join("phase5_signoff.md"), page.as_bytes())?;
     tell(&days, &targets, arguments)
 }
 
@@ -93,10 +93,6 @@ fn known(parts: &Path) -> Result<Vec<Day>> {
     let entries = std::fs::read_dir(parts).with_context(|| parts.display().to_string())?;
     let day = |path: PathBuf| serde_json::from_slice(&std::fs::read(path).ok()?).ok();
     Ok(entries.filter_map(|entry| day(entry.ok()?.path())).collect())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_durably(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn tell(days: &[Day], targets: &Targets, arguments: &Paper) -> Result<()> {

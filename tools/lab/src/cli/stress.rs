@@ -1,11 +1,11 @@
 //! `stress`: a model and its trader in markets that go where markets seldom go.
 
 use super::progress_bar;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use peregrine::model::ArtifactFiles;
 use peregrine::runtime::config;
-use peregrine::runtime::state::write_durably;
+use peregrine_lab::files::write_whole;
 use peregrine_lab::stress::{Limits, Outcome, Plan, Subject, report, run_all};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -60,8 +60,6 @@ pub fn stress(arguments: &Stress) -> Result<()> {
     let files = ArtifactFiles::read(&arguments.model)?;
     let subject = Subject { files, loaded: &loaded, limits: Limits::read(&arguments.gates)? };
     let parts = arguments.out.join(PARTS);
-    std::fs::create_dir_all(&parts)
-        .with_context(|| format!("cannot create {}", parts.display()))?;
     let known: Vec<Outcome> =
         plan.scenario.iter().filter_map(|scenario| kept(&parts, &scenario.name)).collect();
     let (bar, count) = (progress_bar("stress"), AtomicU64::new(0));
@@ -69,14 +67,14 @@ pub fn stress(arguments: &Stress) -> Result<()> {
         let number = 1 + count.fetch_add(1, Ordering::Relaxed);
         bar.set_position(1_000 * number / plan.scenario.len().max(1) as u64);
         bar.set_message(outcome.name.clone());
-        write(&part(&parts, &outcome.name), &serde_json::to_vec(outcome)?)
+        write_whole(&part(&parts, &outcome.name), &serde_json::to_vec(outcome)?)
     };
     let outcomes = run_all(&subject, &plan, arguments.threads.into(), &known, &done)?;
     bar.finish_and_clear();
     let text = serde_json::to_vec_pretty(&report::json(&subject, &outcomes))?;
-    write(&arguments.out.join("stress.json"), &text)?;
+    write_whole(&arguments.out.join("stress.json"), &text)?;
     let page = report::markdown(&subject, &outcomes);
-    write(&arguments.out.join("stress_test_results.md"), page.as_bytes())?;
+    write_whole(&arguments.out.join("stress_test_results.md"), page.as_bytes())?;
     tell(&outcomes, arguments)
 }
 
@@ -87,10 +85,6 @@ fn part(parts: &Path, name: &str) -> PathBuf {
 /// What a file of an earlier run holds; one that cannot be read is none.
 fn kept(parts: &Path, name: &str) -> Option<Outcome> {
     serde_json::from_slice(&std::fs::read(part(parts, name)).ok()?).ok()
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_durably(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn tell(outcomes: &[Outcome], arguments: &Stress) -> Result<()> {

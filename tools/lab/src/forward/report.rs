@@ -1,7 +1,8 @@
 //! `wfv_report.md`, its pictures, and `walk_forward.json` with the hashes of all of them.
 
-use super::store::{FOLDS, path_of, write_whole};
+use super::store::{FOLDS, path_of};
 use super::{BINS, Job, Outcome, plots};
+use crate::files::write_whole;
 use crate::statistics::calibration::reliability;
 use anyhow::Result;
 use peregrine::model::artifact::{CLASSES, hex, sha256};

@@ -1,10 +1,9 @@
 //! Finished folds on disk: written whole or not at all, named by what they were made from.
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::files::write_whole;
+use anyhow::{Result, ensure};
 use peregrine::model::artifact::{hex, sha256};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A fold's folder below the report's.
@@ -104,19 +103,4 @@ pub fn load(out: &Path, name: &str, key: &str, rows: usize) -> Option<Stored> {
 pub fn save(out: &Path, name: &str, stored: &Stored) -> Result<()> {
     let path = path_of(out, name);
     write_whole(&path, &serde_json::to_vec(stored)?)
-}
-
-/// Writes bytes beside the name, makes them durable, then gives them the name.
-///
-/// # Errors
-/// The file that could not be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let Some(dir) = path.parent() else { bail!("{}: it has no folder", path.display()) };
-    let at = || format!("cannot write {}", path.display());
-    std::fs::create_dir_all(dir).with_context(at)?;
-    let draft = path.with_extension("draft");
-    let mut file = File::create(&draft).with_context(at)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(at)?;
-    std::fs::rename(&draft, path).with_context(at)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).with_context(at)
 }

@@ -99,27 +99,43 @@ pub enum Step {
     Round(usize),
 }
 
-/// Trains on the synthetic market.
+/// Rows of the synthetic market of a seed, so many minutes long, and how far their labels look
+/// ahead. `horizon_ms` and `threshold_bps` say what a label means, `warm_up_secs` which features
+/// there are.
 ///
 /// # Errors
-/// When there are too few rows, or the features of the plan do not exist.
-pub fn train_synthetic(plan: &Plan, progress: &mut dyn FnMut(Step)) -> Result<Version> {
+/// When there is no such market, or no such features.
+pub(crate) fn synthetic_rows(
+    (seed, minutes): (u64, u32),
+    (horizon_ms, threshold_bps): (u64, f64),
+    warm_up_secs: u16,
+    progress: &mut dyn FnMut(f64),
+) -> Result<(Samples, Nanos)> {
     let features = FeatureSettings {
         bar_interval_ms: 1_000,
         market_age_ms_max: 5_000,
         slow_age_ms_max: 60_000,
     };
-    let rule = LabelRule {
-        horizon: Nanos::from_millis(i64::try_from(plan.horizon_ms)?),
-        threshold_bps: plan.threshold_bps,
-        every: Nanos::from_millis(500),
-    };
-    let names = quick_features(plan.warm_up_secs);
-    let market = SyntheticMarket::new(plan.seed, &SymbolSpec::default_pair(), START);
-    let span = Nanos::from_secs(60 * i64::from(plan.minutes));
+    let horizon = Nanos::from_millis(i64::try_from(horizon_ms)?);
+    let rule = LabelRule { horizon, threshold_bps, every: Nanos::from_millis(500) };
+    let names = quick_features(warm_up_secs);
+    let market = SyntheticMarket::new(seed, &SymbolSpec::default_pair(), START);
+    let span = Nanos::from_secs(60 * i64::from(minutes));
+    let samples = from_synthetic(market, span, (names, &features, rule), progress)?;
+    Ok((samples, horizon))
+}
+
+/// Trains on the synthetic market.
+///
+/// # Errors
+/// When there are too few rows, or the features of the plan do not exist.
+pub fn train_synthetic(plan: &Plan, progress: &mut dyn FnMut(Step)) -> Result<Version> {
+    let label = (plan.horizon_ms, plan.threshold_bps);
     let mut on_part = |part| progress(Step::Market(part));
-    let samples = from_synthetic(market, span, (names, &features, rule), &mut on_part)?;
-    let parts = split(&samples, rule.horizon)?;
+    let market = (plan.seed, plan.minutes);
+    let (samples, horizon) = synthetic_rows(market, label, plan.warm_up_secs, &mut on_part)?;
+    let parts = split(&samples, horizon)?;
+    check_rows(&parts)?;
     let params = Params {
         rounds: plan.rounds,
         learning_rate: 0.1,
@@ -222,7 +238,7 @@ fn version_of(
 }
 
 /// Rows of the three parts; between parts, rows whose label looks across the border are left out.
-fn split(samples: &Samples, horizon: Nanos) -> Result<[Range<usize>; 3]> {
+pub(crate) fn split(samples: &Samples, horizon: Nanos) -> Result<[Range<usize>; 3]> {
     let (Some(first), Some(last)) = (samples.times.first(), samples.times.last()) else {
         anyhow::bail!("the market gave no rows: more minutes are needed");
     };
@@ -233,6 +249,11 @@ fn split(samples: &Samples, horizon: Nanos) -> Result<[Range<usize>; 3]> {
     let purged = |border: Nanos| before(border - reach);
     let (stop, test) = (at(FIT_PART), at(STOP_PART));
     let parts = [0..purged(stop), before(stop)..purged(test), before(test)..samples.times.len()];
+    Ok(parts)
+}
+
+/// Refuses parts with too few rows; the first parts of a split, in its order.
+pub(crate) fn check_rows(parts: &[Range<usize>]) -> Result<()> {
     for (part, name) in parts.iter().zip(["fit", "stop", "test"]) {
         ensure!(
             part.len() >= PART_ROWS_MIN,
@@ -240,7 +261,7 @@ fn split(samples: &Samples, horizon: Nanos) -> Result<[Range<usize>; 3]> {
             part.len()
         );
     }
-    Ok(parts)
+    Ok(())
 }
 
 /// Figures on the test part, beside those of always answering the class shares of the fit part.

@@ -10,22 +10,11 @@ use super::space::{Point, Space};
 use super::study::{Objective, Report, Verdict};
 use super::{Market, TuneError};
 use crate::gbdt::{Objective as Learned, Params, Table, train_while};
-use crate::samples::{LabelRule, Samples, from_synthetic, quick_features};
-use anyhow::{Result, ensure};
+use crate::samples::Samples;
+use crate::train::{check_rows, split, synthetic_rows};
+use anyhow::Result;
 use peregrine::base::Nanos;
-use peregrine::base::settings::FeatureSettings;
-use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::model::artifact::{CLASSES, hex};
-
-/// Where synthetic time begins: a date, so that nothing depends on when the search runs.
-const START: Nanos = Nanos::from_secs(1_750_000_000);
-/// Ends of the parts a search sees, as shares of the time.
-const FIT_UNTIL: f64 = 0.7;
-const SCORE_UNTIL: f64 = 0.85;
-/// Fewest rows of a part.
-const PART_ROWS_MIN: usize = 200;
-/// A label reaches one horizon ahead, and to the next change of the book from there.
-const REACH_MORE: Nanos = Nanos::from_secs(1);
 
 /// What a space may set; what it leaves out is as `train` has it.
 pub const PARAMETERS: [&str; 10] = [
@@ -56,21 +45,10 @@ impl SyntheticTraining {
     /// # Errors
     /// A market too short for its parts.
     pub fn new(market: &Market, seed: u64, progress: &mut dyn FnMut(f64)) -> Result<Self> {
-        let features = FeatureSettings {
-            bar_interval_ms: 1_000,
-            market_age_ms_max: 5_000,
-            slow_age_ms_max: 60_000,
-        };
-        let rule = LabelRule {
-            horizon: Nanos::from_millis(i64::try_from(market.horizon_ms)?),
-            threshold_bps: market.threshold_bps,
-            every: Nanos::from_millis(500),
-        };
-        let span = Nanos::from_secs(60 * i64::from(market.minutes));
-        let names = quick_features(market.warm_up_s);
-        let source = SyntheticMarket::new(market.seed, &SymbolSpec::default_pair(), START);
-        let samples = from_synthetic(source, span, (names, &features, rule), progress)?;
-        Self::of(&samples, rule.horizon, (seed, market.patience as usize))
+        let label = (market.horizon_ms, market.threshold_bps);
+        let run = (market.seed, market.minutes);
+        let (samples, horizon) = synthetic_rows(run, label, market.warm_up_s, progress)?;
+        Self::of(&samples, horizon, (seed, market.patience as usize))
     }
 
     /// On rows of any source, in time order.
@@ -78,22 +56,8 @@ impl SyntheticTraining {
     /// # Errors
     /// Too few rows.
     pub fn of(samples: &Samples, horizon: Nanos, (seed, patience): (u64, usize)) -> Result<Self> {
-        let times = &samples.times;
-        let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
-            anyhow::bail!("the market gave no rows: more minutes are needed");
-        };
-        let at = |part: f64| first + Nanos(((last - first).0 as f64 * part) as i64);
-        let before = |border: Nanos| times.partition_point(|&time| time < border);
-        let reach = horizon + REACH_MORE;
-        let fit = 0..before(at(FIT_UNTIL) - reach);
-        let score = before(at(FIT_UNTIL))..before(at(SCORE_UNTIL) - reach);
-        for rows in [&fit, &score] {
-            let count = rows.len();
-            ensure!(
-                count >= PART_ROWS_MIN,
-                "a part has {count} rows of {PART_ROWS_MIN}: more minutes"
-            );
-        }
+        let [fit, score, _] = split(samples, horizon)?;
+        check_rows(&[fit.clone(), score.clone()])?;
         Ok(Self {
             about: format!("log-loss of a forest on {}, seed {seed}", hex(&samples.data_hash)),
             seed,
