@@ -12,6 +12,7 @@
 //! | `control` | breakers, their levels, what is measured for them |
 //! | `limits` | every compile-time cap, with its arithmetic |
 //! | `counters` | every counter, in one table |
+//! | `ring` | rings between threads, their memory taken at the start |
 //! | `settings` | configuration text to validated settings |
 
 pub mod control;
@@ -22,6 +23,7 @@ pub mod ids;
 pub mod limits;
 pub mod order;
 pub mod reason;
+pub mod ring;
 pub mod settings;
 pub mod time;
 pub mod units;

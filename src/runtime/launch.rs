@@ -8,11 +8,12 @@ use super::topology::Topology;
 use crate::base::InstrumentId;
 use crate::base::counters::Counters;
 use crate::base::hop::Hop;
+use crate::base::ring;
 use crate::engine::{Accept, Crossing, ExecutionStage, InferenceStage, Next, Outlet, RiskStage};
 use crate::features::Selection;
 use crate::model::Model;
 use anyhow::{Context, Result};
-use rtrb::{Consumer, Producer, RingBuffer};
+use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 
 /// Builds and starts the stages behind the feed.
@@ -75,7 +76,7 @@ impl Launcher<'_> {
         let depth = self.parts.settings.topology.feed_inference_events as usize;
         let mut stages = self.parts.fused(model, recorders, outlet, counters)?;
         self.wire_lost_books(&mut stages);
-        let (producer, consumer) = RingBuffer::new(depth);
+        let (producer, consumer) = ring::ring(depth);
         let thread = self.start(1, Hop::FeedInference, consumer, stages)?;
         Ok((Next::Ring { name: "feed_inference", producer }, Stages::Paired(thread)))
     }
@@ -93,16 +94,16 @@ impl Launcher<'_> {
     ) -> Result<Started> {
         let depths = self.parts.settings.topology.clone();
         let stage = self.parts.execution(recorders.execution, outlet, counters);
-        let (producer, ring) = RingBuffer::new(depths.risk_execution_events as usize);
+        let (producer, ring) = ring::ring(depths.risk_execution_events as usize);
         let execution = self.start(3, Hop::RiskExecution, ring, stage)?;
         let next = ring_to("risk_execution", producer);
         let stage = self.parts.risk(recorders.risk, next, counters)?;
-        let (producer, ring) = RingBuffer::new(depths.inference_risk_events as usize);
+        let (producer, ring) = ring::ring(depths.inference_risk_events as usize);
         let risk = self.start(2, Hop::InferenceRisk, ring, stage)?;
         let next = ring_to("inference_risk", producer);
         let mut stage = self.parts.inference(model, recorders.inference, next, counters);
         self.wire_lost_books(&mut stage);
-        let (producer, ring) = RingBuffer::new(depths.feed_inference_events as usize);
+        let (producer, ring) = ring::ring(depths.feed_inference_events as usize);
         let inference = self.start(1, Hop::FeedInference, ring, stage)?;
         let threads = Stages::Split { inference, risk, execution };
         Ok((ring_to("feed_inference", producer), threads))

@@ -19,6 +19,7 @@ use super::topology::Topology;
 use super::watcher::Watched;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event};
+use crate::base::ring::ring;
 use crate::base::settings::{Layout, OrderEntry};
 use crate::base::units::Money;
 use crate::engine::{FeedStage, Halt, Next, Outlet};
@@ -39,7 +40,7 @@ use crate::venue::transport::tls_config;
 use crate::venue::watch::VenueWatch;
 use anyhow::{Context, Result};
 use crossbeam::channel::Receiver;
-use rtrb::{Consumer, RingBuffer};
+use rtrb::Consumer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -118,7 +119,7 @@ impl Rig {
         let [inputs, inference, risk, execution, stamps] = lanes;
         let mut taps = Vec::new();
         let mut tapped = |writer, shows: fn(&Event) -> bool| {
-            let (producer, consumer) = RingBuffer::new(TAP_EVENTS);
+            let (producer, consumer) = ring(TAP_EVENTS);
             taps.push(consumer);
             Recorder::lane(writer).with_tap(producer, shows)
         };
@@ -185,7 +186,7 @@ impl Rig {
         let topology = launch.topology;
         let opening = parts.opening(&model.0);
         let rings = &parts.settings.topology;
-        let (orders_in, orders) = RingBuffer::new(rings.execution_feed_events as usize);
+        let (orders_in, orders) = ring(rings.execution_feed_events as usize);
         let clock = SystemClock::new(topology.threads[0].wait)?;
         let outlet = Outlet::ring(orders_in);
         let budget = launch.access.as_ref().map(|access| Arc::clone(&access.budget));
@@ -198,7 +199,7 @@ impl Rig {
         let feed_probe = probes.next().context("a topology without threads")?;
         let probes: Vec<CycleProbe> = probes.collect();
         let counters = Arc::clone(&self.counters);
-        let (lost, lost_books) = RingBuffer::new(LOST_BOOKS);
+        let (lost, lost_books) = ring(LOST_BOOKS);
         let mut launcher =
             Launcher { parts, topology, heartbeats: &self.heartbeats, probes, lost: Some(lost) };
         let (next, threads) = match topology.layout {
@@ -274,7 +275,7 @@ fn order_venue(
         let paper = PaperVenue::new(&parts.instruments, settings.paper, deposit);
         return Ok((outlet, OrderVenue::Paper(Box::new(paper))));
     };
-    let (texts_in, texts) = RingBuffer::new(settings.topology.execution_feed_events as usize);
+    let (texts_in, texts) = ring(settings.topology.execution_feed_events as usize);
     let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
     let credentials = &access.credentials;
     let entry = match settings.venue.order_entry {
