@@ -51,7 +51,10 @@ pub struct Account {
     pub funding: i64,
     /// Positions that are open.
     pub positions: Vec<Held>,
-    /// Every order, ended ones included.
+    /// What orders came to that the exchange no longer tells one by one.
+    #[serde(default)]
+    pub forgotten: Vec<Forgotten>,
+    /// Every other order, ended ones included.
     pub orders: Vec<Told>,
     /// Every conditional order.
     #[serde(default)]
@@ -67,6 +70,19 @@ pub struct Held {
     pub qty: i64,
     /// What it cost.
     pub cost: i64,
+}
+
+/// Ended orders of one contract that are told by their sums alone.
+#[derive(Debug, Deserialize)]
+pub struct Forgotten {
+    /// Their contract.
+    pub symbol: String,
+    /// How many.
+    pub orders: u64,
+    /// Quantity filled of all of them; beyond 64 bits it begins anew from the other end.
+    pub filled: i64,
+    /// Fees of all of them.
+    pub fee: i64,
 }
 
 /// An order.
@@ -173,9 +189,18 @@ pub fn differences(dir: &Path, statement: &[u8], api_key: &str) -> Result<Vec<St
         compare(format!("{} filled", order.client_id), order.filled, filled);
         compare(format!("{} fees", order.client_id), order.fee, fee);
     }
-    for (id, (filled, fee)) in ours {
-        compare(format!("{id} filled"), 0, filled);
-        compare(format!("{id} fees"), 0, fee);
+    if account.forgotten.is_empty() {
+        for (id, (filled, fee)) in ours {
+            compare(format!("{id} filled"), 0, filled);
+            compare(format!("{id} fees"), 0, fee);
+        }
+    } else {
+        // What is left has to be what the venue has forgotten, as a whole.
+        let sum = |(q, f): (i64, i64), (filled, fee)| (q.wrapping_add(filled), f + fee);
+        let ours = ours.into_values().fold((0, 0), sum);
+        let told = account.forgotten.iter().map(|lost| (lost.filled, lost.fee)).fold((0, 0), sum);
+        compare("forgotten orders filled".to_owned(), told.0, ours.0);
+        compare("forgotten orders fees".to_owned(), told.1, ours.1);
     }
     found.extend(lane_differences(dir)?);
     Ok(found)

@@ -51,6 +51,9 @@ pub fn findings(ledger: &[u8], journals: &[PathBuf], api_key: &str) -> Result<Fi
         bail!("the exchange's ledger is not balanced, or of another unit");
     }
     let account = ledger.account(api_key)?;
+    if !account.forgotten.is_empty() {
+        bail!("the exchange no longer tells every order: the campaign was too long for it");
+    }
     let mut journaled = Journaled::default();
     for dir in journals {
         journaled.add(dir).with_context(|| dir.display().to_string())?;

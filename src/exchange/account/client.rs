@@ -7,10 +7,10 @@ use crate::base::{Money, Nanos};
 use crate::exchange::spec::SymbolSpec;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-/// Ended orders kept per account, oldest forgotten first.
+/// Ended orders kept per account, oldest forgotten first: what was filled of them is summed.
 pub const ENDED_ORDERS_MAX: usize = 250_000;
 /// Fills kept per account; the oldest quarter is forgotten beyond it.
-pub const TRADES_MAX: usize = 1_000_000;
+pub const TRADES_MAX: usize = 500_000;
 /// Ended conditional orders kept per account, oldest forgotten first.
 pub const ENDED_ALGOS_MAX: usize = 50_000;
 
@@ -50,6 +50,27 @@ pub(super) struct Slot {
     pub(super) algos: BTreeSet<u64>,
     /// When all orders are taken back; zero when no countdown runs.
     pub(super) countdown: Nanos,
+    /// Orders that are no longer kept.
+    pub(super) forgotten: Forgotten,
+}
+
+/// What the orders came to that are no longer kept, of one account in one contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forgotten {
+    /// How many.
+    pub(super) orders: u64,
+    /// Filled quantity of all of them, 1e-8; beyond 64 bits it begins anew from the other end.
+    pub(super) filled: i64,
+    /// Fees of all of them.
+    pub(super) fee: Money,
+}
+
+impl Forgotten {
+    fn add(&mut self, order: &Order) {
+        self.orders += 1;
+        self.filled = self.filled.wrapping_add(order.filled.0);
+        self.fee += order.fee;
+    }
 }
 
 impl Slot {
@@ -62,6 +83,7 @@ impl Slot {
             names: HashMap::new(),
             algos: BTreeSet::new(),
             countdown: Nanos::ZERO,
+            forgotten: Forgotten::default(),
         }
     }
 
@@ -162,9 +184,10 @@ impl Account {
         }
         let gone = self.ended.pop_front().and_then(|old| self.orders.remove(&old));
         if let Some(order) = gone {
-            let names = &mut self.slots[order.contract].names;
-            if names.get(&order.client_id) == Some(&order.id) {
-                names.remove(&order.client_id);
+            let slot = &mut self.slots[order.contract];
+            slot.forgotten.add(&order);
+            if slot.names.get(&order.client_id) == Some(&order.id) {
+                slot.names.remove(&order.client_id);
             }
         }
     }

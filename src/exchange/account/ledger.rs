@@ -70,7 +70,7 @@ pub struct Posting {
 }
 
 /// Postings kept; the oldest quarter is forgotten beyond it. Balances and totals are kept apart.
-const POSTINGS_MAX: usize = 1_000_000;
+pub const POSTINGS_MAX: usize = 500_000;
 
 /// What moved into an account's wallet since the beginning, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The ledger as the oracle for money: everything in whole 1e-8 units.
 
 use super::Accounts;
-use super::client::Account;
+use super::client::{Account, Slot};
 use super::order::{Algo, Order, UserTrade};
 use super::position::{index_of, value};
 use crate::base::units::SCALE;
@@ -12,7 +12,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 impl Accounts {
-    /// `GET /sim/ledger`: every order, fill, fee and balance in whole 1e-8 units.
+    /// `GET /sim/ledger`: every order, fill, fee and balance in whole 1e-8 units; of orders that
+    /// are no longer kept what they came to.
     pub fn report(&self, market: &SyntheticMarket, now: Nanos) -> Value {
         let accounts = (0..self.list.len()).map(|account| self.report_of(market, account));
         object([
@@ -44,6 +45,7 @@ impl Accounts {
             ("funding", totals.funding.0.into()),
             ("insurance", totals.insurance.0.into()),
             ("positions", positions_report(held, market).into()),
+            ("forgotten", forgotten_report(held, market).into()),
             ("orders", held.orders.values().map(order).collect::<Vec<_>>().into()),
             (
                 "algo_orders",
@@ -117,6 +119,20 @@ fn positions_report(held: &Account, market: &SyntheticMarket) -> Vec<Value> {
         }
     }
     positions
+}
+
+/// Contracts of which orders are no longer kept.
+fn forgotten_report(held: &Account, market: &SyntheticMarket) -> Vec<Value> {
+    let slots = held.slots.iter().enumerate().filter(|(_, slot)| slot.forgotten.orders > 0);
+    let of = |(contract, slot): (usize, &Slot)| {
+        object([
+            ("symbol", market.spec(contract).symbol.as_str().into()),
+            ("orders", slot.forgotten.orders.into()),
+            ("filled", slot.forgotten.filled.into()),
+            ("fee", slot.forgotten.fee.0.into()),
+        ])
+    };
+    slots.map(of).collect()
 }
 
 fn order_report(order: &Order, symbol: &str, fills: &[&UserTrade]) -> Value {

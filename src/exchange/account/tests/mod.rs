@@ -4,6 +4,7 @@ mod algos;
 mod funding;
 mod liquidation;
 mod margins;
+mod memory;
 mod orders;
 mod property;
 mod reduce_only;

@@ -5,8 +5,8 @@
 use super::bar::{Bar, MarkBar, Ohlc, premium};
 use super::layers::{LAYERS, Layers, Span};
 use super::{
-    FUNDINGS_MAX, Funding, History, INTEREST_EVERY, INTERESTS_MAX, Interest, MINUTE, Opening,
-    PastAggregate, PastTrade,
+    AGGREGATES_MAX, FUNDINGS_MAX, Funding, History, INTEREST_EVERY, INTERESTS_MAX, Interest,
+    MINUTE, Opening, PastAggregate, PastTrade, TRADES_MAX, push, room,
 };
 use crate::base::{Nanos, Side};
 use crate::exchange::spec::SymbolSpec;
@@ -30,6 +30,9 @@ const PREMIUM: (f64, f64) = (0.9, 2e-4);
 const RATE_MAX: i64 = 300_000;
 /// Usual funding rate, 1e-8: the interest part.
 const RATE: f64 = 10_000.0;
+
+/// What stands in places that no trade has been put into.
+const NOTHING: Print = Print { tick: -1, lots: -1, taker: Side::Buy };
 
 /// Where the walk backward stands.
 struct Walk<'a> {
@@ -66,8 +69,23 @@ impl History {
         let fundings = walk.fundings(opening.now, &marks);
         let interests = walk.interests(opening, &marks);
         let (bars, mark) = (Layers::new(bars), Mark::at_rest(spec, opening.now));
-        let spec = *spec;
-        Self { spec, trades, aggregates, bars, marks, fundings, interests, mark }
+        let mut history = Self {
+            spec: *spec,
+            trades: room(TRADES_MAX, PastTrade { ts: opening.now, id: -1, print: NOTHING }),
+            aggregates: room(
+                AGGREGATES_MAX,
+                PastAggregate { ts: opening.now, id: -1, ids: (-1, -1), print: NOTHING },
+            ),
+            bars,
+            marks,
+            fundings,
+            interests,
+            mark,
+        };
+        trades.into_iter().for_each(|trade| push(&mut history.trades, TRADES_MAX, trade));
+        let own = &mut history.aggregates;
+        aggregates.into_iter().for_each(|aggregate| push(own, AGGREGATES_MAX, aggregate));
+        history
     }
 }
 
@@ -80,8 +98,8 @@ impl History {
         let marks = std::array::from_fn(|i| VecDeque::from([quiet(i)]));
         Self {
             spec: *spec,
-            trades: VecDeque::new(),
-            aggregates: VecDeque::new(),
+            trades: VecDeque::with_capacity(TRADES_MAX),
+            aggregates: VecDeque::with_capacity(AGGREGATES_MAX),
             bars: Layers::new(bars),
             marks: Layers::new(marks),
             fundings: VecDeque::new(),
@@ -237,7 +255,7 @@ impl Walk<'_> {
         let every = self.spec.funding_every;
         let mut ts = now.floor_to(every);
         let mut rate = RATE;
-        let mut list = VecDeque::new();
+        let mut list = VecDeque::with_capacity(FUNDINGS_MAX);
         while list.len() < FUNDINGS_MAX && ts > self.spec.onboarded {
             let Some(bar) = marks.holding(ts) else { break };
             // The venue's own stamps are late by up to 16 ms now and then.
@@ -254,7 +272,7 @@ impl Walk<'_> {
     fn interests(&mut self, opening: &Opening, marks: &Layers<MarkBar>) -> VecDeque<Interest> {
         let mut ts = opening.now.floor_to(INTEREST_EVERY);
         let mut lots = opening.open_interest as f64;
-        let mut list = VecDeque::new();
+        let mut list = VecDeque::with_capacity(INTERESTS_MAX);
         while list.len() < INTERESTS_MAX {
             let Some(bar) = marks.holding(ts) else { break };
             list.push_front(Interest { ts, lots: lots as i64, mark: bar.mark.open });

@@ -57,8 +57,11 @@ pub struct Wanted {
 
 impl<T: Span> Layers<T> {
     /// Each layer in order of time, none empty.
-    pub fn new(layers: [VecDeque<T>; LAYERS.len()]) -> Self {
+    pub fn new(mut layers: [VecDeque<T>; LAYERS.len()]) -> Self {
         assert!(layers.iter().all(|layer| !layer.is_empty()), "each layer has a forming candle");
+        for (layer, (_, keep)) in layers.iter_mut().zip(LAYERS) {
+            layer.reserve_exact(keep.saturating_sub(layer.len()));
+        }
         Self { layers }
     }
 
@@ -68,10 +71,7 @@ impl<T: Span> Layers<T> {
             let length = Nanos::from_secs(minutes * 60);
             while let Some(last) = layer.back().filter(|last| last.opened() + length <= ts) {
                 let next = last.follow(last.opened() + length);
-                layer.push_back(next);
-                if layer.len() > keep {
-                    layer.pop_front();
-                }
+                super::push(layer, keep, next);
             }
         }
     }

@@ -1,7 +1,7 @@
 use super::bar::Bar;
 use super::interval::Interval;
-use super::layers::{CANDLES_MAX, Wanted};
-use super::{FUNDINGS_MAX, History, Opening};
+use super::layers::{CANDLES_MAX, LAYERS, Wanted};
+use super::{AGGREGATES_MAX, FUNDINGS_MAX, History, INTERESTS_MAX, Opening, TRADES_MAX};
 use crate::base::{Nanos, Side};
 use crate::exchange::SymbolSpec;
 use crate::exchange::tape::frames::{Mark, Print};
@@ -177,4 +177,43 @@ fn a_settlement_notes_the_rate_that_stood_before_it() {
     let last = history.fundings().back().expect("a settlement");
     assert_eq!((last.ts, last.rate, last.mark), (due, 12_345, 7));
     assert_eq!(history.fundings().len(), FUNDINGS_MAX);
+}
+
+#[test]
+fn a_contract_that_trades_for_long_keeps_so_much_and_takes_no_more_room() {
+    let print = Print { tick: 600_000, lots: 3, taker: Side::Sell };
+    for mut history in [history(), History::unknown(&SymbolSpec::btcusdt(), NOW)] {
+        let room =
+            |history: &History| (history.trades().capacity(), history.aggregates().capacity());
+        let before = room(&history);
+        for n in 1..=3 * TRADES_MAX as i64 {
+            let ts = NOW + Nanos::from_millis(n);
+            history.on_trade(ts, opening().trade_id + n, print);
+            history.on_aggregate(ts, opening().agg_id + n, (n, n), print);
+        }
+        let last = opening().trade_id + 3 * TRADES_MAX as i64;
+        assert_eq!(history.trades().len(), TRADES_MAX);
+        assert_eq!(history.aggregates().len(), AGGREGATES_MAX);
+        assert_eq!(history.trades().back().map(|trade| trade.id), Some(last));
+        assert_eq!(history.trades()[0].id, last - TRADES_MAX as i64 + 1);
+        assert_eq!(room(&history), before);
+
+        // Twenty thousand hours later: more than any layer but that of days keeps.
+        let later = NOW + Nanos::from_secs(20_000 * 3_600);
+        history.on_second(
+            later.floor_to(Nanos::from_secs(300)),
+            &Mark::at_rest(&SymbolSpec::btcusdt(), later),
+            1,
+        );
+        assert_eq!(history.bars().minutes_since(Nanos::ZERO).count(), LAYERS[0].1);
+        assert_eq!(history.marks().minutes_since(Nanos::ZERO).count(), LAYERS[0].1);
+        let hours = wanted(Interval::parse("1h").unwrap(), usize::MAX / 2);
+        let hours = history.bars().list(&Wanted { from: Some(Nanos::ZERO), to: later, ..hours });
+        assert_eq!(hours.len(), LAYERS[2].1);
+        for n in 0..2 * INTERESTS_MAX as i64 {
+            let ts = later.floor_to(Nanos::from_secs(300)) + Nanos::from_secs(300 * n);
+            history.on_second(ts, &Mark::at_rest(&SymbolSpec::btcusdt(), ts), n);
+        }
+        assert_eq!(history.interests().len(), INTERESTS_MAX);
+    }
 }
