@@ -1,6 +1,11 @@
 //! Whether watching a session costs its path anything: the demo, once alone and once with every
 //! page asked for over eight connections without end; tick to order, memory, what was lost.
 //!
+//! Memory of its own is flat when, once a quarter of the run is over, a straight line through all
+//! of its samples rises by no more than [`GROWTH_MAX`]. The exchange of the demo lives in the same
+//! process and keeps its orders and fills, up to the bounds of `docs/EXCHANGE.md`: about 1 KiB for
+//! each order, a hundredth to a thirtieth of a MiB a minute.
+//!
 //! ```sh
 //! cargo bench --bench observer                     # ten minutes each
 //! cargo bench --bench observer -- --seconds 60
@@ -28,6 +33,10 @@ const SECONDS_SMOKE: u64 = 15;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The part of a run after which what is taken at start has been taken.
 const SETTLED: u64 = 4;
+/// Memory of its own may grow by so much after that, MiB a minute.
+const GROWTH_MAX: f64 = 0.1;
+/// A run below so many seconds is too short to judge its growth: one request for memory would do.
+const JUDGED_SECONDS: u64 = 120;
 const PAGES: [&str; 15] = [
     "/",
     "/healthz",
@@ -98,13 +107,26 @@ struct Run {
     /// Answers, and questions without one.
     answers: u64,
     unanswered: u64,
-    /// Resident memory, and the part of it that is no file, settled and at the end; bytes.
-    memory: [[u64; 2]; 2],
+    /// Seconds since the start, resident memory, and the part of it that is no file, in bytes: from
+    /// when it had settled to the end.
+    memory: Vec<(f64, [u64; 2])>,
 }
 
 impl Run {
     fn tick_to_order(&self, key: &str) -> f64 {
         self.summary["latency_ns"]["tick_to_order"][key].as_f64().unwrap_or(f64::NAN)
+    }
+
+    /// MiB a minute by which a part of the memory grew: the slope of least squares over all samples.
+    fn growth(&self, part: usize) -> f64 {
+        let count = self.memory.len() as f64;
+        let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+            self.memory.iter().map(|(at, bytes)| of(*at, bytes[part] as f64)).sum()
+        };
+        let (at, bytes) = (sum(&|at, _| at) / count, sum(&|_, bytes| bytes) / count);
+        let (above, below) =
+            (sum(&|x, y| (x - at) * (y - bytes)), sum(&|x, _| (x - at) * (x - at)));
+        above / below * 60.0 / MIB
     }
 }
 
@@ -159,37 +181,40 @@ fn run(seconds: u64, askers: usize) -> Run {
                 }
             });
         }
-        let (mut settled, mut last) = (None, [0; 2]);
+        let mut samples = Vec::new();
         // The pages go with the session; what is not answered after that says nothing.
         while !demo.has_ended() && began.elapsed() + Duration::from_secs(1) < length(seconds) {
             std::thread::sleep(Duration::from_millis(200));
-            last = memory(demo.id()).unwrap_or(last);
             if began.elapsed() >= length(seconds) / SETTLED as u32 {
-                settled.get_or_insert(last);
+                let at = began.elapsed().as_secs_f64();
+                samples.extend(memory(demo.id()).map(|bytes| (at, bytes)));
             }
         }
         over.store(true, Ordering::Relaxed);
-        [settled.unwrap_or(last), last]
+        samples
     });
     let (answers, unanswered) = (answers.into_inner(), unanswered.into_inner());
     Run { summary: demo.summary(), answers, unanswered, memory }
 }
+
+const MIB: f64 = (1 << 20) as f64;
 
 const fn length(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 fn told(bench: &mut Bench, name: &str, run: &Run) {
-    const MIB: f64 = (1 << 20) as f64;
     println!("\n{name}: {}", run.summary);
     println!("{name}: {} answers, {} questions without one", run.answers, run.unanswered);
     for key in ["p50", "p99", "p999", "count"] {
         bench.figure(&format!("{name}_tick_to_order_{key}"), run.tick_to_order(key));
     }
     for (part, at) in [("all", 0), ("anon", 1)] {
-        let [settled, end] = [0, 1].map(|time: usize| run.memory[time][at] as f64 / MIB);
-        bench.figure(&format!("{name}_rss_{part}_settled_mib"), settled);
-        bench.figure(&format!("{name}_rss_{part}_end_mib"), end);
+        let ends = [run.memory.first(), run.memory.last()];
+        let ends = ends.map(|sample| sample.map_or(f64::NAN, |(_, bytes)| bytes[at] as f64 / MIB));
+        bench.figure(&format!("{name}_rss_{part}_settled_mib"), ends[0]);
+        bench.figure(&format!("{name}_rss_{part}_end_mib"), ends[1]);
+        bench.figure(&format!("{name}_rss_{part}_mib_a_minute"), run.growth(at));
     }
     bench.figure(&format!("{name}_answers"), run.answers as f64);
     bench.figure(&format!("{name}_unanswered"), run.unanswered as f64);
@@ -216,6 +241,15 @@ fn main() {
     told(&mut bench, "alone", &alone);
     let watched = run(seconds, ASKERS);
     told(&mut bench, "watched", &watched);
+    println!();
+    for (name, run) in [("alone", &alone), ("watched", &watched)] {
+        if seconds >= JUDGED_SECONDS {
+            let what = format!("{name}, growth of memory of its own in MiB a minute");
+            bench.target(&what, run.growth(1), None, Some(GROWTH_MAX));
+        } else {
+            println!("{name}: too short to judge the growth of its memory");
+        }
+    }
     for key in ["p50", "p99", "p999"] {
         let ratio = watched.tick_to_order(key) / alone.tick_to_order(key);
         bench.figure(&format!("watched_over_alone_{key}"), ratio);

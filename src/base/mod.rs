@@ -12,7 +12,7 @@
 //! | `control` | breakers, their levels, what is measured for them |
 //! | `limits` | every compile-time cap, with its arithmetic |
 //! | `counters` | every counter, in one table |
-//! | `ring` | rings between threads, their memory taken at the start |
+//! | `ring` | rings and queues whose memory is there from the start |
 //! | `settings` | configuration text to validated settings |
 
 pub mod control;

@@ -1,10 +1,11 @@
-//! Rings between threads, with their memory there from the start.
+//! Rings between threads, and queues within one, with their memory there from the start.
 //!
-//! A place of a ring that nobody has stored into yet has no memory behind it: the first store into
-//! each page would wait for the system, on the path, and a session would grow until every ring has
-//! gone round once, which takes hours where little happens.
+//! A place that nobody has stored into yet has no memory behind it: the first store into each page
+//! would wait for the system, on the path, and a session would grow until everything that goes
+//! round has gone round once, which takes hours where little happens.
 
 use rtrb::{Consumer, Producer, RingBuffer};
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
@@ -13,13 +14,24 @@ pub fn ring<T>(places: usize) -> (Producer<T>, Consumer<T>) {
     let (mut producer, consumer) = RingBuffer::new(places);
     if let Ok(mut all) = producer.write_chunk_uninit(places) {
         let (first, rest) = all.as_mut_slices();
-        for place in [first, rest].into_iter().flatten() {
-            // Hidden, or it might be taken together with the allocation: the system's zeros would
-            // do, and no page be there. Nothing is handed over, so nobody ever reads it.
-            *black_box(place) = MaybeUninit::zeroed();
-        }
+        touch(first);
+        touch(rest);
     }
     (producer, consumer)
+}
+
+/// An empty queue with room for `places` items, every place of which has been stored into once.
+pub fn queue<T>(places: usize) -> VecDeque<T> {
+    let mut list = Vec::with_capacity(places);
+    touch(list.spare_capacity_mut());
+    VecDeque::from(list)
+}
+
+/// Stores into every place; nothing becomes an item by it, so nobody ever reads what was stored.
+fn touch<T>(places: &mut [MaybeUninit<T>]) {
+    // Hidden, or it might be taken together with the allocation: the system's zeros would do, and
+    // no page be there.
+    black_box(places).iter_mut().for_each(|place| *place = MaybeUninit::zeroed());
 }
 
 #[cfg(test)]
@@ -51,6 +63,23 @@ mod tests {
         for seq in 0..PLACES as u64 {
             assert_eq!(consumer.pop().map(|event| event.seq), Ok(seq));
         }
+    }
+
+    #[test]
+    fn the_first_round_of_a_queue_waits_for_no_page_and_takes_no_more_room() {
+        let mut queue = queue::<Event>(PLACES);
+        let room = queue.capacity();
+        let before = faults();
+        for seq in 0..3 * PLACES as u64 {
+            if queue.len() == PLACES {
+                queue.pop_front();
+            }
+            queue.push_back(Event { seq, ..Event::EMPTY });
+        }
+        let waited = faults() - before;
+        assert!(waited <= 16, "{waited} pages came while the queue went round");
+        assert_eq!((queue.len(), queue.capacity()), (PLACES, room));
+        assert_eq!(queue[0].seq, 2 * PLACES as u64);
     }
 
     #[test]

@@ -48,6 +48,7 @@ use crate::base::event::{Order, VenueStatus, flags};
 use crate::base::hop::Stamp;
 use crate::base::ids::Seq;
 use crate::base::limits::OPEN_ORDERS_MAX;
+use crate::base::ring::queue;
 use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 use crate::execution::{RequestKind, RequestText};
 use crate::risk::TradingWord;
@@ -105,9 +106,9 @@ impl<E: EntryPort> OrderDesk<E> {
         Self {
             entry,
             flights: Vec::with_capacity(WAITING_MAX),
-            waiting: VecDeque::with_capacity(WAITING_MAX),
+            waiting: queue(WAITING_MAX),
             open: OpenOrders::new(),
-            reports: VecDeque::with_capacity(REPORTS_MAX),
+            reports: queue(REPORTS_MAX),
             closed: Reason::StreamDown,
             ticket: 0,
             budget,

@@ -12,6 +12,7 @@
 
 use super::ask::{Ask, Income, IncomeSort, Seen, Trade};
 use crate::base::event::{FundingPayment, OrderReport, PositionCarried, VenueStatus, flags};
+use crate::base::ring::queue;
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::SCALE;
 use crate::base::{Event, InstrumentId, Kind, Nanos, Reason, Side, Symbol};
@@ -141,7 +142,7 @@ impl DropCopy {
             symbols: instruments.iter().map(|facts| facts.symbol).collect(),
             grain: instruments.iter().map(grain).collect(),
             held: vec![Held::default(); instruments.len()],
-            heard: VecDeque::with_capacity(if on { HEARD_MAX } else { 0 }),
+            heard: queue(if on { HEARD_MAX } else { 0 }),
             fills: FillMemory::new(),
             payments: PaymentMemory::new(),
             lost: false,

@@ -340,6 +340,7 @@ fn the_report_has_the_agreed_shape() {
         "funding",
         "insurance",
         "positions",
+        "forgotten",
         "orders",
         "algo_orders",
     ];

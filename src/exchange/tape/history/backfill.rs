@@ -6,8 +6,9 @@ use super::bar::{Bar, MarkBar, Ohlc, premium};
 use super::layers::{LAYERS, Layers, Span};
 use super::{
     AGGREGATES_MAX, FUNDINGS_MAX, Funding, History, INTEREST_EVERY, INTERESTS_MAX, Interest,
-    MINUTE, Opening, PastAggregate, PastTrade, TRADES_MAX, push, room,
+    MINUTE, Opening, PastAggregate, PastTrade, TRADES_MAX, push,
 };
+use crate::base::ring::queue;
 use crate::base::{Nanos, Side};
 use crate::exchange::spec::SymbolSpec;
 use crate::exchange::tape::frames::{Mark, Print};
@@ -30,9 +31,6 @@ const PREMIUM: (f64, f64) = (0.9, 2e-4);
 const RATE_MAX: i64 = 300_000;
 /// Usual funding rate, 1e-8: the interest part.
 const RATE: f64 = 10_000.0;
-
-/// What stands in places that no trade has been put into.
-const NOTHING: Print = Print { tick: -1, lots: -1, taker: Side::Buy };
 
 /// Where the walk backward stands.
 struct Walk<'a> {
@@ -71,11 +69,8 @@ impl History {
         let (bars, mark) = (Layers::new(bars), Mark::at_rest(spec, opening.now));
         let mut history = Self {
             spec: *spec,
-            trades: room(TRADES_MAX, PastTrade { ts: opening.now, id: -1, print: NOTHING }),
-            aggregates: room(
-                AGGREGATES_MAX,
-                PastAggregate { ts: opening.now, id: -1, ids: (-1, -1), print: NOTHING },
-            ),
+            trades: queue(TRADES_MAX),
+            aggregates: queue(AGGREGATES_MAX),
             bars,
             marks,
             fundings,

@@ -203,12 +203,3 @@ fn push<T>(list: &mut VecDeque<T>, keep: usize, item: T) {
     }
     list.push_back(item);
 }
-
-/// Room for `keep` items, every place of which was stored into once, so that its memory is there
-/// and does not come bit by bit while it fills.
-fn room<T: Copy>(keep: usize, item: T) -> VecDeque<T> {
-    let mut list = VecDeque::with_capacity(keep);
-    list.resize(keep, item);
-    std::hint::black_box(&mut list).clear();
-    list
-}
