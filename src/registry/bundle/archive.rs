@@ -1,4 +1,5 @@
-//! Tar and gzip of a bundle: one form, made from names and bytes, and read back only as that.
+//! Tar and gzip of a bundle: one form, made from names and bytes, and read back only as that. Each
+//! of these names stands in it once at most, so there are never more than twelve files.
 //!
 //! | name | most bytes | |
 //! |---|---|---|
@@ -38,8 +39,6 @@ const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 const RATIO_MAX: u64 = 100;
 /// A small bundle may grow to this in any case, bytes: tar rounds up.
 const GROWN_BYTES_MIN: u64 = 1 << 20;
-/// Most files.
-const PARTS_MAX: usize = 12;
 const BLOCK_BYTES: usize = 512;
 /// Magic and method of gzip, and no flags: no name, comment or extra field.
 const GZIP_HEAD: [u8; 4] = [0x1f, 0x8b, 8, 0];
@@ -120,9 +119,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Parts, String> {
         }
         if parts.contains_key(&name) {
             return Err(format!("{name}: stands there twice"));
-        }
-        if parts.len() == PARTS_MAX {
-            return Err(format!("tar: more than {PARTS_MAX} files"));
         }
         let mut content = Vec::new();
         entry.read_to_end(&mut content).map_err(|error| format!("{name}: {error}"))?;

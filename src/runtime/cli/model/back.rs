@@ -32,10 +32,6 @@ pub struct RollbackArguments {
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "Example: peregrine model release synthetic-7 --by alice --reason \"the feed was \
-                  at fault\""
-)]
 pub struct MarkArguments {
     /// The version.
     version: String,
