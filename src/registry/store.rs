@@ -166,13 +166,9 @@ pub(super) fn strangers(
     Ok(names.map(|path| Problem { path, what: "is not registered".into() }).collect())
 }
 
-/// Whether a record's metrics are its card's, up to the rounding of the text.
+/// Whether a record's metrics are its card's, to the last bit.
 fn has_metrics(folder: &Path, record: &Record) -> bool {
-    let Ok(files) = ArtifactFiles::read(folder) else { return false };
-    let (card, record) = (&files.card.metrics, &record.metrics);
-    let equal = |a: f64, b: f64| (a - b).abs() <= 1e-12 * a.abs().max(1.0);
-    card.len() == record.len()
-        && card.iter().zip(record).all(|((a, x), (b, y))| a == b && equal(*x, *y))
+    ArtifactFiles::read(folder).is_ok_and(|files| files.card.metrics == record.metrics)
 }
 
 fn file_problem(path: &Path, record: &FileRecord) -> Option<String> {

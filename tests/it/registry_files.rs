@@ -112,7 +112,7 @@ fn an_edited_registry_file_does_not_open() {
         ("\"seed\": 7", "\"seed\": 8", "record of v1"),
         ("\"by\": \"tester\"", "\"by\": \"someone\"", "history entry 1"),
         ("\"path\": \"model.onnx\"", "\"path\": \"../../etc/passwd\"", "v1"),
-        ("\"schema_version\": 1", "\"schema_version\": 2", "schema_version"),
+        ("\"schema_version\": 2", "\"schema_version\": 3", "schema_version"),
         ("\"champion\"", "\"leader\"", "leader"),
     ];
     for (from, to, word) in cases {

@@ -2,8 +2,8 @@
 //! same is refused.
 
 use super::archive::{MANIFEST_FILE, PAPERS, Parts, SIGNATURE_FILE, SUMS_FILE, is_document};
-use crate::model::ArtifactFiles;
 use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, sha256};
+use crate::model::{ArtifactFiles, Card};
 use crate::registry::record::{Ancestor, Record, Signature};
 use crate::registry::seal::canonical;
 use crate::registry::signing::vouchers;
@@ -63,7 +63,7 @@ pub(super) struct BundledRecord {
 impl Manifest {
     pub(super) fn new(
         version: &str,
-        (record, code): (&Record, &str),
+        (record, card): (&Record, &Card),
         lineage: Vec<Ancestor>,
         parts: &Parts,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Manifest {
                 schema_hash: record.schema_hash.clone(),
                 data_hash: record.data_hash.clone(),
                 seed: record.seed,
-                code: code.to_owned(),
+                code: card.created_from.code.clone(),
                 config_sha256: record.config_sha256.clone(),
                 metrics: record.metrics.clone(),
                 registered_at_ms: first.unwrap_or(record.registered_at_ms),
@@ -142,8 +142,7 @@ impl Manifest {
         let signatures = self.signatures.clone();
         let birth = Birth { parent, config_sha256, origin: None, signatures };
         let record = new_record(files, birth, registered_at_ms);
-        let code = &files.card.created_from.code;
-        let told = Self::new(&self.version, (&record, code), Vec::new(), parts).record;
+        let told = Self::new(&self.version, (&record, &files.card), Vec::new(), parts).record;
         if told != self.record {
             return wrong("its record is not of this card");
         }

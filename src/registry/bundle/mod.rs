@@ -26,9 +26,9 @@ mod tests;
 use super::record::{Ancestor, Origin, Paper, Record};
 use super::seal::{PublicKey, SigningKey, check_detached, detached};
 use super::signing::vouchers;
-use super::{Birth, Change, Registry, RegistryError};
-use crate::model::ArtifactFiles;
+use super::{Birth, Change, Proving, Registry, RegistryError};
 use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, read_capped, sha256};
+use crate::model::{ArtifactFiles, Model};
 use archive::{BUNDLE_BYTES_MAX, MANIFEST_FILE, Parts, SIGNATURE_FILE, SUMS_FILE, decode, encode};
 use manifest::{Manifest, sums};
 use std::collections::BTreeMap;
@@ -95,6 +95,19 @@ impl Bundle {
         &self.files.card.version
     }
 
+    /// Everything that [`Registry::import`] asks of a bundle itself: who signed it, and that its
+    /// model loads and is proved.
+    ///
+    /// # Errors
+    /// As there; `path` is what the bundle is called.
+    pub fn check(&self, path: &Path, trusted: Option<&[PublicKey]>) -> Result<(), RegistryError> {
+        let refused = |what| RegistryError::Bundle { bundle: path.display().to_string(), what };
+        self.signer(trusted).map_err(refused)?;
+        let schema_hash = self.files.card.schema_hash();
+        let model = Model::load(&self.files, schema_hash, Proving::ANY.policy);
+        model.map(drop).map_err(|cause| refused(cause.to_string()))
+    }
+
     /// Who signed it. With `trusted` one of those must have; without, any whole signature will do.
     ///
     /// # Errors
@@ -136,7 +149,7 @@ impl Registry {
         }
         parts.insert(ONNX_FILE.to_owned(), files.onnx);
         parts.insert(CARD_FILE.to_owned(), files.card_text.into_bytes());
-        let told = (record, files.card.created_from.code.as_str());
+        let told = (record, &files.card);
         let manifest = Manifest::new(version, told, self.lineage(version), &parts);
         let text = manifest.text().into_bytes();
         if let Some(key) = key {

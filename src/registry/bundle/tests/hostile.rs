@@ -245,7 +245,7 @@ fn a_manifest_that_says_more_less_or_something_else_is_refused() {
         ("\"schema\":1", "\"schema\": 1", "not written as"),
         ("\"schema\":1", "\"schema\":1,\"schema\":1", "duplicate field"),
         ("\"seed\":7", "\"seed\":8", "not of this card"),
-        ("\"auc\":0.3", "\"auc\":0.4", "not of this card"),
+        ("\"log_loss\":1.02", "\"log_loss\":1.03", "not of this card"),
         ("\"version\":\"tiny-1\"", "\"version\":\"tiny-2\"", "the card tiny-1"),
         ("\"version\":\"tiny-0\"", "\"version\":\"tiny-9\"", "does not begin with its parent"),
         (

@@ -43,12 +43,11 @@ pub(super) fn tiny_parts(key: Option<&SigningKey>) -> Parts {
         seed: Some(6),
         code: None,
     }];
-    let code = files.card.created_from.code.clone();
     let mut parts = Parts::new();
     parts.insert("wfv_report.md".to_owned(), b"# Report\n".to_vec());
     parts.insert(ONNX_FILE.to_owned(), files.onnx);
     parts.insert(CARD_FILE.to_owned(), files.card_text.into_bytes());
-    let manifest = Manifest::new("tiny-1", (&record, &code), lineage, &parts).text();
+    let manifest = Manifest::new("tiny-1", (&record, &tiny().card), lineage, &parts).text();
     finished(parts, manifest.into_bytes(), key)
 }
 

@@ -128,9 +128,12 @@ pub fn import(arguments: &ImportArguments) -> Result<(), Failure> {
     let bundle = Bundle::read(&arguments.bundle)?;
     let trusted = arguments.trust.iter().map(|key| PublicKey::from_text_or_file(key));
     let trusted: Vec<PublicKey> = trusted.collect::<Result<_, _>>()?;
-    let mut registry = opened_or_made(&arguments.at.dir)?;
     let given = (!trusted.is_empty()).then_some(&trusted[..]);
     let change = arguments.who.change();
+    change.check()?;
+    // A bundle that is refused makes no registry either.
+    bundle.check(&arguments.bundle, given)?;
+    let mut registry = opened_or_made(&arguments.at.dir)?;
     let imported = registry.import((&arguments.bundle, &bundle), given, change)?;
     let signed_by = imported.signed_by.map(|key| key.fingerprint());
     let vouchers: Vec<String> = imported.vouchers.iter().map(PublicKey::fingerprint).collect();
