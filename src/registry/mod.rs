@@ -56,6 +56,9 @@ use std::path::{Path, PathBuf};
 /// What the history says of the one champion that came without papers.
 const FIRST_CHAMPION: &str = "the first champion, without a gate";
 
+/// Names that commands and files of the registry have.
+const RESERVED: [&str; 5] = ["champion", "previous", "none", store::REGISTRY_FILE, "README.md"];
+
 /// Who changes the registry, when and why; the caller reads the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -324,6 +327,11 @@ impl Registry {
         (change, papers): (Change, Vec<Paper>),
     ) -> Result<(), RegistryError> {
         let version = &files.card.version;
+        if RESERVED.contains(&version.as_str()) {
+            let (version, to) = (version.clone(), Stage::Staged.name());
+            let objections = vec!["this name means something else here".to_owned()];
+            return Err(RegistryError::Refused { version, to, objections });
+        }
         let shown = from.map_or_else(|| version.clone(), |from| from.display().to_string());
         Model::load(files, files.card.schema_hash(), Proving::ANY.policy)
             .map_err(|cause| model_error(&shown, cause))?;

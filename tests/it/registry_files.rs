@@ -148,6 +148,17 @@ fn a_version_is_never_registered_twice() {
 }
 
 #[test]
+fn a_version_is_not_called_what_commands_and_files_are_called() {
+    let (root, dir) = registry();
+    let mut registry = Registry::open(&dir).unwrap();
+    for name in ["champion", "previous", "none", "registry.json", "README.md"] {
+        let refused = registry.register(&version(root.path(), name), None, change(9)).unwrap_err();
+        assert!(refused.to_string().contains(name), "{refused}");
+    }
+    assert_eq!(complaints(&dir), Vec::<String>::new());
+}
+
+#[test]
 fn a_version_whose_model_does_not_load_is_not_registered() {
     let (root, dir) = registry();
     let from = version(root.path(), "v3");

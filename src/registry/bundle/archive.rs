@@ -6,7 +6,7 @@
 //! | `SHA256SUMS`, `manifest.json.sig` | 4 Ki | |
 //! | `manifest.json` | 1 Mi | |
 //! | `model.onnx`, `card.toml` | 64 Mi, 16 Mi | as everywhere |
-//! | `gate_decision.json`, `promotion_verdict.json`, `approval_risk.json`, `approval_mlops.json`, `gate_decision.pdf`, `wfv_report.md`, `stress_test_results.md` | 4 Mi | documents |
+//! | [`PAPERS`] and [`REPORTS`] | 4 Mi | documents |
 
 use crate::model::artifact::{CARD_BYTES_MAX, CARD_FILE, ONNX_BYTES_MAX, ONNX_FILE, read_capped};
 use flate2::bufread::GzDecoder;

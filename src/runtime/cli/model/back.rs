@@ -9,7 +9,8 @@ use std::path::PathBuf;
 #[command(
     after_help = "Example: peregrine model rollback --by alice --reason \"drawdown\" --execute\n\n\
                   Without --to it goes to the champion before; again, further back. --to none: no \
-                  model trades. The version that is left is quarantined (docs/rollback_playbook.md)."
+                  model trades. The version that is left is quarantined \
+                  (docs/rollback_playbook.md)."
 )]
 pub struct RollbackArguments {
     /// A former champion, or `none`.
@@ -42,11 +43,9 @@ pub struct MarkArguments {
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "Example: peregrine model prune --keep 5 --by alice --reason \"disk\" --execute\n\n\
-                  What is in use, the champion before, what those were made from and what a paper \
-                  names always stays; so do records and history."
-)]
+#[command(after_help = "Example: peregrine model prune --keep 5 --by alice --reason \"disk\" \
+                  --execute\n\nWhat is in use, the champion before, what those were made from and \
+                  what a paper names always stays; so do records and history.")]
 pub struct PruneArguments {
     /// Retired versions whose files stay besides, those that were retired last.
     #[arg(long, value_name = "N")]

@@ -31,10 +31,8 @@ pub struct RegisterArguments {
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "Example: peregrine model export champion --out bundle.tar.gz\n\nThe same version, \
-                  documents and key make the same bytes."
-)]
+#[command(after_help = "Example: peregrine model export champion --out bundle.tar.gz\n\nThe same \
+                  version, documents and key make the same bytes.")]
 pub struct ExportArguments {
     /// The version, or `champion`.
     version: String,

@@ -46,15 +46,13 @@ pub enum ModelCommand {
     /// Go back to a former champion; only tells what would happen without --execute.
     Rollback(back::RollbackArguments),
     /// Keep a version from being chosen.
-    #[command(
-        after_help = "Example: peregrine model quarantine synthetic-7 --by alice --reason \"one-sided \
-                      since noon\""
-    )]
+    #[command(after_help = "Example: peregrine model quarantine synthetic-7 --by alice --reason \
+                      \"one-sided since noon\"")]
     Quarantine(back::MarkArguments),
     /// Lift a quarantine.
     #[command(
-        after_help = "Example: peregrine model release synthetic-7 --by alice --reason \"the feed was \
-                      at fault\""
+        after_help = "Example: peregrine model release synthetic-7 --by alice --reason \"the feed \
+                      was at fault\""
     )]
     Release(back::MarkArguments),
     /// Remove files of retired versions; only tells which without --execute.
