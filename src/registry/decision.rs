@@ -12,6 +12,7 @@
 
 use super::seal::{PublicKey, SealError, Sealed, canonical};
 use crate::model::artifact::{hex, sha256};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use std::path::Path;
 pub const DECISION_KIND: &str = "gate_decision";
 /// Layout of the body.
 pub const DECISION_SCHEMA: u32 = 1;
-const MS_PER_DAY: u64 = 86_400_000;
+pub(super) const MS_PER_DAY: u64 = 86_400_000;
 
 /// May this model trade?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +153,34 @@ pub enum DecisionError {
     },
 }
 
+/// What a trusted key said in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signed<T> {
+    /// What was said.
+    pub said: T,
+    /// Who signed it.
+    pub key: PublicKey,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
+}
+
+impl<T: DeserializeOwned> Signed<T> {
+    pub(super) fn read(
+        path: &Path,
+        trusted: &[PublicKey],
+        what: &str,
+        check: impl Fn(&T) -> Result<(), String>,
+    ) -> Result<Self, DecisionError> {
+        let (sealed, key, sha256) = Sealed::read_hashed(path, trusted)?;
+        let malformed =
+            |what: String| DecisionError::Malformed { path: path.display().to_string(), what };
+        let said: T = serde_json::from_str(sealed.body())
+            .map_err(|error| malformed(format!("is no {what}: {error}")))?;
+        check(&said).map_err(malformed)?;
+        Ok(Self { said, key, sha256 })
+    }
+}
+
 impl Decision {
     /// Puts a decision together; the verdict follows from the criteria, and without any it is
     /// NO-GO.
@@ -185,13 +214,15 @@ impl Decision {
     /// # Errors
     /// When it is missing, changed, signed by another key, or does not hold together.
     pub fn read(path: &Path, trusted: &[PublicKey]) -> Result<(Self, PublicKey), DecisionError> {
-        let (sealed, key) = Sealed::read(path, trusted)?;
-        let malformed =
-            |what: String| DecisionError::Malformed { path: path.display().to_string(), what };
-        let decision: Self = serde_json::from_str(sealed.body())
-            .map_err(|error| malformed(format!("is no gate decision: {error}")))?;
-        decision.check().map_err(malformed)?;
-        Ok((decision, key))
+        Self::read_paper(path, trusted).map(|paper| (paper.said, paper.key))
+    }
+
+    /// The same with what the registry's history tells of it.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_paper(path: &Path, trusted: &[PublicKey]) -> Result<Signed<Self>, DecisionError> {
+        Signed::read(path, trusted, "gate decision", Self::check)
     }
 
     /// The criteria that do not hold, in order.
@@ -211,14 +242,7 @@ impl Decision {
             let (decided, version) = (&self.model.sha256, &self.model.version);
             found.push(format!("is on {version} ({decided}), selected is {model_sha256}"));
         }
-        let decided = i64::try_from(self.decided_at_ms / MS_PER_DAY).unwrap_or(i64::MAX);
-        let age = today.saturating_sub(decided);
-        if age > i64::from(days_max) {
-            found.push(format!("is {age} days old, stage.decision_days_max is {days_max}"));
-        }
-        if age < 0 {
-            found.push(format!("is from the future, by {} days", -age));
-        }
+        found.extend(age_objection(self.decided_at_ms, today, ("decision_days_max", days_max)));
         found
     }
 
@@ -228,10 +252,7 @@ impl Decision {
             let (kind, schema) = (&self.kind, self.schema);
             return Err(format!("is a {kind} of layout {schema}, not a gate decision of layout 1"));
         }
-        let unlike = |c: &&Criterion| c.passed != c.relation.holds(c.value, c.threshold);
-        if let Some(criterion) = self.criteria.iter().find(unlike) {
-            return Err(format!("{}: its verdict is not that of its value", criterion.name));
-        }
+        check_criteria(&self.criteria)?;
         if self.verdict != verdict_of(&self.criteria) {
             return Err(format!("the verdict {} is not of its criteria", self.verdict.name()));
         }
@@ -242,12 +263,7 @@ impl Decision {
     }
 
     fn digest(&self) -> serde_json::Result<String> {
-        let mut body = serde_json::to_value(self)?;
-        if let Value::Object(body) = &mut body {
-            body.shift_remove("evidence_digest");
-            body.shift_remove("decided_at_ms");
-        }
-        Ok(hex(&sha256(canonical(&body).as_bytes())))
+        digest_without_time(self)
     }
 }
 
@@ -258,6 +274,39 @@ impl Criterion {
         let (name, sign, threshold) = (&self.name, self.relation.sign(), self.threshold);
         format!("{name} is {value}, needs {sign} {threshold}")
     }
+}
+
+/// Each criterion's verdict must be that of its value.
+pub(super) fn check_criteria(criteria: &[Criterion]) -> Result<(), String> {
+    let unlike = |c: &&Criterion| c.passed != c.relation.holds(c.value, c.threshold);
+    match criteria.iter().find(unlike) {
+        Some(criterion) => Err(format!("{}: its verdict is not that of its value", criterion.name)),
+        None => Ok(()),
+    }
+}
+
+/// SHA-256 of a canonical body without its `evidence_digest` and `decided_at_ms`.
+pub(super) fn digest_without_time(body: &impl Serialize) -> serde_json::Result<String> {
+    let mut body = serde_json::to_value(body)?;
+    if let Value::Object(body) = &mut body {
+        body.shift_remove("evidence_digest");
+        body.shift_remove("decided_at_ms");
+    }
+    Ok(hex(&sha256(canonical(&body).as_bytes())))
+}
+
+/// Why a document of that time does not count on `today`, by the named limit of `[stage]`.
+pub(super) fn age_objection(
+    at_ms: u64,
+    today: i64,
+    (limit, days_max): (&str, u32),
+) -> Option<String> {
+    let day = i64::try_from(at_ms / MS_PER_DAY).unwrap_or(i64::MAX);
+    let age = today.saturating_sub(day);
+    if age > i64::from(days_max) {
+        return Some(format!("is {age} days old, stage.{limit} is {days_max}"));
+    }
+    (age < 0).then(|| format!("is from the future, by {} days", -age))
 }
 
 fn verdict_of(criteria: &[Criterion]) -> Verdict {

@@ -1,5 +1,6 @@
 //! What can go wrong with the registry, naming the file or version.
 
+use super::seal::SealError;
 use crate::model::ModelError;
 use std::path::PathBuf;
 
@@ -64,6 +65,53 @@ pub enum RegistryError {
         to: &'static str,
         /// The rule.
         why: &'static str,
+    },
+    /// What a promotion, a rollback or another change lacks, all at once.
+    #[error("version {version} cannot become {to}: {}", .objections.join("; "))]
+    Refused {
+        /// The version.
+        version: String,
+        /// What it was to become.
+        to: &'static str,
+        /// Everything in the way, each naming its file and rule.
+        objections: Vec<String>,
+    },
+    /// No former champion can be gone back to.
+    #[error(
+        "there is no former champion to go back to{}; with --to none no model trades",
+        .skipped.iter().map(|(version, why)| format!("; {version}: {why}")).collect::<String>()
+    )]
+    NoFormer {
+        /// The former champions that were passed over, and why.
+        skipped: Vec<(String, String)>,
+    },
+    /// The registry was changed between the look and the change.
+    #[error("registry.json: the champion changed meanwhile; look again")]
+    Changed,
+    /// A version's files were removed by retention.
+    #[error("version {version}: its files were removed from the registry")]
+    Removed {
+        /// The version.
+        version: String,
+    },
+    /// A bundle that is not taken, or could not be made.
+    #[error("{bundle}: {what}")]
+    Bundle {
+        /// The bundle's file.
+        bundle: String,
+        /// The part at fault, and the rule.
+        what: String,
+    },
+    /// A signed file is not good.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Who or why is not told as it must be.
+    #[error("{field}: {what}")]
+    Told {
+        /// `by` or `reason`.
+        field: &'static str,
+        /// What is wrong with it.
+        what: &'static str,
     },
     /// Files are not what was registered.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]

@@ -10,26 +10,54 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `record` | the file's layout, the history chain |
+//! | `record` | the file's layout |
+//! | `chain` | the history's chain, and what the history comes to |
 //! | `store` | reading, atomic writing, copying a version in |
+//! | `promote` | stages are passed with papers |
+//! | `rollback` | back to a former champion; quarantine |
+//! | `retention` | which files of retired versions may go |
+//! | `signing` | who vouches for a version |
+//! | `bundle` | one version as a file: made, and taken from anybody |
 //! | `seal` | texts signed with Ed25519, and their keys |
 //! | `decision` | the gate's decision on a model |
+//! | `verdict` | the promotion engine's verdict, and people's approvals |
 //! | `error` | what can go wrong |
 
+mod bundle;
+mod chain;
 pub mod decision;
 mod error;
+mod promote;
 mod record;
+mod retention;
+mod rollback;
 pub mod seal;
+mod signing;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod verdict;
 
+pub use bundle::{Bundle, Imported};
+pub use chain::Standing;
 pub use error::{Problem, RegistryError};
-pub use record::{Action, Document, Entry, FileRecord, GENESIS, Record, SCHEMA_VERSION, Stage};
+pub use promote::{PaperFiles, Promotion, Trust};
+pub use record::{
+    Action, Ancestor, Document, Entry, FileRecord, GENESIS, Origin, Paper, Record, SCHEMA_VERSION,
+    Signature, Stage,
+};
+pub use retention::Pruned;
+pub use rollback::{Rollback, Target};
 
 use crate::model::artifact::{CARD_FILE, ONNX_FILE};
-use crate::model::{ArtifactFiles, LoadPolicy, Model};
+use crate::model::{ArtifactFiles, ExecutorKind, LoadPolicy, Model};
 use std::path::{Path, PathBuf};
+
+/// What the history says of the one champion that came without papers.
+const FIRST_CHAMPION: &str = "the first champion, without a gate";
+
+/// Names that commands and files of the registry have.
+const RESERVED: [&str; 5] = ["champion", "previous", "none", store::REGISTRY_FILE, "README.md"];
 
 /// Who changes the registry, when and why; the caller reads the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +70,63 @@ pub struct Change {
     pub reason: String,
     /// SHA-256 of the gate decision that allows it, hex.
     pub evidence_sha256: Option<String>,
+}
+
+impl Change {
+    /// Checks that somebody and a reason are named, in a line each.
+    ///
+    /// # Errors
+    /// What is missing, too long or no line.
+    pub fn check(&self) -> Result<(), RegistryError> {
+        for (field, text, max) in [("by", &self.by, 100), ("reason", &self.reason, 1_000)] {
+            let what = if text.trim().is_empty() {
+                "is not told"
+            } else if text.len() > max {
+                "is too long"
+            } else if text.chars().any(char::is_control) {
+                "is more than a line"
+            } else {
+                continue;
+            };
+            return Err(RegistryError::Told { field, what });
+        }
+        Ok(())
+    }
+
+    /// UTC day, counted from the epoch.
+    fn day(&self) -> i64 {
+        i64::try_from(self.at_ms / decision::MS_PER_DAY).unwrap_or(i64::MAX)
+    }
+}
+
+/// What a version must prove before a pointer moves to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proving {
+    /// The feature schema of the program it is to run in; `None` takes the card's word.
+    pub schema_hash: Option<u64>,
+    /// What the configuration allows.
+    pub policy: LoadPolicy,
+}
+
+impl Proving {
+    /// Whatever the card says, on any executor at any speed.
+    pub const ANY: Self = Self {
+        schema_hash: None,
+        policy: LoadPolicy { allow_tract: true, p99_budget_ns: u64::MAX },
+    };
+}
+
+/// Where a version comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Birth {
+    /// The version it was made from.
+    pub parent: Option<String>,
+    /// SHA-256 of the configuration of its training.
+    pub config_sha256: Option<String>,
+    /// What a bundle told; its parent may be unknown here.
+    pub origin: Option<Origin>,
+    /// Signatures that came with it.
+    pub signatures: Vec<Signature>,
 }
 
 /// What [`Registry::verify`] found.
@@ -107,18 +192,36 @@ impl Registry {
         self.document.champion.as_deref()
     }
 
+    /// Name of the version that a rollback goes to.
+    pub fn previous_version(&self) -> Option<&str> {
+        self.document.previous.as_deref()
+    }
+
+    /// What the history comes to.
+    ///
+    /// # Errors
+    /// Never for a registry that opened.
+    pub fn standing(&self) -> Result<Standing<'_>, RegistryError> {
+        self.document.standing()
+    }
+
     /// Hashes every file and looks for missing and extra ones.
     ///
     /// # Errors
     /// When a folder cannot be listed; files at fault are in the report.
     pub fn verify(&self) -> Result<Report, RegistryError> {
         let mut report = Report::default();
+        let removed = self.standing()?.removed;
         for (version, record) in &self.document.models {
             report.versions += 1;
+            if removed.contains(version.as_str()) {
+                continue;
+            }
             report.files += record.files.len();
             report.problems.extend(store::check_version(&self.dir, version, record)?);
         }
-        report.problems.extend(store::strangers(&self.dir, &self.document)?);
+        let kept = |name: &str| self.document.models.contains_key(name) && !removed.contains(name);
+        report.problems.extend(store::strangers(&self.dir, kept)?);
         Ok(report)
     }
 
@@ -128,6 +231,9 @@ impl Registry {
     /// Names every file that is not what was registered.
     pub fn files(&self, version: &str) -> Result<ArtifactFiles, RegistryError> {
         let record = self.show(version)?;
+        if self.standing()?.removed.contains(version) {
+            return Err(RegistryError::Removed { version: version.to_owned() });
+        }
         let problems = store::check_version(&self.dir, version, record)?;
         if !problems.is_empty() {
             return Err(RegistryError::Files(problems));
@@ -141,6 +247,17 @@ impl Registry {
             return Err(RegistryError::Files(vec![Problem { path, what }]));
         }
         Ok(files)
+    }
+
+    /// Verifies a version's files, and loads and proves its model; tells the executor it runs on.
+    ///
+    /// # Errors
+    /// Names the file, or the rule its model breaks.
+    pub fn prove(&self, version: &str, proving: Proving) -> Result<ExecutorKind, RegistryError> {
+        let files = self.files(version)?;
+        let schema_hash = proving.schema_hash.unwrap_or_else(|| files.card.schema_hash());
+        let model = Model::load(&files, schema_hash, proving.policy);
+        model.map(|model| model.executor()).map_err(|cause| model_error(version, cause))
     }
 
     /// Files by the name a configuration gives: a version, or `champion`. Verified.
@@ -181,33 +298,69 @@ impl Registry {
         parent: Option<&str>,
         change: Change,
     ) -> Result<String, RegistryError> {
-        let shown = from.display().to_string();
-        let files = ArtifactFiles::read(from).map_err(|cause| model_error(&shown, cause))?;
-        let version = files.card.version.clone();
-        let policy = LoadPolicy { allow_tract: true, p99_budget_ns: u64::MAX };
-        Model::load(&files, files.card.schema_hash(), policy)
-            .map_err(|cause| model_error(&shown, cause))?;
-        self.change(|dir, document| {
-            if document.models.contains_key(&version) {
-                return Err(RegistryError::VersionExists { version: version.clone() });
-            }
-            if let Some(parent) = parent
-                && !document.models.contains_key(parent)
-            {
-                return Err(RegistryError::UnknownVersion { version: parent.to_owned() });
-            }
-            store::place(dir, &version, &files, from)?;
-            let record = new_record(&files, parent, change.at_ms);
-            let record_hash = Some(record.fixed_hash());
-            document.models.insert(version.clone(), record);
-            document.append(entry(Action::Registered, &version, change, record_hash));
-            Ok(())
-        })?;
-        Ok(version)
+        let birth = Birth { parent: parent.map(str::to_owned), ..Birth::default() };
+        self.register_born(from, birth, change)
     }
 
-    /// Moves a version to another stage. A new champion retires the old one. Becoming champion
-    /// asks for evidence, except for the very first.
+    /// The same with all that is known of where it comes from.
+    ///
+    /// # Errors
+    /// As [`Self::register`].
+    pub fn register_born(
+        &mut self,
+        from: &Path,
+        birth: Birth,
+        change: Change,
+    ) -> Result<String, RegistryError> {
+        let shown = from.display().to_string();
+        let files = ArtifactFiles::read(from).map_err(|cause| model_error(&shown, cause))?;
+        self.admit(&files, Some(from), birth, (change, Vec::new()))?;
+        Ok(files.card.version)
+    }
+
+    /// Proves a version in memory, and registers it; `from` is the folder it was read from.
+    fn admit(
+        &mut self,
+        files: &ArtifactFiles,
+        from: Option<&Path>,
+        birth: Birth,
+        (change, papers): (Change, Vec<Paper>),
+    ) -> Result<(), RegistryError> {
+        let version = &files.card.version;
+        if RESERVED.contains(&version.as_str()) {
+            let (version, to) = (version.clone(), Stage::Staged.name());
+            let objections = vec!["this name means something else here".to_owned()];
+            return Err(RegistryError::Refused { version, to, objections });
+        }
+        let shown = from.map_or_else(|| version.clone(), |from| from.display().to_string());
+        Model::load(files, files.card.schema_hash(), Proving::ANY.policy)
+            .map_err(|cause| model_error(&shown, cause))?;
+        self.change(|dir, document| {
+            if document.models.contains_key(version) {
+                return Err(RegistryError::VersionExists { version: version.clone() });
+            }
+            if let Some(parent) = &birth.parent
+                && birth.origin.is_none()
+                && !document.models.contains_key(parent)
+            {
+                return Err(RegistryError::UnknownVersion { version: parent.clone() });
+            }
+            store::place(dir, version, files, from)?;
+            let record = new_record(files, birth, change.at_ms);
+            let entry = entry(Action::Registered, version, Stage::Staged, &change);
+            let record_hash = Some(record.fixed_hash());
+            document.append(Entry { papers, record_hash, ..entry });
+            for signature in &record.signatures {
+                document.append(signing::signed(version, Stage::Staged, signature, &change));
+            }
+            document.models.insert(version.clone(), record);
+            Ok(())
+        })
+    }
+
+    /// Moves a version to another stage, without a look at papers: those are [`Self::promote`]'s.
+    /// A new champion retires the old one. Becoming champion asks for evidence, except for the very
+    /// first, of which the history says so.
     ///
     /// # Errors
     /// Names the version and the rule that forbids it; nothing is changed then.
@@ -220,33 +373,7 @@ impl Registry {
         if to == Stage::Champion {
             self.files(version)?;
         }
-        self.change(|_, document| {
-            let unknown = || RegistryError::UnknownVersion { version: version.to_owned() };
-            let from = document.models.get(version).ok_or_else(unknown)?.stage;
-            let forbidden = |why| RegistryError::Move {
-                version: version.to_owned(),
-                from: from.name(),
-                to: to.name(),
-                why,
-            };
-            let first = to == Stage::Champion
-                && from == Stage::Staged
-                && document.history.iter().all(|entry| entry.to != Stage::Champion);
-            if !first && !from.may_become(to) {
-                return Err(forbidden("stages are passed in order"));
-            }
-            if to == Stage::Champion && !first && change.evidence_sha256.is_none() {
-                return Err(forbidden("a gate decision is required"));
-            }
-            if to == Stage::Champion
-                && let Some(old) = document.champion.clone()
-            {
-                let reason = format!("replaced by {version}");
-                move_to(document, &old, Stage::Retired, Change { reason, ..change.clone() });
-            }
-            move_to(document, version, to, change);
-            Ok(())
-        })
+        self.change(|_, document| advance(document, version, to, (change, Vec::new())))
     }
 
     /// Reads the file again under the lock, changes it, checks it and writes it.
@@ -258,6 +385,8 @@ impl Registry {
         let mut document = store::read(&self.dir)?;
         document.check()?;
         edit(&self.dir, &mut document)?;
+        let previous = document.standing()?.previous().map(str::to_owned);
+        document.previous = previous;
         document.check()?;
         store::write(&self.dir, &document)?;
         self.document = document;
@@ -265,38 +394,89 @@ impl Registry {
     }
 }
 
-fn new_record(files: &ArtifactFiles, parent: Option<&str>, at_ms: u64) -> Record {
+fn advance(
+    document: &mut Document,
+    version: &str,
+    to: Stage,
+    (change, papers): (Change, Vec<Paper>),
+) -> Result<(), RegistryError> {
+    let unknown = || RegistryError::UnknownVersion { version: version.to_owned() };
+    let from = document.models.get(version).ok_or_else(unknown)?.stage;
+    let forbidden = |why| RegistryError::Move {
+        version: version.to_owned(),
+        from: from.name(),
+        to: to.name(),
+        why,
+    };
+    let standing = document.standing()?;
+    let first = to == Stage::Champion && from == Stage::Staged && standing.crowned.is_empty();
+    if !first && !from.may_become(to) {
+        return Err(forbidden("stages are passed in order"));
+    }
+    if to != Stage::Retired
+        && let Some(why) = standing.forbids(version)
+    {
+        return Err(forbidden(why));
+    }
+    if to == Stage::Champion && !first && change.evidence_sha256.is_none() {
+        return Err(forbidden("a gate decision is required"));
+    }
+    if to == Stage::Champion
+        && let Some(old) = document.champion.clone()
+    {
+        let reason = format!("replaced by {version}");
+        let change = Change { reason, ..change.clone() };
+        move_to(document, &old, (Action::Moved, Stage::Retired), (&change, Vec::new()));
+    }
+    let reason =
+        if first { format!("{FIRST_CHAMPION}: {}", change.reason) } else { change.reason.clone() };
+    move_to(document, version, (Action::Moved, to), (&Change { reason, ..change }, papers));
+    Ok(())
+}
+
+fn new_record(files: &ArtifactFiles, birth: Birth, at_ms: u64) -> Record {
     let card = &files.card;
     Record {
         files: store::records(files),
         stage: Stage::Staged,
-        parent: parent.map(str::to_owned),
+        parent: birth.parent,
         schema_hash: card.schema_hash.clone(),
         data_hash: card.created_from.data_hash.clone(),
         seed: card.created_from.seed,
+        code: Some(card.created_from.code.clone()),
+        config_sha256: birth.config_sha256,
         metrics: card.metrics.clone(),
         registered_at_ms: at_ms,
+        origin: birth.origin,
+        signatures: birth.signatures,
     }
 }
 
-fn entry(action: Action, version: &str, change: Change, record_hash: Option<String>) -> Entry {
+/// An entry that leaves a version in its stage.
+fn entry(action: Action, version: &str, stage: Stage, change: &Change) -> Entry {
     Entry {
         seq: 0,
         at_ms: change.at_ms,
         action,
         version: version.to_owned(),
-        from: None,
-        to: Stage::Staged,
-        by: change.by,
-        reason: change.reason,
-        evidence_sha256: change.evidence_sha256,
-        record_hash,
+        from: (action != Action::Registered).then_some(stage),
+        to: stage,
+        by: change.by.clone(),
+        reason: change.reason.clone(),
+        evidence_sha256: change.evidence_sha256.clone(),
+        papers: Vec::new(),
+        record_hash: None,
         prev_hash: String::new(),
         hash: String::new(),
     }
 }
 
-fn move_to(document: &mut Document, version: &str, to: Stage, change: Change) {
+fn move_to(
+    document: &mut Document,
+    version: &str,
+    (action, to): (Action, Stage),
+    (change, papers): (&Change, Vec<Paper>),
+) {
     let Some(record) = document.models.get_mut(version) else { return };
     let from = Some(std::mem::replace(&mut record.stage, to));
     if to == Stage::Champion {
@@ -304,7 +484,7 @@ fn move_to(document: &mut Document, version: &str, to: Stage, change: Change) {
     } else if document.champion.as_deref() == Some(version) {
         document.champion = None;
     }
-    document.append(Entry { from, to, ..entry(Action::Moved, version, change, None) });
+    document.append(Entry { from, papers, ..entry(action, version, to, change) });
 }
 
 fn model_error(version: &str, cause: crate::model::ModelError) -> RegistryError {

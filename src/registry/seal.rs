@@ -84,6 +84,22 @@ fn malformed(path: &Path, what: impl Into<String>) -> SealError {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
+    /// From 64 hexadecimal digits, or from a file that holds them.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn from_text_or_file(text: &str) -> Result<Self, SealError> {
+        if let Some(key) = Self::from_hex(text) {
+            return Ok(key);
+        }
+        let path = Path::new(text);
+        let mut found = String::new();
+        let file = File::open(path).map_err(io(path))?;
+        file.take(KEY_BYTES_MAX).read_to_string(&mut found).map_err(io(path))?;
+        Self::from_hex(found.trim())
+            .ok_or_else(|| malformed(path, "holds no public key of 64 hexadecimal digits"))
+    }
+
     /// From 64 hexadecimal digits; `None` for anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
         bytes_of::<32>(text).map(Self)
@@ -99,7 +115,8 @@ impl PublicKey {
         hex(&sha256(&self.0)[..8])
     }
 
-    fn verifies(&self, text: &[u8], signature: &str) -> bool {
+    /// Whether a signature, 128 hexadecimal digits, is this key's over exactly this text.
+    pub fn verifies(&self, text: &[u8], signature: &str) -> bool {
         let key = UnparsedPublicKey::new(&ED25519, &self.0);
         bytes_of::<64>(signature).is_some_and(|signature| key.verify(text, &signature).is_ok())
     }
@@ -167,7 +184,8 @@ impl SigningKey {
         PublicKey(bytes)
     }
 
-    fn sign(&self, text: &[u8]) -> String {
+    /// Signs a text: 128 hexadecimal digits, the same for the same text.
+    pub fn sign(&self, text: &[u8]) -> String {
         hex(self.0.sign(text).as_ref())
     }
 }
@@ -220,12 +238,23 @@ impl Sealed {
     /// # Errors
     /// When it cannot be read, was changed, or another key signed it.
     pub fn read(path: &Path, trusted: &[PublicKey]) -> Result<(Self, PublicKey), SealError> {
+        Self::read_hashed(path, trusted).map(|(sealed, key, _)| (sealed, key))
+    }
+
+    /// The same with the SHA-256 of the file, of the very bytes that were read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_hashed(
+        path: &Path,
+        trusted: &[PublicKey],
+    ) -> Result<(Self, PublicKey, String), SealError> {
         let text = read_capped(path)?;
         let sealed: Self = serde_json::from_slice(&text)
             .map_err(|error| malformed(path, format!("is no signed document: {error}")))?;
         let Self { body, public_key, signature } = &sealed;
         let key = proved(path, body.get().as_bytes(), (public_key, signature), trusted)?;
-        Ok((sealed, key))
+        Ok((sealed, key, hex(&sha256(&text))))
     }
 
     /// What was signed.
@@ -247,17 +276,42 @@ impl Sealed {
     }
 }
 
+/// The text of a signature that stands beside `text`.
+///
+/// # Errors
+/// Never.
+pub fn detached(text: &[u8], key: &SigningKey) -> serde_json::Result<String> {
+    let detached = Detached { public_key: key.public().hex(), signature: key.sign(text) };
+    serde_json::to_string(&detached).map(|text| text + "\n")
+}
+
+/// The key of a signature that stands beside `text`; `name` is what the text is called. Without
+/// `trusted` any key will do, and only the text's wholeness is shown.
+///
+/// # Errors
+/// When one of them was changed, or no trusted key signed.
+pub fn check_detached(
+    name: &Path,
+    text: &[u8],
+    signature: &[u8],
+    trusted: Option<&[PublicKey]>,
+) -> Result<PublicKey, SealError> {
+    let own = beside(name, ".sig");
+    let Detached { public_key, signature } = serde_json::from_slice(signature)
+        .map_err(|error| malformed(&own, format!("is no signature: {error}")))?;
+    let claimed: Vec<PublicKey> = PublicKey::from_hex(&public_key).into_iter().collect();
+    proved(name, text, (&public_key, &signature), trusted.unwrap_or(&claimed))
+}
+
 /// Signs a file as it is; the signature goes beside it, into `path` with `.sig`.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub fn sign_file(path: &Path, key: &SigningKey) -> Result<PathBuf, SealError> {
-    let signature = key.sign(&read_capped(path)?);
-    let detached = Detached { public_key: key.public().hex(), signature };
     let beside = beside(path, ".sig");
-    let text =
-        serde_json::to_string(&detached).map_err(|error| malformed(&beside, error.to_string()))?;
-    std::fs::write(&beside, text + "\n").map_err(io(&beside))?;
+    let text = detached(&read_capped(path)?, key);
+    let text = text.map_err(|error| malformed(&beside, error.to_string()))?;
+    std::fs::write(&beside, text).map_err(io(&beside))?;
     Ok(beside)
 }
 
@@ -267,10 +321,8 @@ pub fn sign_file(path: &Path, key: &SigningKey) -> Result<PathBuf, SealError> {
 /// When a file cannot be read, one was changed, or no `trusted` key signed it.
 pub fn read_signed(path: &Path, trusted: &[PublicKey]) -> Result<(String, PublicKey), SealError> {
     let text = read_capped(path)?;
-    let beside = beside(path, ".sig");
-    let Detached { public_key, signature } = serde_json::from_slice(&read_capped(&beside)?)
-        .map_err(|error| malformed(&beside, format!("is no signature: {error}")))?;
-    let key = proved(path, &text, (&public_key, &signature), trusted)?;
+    let signature = read_capped(&beside(path, ".sig"))?;
+    let key = check_detached(path, &text, &signature, Some(trusted))?;
     let text = String::from_utf8(text).map_err(|_| malformed(path, "is not UTF-8"))?;
     Ok((text, key))
 }
@@ -294,7 +346,7 @@ fn proved(
     Ok(key)
 }
 
-fn read_capped(path: &Path) -> Result<Vec<u8>, SealError> {
+pub(super) fn read_capped(path: &Path) -> Result<Vec<u8>, SealError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(io(path))?;
     file.take(SEALED_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io(path))?;

@@ -24,7 +24,7 @@ pub(super) fn read(dir: &Path) -> Result<Document, RegistryError> {
     if bytes.len() as u64 > REGISTRY_BYTES_MAX {
         return Err(RegistryError::TooLarge { cap: REGISTRY_BYTES_MAX });
     }
-    serde_json::from_slice(&bytes).map_err(|e| RegistryError::Format { what: e.to_string() })
+    Document::parse(&bytes)
 }
 
 /// Writes `registry.json`: temporary file, fsync, rename, fsync of the folder.
@@ -72,16 +72,17 @@ pub(super) fn records(files: &ArtifactFiles) -> Vec<FileRecord> {
     ]
 }
 
-/// Puts a version's files in their folder; the folder appears whole or not at all.
+/// Puts a version's files in their folder; the folder appears whole or not at all. `from` is the
+/// folder they were read from, if any.
 pub(super) fn place(
     dir: &Path,
     version: &str,
     files: &ArtifactFiles,
-    from: &Path,
+    from: Option<&Path>,
 ) -> Result<(), RegistryError> {
     let target = dir.join(version);
     let there = target.canonicalize().ok();
-    if there.is_some() && there == from.canonicalize().ok() {
+    if there.is_some() && there == from.and_then(|from| from.canonicalize().ok()) {
         return Ok(());
     }
     if fs::symlink_metadata(&target).is_ok() {
@@ -101,6 +102,25 @@ pub(super) fn place(
     sync_folder(&staging)?;
     fs::rename(&staging, &target).map_err(|cause| io(&target, cause))?;
     sync_folder(dir)
+}
+
+/// Removes a version's folder; it is gone whole or not at all, to whoever looks. False where there
+/// was none.
+pub(super) fn remove(dir: &Path, version: &str) -> Result<bool, RegistryError> {
+    let (folder, doomed) = (dir.join(version), dir.join(format!(".removed-{version}")));
+    let clear = || match fs::remove_dir_all(&doomed) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(io(&doomed, cause)),
+        _ => Ok(()),
+    };
+    // What an interrupted removal left behind; the lock keeps others away from it.
+    clear()?;
+    match fs::rename(&folder, &doomed) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        moved => moved.map_err(|cause| io(&folder, cause))?,
+    }
+    sync_folder(dir)?;
+    clear()?;
+    Ok(true)
 }
 
 /// Compares a version's folder with its record.
@@ -135,24 +155,20 @@ pub(super) fn check_version(
 
 /// What lies in the registry's folder without being registered. Names that start with a dot, and
 /// a README, may.
-pub(super) fn strangers(dir: &Path, document: &Document) -> Result<Vec<Problem>, RegistryError> {
+pub(super) fn strangers(
+    dir: &Path,
+    kept: impl Fn(&str) -> bool,
+) -> Result<Vec<Problem>, RegistryError> {
     let known = |name: &str| {
-        name == REGISTRY_FILE
-            || name == "README.md"
-            || name.starts_with('.')
-            || document.models.contains_key(name)
+        name == REGISTRY_FILE || name == "README.md" || name.starts_with('.') || kept(name)
     };
     let names = names(dir)?.into_iter().filter(|name| !known(name));
     Ok(names.map(|path| Problem { path, what: "is not registered".into() }).collect())
 }
 
-/// Whether a record's metrics are its card's, up to the rounding of the text.
+/// Whether a record's metrics are its card's, to the last bit.
 fn has_metrics(folder: &Path, record: &Record) -> bool {
-    let Ok(files) = ArtifactFiles::read(folder) else { return false };
-    let (card, record) = (&files.card.metrics, &record.metrics);
-    let equal = |a: f64, b: f64| (a - b).abs() <= 1e-12 * a.abs().max(1.0);
-    card.len() == record.len()
-        && card.iter().zip(record).all(|((a, x), (b, y))| a == b && equal(*x, *y))
+    ArtifactFiles::read(folder).is_ok_and(|files| files.card.metrics == record.metrics)
 }
 
 fn file_problem(path: &Path, record: &FileRecord) -> Option<String> {

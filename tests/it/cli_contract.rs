@@ -146,8 +146,19 @@ fn the_help_of_every_command_has_an_example() {
         "model",
         "model list",
         "model show",
+        "model history",
         "model register",
         "model verify",
+        "model promote",
+        "model approve",
+        "model retire",
+        "model rollback",
+        "model quarantine",
+        "model release",
+        "model prune",
+        "model export",
+        "model import",
+        "model sign",
     ];
     for command in commands {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();

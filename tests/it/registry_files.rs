@@ -112,7 +112,7 @@ fn an_edited_registry_file_does_not_open() {
         ("\"seed\": 7", "\"seed\": 8", "record of v1"),
         ("\"by\": \"tester\"", "\"by\": \"someone\"", "history entry 1"),
         ("\"path\": \"model.onnx\"", "\"path\": \"../../etc/passwd\"", "v1"),
-        ("\"schema_version\": 1", "\"schema_version\": 2", "schema_version"),
+        ("\"schema_version\": 2", "\"schema_version\": 3", "schema_version"),
         ("\"champion\"", "\"leader\"", "leader"),
     ];
     for (from, to, word) in cases {
@@ -145,6 +145,17 @@ fn a_version_is_never_registered_twice() {
     let orphan = registry.register(&version(root.path(), "v3"), Some("v0"), change(9));
     assert!(matches!(orphan, Err(RegistryError::UnknownVersion { .. })), "{orphan:?}");
     assert!(!dir.join("v3").exists(), "a refused registration leaves no folder");
+}
+
+#[test]
+fn a_version_is_not_called_what_commands_and_files_are_called() {
+    let (root, dir) = registry();
+    let mut registry = Registry::open(&dir).unwrap();
+    for name in ["champion", "previous", "none", "registry.json", "README.md"] {
+        let refused = registry.register(&version(root.path(), name), None, change(9)).unwrap_err();
+        assert!(refused.to_string().contains(name), "{refused}");
+    }
+    assert_eq!(complaints(&dir), Vec::<String>::new());
 }
 
 #[test]

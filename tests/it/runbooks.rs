@@ -5,6 +5,7 @@ use crate::pipeline_support::{root, text};
 use crate::process::wait;
 use crate::trader_world::{addresses, champion};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,32 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
+/// The champion that the pages begin with.
+const SUCCESSOR: &str = "quick-2";
+
+/// Puts the same model under another name in the champion's place, so that there is one before.
+fn successor(dir: &Path) {
+    let models = dir.join("models_saved");
+    let mut registry = Registry::open(&models).unwrap();
+    let first = registry.champion().unwrap();
+    let from = dir.join(SUCCESSOR);
+    std::fs::create_dir(&from).unwrap();
+    let own = format!("version = \"{}\"", first.card.version);
+    let card = first.card_text.replacen(&own, &format!("version = \"{SUCCESSOR}\""), 1);
+    std::fs::write(from.join("card.toml"), card).unwrap();
+    std::fs::write(from.join("model.onnx"), &first.onnx).unwrap();
+    let change = Change {
+        at_ms: 0,
+        by: "test".to_owned(),
+        reason: "so that there is one before".to_owned(),
+        evidence_sha256: Some("0".repeat(64)),
+    };
+    registry.register(&from, None, change.clone()).unwrap();
+    for stage in [Stage::Shadow, Stage::Canary, Stage::Champion] {
+        registry.advance(SUCCESSOR, stage, change.clone()).unwrap();
+    }
+}
+
 /// The working folder of a service, and the service.
 struct Service {
     exchange: ExchangeServer,
@@ -59,6 +86,7 @@ impl Service {
             std::fs::copy(&path, config.join(path.file_name().unwrap())).unwrap();
         }
         champion(&dir.path().join("models_saved"));
+        successor(dir.path());
         let words = dir.path().join("words");
         Self { exchange, dir, child: None, words }
     }
@@ -78,6 +106,7 @@ impl Service {
             ("PEREGRINE_KILLER_API_KEY", self.exchange.api_key().to_owned()),
             ("PEREGRINE_KILLER_API_SECRET", self.exchange.api_secret().to_owned()),
             ("VENUE_REST", self.exchange.rest_url()),
+            ("VERSION", SUCCESSOR.to_owned()),
             ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
             ("PEREGRINE__POLICY__ENTER_EDGE", "0.01".to_owned()),
             ("PEREGRINE__HTTP__BIND", String::new()),
@@ -198,7 +227,8 @@ impl Drop for Service {
 
 /// The pages, by name.
 fn pages() -> Vec<(String, String)> {
-    let mut paths = vec![root().join("docs/kill_switch_runbook.md")];
+    let named = ["docs/kill_switch_runbook.md", "docs/rollback_playbook.md"];
+    let mut paths: Vec<PathBuf> = named.iter().map(|name| root().join(name)).collect();
     let folder = std::fs::read_dir(root().join("docs/incident_runbooks")).unwrap();
     paths.extend(folder.map(|entry| entry.unwrap().path()));
     paths.sort();

@@ -77,6 +77,14 @@ pub struct StageSettings {
     pub decision_days_max: Option<u32>,
     /// Public Ed25519 keys, 64 hexadecimal digits each: who may sign decisions and sign-offs.
     pub trusted_keys: Vec<String>,
+    /// Days after which a promotion verdict or an approval no longer counts.
+    pub verdict_days_max: Option<u32>,
+    /// The same: who may sign promotion verdicts.
+    pub verdict_keys: Vec<String>,
+    /// The same: who may approve a champion for risk.
+    pub risk_keys: Vec<String>,
+    /// The same: who may approve a champion for mlops; no key of [`Self::risk_keys`].
+    pub mlops_keys: Vec<String>,
 }
 
 impl StageSettings {
@@ -88,10 +96,18 @@ impl StageSettings {
             s.fail("capital_max", format!("limited_live has at most {LIMITED_CAPITAL_MAX}"));
         }
         let lawful = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        for key in &settings.trusted_keys {
-            if key.len() != 64 || !key.bytes().all(lawful) {
-                s.fail("trusted_keys", format!("{key:?} is not 64 lower-case hex digits"));
+        for (name, keys) in [
+            ("trusted_keys", &settings.trusted_keys),
+            ("verdict_keys", &settings.verdict_keys),
+            ("risk_keys", &settings.risk_keys),
+            ("mlops_keys", &settings.mlops_keys),
+        ] {
+            for key in keys.iter().filter(|key| key.len() != 64 || !key.bytes().all(lawful)) {
+                s.fail(name, format!("{key:?} is not 64 lower-case hex digits"));
             }
+        }
+        if let Some(key) = settings.mlops_keys.iter().find(|key| settings.risk_keys.contains(key)) {
+            s.fail("mlops_keys", format!("{key} is in risk_keys too; it takes two people"));
         }
         s.finish();
         settings
@@ -114,6 +130,10 @@ impl StageSettings {
             decision_file: s.text_opt("decision_file").unwrap_or_default(),
             decision_days_max: s.u32_opt("decision_days_max", 1..=3_650),
             trusted_keys: s.texts("trusted_keys"),
+            verdict_days_max: s.u32_opt("verdict_days_max", 1..=3_650),
+            verdict_keys: s.texts("verdict_keys"),
+            risk_keys: s.texts("risk_keys"),
+            mlops_keys: s.texts("mlops_keys"),
         }
     }
 }

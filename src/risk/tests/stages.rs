@@ -6,7 +6,7 @@ use crate::base::settings::{SettingsError, StageName};
 use crate::risk::stage::{Artefacts, Signoff, judge};
 
 /// Keys that no order meets: they decide which stage is lawful, see [`STAGES`].
-pub(super) const STAGE_KEYS: [&str; 10] = [
+pub(super) const STAGE_KEYS: [&str; 14] = [
     "stage.new_percent",
     "stage.new_days",
     "stage.signoff_file",
@@ -17,6 +17,10 @@ pub(super) const STAGE_KEYS: [&str; 10] = [
     "stage.decision_file",
     "stage.decision_days_max",
     "stage.trusted_keys",
+    "stage.verdict_days_max",
+    "stage.verdict_keys",
+    "stage.risk_keys",
+    "stage.mlops_keys",
 ];
 
 fn running() -> Artefacts {

@@ -86,7 +86,7 @@ enum CommandLine {
     Clear(operate::CommandArguments),
     /// Check configuration, model, cores and folders without trading.
     Check(check::CheckArguments),
-    /// The model registry: list, show, register, verify.
+    /// The model registry: versions, stages, papers, rollback, bundles.
     #[command(subcommand, after_help = "Example: peregrine model list")]
     Model(model::ModelCommand),
 }

@@ -22,9 +22,9 @@
 use super::config::{self, Loaded};
 use crate::base::settings::{Mode, StageName, StageSettings};
 use crate::model::artifact::{hex, sha256};
-use crate::registry::Registry;
 use crate::registry::decision::Decision;
 use crate::registry::seal::{PublicKey, read_signed};
+use crate::registry::{Registry, Trust};
 use crate::risk::stage::{Artefacts, Judgement, Signoff, judge};
 use anyhow::{Context, Result, anyhow};
 use std::path::Path;
@@ -128,7 +128,23 @@ fn is_with_money(loaded: &Loaded) -> bool {
 }
 
 fn trusted(stage: &StageSettings) -> Vec<PublicKey> {
-    stage.trusted_keys.iter().filter_map(|key| PublicKey::from_hex(key)).collect()
+    keys(&stage.trusted_keys)
+}
+
+fn keys(texts: &[String]) -> Vec<PublicKey> {
+    texts.iter().filter_map(|key| PublicKey::from_hex(key)).collect()
+}
+
+/// Whom a promotion believes, and for how long.
+pub fn trust(stage: &StageSettings) -> Trust {
+    Trust {
+        gate: trusted(stage),
+        verdicts: keys(&stage.verdict_keys),
+        risk: keys(&stage.risk_keys),
+        mlops: keys(&stage.mlops_keys),
+        decision_days_max: stage.decision_days_max,
+        verdict_days_max: stage.verdict_days_max,
+    }
 }
 
 /// Why the configured decision does not let that model trade, each naming file or key.
