@@ -28,5 +28,6 @@ pub mod engine;
 pub mod venue;
 pub mod exchange;
 pub mod registry;
+pub mod promotion;
 pub mod observe;
 pub mod runtime;

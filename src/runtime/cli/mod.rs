@@ -15,6 +15,7 @@ mod operate;
 mod output;
 mod replay;
 mod report;
+mod shadow;
 mod trade;
 
 use clap::{Parser, Subcommand};
@@ -89,6 +90,9 @@ enum CommandLine {
     /// The model registry: versions, stages, papers, rollback, bundles.
     #[command(subcommand, after_help = "Example: peregrine model list")]
     Model(model::ModelCommand),
+    /// Champion against challengers, from the shadow log: report.
+    #[command(subcommand, after_help = "Example: peregrine shadow report")]
+    Shadow(shadow::ShadowCommand),
 }
 
 /// What a command ends with.
@@ -136,6 +140,7 @@ pub fn main() -> ExitCode {
         CommandLine::Clear(arguments) => operate::clear(&arguments),
         CommandLine::Check(arguments) => check::check(&arguments),
         CommandLine::Model(command) => model::model(&command),
+        CommandLine::Shadow(command) => shadow::shadow(&command),
     })
 }
 

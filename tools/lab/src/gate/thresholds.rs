@@ -5,6 +5,7 @@ use super::criteria::{RULES, STRESS_TABLE, TABLES};
 use peregrine::base::settings::section::Section;
 use peregrine::base::settings::{SettingsError, parse_document};
 use peregrine::model::artifact::{hex, sha256};
+use peregrine::promotion::settings::TABLES as PROMOTION_TABLES;
 use std::path::Path;
 
 /// What has to be reached.
@@ -43,6 +44,10 @@ impl Thresholds {
         let mut errors = Vec::new();
         let mut top = Section::new("", document, &mut errors);
         let tables = TABLES.map(|name| (name, top.table(name)));
+        // Those are read, and judged, by the promotion rules.
+        for name in PROMOTION_TABLES {
+            top.table(name);
+        }
         top.finish();
         let (mut values, mut scenarios) = (Vec::new(), Vec::new());
         for (name, (path, table)) in tables {

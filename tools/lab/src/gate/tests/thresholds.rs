@@ -85,6 +85,18 @@ fn a_key_or_table_that_nobody_reads_is_refused() {
 }
 
 #[test]
+fn the_tables_of_promotion_are_left_to_its_own_reader_and_the_gates_to_this_one() {
+    use peregrine::promotion::{PromotionSettings, settings};
+    assert_eq!(settings::GATE_TABLES, TABLES);
+    assert!(PromotionSettings::parse(GATES).is_ok());
+    let mut document = document();
+    for name in settings::TABLES {
+        assert!(document.remove(name).is_some(), "{name}");
+    }
+    assert!(faults(&document).is_empty());
+}
+
+#[test]
 fn scenarios_have_lawful_names_each_once_and_there_is_one() {
     for names in ["[]", "['A']", "['']", "['a b']", "['x', 'x']", "'x'", "['x', 1]"] {
         let mut document = document();

@@ -1,0 +1,119 @@
+//! Watches over a stream of predictions: has the loss risen, has the calibration broken? They see
+//! means over whole horizons, because neighbouring labels overlap and would look like change.
+
+use super::drift::{Adwin, PageHinkley, Sample, Shares, rejected};
+use super::record::FeatureDrift;
+use super::settings::DriftSettings;
+
+/// Mean of what falls into one span of time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Means {
+    span_ns: i64,
+    open: Option<(i64, f64, u64)>,
+    closed: u64,
+}
+
+impl Means {
+    pub(super) fn new(span_ns: i64) -> Self {
+        Self { span_ns, open: None, closed: 0 }
+    }
+
+    /// Takes a value in; the mean of the span before, where this begins another.
+    pub(super) fn push(&mut self, ts_ns: i64, value: f64) -> Option<f64> {
+        let index = ts_ns.div_euclid(self.span_ns);
+        match &mut self.open {
+            Some((open, sum, count)) if *open == index => {
+                *sum += value;
+                *count += 1;
+                None
+            }
+            other => {
+                let mean = other.map(|(_, sum, count)| sum / count as f64);
+                *other = Some((index, value, 1));
+                self.closed += u64::from(mean.is_some());
+                mean
+            }
+        }
+    }
+
+    /// Spans with a value in them, the open one included.
+    pub(super) fn spans(&self) -> u64 {
+        self.closed + u64::from(self.open.is_some())
+    }
+}
+
+/// Looks for a change of a mean.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct RiseWatch {
+    means: Means,
+    adwin: Adwin,
+    rise: PageHinkley,
+}
+
+impl RiseWatch {
+    pub(super) fn new(span_ns: i64, drift: &DriftSettings) -> Self {
+        Self {
+            means: Means::new(span_ns),
+            adwin: Adwin::new(drift.adwin_delta),
+            rise: PageHinkley::new(drift.rise_tolerance, drift.rise_threshold),
+        }
+    }
+
+    /// True where what is watched has risen; values from 0 to 1.
+    pub(super) fn push(&mut self, ts_ns: i64, value: f64) -> bool {
+        let Some(mean) = self.means.push(ts_ns, value) else { return false };
+        let before = self.adwin.mean();
+        let cut = self.adwin.push(mean) && self.adwin.mean() > before;
+        self.rise.push(mean) || cut
+    }
+
+    pub(super) fn spans(&self) -> u64 {
+        self.means.spans()
+    }
+}
+
+/// Holds the rows that a model is given against those it was trained on. Memory is bounded by
+/// features and window.
+#[derive(Clone, Debug)]
+pub struct FeatureWatch {
+    shares: Vec<Shares>,
+    samples: Vec<Sample>,
+    rate: f64,
+}
+
+impl FeatureWatch {
+    /// `training` has a sample of each feature, in the order of a row; `dependence` rows in a row
+    /// tell as much as one. `None` where a feature has no ten different values, which no watch of
+    /// this kind can judge.
+    pub fn new(training: &[Vec<f64>], dependence: f64, drift: &DriftSettings) -> Option<Self> {
+        let window = drift.window as usize;
+        let shares = training.iter().map(|sample| Shares::deciles(sample, window));
+        let samples = training.iter().map(|sample| Sample::new(sample.clone(), window, dependence));
+        Some(Self {
+            shares: shares.collect::<Option<_>>()?,
+            samples: samples.collect::<Option<_>>()?,
+            rate: drift.false_discovery_rate,
+        })
+    }
+
+    /// Takes a row in; what is beyond the number of features is not looked at.
+    pub fn push(&mut self, row: &[f32]) {
+        let watched = self.shares.iter_mut().zip(&mut self.samples);
+        for (value, (shares, sample)) in row.iter().zip(watched) {
+            shares.push(f64::from(*value));
+            sample.push(f64::from(*value));
+        }
+    }
+
+    /// What the window comes to; `None` before it is full. Sorts: not for every row.
+    pub fn judge(&self) -> Option<FeatureDrift> {
+        let indices: Option<Vec<f64>> = self.shares.iter().map(Shares::index).collect();
+        let chances: Option<Vec<f64>> = self.samples.iter().map(Sample::probability).collect();
+        let chances = chances?;
+        let drifted = rejected(&chances, self.rate).into_iter().filter(|drifted| *drifted).count();
+        Some(FeatureDrift {
+            psi_max: indices?.into_iter().reduce(f64::max)?,
+            drifted_frac: drifted as f64 / chances.len() as f64,
+        })
+    }
+}
