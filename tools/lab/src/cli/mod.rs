@@ -2,6 +2,7 @@
 //! 3 a gate that says NO-GO.
 
 mod data;
+mod fetch;
 mod paper;
 mod stress;
 mod gate;
@@ -24,6 +25,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Fetch history from the venue, as the files that `import` takes.
+    #[command(after_help = fetch::HELP)]
+    Fetch(fetch::Fetch),
     /// Bring files of history into a data set.
     #[command(after_help = "Example:\n  peregrine-lab import --out data/2024 downloads/klines")]
     Import(data::Import),
@@ -67,6 +71,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // A usage error ends the process here with code 2.
     let done = match Cli::parse().command {
+        Command::Fetch(arguments) => fetch::fetch(&arguments),
         Command::Import(arguments) => data::import(&arguments),
         Command::Freeze(arguments) => data::freeze(&arguments),
         Command::Verify(arguments) => data::verify(&arguments),

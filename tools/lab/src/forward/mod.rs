@@ -15,6 +15,7 @@
 //! | `config` | what a validation is made with |
 //! | `learn` | one model: fit, stop, calibration |
 //! | `trade` | predictions to net returns |
+//! | `training` | what a training is, as a hash |
 //! | `figures` | what a track earned and what that proves |
 //! | `store` | finished folds on disk |
 //! | `report` | what is written |
@@ -29,9 +30,11 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod trade;
+mod training;
 
 pub use config::{Config, Trial};
 pub use report::{JSON_FILE, REPORT_FILE, write};
+pub use training::training_hash;
 
 use crate::history::Rows;
 use crate::metrics::log_loss;
