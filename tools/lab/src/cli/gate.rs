@@ -273,7 +273,8 @@ fn tell(decision: &Decision, key: &PublicKey, as_json: bool) {
     println!("signed by    {}", key.fingerprint());
 }
 
-fn code(decision: &Decision) -> ExitCode {
+/// The exit code of a decision.
+pub fn code(decision: &Decision) -> ExitCode {
     match decision.verdict {
         Verdict::Go => ExitCode::SUCCESS,
         Verdict::NoGo => ExitCode::from(EXIT_NO_GO),
@@ -285,7 +286,11 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn time(text: &str) -> Result<u64, String> {
+/// A time as milliseconds since 1970.
+///
+/// # Errors
+/// A text that is none.
+pub fn time(text: &str) -> Result<u64, String> {
     let at: jiff::Timestamp = text.parse().map_err(|error| format!("{error}"))?;
     u64::try_from(at.as_millisecond()).map_err(|_| "is before 1970".to_owned())
 }

@@ -258,6 +258,11 @@ impl Shop<'_> {
     }
 }
 
+/// The program and its features: what else decides on a report than data and configuration.
+pub fn code_of() -> String {
+    format!("peregrine-lab {}, features {:016x}", env!("CARGO_PKG_VERSION"), schema_hash())
+}
+
 /// What a fold was made from.
 fn key(rows: &Rows, config: &Config, name: &str) -> String {
     let code = env!("CARGO_PKG_VERSION");
