@@ -4,7 +4,7 @@ use super::progress_bar;
 use anyhow::{Result, bail};
 use clap::Args;
 use peregrine::model::ArtifactFiles;
-use peregrine::runtime::config;
+use peregrine::runtime::config::{self, Loaded};
 use peregrine_lab::files::write_whole;
 use peregrine_lab::stress::{Limits, Outcome, Plan, Subject, report, run_all};
 use serde_json::json;
@@ -67,8 +67,8 @@ pub fn test(arguments: &Stress) -> Result<(Vec<String>, usize)> {
     if !arguments.only.is_empty() {
         plan.scenario.retain(|scenario| arguments.only.contains(&scenario.name));
     }
-    let loaded = config::load(&arguments.config)?;
     let files = ArtifactFiles::read(&arguments.model)?;
+    let loaded = with_bars_of(&files, config::load(&arguments.config)?)?;
     let subject = Subject { files, loaded: &loaded, limits: Limits::read(&arguments.gates)? };
     let parts = arguments.out.join(PARTS);
     let known: Vec<Outcome> =
@@ -90,6 +90,17 @@ pub fn test(arguments: &Stress) -> Result<(Vec<String>, usize)> {
     let failed: Vec<String> = failed.map(|outcome| outcome.name.clone()).collect();
     tell(&outcomes, &failed, arguments);
     Ok((failed, outcomes.len()))
+}
+
+/// The configuration with bars as long as those the model learned on: it would run with no others.
+fn with_bars_of(files: &ArtifactFiles, loaded: Loaded) -> Result<Loaded> {
+    match files.card.bar_interval_ms {
+        Some(ms) if ms != loaded.settings.features.bar_interval_ms => {
+            let value = i64::from(ms).into();
+            Ok(config::with_values(&loaded, &[("features", "bar_interval_ms", value)])?)
+        }
+        _ => Ok(loaded),
+    }
 }
 
 fn part(parts: &Path, name: &str) -> PathBuf {
