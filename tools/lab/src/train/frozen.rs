@@ -107,7 +107,7 @@ pub fn version_of(order: &Order, rows: &Rows, learned: &Learned, test: &Table) -
             data_hash,
             seed: config.seed,
             code,
-            training_sha256: Some(training_hash(config, config.trees.depths[0])),
+            training_sha256: Some(training_hash(config, config.trials()[0].depth)),
         },
         metrics: metrics(rows, learned, test),
         golden: golden(&learned.forest, test, GOLDEN_COUNT),

@@ -151,7 +151,9 @@ impl Run {
             |plan| {
                 let data: [(&str, &Path); 3] =
                     [("--data", &plan.data), ("--out", &plan.model), ("--config", &plan.forward)];
-                let depth = ["--depth".into(), judged.depth.to_string().into()];
+                // 0 is told where there are no trees.
+                let depth = ["--depth".into(), OsString::from(judged.depth.to_string())];
+                let depth = if judged.depth > 0 { &depth[..] } else { &[] };
                 done([with_threads(words("train", &data), plan), depth.to_vec()].concat())
             },
         )?;
