@@ -107,7 +107,7 @@ pub struct Card {
 }
 
 /// Enough to make the model again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreatedFrom {
     /// SHA-256 of the data manifest, hex.
@@ -116,6 +116,10 @@ pub struct CreatedFrom {
     pub seed: u64,
     /// Commit of the code that trained it.
     pub code: String,
+    /// SHA-256 of all that decides what is learned from the data, hex. A validation names the same
+    /// where it judged such a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_sha256: Option<String>,
 }
 
 /// Golden vectors: little-endian f32 in base64, row after row.
@@ -173,6 +177,11 @@ impl Card {
         }
         if !is_hex(&self.schema_hash, 16) {
             return Err(card_error("schema_hash", "is not 16 lower-case hex digits"));
+        }
+        let told = self.created_from.training_sha256.as_deref();
+        if told.is_some_and(|told| !is_hex(told, 64)) {
+            let key = "created_from.training_sha256";
+            return Err(card_error(key, "is not 64 lower-case hex digits"));
         }
         if self.classes != CLASSES {
             return Err(card_error("classes", "are not [\"down\", \"flat\", \"up\"]"));

@@ -247,7 +247,7 @@ fn files(onnx: Vec<u8>, inputs: &[f32], probabilities: &[f32]) -> ArtifactFiles 
         bar_interval_ms: None,
         classes: artifact::CLASSES.map(String::from).to_vec(),
         features: (0..3).map(|f| f.to_string()).collect(),
-        created_from: CreatedFrom { data_hash: String::new(), seed: 0, code: String::new() },
+        created_from: CreatedFrom::default(),
         metrics: Default::default(),
         golden: Golden::pack(inputs.len() / 3, inputs, &[], probabilities, &[], &[]),
     };

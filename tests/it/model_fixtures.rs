@@ -84,7 +84,12 @@ pub(crate) fn card(version: &str, onnx: &[u8], vectors: &[Vector]) -> Card {
         bar_interval_ms: None,
         classes: ["down", "flat", "up"].map(String::from).to_vec(),
         features: (0..vectors[0].input.len()).map(|i| format!("f{i}")).collect(),
-        created_from: CreatedFrom { data_hash: "00".repeat(32), seed: 7, code: "fixture".into() },
+        created_from: CreatedFrom {
+            data_hash: "00".repeat(32),
+            seed: 7,
+            code: "fixture".into(),
+            training_sha256: None,
+        },
         metrics: [("log_loss".to_string(), 0.1 + 0.2)].into(),
         golden: Golden::pack(
             vectors.len(),

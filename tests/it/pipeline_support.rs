@@ -411,7 +411,11 @@ pub fn softmax_of(feature: &str, weights: [f32; 3], schema: u64) -> ArtifactFile
         bar_interval_ms: Some(250),
         classes: CLASSES.map(String::from).to_vec(),
         features: vec![feature.to_owned()],
-        created_from: CreatedFrom { data_hash: "00".repeat(32), seed: 0, code: "test".into() },
+        created_from: CreatedFrom {
+            data_hash: "00".repeat(32),
+            code: "test".into(),
+            ..CreatedFrom::default()
+        },
         metrics: Default::default(),
         golden: Golden::pack(1, &[0.0], &[], &[third; 3], &[], &[]),
     };

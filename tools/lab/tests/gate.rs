@@ -29,6 +29,9 @@ fn last_json(output: &Output) -> Value {
     serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")
 }
 
+/// What the model's card and its validation name.
+const TRAINING: &str = "7777777777777777777777777777777777777777777777777777777777777777";
+
 /// A folder with a key and evidence on the shipped model: enough for GO under thresholds that ask
 /// for one scenario.
 struct Desk {
@@ -43,6 +46,12 @@ impl Desk {
         let gates = fs::read_to_string(root().join("config/gates.toml")).expect("thresholds");
         let (head, _) = gates.split_once("scenarios = [").expect("scenarios");
         desk.write("gates.toml", &format!("{head}scenarios = [\"gaps\"]\n"));
+        let shipped = root().join("models_saved/synthetic-1");
+        let card = fs::read_to_string(shipped.join("card.toml")).expect("a card");
+        let told = format!("[created_from]\ntraining_sha256 = \"{TRAINING}\"\n");
+        fs::create_dir(desk.path("synthetic-1")).expect("a folder");
+        fs::copy(shipped.join("model.onnx"), desk.path("synthetic-1/model.onnx")).expect("copied");
+        desk.write("synthetic-1/card.toml", &card.replace("[created_from]\n", &told));
         desk.evidence(0.97);
         desk
     }
@@ -66,7 +75,7 @@ impl Desk {
         });
         let walk = json!({
             "kind": "walk_forward", "schema": 1, "data_manifest_sha256": data.as_str(),
-            "trials": 9, "folds": vec![fold; 5], "pbo": 0.1,
+            "training_sha256": TRAINING, "trials": 9, "folds": vec![fold; 5], "pbo": 0.1,
             "pooled": {
                 "sharpe": 2.0, "max_drawdown_frac": 0.1, "dsr": dsr, "trades": 100,
                 "periods": 365, "periods_per_year": 365, "net_return": 0.1,
@@ -89,7 +98,8 @@ impl Desk {
     fn gate(&self, more: &[&str]) -> Output {
         let here = self.path("");
         let (key, gates) = (self.path("key"), self.path("gates.toml"));
-        let words = ["gate", "--model", "models_saved/synthetic-1", "--evidence", &here];
+        let model = self.path("synthetic-1");
+        let words = ["gate", "--model", &model, "--evidence", &here];
         let files = ["--config", &gates, "--key", &key, "--out", &here];
         let at = ["--decided-at", "2026-01-02T03:04:05Z"];
         lab(&[&words[..], &files, &at, more].concat())
@@ -287,4 +297,74 @@ fn a_stage_is_signed_off_by_a_trusted_key_for_what_would_be_lawful() {
     // date -u -d 2026-01-02 +%s gives 1767312000, which is 20455 days.
     assert_eq!((record.since_day, record.reason.as_str()), (20_455, "eight days"));
     assert_eq!(code(&sign("8", "all", &key)), Some(2), "no such stage");
+}
+
+/// A campaign of eight days on the shipped model that met its targets: each wins 1 %, but for one
+/// that loses half a percent after it was 3.005 % below its begin.
+fn campaign(model: &str) -> Value {
+    use peregrine_lab::paper::{Day, report::Whole};
+    let mut equity = 1_000_000_000_000_i64;
+    let day = |number: usize| {
+        let start = equity;
+        let lost = number == 3;
+        equity += if lost { -start / 200 } else { start / 100 };
+        let low = if lost { start - start / 100_000 * 3_005 } else { start };
+        Day {
+            name: format!("day-{number}"),
+            equity_start: start,
+            equity_end: equity,
+            equity_low: low,
+            round_trips: 15,
+            won: 9,
+            ..Day::default()
+        }
+    };
+    let days: Vec<Day> = (1..=8).map(day).collect();
+    json!({
+        "kind": "paper_campaign", "schema": 1, "model_sha256": model, "config_sha256": "",
+        "passed": true, "verdicts": [{"name": "days_min", "value": 8, "threshold": 7, "passed": true}],
+        "whole": Whole::of(&days), "steps": [], "days": days,
+    })
+}
+
+#[test]
+fn a_sign_off_takes_its_figures_from_the_campaign_and_from_no_other_models() {
+    let desk = Desk::new();
+    desk.write("live.toml", &live(&desk));
+    let (config, key, file) = (desk.path("live.toml"), desk.path("key"), desk.path("paper.json"));
+    let sign = |stage: &str, more: &[&str]| {
+        let words = ["gate", "sign-off", "--config", &config, "--stage", stage, "--key", &key];
+        let program = env!("CARGO_BIN_EXE_peregrine-lab");
+        let who = ["--program", program, "--by", "A", "--by", "B", "--reason", "eight days"];
+        lab(&[&words[..], &who, &["--paper", &file], more].concat())
+    };
+    let card = fs::read_to_string(root().join("models_saved/synthetic-1/card.toml"));
+    let card: toml::Table = card.expect("a card").parse().expect("TOML");
+    let good = campaign(card["model_sha256"].as_str().expect("a hash"));
+    let mut harms = vec![good.clone(); 4];
+    harms[0]["model_sha256"] = json!("0".repeat(64));
+    harms[1]["verdicts"][0]["passed"] = json!(false);
+    harms[2]["whole"]["sharpe"] = json!(99.0);
+    harms[3]["days"][2]["round_trips"] = json!(1_000);
+    let told = ["another model", "days_min", "not those of its days", "not those of its days"];
+    for (harm, told) in harms.iter().zip(told) {
+        desk.write("paper.json", &harm.to_string());
+        let refused = sign("limited_live", &[]);
+        assert_eq!(code(&refused), Some(1));
+        let said = error(&refused);
+        assert!(said.contains(told) && said.contains("paper.json"), "{said}");
+    }
+    desk.write("paper.json", &good.to_string());
+    assert_eq!(code(&sign("limited_live", &["--days", "9"])), Some(2), "one or the other");
+    assert!(error(&sign("full", &[])).contains("--paper"));
+    assert!(!Path::new(&desk.path("state/signoff.toml")).exists());
+    let signed = sign("limited_live", &[]);
+    assert_eq!(code(&signed), Some(0), "{}", error(&signed));
+    let text = fs::read_to_string(desk.path("state/signoff.toml")).expect("a record");
+    let record = peregrine::risk::stage::Signoff::parse(&text).expect("a record");
+    assert_eq!((record.days, record.round_trips), (8, 120));
+    assert_eq!(record.drawdown_bps, 301, "300.5 basis points, rounded up");
+    // Seven returns of 1 % and one of -0.5 %: mean 0.008125, deviation of a sample 0.00530330.
+    let sharpe = 0.008_125 / 0.005_303_30 * 365.0_f64.sqrt();
+    assert!((record.sharpe - sharpe).abs() < 1e-3, "{} and not {sharpe}", record.sharpe);
 }

@@ -1,6 +1,6 @@
 //! `gate`: decide, make keys, verify decisions, sign stages off.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use peregrine::base::settings::StageName;
 use peregrine::registry::decision::{Criterion, Decision, DecisionError, Verdict};
@@ -8,6 +8,7 @@ use peregrine::registry::seal::{PublicKey, SigningKey, sign_file};
 use peregrine::risk::stage::{Signoff, judge};
 use peregrine::runtime::config::{self, ConfigError};
 use peregrine::runtime::stage;
+use peregrine_lab::gate::shown::Shown;
 use peregrine_lab::gate::thresholds::Thresholds;
 use peregrine_lab::gate::{DECISION_FILE, DOCUMENT_FILE, GateError, check_evidence, decide, write};
 use serde_json::json;
@@ -124,18 +125,23 @@ struct SignOff {
     /// today, and they count as new.
     #[arg(long, value_name = "DAY", value_parser = day)]
     since: Option<i64>,
+    /// Take what the stage before showed from this paper_campaign.json; for limited_live.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "days", "round_trips", "sharpe", "drawdown_bps",
+    ])]
+    paper: Option<PathBuf>,
     /// Days that the stage before ran.
-    #[arg(long)]
-    days: u32,
+    #[arg(long, required_unless_present = "paper")]
+    days: Option<u32>,
     /// Round trips it made.
-    #[arg(long)]
-    round_trips: u32,
+    #[arg(long, required_unless_present = "paper")]
+    round_trips: Option<u32>,
     /// Annual Sharpe ratio it reached.
-    #[arg(long, allow_negative_numbers = true)]
-    sharpe: f64,
+    #[arg(long, allow_negative_numbers = true, required_unless_present = "paper")]
+    sharpe: Option<f64>,
     /// Largest drawdown it had, in basis points.
-    #[arg(long)]
-    drawdown_bps: u32,
+    #[arg(long, required_unless_present = "paper")]
+    drawdown_bps: Option<u32>,
     /// The private key that signs.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
@@ -214,17 +220,19 @@ fn sign_off(arguments: &SignOff) -> Result<ExitCode> {
         let (file, public) = (arguments.config.display(), key.public().hex());
         return Err(anyhow!("{file}: stage.trusted_keys: does not name this key, {public}"));
     }
+    let artefacts = stage::artefacts(&loaded, &arguments.program)?;
+    let shown = shown(arguments, &artefacts.model)?;
     let named = StageName::ALL.into_iter().find(|stage| stage.name() == arguments.stage);
     let record = Signoff {
         stage: named.unwrap_or_default(),
         signed_by: arguments.by.clone(),
         reason: arguments.reason.clone(),
         since_day: arguments.since.unwrap_or(today),
-        artefacts: stage::artefacts(&loaded, &arguments.program)?,
-        days: arguments.days,
-        round_trips: arguments.round_trips,
-        sharpe: arguments.sharpe,
-        drawdown_bps: arguments.drawdown_bps,
+        artefacts,
+        days: shown.days,
+        round_trips: shown.round_trips,
+        sharpe: shown.sharpe,
+        drawdown_bps: shown.drawdown_bps,
     };
     let judged = judge(loaded.settings.mode, wanted, Some(&record), &record.artefacts, today);
     if !judged.missing.is_empty() {
@@ -246,6 +254,23 @@ fn sign_off(arguments: &SignOff) -> Result<ExitCode> {
         println!("fingerprint  {fingerprint}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the stage before showed: from its file, or as it was told.
+fn shown(arguments: &SignOff, model_sha256: &str) -> Result<Shown> {
+    match &arguments.paper {
+        Some(_) if arguments.stage != "limited_live" => {
+            let stage = &arguments.stage;
+            bail!("--paper: weeks on paper are what limited_live rests on, not {stage}")
+        }
+        Some(file) => Ok(Shown::read(file, model_sha256)?),
+        None => Ok(Shown {
+            days: arguments.days.unwrap_or_default(),
+            round_trips: arguments.round_trips.unwrap_or_default(),
+            sharpe: arguments.sharpe.unwrap_or_default(),
+            drawdown_bps: arguments.drawdown_bps.unwrap_or_default(),
+        }),
+    }
 }
 
 fn tell(decision: &Decision, key: &PublicKey, as_json: bool) {
@@ -273,7 +298,8 @@ fn tell(decision: &Decision, key: &PublicKey, as_json: bool) {
     println!("signed by    {}", key.fingerprint());
 }
 
-fn code(decision: &Decision) -> ExitCode {
+/// The exit code of a decision.
+pub fn code(decision: &Decision) -> ExitCode {
     match decision.verdict {
         Verdict::Go => ExitCode::SUCCESS,
         Verdict::NoGo => ExitCode::from(EXIT_NO_GO),
@@ -285,7 +311,11 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn time(text: &str) -> Result<u64, String> {
+/// A time as milliseconds since 1970.
+///
+/// # Errors
+/// A text that is none.
+pub fn time(text: &str) -> Result<u64, String> {
     let at: jiff::Timestamp = text.parse().map_err(|error| format!("{error}"))?;
     u64::try_from(at.as_millisecond()).map_err(|_| "is before 1970".to_owned())
 }

@@ -1,7 +1,9 @@
 //! Command line of the lab, a file a group of commands. Exit codes: 0 done, 1 failed, 2 bad usage,
 //! 3 a gate that says NO-GO.
 
+mod chain;
 mod data;
+mod fetch;
 mod paper;
 mod stress;
 mod gate;
@@ -9,6 +11,7 @@ mod train;
 mod walk_forward;
 mod tune;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -24,6 +27,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Go the whole way from files of history to a decision, and on where it was stopped.
+    #[command(after_help = chain::HELP)]
+    Chain(chain::Chain),
+    /// Fetch history from the venue, as the files that `import` takes.
+    #[command(after_help = fetch::HELP)]
+    Fetch(fetch::Fetch),
     /// Bring files of history into a data set.
     #[command(after_help = "Example:\n  peregrine-lab import --out data/2024 downloads/klines")]
     Import(data::Import),
@@ -66,7 +75,17 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     // A usage error ends the process here with code 2.
-    let done = match Cli::parse().command {
+    carry_out(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("peregrine-lab: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Carries out a command; the code to end with.
+fn carry_out(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Chain(arguments) => return chain::chain(&arguments),
+        Command::Fetch(arguments) => fetch::fetch(&arguments),
         Command::Import(arguments) => data::import(&arguments),
         Command::Freeze(arguments) => data::freeze(&arguments),
         Command::Verify(arguments) => data::verify(&arguments),
@@ -74,16 +93,10 @@ pub fn main() -> ExitCode {
         Command::Paper(arguments) => paper::paper(&arguments),
         Command::Stress(arguments) => stress::stress(&arguments),
         Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
-        Command::Gate(arguments) => return gate::gate(&arguments),
+        Command::Gate(arguments) => return Ok(gate::gate(&arguments)),
         Command::Tune(arguments) => tune::tune(&arguments),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("peregrine-lab: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A bar of a thousand steps on a terminal, and nothing elsewhere.

@@ -4,7 +4,7 @@ use super::progress_bar;
 use anyhow::{Result, bail};
 use clap::Args;
 use peregrine::model::ArtifactFiles;
-use peregrine::runtime::config;
+use peregrine::runtime::config::{self, Loaded};
 use peregrine_lab::files::write_whole;
 use peregrine_lab::stress::{Limits, Outcome, Plan, Subject, report, run_all};
 use serde_json::json;
@@ -45,9 +45,20 @@ pub struct Stress {
 /// Runs the scenarios and writes the report.
 ///
 /// # Errors
-/// A file that cannot be read or written, a scenario that cannot be run, and at the end those that
-/// failed.
+/// As [`test`], and at the end the scenarios that failed.
 pub fn stress(arguments: &Stress) -> Result<()> {
+    let (failed, count) = test(arguments)?;
+    if !failed.is_empty() {
+        bail!("{} of {count} scenarios failed: {}", failed.len(), failed.join(", "));
+    }
+    Ok(())
+}
+
+/// The same; the scenarios that failed, and the number of all.
+///
+/// # Errors
+/// A file that cannot be read or written, a scenario that cannot be run.
+pub fn test(arguments: &Stress) -> Result<(Vec<String>, usize)> {
     let mut plan = Plan::read(&arguments.scenarios)?;
     let unknown = |name: &&String| !plan.scenario.iter().any(|scenario| scenario.name == **name);
     if let Some(name) = arguments.only.iter().find(unknown) {
@@ -56,8 +67,8 @@ pub fn stress(arguments: &Stress) -> Result<()> {
     if !arguments.only.is_empty() {
         plan.scenario.retain(|scenario| arguments.only.contains(&scenario.name));
     }
-    let loaded = config::load(&arguments.config)?;
     let files = ArtifactFiles::read(&arguments.model)?;
+    let loaded = with_bars_of(&files, config::load(&arguments.config)?)?;
     let subject = Subject { files, loaded: &loaded, limits: Limits::read(&arguments.gates)? };
     let parts = arguments.out.join(PARTS);
     let known: Vec<Outcome> =
@@ -75,7 +86,21 @@ pub fn stress(arguments: &Stress) -> Result<()> {
     write_whole(&arguments.out.join("stress.json"), &text)?;
     let page = report::markdown(&subject, &outcomes);
     write_whole(&arguments.out.join("stress_test_results.md"), page.as_bytes())?;
-    tell(&outcomes, arguments)
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed);
+    let failed: Vec<String> = failed.map(|outcome| outcome.name.clone()).collect();
+    tell(&outcomes, &failed, arguments);
+    Ok((failed, outcomes.len()))
+}
+
+/// The configuration with bars as long as those the model learned on: it would run with no others.
+fn with_bars_of(files: &ArtifactFiles, loaded: Loaded) -> Result<Loaded> {
+    match files.card.bar_interval_ms {
+        Some(ms) if ms != loaded.settings.features.bar_interval_ms => {
+            let value = i64::from(ms).into();
+            Ok(config::with_values(&loaded, &[("features", "bar_interval_ms", value)])?)
+        }
+        _ => Ok(loaded),
+    }
 }
 
 fn part(parts: &Path, name: &str) -> PathBuf {
@@ -87,23 +112,14 @@ fn kept(parts: &Path, name: &str) -> Option<Outcome> {
     serde_json::from_slice(&std::fs::read(part(parts, name)).ok()?).ok()
 }
 
-fn tell(outcomes: &[Outcome], arguments: &Stress) -> Result<()> {
-    let failed: Vec<&str> = outcomes
-        .iter()
-        .filter(|outcome| !outcome.passed)
-        .map(|outcome| outcome.name.as_str())
-        .collect();
+fn tell(outcomes: &[Outcome], failed: &[String], arguments: &Stress) {
     if arguments.json {
         println!("{}", json!({"scenarios": outcomes.len(), "failed": failed}));
-    } else {
-        for outcome in outcomes {
-            let word = if outcome.passed { "passed" } else { "FAILED" };
-            println!("{:<24} {word:<7} {:>14}", outcome.name, outcome.profit_quote);
-        }
-        println!("written to {}", arguments.out.display());
+        return;
     }
-    if !failed.is_empty() {
-        bail!("{} of {} scenarios failed: {}", failed.len(), outcomes.len(), failed.join(", "));
+    for outcome in outcomes {
+        let word = if outcome.passed { "passed" } else { "FAILED" };
+        println!("{:<24} {word:<7} {:>14}", outcome.name, outcome.profit_quote);
     }
-    Ok(())
+    println!("written to {}", arguments.out.display());
 }

@@ -27,7 +27,7 @@ pub fn freeze(dir: &Path, name: &str) -> Result<DataSet> {
     ensure!(!path.exists(), "{}: it is frozen already", dir.display());
     let mut imported = notes(dir)?;
     ensure!(!imported.is_empty(), "{}: nothing was imported into it", dir.display());
-    // A file that was imported twice, changed between, counts as it was last.
+    // A file that was changed and imported again counts as it was last.
     let mut newest = BTreeMap::new();
     imported.drain(..).for_each(|table| {
         newest.insert(table.path.clone(), table);

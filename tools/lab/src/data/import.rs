@@ -31,6 +31,8 @@ pub struct Imported {
     pub source: String,
     /// SHA-256 of that file.
     pub source_sha256: String,
+    /// Where that file lay. It is noted until the data set is frozen, and not in its manifest.
+    pub from: PathBuf,
     /// Rows that came before an earlier one of the file.
     pub out_of_order: u64,
     /// Rows whose time was there already with the same values.
@@ -72,7 +74,7 @@ pub fn import(
             files.push(path.clone());
         }
     }
-    let noted = notes(out)?;
+    let mut taken = Taken::of(notes(out)?);
     let mut done = Import::default();
     for (number, path) in files.iter().enumerate() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -80,14 +82,16 @@ pub fn import(
         if !is_table(&name) {
             continue;
         }
-        let (hash, _) = hash_of(&mut File::open(path)?).with_context(|| name.clone())?;
-        if noted.iter().any(|known| known.source == name && known.source_sha256 == hash) {
+        let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+        let (hash, _) = hash_of(&mut File::open(&path)?).with_context(|| name.clone())?;
+        if taken.is_known(&path, &name, &hash)? {
             done.known.push(name);
             continue;
         }
-        match import_file(path, (name, hash), out)? {
+        match import_file(&path, (name, hash), out)? {
             Ok(imported) => {
                 note(out, &imported)?;
+                taken.add(&imported);
                 done.imported.push(imported);
             }
             Err(reason) => done.skipped.push(reason),
@@ -96,7 +100,46 @@ pub fn import(
     Ok(done)
 }
 
-fn is_table(name: &str) -> bool {
+/// Names of tables that are taken, with what they were made from.
+struct Taken(BTreeMap<String, (PathBuf, String)>);
+
+impl Taken {
+    fn of(noted: Vec<Imported>) -> Self {
+        let mut taken = Self(BTreeMap::new());
+        noted.iter().for_each(|table| taken.add(table));
+        taken
+    }
+
+    fn add(&mut self, table: &Imported) {
+        let made_from = (table.from.clone(), table.source_sha256.clone());
+        self.0.insert(stem(&table.source).to_owned(), made_from);
+    }
+
+    /// Whether a file's table is there from the same bytes; one that changed since is not.
+    ///
+    /// # Errors
+    /// When it is there from another file: one would take the other's place.
+    fn is_known(&self, path: &Path, name: &str, hash: &str) -> Result<bool> {
+        let Some((from, known)) = self.0.get(stem(name)) else { return Ok(false) };
+        ensure!(
+            known == hash || from == path,
+            "{} and {} have one name and would become one table; rename one of them, such as \
+             {}-2.csv.gz",
+            from.display(),
+            path.display(),
+            stem(name)
+        );
+        Ok(known == hash)
+    }
+}
+
+/// A file's name up to its first dot, which its table is called by.
+fn stem(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// True for the name of a file that may hold a table.
+pub fn is_table(name: &str) -> bool {
     [".csv", ".csv.gz", ".zip"].iter().any(|end| name.ends_with(end))
 }
 
@@ -137,8 +180,7 @@ fn import_file(
         Ok(layout) => layout,
         Err(reason) => return Ok(Err(reason)),
     };
-    let stem = source.split('.').next().unwrap_or(&source);
-    let table = format!("{}/{stem}.parquet", layout.stream.name());
+    let table = format!("{}/{}.parquet", layout.stream.name(), stem(&source));
     let target = out.join(&table);
     fs::create_dir_all(target.parent().unwrap_or(out))?;
     // Made beside its place, so that a table that is there is whole.
@@ -163,6 +205,7 @@ fn import_file(
         rows,
         source,
         source_sha256,
+        from: path.to_path_buf(),
         out_of_order,
         repeated,
         revised,

@@ -1,6 +1,8 @@
 //! Data of the lab: brought in, looked at, frozen.
 //!
 //! ```text
+//!  fetch, from the venue ──┐
+//!                          ▼
 //!  candles, funding, trades as CSV ─► import ─► tables ─► freeze ─► data_manifest.yaml
 //!  (plain, gzip or zip)                          │                  quality_report.md
 //!                                                └─► quality: gaps, repeats, jumps, order
@@ -9,11 +11,13 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `fetch` | files from the venue's REST endpoints |
 //! | `layout` | which file is what: by its name and its columns |
 //! | `import` | CSV to tables |
 //! | `quality` | what is wrong with a table |
 //! | `freeze` | tables to a data set that can no longer change |
 
+pub mod fetch;
 pub mod freeze;
 pub mod import;
 pub mod layout;

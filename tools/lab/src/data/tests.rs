@@ -117,6 +117,42 @@ fn an_import_that_is_run_again_takes_up_only_what_is_new() {
 }
 
 #[test]
+fn files_of_one_name_never_take_each_others_place() {
+    let (from, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dirs = ["2023", "2024"].map(|name| from.path().join(name));
+    dirs.iter().for_each(|dir| std::fs::create_dir(dir).unwrap());
+    let later = CANDLES.replace("1700000", "1800000");
+    let first = write(&dirs[0], "BTCUSDT-1m.csv", CANDLES);
+    let second = write(&dirs[1], "BTCUSDT-1m.csv.gz", &later);
+    let refused = |paths: &[PathBuf]| {
+        let told = format!("{:#}", import(paths, out.path(), &mut nothing).unwrap_err());
+        for path in [&first, &second] {
+            let path = path.canonicalize().unwrap();
+            assert!(told.contains(&path.display().to_string()), "{told}");
+        }
+    };
+    // In one go, and one after the other.
+    refused(&[from.path().to_path_buf()]);
+    refused(std::slice::from_ref(&second));
+    let [table] = &notes(out.path()).unwrap()[..] else { panic!("one table") };
+    assert_eq!((table.rows, &table.from), (3, &first.canonicalize().unwrap()));
+    // The same bytes elsewhere are the same file.
+    std::fs::write(&second, CANDLES).unwrap();
+    let again = import(&[second], out.path(), &mut nothing).unwrap();
+    assert_eq!((again.imported.len(), again.known.len()), (0, 1));
+    // The file itself may change until it is frozen, and under another name both are taken.
+    write(&dirs[0], "BTCUSDT-1m.csv", &CANDLES.replace("2.5,0\n", "2.5,7\n"));
+    write(&dirs[1], "BTCUSDT-1m-2.csv", &later);
+    std::fs::remove_file(dirs[1].join("BTCUSDT-1m.csv.gz")).unwrap();
+    let both = import(&[from.path().to_path_buf()], out.path(), &mut nothing).unwrap();
+    assert_eq!(both.imported.len(), 2);
+    let set = freeze(out.path(), "both").unwrap();
+    let opens: Vec<i64> = (0..2).map(|place| rows(&set, place)[0][0]).collect();
+    assert_eq!(opens, [1_800_000_100_000, 1_700_000_100_000]);
+    assert_eq!(rows(&set, 1).last().unwrap()[5], 700_000_000);
+}
+
+#[test]
 fn what_is_frozen_stays_and_the_same_files_give_the_same_hash() {
     let from = tempfile::tempdir().unwrap();
     let file = write(from.path(), "BTCUSDT-1m.csv", CANDLES);

@@ -15,6 +15,7 @@
 //! | `config` | what a validation is made with |
 //! | `learn` | one model: fit, stop, calibration |
 //! | `trade` | predictions to net returns |
+//! | `training` | what a training is, as a hash |
 //! | `figures` | what a track earned and what that proves |
 //! | `store` | finished folds on disk |
 //! | `report` | what is written |
@@ -29,9 +30,11 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod trade;
+mod training;
 
 pub use config::{Config, Trial};
 pub use report::{JSON_FILE, REPORT_FILE, write};
+pub use training::training_hash;
 
 use crate::history::Rows;
 use crate::metrics::log_loss;
@@ -253,6 +256,11 @@ impl Shop<'_> {
         let said = stored.probabilities()?;
         Ok(Done { fold: fold.clone(), stored, said })
     }
+}
+
+/// The program and its features: what else decides on a report than data and configuration.
+pub fn code_of() -> String {
+    format!("peregrine-lab {}, features {:016x}", env!("CARGO_PKG_VERSION"), schema_hash())
 }
 
 /// What a fold was made from.

@@ -1,7 +1,7 @@
 //! `wfv_report.md`, its pictures, and `walk_forward.json` with the hashes of all of them.
 
 use super::store::{FOLDS, path_of};
-use super::{BINS, Job, Outcome, plots};
+use super::{BINS, Job, Outcome, code_of, plots, training_hash};
 use crate::files::write_whole;
 use crate::statistics::calibration::reliability;
 use anyhow::Result;
@@ -40,11 +40,15 @@ pub fn write(job: Job<'_>, outcome: &Outcome) -> Result<()> {
 }
 
 fn told(job: Job<'_>, outcome: &Outcome, files: &BTreeMap<String, String>) -> Value {
+    let trial = outcome.tried[outcome.chosen].trial;
     json!({
         "kind": "walk_forward",
         "schema": 1,
         "data_manifest_sha256": hex(&job.rows.data_hash),
         "config_sha256": job.config.hash(),
+        "code": code_of(),
+        "training_sha256": training_hash(job.config, trial.depth),
+        "chosen": {"depth": trial.depth, "enter_edge": trial.enter_edge},
         "seed": job.config.seed,
         "trials": outcome.trials,
         "folds": outcome.folds,

@@ -65,7 +65,7 @@ impl Evidence {
     }
 }
 
-/// Kind, layout, data and model must be ours.
+/// Kind, layout, data, training and model must be ours.
 fn check_origin(value: &Value, name: &str, model: &ArtifactFiles) -> Result<(), String> {
     let kind = name.trim_end_matches(".json");
     if value["kind"] != kind {
@@ -78,6 +78,9 @@ fn check_origin(value: &Value, name: &str, model: &ArtifactFiles) -> Result<(), 
     if value[key] != wanted.as_str() {
         return Err(format!("{key}: is of other data: {}, the model's {wanted}", value[key]));
     }
+    if name == WALK_FORWARD {
+        check_training(value, model)?;
+    }
     // Folds train models of their own; only where a file names one must it be this.
     let (key, wanted) = ("model_sha256", hex(&model.sha256));
     let unnamed = value[key].is_null() && name == WALK_FORWARD;
@@ -85,6 +88,22 @@ fn check_origin(value: &Value, name: &str, model: &ArtifactFiles) -> Result<(), 
         return Err(format!("{key}: is of another model: {}, this one {wanted}", value[key]));
     }
     Ok(())
+}
+
+/// What was judged must have been trained as the model was: a validation of other trees or labels
+/// says nothing about it.
+fn check_training(value: &Value, model: &ArtifactFiles) -> Result<(), String> {
+    let key = "training_sha256";
+    match &model.card.created_from.training_sha256 {
+        None => Err(format!(
+            "{key}: cannot be compared: the model's card.toml tells no created_from.{key}; train it \
+             on the data"
+        )),
+        Some(wanted) if value[key] != wanted.as_str() => {
+            Err(format!("{key}: is of another training: {}, the model's {wanted}", value[key]))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// Every file it names must be there, be inside the folder, and hash as told.

@@ -15,6 +15,7 @@
 //! | `criteria` | the criteria, as a table |
 //! | `document` | what a decision looks like on paper |
 //! | `paper` | lines of text as a PDF |
+//! | `shown` | what weeks on paper showed |
 //!
 //! The same files, key and time give the same bytes. The time is in the signed body and in the
 //! document, and not in the digest of the evidence.
@@ -23,6 +24,7 @@ pub mod criteria;
 pub mod document;
 pub mod evidence;
 pub mod paper;
+pub mod shown;
 #[cfg(test)]
 mod tests;
 pub mod thresholds;

@@ -11,6 +11,7 @@ use crate::card::golden;
 use crate::export::to_onnx;
 use crate::forward::config::Config;
 use crate::forward::learn::{Learned, labels, learn, pick};
+use crate::forward::training_hash;
 use crate::gbdt::Table;
 use crate::history::{Rows, rows};
 use crate::statistics::calibration::calibration_error;
@@ -102,7 +103,12 @@ pub fn version_of(order: &Order, rows: &Rows, learned: &Learned, test: &Table) -
         bar_interval_ms: Some(u32::try_from(rows.bar_ms)?),
         classes: CLASSES.map(str::to_owned).to_vec(),
         features: rows.names.clone(),
-        created_from: CreatedFrom { data_hash, seed: config.seed, code },
+        created_from: CreatedFrom {
+            data_hash,
+            seed: config.seed,
+            code,
+            training_sha256: Some(training_hash(config, config.trials()[0].depth)),
+        },
         metrics: metrics(rows, learned, test),
         golden: golden(&learned.forest, test, GOLDEN_COUNT),
     };

@@ -230,7 +230,7 @@ fn version_of(
         bar_interval_ms: None,
         classes: CLASSES.map(str::to_owned).to_vec(),
         features: samples.names.clone(),
-        created_from: CreatedFrom { data_hash, seed: plan.seed, code },
+        created_from: CreatedFrom { data_hash, seed: plan.seed, code, training_sha256: None },
         metrics,
         golden,
     };

@@ -7,11 +7,13 @@ use std::fs;
 /// What is done to the evidence, the file that is named, and what is said.
 type Harm = (fn(&mut Reports), &'static str, &'static str);
 
-const HARMS: [Harm; 14] = [
+const HARMS: [Harm; 16] = [
     (|r| r.walk["kind"] = json!("stress"), "walk_forward.json", "kind"),
     (|r| r.walk["schema"] = json!(2), "walk_forward.json", "schema"),
     (|r| r.walk["data_manifest_sha256"] = other(), "walk_forward.json", "data_manifest_sha256"),
     (|r| r.walk["data_manifest_sha256"] = Value::Null, "walk_forward.json", "data_manifest_sha256"),
+    (|r| r.walk["training_sha256"] = other(), "walk_forward.json", "training_sha256"),
+    (|r| r.walk["training_sha256"] = Value::Null, "walk_forward.json", "training_sha256"),
     (|r| r.walk["model_sha256"] = other(), "walk_forward.json", "model_sha256"),
     (|r| r.stress["model_sha256"] = other(), "stress.json", "model_sha256"),
     (|r| r.stress["model_sha256"] = Value::Null, "stress.json", "model_sha256"),
@@ -58,8 +60,21 @@ fn evidence_that_is_no_json_is_refused() {
     for text in ["", "{", "{\"pbo\": NaN}", "{\"pbo\": 1e999}"] {
         fs::write(reports.path().join("stress.json"), text).unwrap();
         let shipped = super::shipped();
-        let read = crate::gate::decide(&super::model(), reports.path(), &shipped, 0);
+        let read = crate::gate::decide(&reports.model, reports.path(), &shipped, 0);
         let refused = read.unwrap_err().to_string();
         assert!(refused.contains("stress.json"), "{refused}");
     }
+}
+
+#[test]
+fn a_model_whose_card_tells_no_training_is_matched_with_no_validation() {
+    let reports = Reports::good();
+    reports.decide().unwrap();
+    let decide = || super::decide(&super::model(), reports.path(), &super::shipped(), 0);
+    let refused = decide().unwrap_err().to_string();
+    assert!(refused.contains("walk_forward.json: training_sha256: cannot be"), "{refused}");
+    // Without a validation there is nothing to match, and nobody goes.
+    fs::remove_file(reports.path().join("walk_forward.json")).unwrap();
+    let decision = decide().unwrap();
+    assert!(decision.failed().any(|criterion| criterion.name == "significance.dsr_min"));
 }

@@ -28,6 +28,21 @@ fn model() -> PathBuf {
     root().join("models_saved/synthetic-1")
 }
 
+/// The shipped model with a card that tells its training.
+fn trained(dir: &Path) -> PathBuf {
+    let copy = dir.join("synthetic-1");
+    fs::create_dir_all(&copy).unwrap();
+    fs::copy(model().join("model.onnx"), copy.join("model.onnx")).unwrap();
+    let card = fs::read_to_string(model().join("card.toml")).unwrap();
+    let told = format!("[created_from]\ntraining_sha256 = \"{}\"\n", training());
+    fs::write(copy.join("card.toml"), card.replace("[created_from]\n", &told)).unwrap();
+    copy
+}
+
+fn training() -> String {
+    "7".repeat(64)
+}
+
 fn shipped() -> Thresholds {
     Thresholds::parse(GATES).unwrap()
 }
@@ -35,6 +50,9 @@ fn shipped() -> Thresholds {
 /// A folder of evidence that passes everything; files are written when it is judged.
 struct Reports {
     dir: TempDir,
+    /// The model it is on, in a folder of its own.
+    model: PathBuf,
+    _models: TempDir,
     walk: Value,
     stress: Value,
 }
@@ -48,7 +66,8 @@ impl Reports {
         // Of "ten folds\n", by sha256sum.
         let report = "5c2b56e36aa73c520471224e8f68dc3999b719ba74a308c5454d8bb4b2aae3b7";
         let (walk, stress) = (walk(&data, report), stress(&model, &data));
-        Self { dir, walk, stress }
+        let models = tempfile::tempdir().unwrap();
+        Self { dir, model: trained(models.path()), _models: models, walk, stress }
     }
 
     fn path(&self) -> &Path {
@@ -59,7 +78,7 @@ impl Reports {
         for (name, value) in [(WALK_FORWARD, &self.walk), (STRESS, &self.stress)] {
             fs::write(self.path().join(name), value.to_string()).unwrap();
         }
-        decide(&model(), self.path(), &shipped(), AT_MS)
+        decide(&self.model, self.path(), &shipped(), AT_MS)
     }
 
     /// Names of the criteria that do not hold.
@@ -87,7 +106,7 @@ fn folds(count: u64) -> Value {
 fn walk(data: &str, report: &str) -> Value {
     json!({
         "kind": "walk_forward", "schema": 1, "data_manifest_sha256": data,
-        "config_sha256": "c".repeat(64), "seed": 7, "trials": 40, "folds": folds(10),
+        "config_sha256": "c".repeat(64), "training_sha256": training(), "seed": 7, "trials": 40, "folds": folds(10),
         "pooled": {
             "sharpe": 2.4, "sortino": 3.0, "max_drawdown_frac": 0.08, "profit_factor": 1.4,
             "win_rate": 0.55, "turnover": 12.0, "psr": 0.99, "dsr": 0.97,
