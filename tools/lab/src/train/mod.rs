@@ -13,6 +13,8 @@
 //! | `warm` | a version to go on from |
 
 pub mod frozen;
+#[cfg(test)]
+mod tests;
 pub mod warm;
 
 use crate::card::golden;
@@ -266,6 +268,11 @@ fn version_of(
     Ok(Version { predictor, spread: None, onnx, card })
 }
 
+/// How far a label looks ahead: one horizon, and to the next change of the book from there.
+pub(crate) fn reach(horizon: Nanos) -> Nanos {
+    horizon + Nanos::from_secs(1)
+}
+
 /// Rows of the three parts; between parts, rows whose label looks across the border are left out.
 pub(crate) fn split(samples: &Samples, horizon: Nanos) -> Result<[Range<usize>; 3]> {
     let (Some(first), Some(last)) = (samples.times.first(), samples.times.last()) else {
@@ -273,9 +280,7 @@ pub(crate) fn split(samples: &Samples, horizon: Nanos) -> Result<[Range<usize>; 
     };
     let at = |part: f64| *first + Nanos(((*last - *first).0 as f64 * part) as i64);
     let before = |border: Nanos| samples.times.partition_point(|&time| time < border);
-    // A label reaches one horizon ahead, and to the next change of the book from there.
-    let reach = horizon + Nanos::from_secs(1);
-    let purged = |border: Nanos| before(border - reach);
+    let purged = |border: Nanos| before(border - reach(horizon));
     let (stop, test) = (at(FIT_PART), at(STOP_PART));
     let parts = [0..purged(stop), before(stop)..purged(test), before(test)..samples.times.len()];
     Ok(parts)
