@@ -1,21 +1,31 @@
 //! Golden vectors for a version's card: inputs with the answers the trainer computed.
 
-use crate::gbdt::{Forest, Table};
+use crate::gbdt::{Forest, softmax};
+use crate::learn::{Ground, Predictor};
 use peregrine::model::Golden;
 
-/// `count` vectors: rows spread over `table`; every second one has a value moved onto, just below
-/// or just above a cut of the forest, where an error of routing would show.
-pub fn golden(forest: &Forest, table: &Table, count: usize) -> Golden {
-    let cuts: Vec<(usize, f32)> = forest
-        .trees
-        .iter()
+/// At most `count` vectors: rows spread over `rows`, with the memory they are met with; every
+/// second one has a value moved onto, just below or just above a cut of the trees, where an error
+/// of routing would show.
+pub fn golden(
+    (predictor, spread): (&Predictor, Option<&Forest>),
+    (ground, rows): (Ground<'_>, &[usize]),
+    count: usize,
+) -> Golden {
+    let trees = predictor.forest().into_iter().chain(spread).flat_map(|forest| &forest.trees);
+    let cuts: Vec<(usize, f32)> = trees
         .flat_map(|tree| tree.nodes.iter().filter(|node| node.left != 0))
         .map(|node| (node.feature as usize, node.cut))
         .collect();
-    let mut inputs: Vec<f32> = Vec::with_capacity(count * forest.features);
-    let mut answers: Vec<f32> = Vec::with_capacity(count * forest.base.len());
-    for number in 0..count {
-        let mut row = table.row(number * (table.rows() - 1) / count.max(1)).to_vec();
+    let chosen: Vec<usize> =
+        (0..count).map(|number| rows[number * (rows.len() - 1) / count.max(1)]).collect();
+    let mut wanted = chosen.clone();
+    wanted.dedup();
+    let seen = predictor.walk(ground, 0, &wanted);
+    let (mut inputs, mut states, mut next_states) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut answers, mut quantiles) = (Vec::new(), Vec::new());
+    for (number, &place) in chosen.iter().enumerate() {
+        let mut row = ground.table.row(place).to_vec();
         if number % 2 == 1 && !cuts.is_empty() {
             let (feature, cut) = cuts[number * cuts.len() / count];
             row[feature] = match number % 6 {
@@ -24,8 +34,18 @@ pub fn golden(forest: &Forest, table: &Table, count: usize) -> Golden {
                 _ => cut.next_down(),
             };
         }
-        answers.extend(forest.probabilities(&row).iter().map(|&p| p as f32));
+        let before = wanted.binary_search(&place).map_or(&[][..], |at| &seen[at].before);
+        let single: Vec<f32> = before.iter().map(|&value| value as f32).collect();
+        let wide: Vec<f64> = single.iter().map(|&value| f64::from(value)).collect();
+        let (mut said, after) = predictor.step(&row, &wide);
+        softmax(&mut said);
+        answers.extend(said.iter().map(|&p| p as f32));
+        if let Some(spread) = spread {
+            quantiles.extend(spread.quantiles(&row).iter().map(|&value| value as f32));
+        }
+        states.extend(single);
+        next_states.extend(after.iter().map(|&value| value as f32));
         inputs.extend(row);
     }
-    Golden::pack(count, &inputs, &[], &answers, &[], &[])
+    Golden::pack(count, &inputs, &states, &answers, &quantiles, &next_states)
 }

@@ -6,10 +6,12 @@
 //! | `metrics` | log-loss, accuracy, area under the curve |
 //! | `data` | what is brought in, looked at, frozen |
 //! | `gate` | whether a model may trade, decided and signed |
-//! | `export` | a forest as an ONNX file |
+//! | `export` | a model as an ONNX file, and trees out of one |
 //! | `card` | golden vectors of a version's card |
 //! | `files` | files of reports, written whole |
 //! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
+//! | `learn` | what is learned from rows, whatever the kind of model |
+//! | `nets` | dense net and recurrent step |
 //! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
 //! | `paper` | weeks of trading on paper, and whether real money may follow |
@@ -31,7 +33,9 @@ pub mod forward;
 pub mod gate;
 pub mod gbdt;
 pub mod history;
+pub mod learn;
 pub mod metrics;
+pub mod nets;
 pub mod paper;
 pub mod samples;
 pub mod session;

@@ -30,6 +30,7 @@ fn training_twice_and_with_more_threads_gives_the_same_file_and_card() {
 #[test]
 fn the_trader_loads_the_exported_file_natively_and_answers_as_the_trainer() {
     let version = trained(1);
+    let forest = version.predictor.forest().expect("trees");
     let card = version.card.to_toml().expect("a card");
     let files = ArtifactFiles::from_bytes(version.onnx.clone(), card).expect("a version");
     let mut model = Model::load(&files, schema_hash(), STRICT).expect("a loadable model");
@@ -37,9 +38,9 @@ fn the_trader_loads_the_exported_file_natively_and_answers_as_the_trainer() {
     let mut out = ModelOutput::default();
     for i in 0..2_000_u32 {
         // Rows of awkward values: cuts themselves, huge, tiny, negative zero.
-        let row: Vec<f32> = (0..version.forest.features as u32)
+        let row: Vec<f32> = (0..forest.features as u32)
             .map(|f| match (i + f) % 5 {
-                0 => version.forest.trees[(i as usize * 7) % 30].nodes[0].cut,
+                0 => forest.trees[(i as usize * 7) % 30].nodes[0].cut,
                 1 => (i as f32 - 1_000.0) * 1e-4,
                 2 => -0.0,
                 3 => f32::MIN_POSITIVE / 2.0,
@@ -47,7 +48,7 @@ fn the_trader_loads_the_exported_file_natively_and_answers_as_the_trainer() {
             })
             .collect();
         model.run(&row, &mut out).expect("a run");
-        let expected = version.forest.probabilities(&row);
+        let expected = forest.probabilities(&row);
         for (p, q) in out.probability.iter().zip(&expected) {
             assert!((f64::from(*p) - q).abs() < 1e-6, "row {i}: {:?} {expected:?}", out);
         }
@@ -118,11 +119,11 @@ fn a_trained_version_registers_and_the_first_one_leads() {
     let version = trained(1);
     let folder = dir.path().join("synthetic-1");
     write(&version, &folder).expect("a written version");
-    register(&folder, "a test", 1).expect("a registered version");
+    register(&folder, None, "a test", 1).expect("a registered version");
     let registry = Registry::open(dir.path()).expect("a registry");
     assert_eq!(registry.champion_version(), Some("synthetic-1"));
     assert!(registry.verify().expect("a report").problems.is_empty());
-    let again = register(&folder, "a test", 2).expect_err("it is there already");
+    let again = register(&folder, None, "a test", 2).expect_err("it is there already");
     assert!(again.to_string().contains("synthetic-1"), "{again}");
 }
 

@@ -5,7 +5,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use peregrine::venue::dataset::DataSet;
 use peregrine_lab::forward::Config;
-use peregrine_lab::train::frozen::{Order, train_frozen};
+use peregrine_lab::learn::Kind;
+use peregrine_lab::train::frozen::{Order, train_from};
+use peregrine_lab::train::warm::Warm;
 use peregrine_lab::train::{Plan, Step, Version, register, train_synthetic, write};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,15 @@ pub struct Train {
     data: Option<PathBuf>,
     #[command(flatten)]
     frozen: FrozenData,
+    /// Kind of the model; that of --config, else trees.
+    #[arg(long, value_enum, requires = "data")]
+    model: Option<Kind>,
+    /// Also tell quantiles .1, .5, .9 of the return.
+    #[arg(long, requires = "data")]
+    quantiles: bool,
+    /// Go on from the trees of the version in this folder.
+    #[arg(long, value_name = "VERSION", requires = "data")]
+    warm_start: Option<PathBuf>,
     /// Seed of the market and of the training; 7 unless a file says otherwise.
     #[arg(long)]
     seed: Option<u64>,
@@ -103,30 +114,39 @@ impl FrozenData {
 pub fn train(args: &Train) -> Result<()> {
     let name = args.out.file_name().and_then(|name| name.to_str());
     let name = name.context("--out must end in the version's name")?.to_owned();
+    let warm = match &args.warm_start {
+        Some(dir) => Some(Warm::open(dir).with_context(|| dir.display().to_string())?),
+        None => None,
+    };
+    let parent = warm.as_ref().map(|warm| warm.version.clone());
     let (version, origin) = match &args.data {
-        Some(dir) => (from_data(args, dir, name)?, "trained on a frozen data set"),
+        Some(dir) => (from_data(args, (dir, name), warm)?, "trained on a frozen data set"),
         None => (from_synthetic(args, name)?, "trained on the synthetic market"),
     };
     write(&version, &args.out)?;
     if args.register {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        register(&args.out, origin, u64::try_from(since.as_millis()).unwrap_or(0))?;
+        let parent = parent.as_deref();
+        register(&args.out, parent, origin, u64::try_from(since.as_millis()).unwrap_or(0))?;
     }
     report(&version, args);
     Ok(())
 }
 
-fn from_data(args: &Train, dir: &Path, version: String) -> Result<Version> {
+fn from_data(args: &Train, (dir, version): (&Path, String), warm: Option<Warm>) -> Result<Version> {
     let (set, mut config) = args.frozen.open(dir)?;
     config.seed = args.seed.unwrap_or(config.seed);
     config.trees.rounds = args.rounds.map_or(config.trees.rounds, |rounds| rounds as usize);
     if let Some(depth) = args.depth {
         config.trees.depths = vec![depth as usize];
     }
+    config.model.kind = args.model.unwrap_or(config.model.kind);
+    config.model.quantiles |= args.quantiles;
     let bar = progress_bar("training");
-    let rounds = config.trees.rounds;
+    let rounds = config.steps();
     let order = Order { version, config, threads: args.threads as usize };
-    let version = train_frozen(&set, &order, &mut |step| show(&bar, step, rounds))?;
+    let mut told = |step| show(&bar, step, rounds);
+    let version = train_from(&set, (&order, warm.as_ref()), &mut told)?;
     bar.finish_and_clear();
     Ok(version)
 }
@@ -152,7 +172,7 @@ fn from_synthetic(args: &Train, version: String) -> Result<Version> {
 fn show(bar: &indicatif::ProgressBar, step: Step, rounds: usize) {
     match step {
         Step::Market(part) => bar.set_position((part * 700.0) as u64),
-        Step::Round(round) => bar.set_position(700 + (300 * round / rounds) as u64),
+        Step::Round(round) => bar.set_position(700 + (300 * round / rounds).min(300) as u64),
     }
 }
 
@@ -165,7 +185,8 @@ fn report(version: &Version, args: &Train) {
             "model_sha256": card.model_sha256,
             "data_hash": card.created_from.data_hash,
             "bytes": version.onnx.len(),
-            "trees": version.forest.trees.len(),
+            "kind": version.kind().name(),
+            "trees": version.trees(),
             "features": card.features,
             "metrics": card.metrics,
         });
@@ -173,7 +194,8 @@ fn report(version: &Version, args: &Train) {
         return;
     }
     println!("version      {}", card.version);
-    println!("model        {} bytes, {} trees", version.onnx.len(), version.forest.trees.len());
+    let (kind, bytes) = (version.kind().name(), version.onnx.len());
+    println!("model        {kind}, {bytes} bytes, {} trees", version.trees());
     println!("sha256       {}", card.model_sha256);
     println!("features     {}", card.features.join(" "));
     for (name, value) in &card.metrics {

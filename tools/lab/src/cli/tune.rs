@@ -53,7 +53,7 @@ pub fn tune(args: &Tune) -> anyhow::Result<()> {
         return report(&search, args, &search_on(&search, &function.space(), &function)?);
     }
     search.study = args.study.clone().unwrap_or(search.study);
-    SyntheticTraining::check(&search.space)?;
+    SyntheticTraining::check(&search.space, search.market.model)?;
     let bar = progress_bar("market");
     let mut on_part = |part: f64| bar.set_position((part * 1_000.0) as u64);
     let training = SyntheticTraining::new(&search.market, search.sampler.seed, &mut on_part)?;

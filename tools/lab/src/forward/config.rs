@@ -1,5 +1,6 @@
 //! What a validation is made with: a TOML file, every key with a usual value, unknown keys errors.
 
+use super::models::{DenseConfig, GruConfig, ModelConfig, StackConfig};
 use crate::gbdt::{Objective, Params};
 use crate::history::{LabelOf, Wanted};
 use anyhow::{Context, Result, ensure};
@@ -30,8 +31,16 @@ pub struct Config {
     pub costs: CostConfig,
     /// See [`FoldConfig`].
     pub folds: FoldConfig,
+    /// See [`ModelConfig`].
+    pub model: ModelConfig,
     /// See [`TreeConfig`].
     pub trees: TreeConfig,
+    /// See [`DenseConfig`].
+    pub dense: DenseConfig,
+    /// See [`GruConfig`].
+    pub gru: GruConfig,
+    /// See [`StackConfig`].
+    pub stack: StackConfig,
     /// See [`PolicyConfig`].
     pub policy: PolicyConfig,
 }
@@ -136,7 +145,11 @@ impl Default for Config {
             label: LabelConfig::default(),
             costs: CostConfig::default(),
             folds: FoldConfig::default(),
+            model: ModelConfig::default(),
             trees: TreeConfig::default(),
+            dense: DenseConfig::default(),
+            gru: GruConfig::default(),
+            stack: StackConfig::default(),
             policy: PolicyConfig::default(),
         }
     }
@@ -204,7 +217,7 @@ impl CostConfig {
 /// One of the configurations that are compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
-    /// Of the trees.
+    /// Of the trees; 0 without any.
     pub depth: usize,
     /// Threshold of an entry.
     pub enter_edge: f64,
@@ -262,8 +275,8 @@ impl Config {
             ("policy.enter_edges", !edges.is_empty() && edges.iter().all(|&edge| share(edge))),
             ("policy.exit_edge", (-1.0..=1.0).contains(&self.policy.exit_edge)),
         ];
-        let out: Vec<&str> =
-            ranges.iter().filter(|(_, holds)| !holds).map(|&(name, _)| name).collect();
+        let ranges = ranges.into_iter().chain(super::models::ranges(self));
+        let out: Vec<&str> = ranges.filter(|(_, holds)| !holds).map(|(name, _)| name).collect();
         ensure!(out.is_empty(), "out of range: {}", out.join(", "));
         Ok(())
     }
@@ -315,11 +328,12 @@ impl Config {
         }
     }
 
-    /// The configurations that are compared: every depth with every threshold.
+    /// The configurations that are compared: every depth, where there are trees, with every
+    /// threshold.
     pub fn trials(&self) -> Vec<Trial> {
         let edges = |depth: usize| {
             self.policy.enter_edges.iter().map(move |&enter_edge| Trial { depth, enter_edge })
         };
-        self.trees.depths.iter().flat_map(|&depth| edges(depth)).collect()
+        self.depths().into_iter().flat_map(edges).collect()
     }
 }

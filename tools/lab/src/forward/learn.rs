@@ -1,16 +1,19 @@
-//! One model: trees on the rows of a fold, stopped and calibrated on the end of its training.
+//! One model on the rows of a fold, stopped and calibrated on the end of its training.
 //!
 //! ```text
 //!   |◄───────── fit ─────────►|purge|◄─ stop ─►|purge|◄──── test ────►|
 //! ```
 
 use super::config::Config;
-use crate::gbdt::{Forest, Table, train};
+use crate::gbdt::Table;
 use crate::history::Rows;
+use crate::learn::{self, Predictor};
 use crate::metrics::log_loss;
-use crate::statistics::calibration::temperature;
 use anyhow::{Result, ensure};
 use peregrine::model::artifact::CLASSES;
+use std::ops::ControlFlow;
+
+pub use crate::learn::pick;
 
 /// Fewest rows of a part.
 const PART_ROWS_MIN: usize = 50;
@@ -18,38 +21,38 @@ const PART_ROWS_MIN: usize = 50;
 /// What was learned.
 #[derive(Clone, Debug)]
 pub struct Learned {
-    /// The trees, with the temperature in their leaves.
-    pub forest: Forest,
-    /// Rounds kept.
+    /// Answers, with the temperature in them.
+    pub predictor: Predictor,
+    /// Rounds of trees or passes over the rows that were kept.
     pub rounds: usize,
     /// By which logits were divided.
     pub temperature: f64,
-    /// Rows the trees were grown on.
+    /// Rows it was fitted on.
     pub fit: Vec<usize>,
     /// Rows that stopped and calibrated.
     pub stop: Vec<usize>,
 }
 
-/// Learns from the rows `training`, rising.
+/// Learns from the rows `training`, rising; trees can go on `from` others.
 ///
 /// # Errors
 /// Too few rows, or parameters out of range.
 pub fn learn(
     rows: &Rows,
     training: &[usize],
-    config: &Config,
+    (config, from): (&Config, Option<&Predictor>),
     (depth, fold, threads): (usize, u32, usize),
     progress: &mut dyn FnMut(usize),
 ) -> Result<Learned> {
     let (fit, stop) = cut(rows, training, config.folds.stop_share)?;
-    let params = config.params(depth, fold, threads);
-    let (fit_table, stop_table) = (pick(&rows.table, &fit), pick(&rows.table, &stop));
-    let trained = train(&params, &fit_table, Some(&stop_table), &mut |round, _| progress(round))?;
-    let logits: Vec<Vec<f64>> =
-        (0..stop_table.rows()).map(|row| trained.forest.scores(stop_table.row(row))).collect();
-    let temperature = temperature(&logits, &labels(&stop_table));
-    let forest = cooled(trained.forest, temperature);
-    Ok(Learned { forest, rounds: trained.rounds, temperature, fit, stop })
+    let settings = config.settings((depth, fold, threads), rows.bar_ms);
+    let mut watch = |round, _| {
+        progress(round);
+        ControlFlow::Continue(())
+    };
+    let taught = learn::learn(rows.ground(), (&fit, &stop), &settings, from, &mut watch)?;
+    let learn::Taught { predictor, rounds, temperature, .. } = taught;
+    Ok(Learned { predictor, rounds, temperature, fit, stop })
 }
 
 /// The rows to fit and to stop on; a row whose label is known only in the second is in neither.
@@ -67,27 +70,6 @@ fn cut(rows: &Rows, training: &[usize], share: f64) -> Result<(Vec<usize>, Vec<u
         );
     }
     Ok((fit, stop))
-}
-
-/// The same trees with every logit divided by `temperature`.
-fn cooled(mut forest: Forest, temperature: f64) -> Forest {
-    let divide = |value: &mut f32| *value = (f64::from(*value) / temperature) as f32;
-    forest.base.iter_mut().for_each(divide);
-    let nodes = forest.trees.iter_mut().flat_map(|tree| tree.nodes.iter_mut());
-    nodes.for_each(|node| divide(&mut node.value));
-    forest
-}
-
-/// Some rows as a table of their own.
-pub fn pick(table: &Table, rows: &[usize]) -> Table {
-    let mut picked = Table { features: table.features, ..Table::default() };
-    picked.values.reserve(rows.len() * table.features);
-    for &row in rows {
-        picked.values.extend_from_slice(table.row(row));
-        picked.targets.push(table.targets[row]);
-        picked.weights.push(table.weight(row));
-    }
-    picked
 }
 
 /// Classes of a table.

@@ -13,6 +13,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `config` | what a validation is made with |
+//! | `models` | which kind of model, and how it is learned |
 //! | `learn` | one model: fit, stop, calibration |
 //! | `trade` | predictions to net returns |
 //! | `training` | what a training is, as a hash |
@@ -24,6 +25,7 @@
 pub mod config;
 pub mod figures;
 pub mod learn;
+pub mod models;
 mod plots;
 mod report;
 mod store;
@@ -68,7 +70,7 @@ pub struct FoldFigures {
     pub test_from_ms: i64,
     /// Last row judged on.
     pub test_to_ms: i64,
-    /// Rows the trees were grown on.
+    /// Rows the model was fitted on.
     pub rows_fit: usize,
     /// Rows judged on.
     pub rows_test: usize,
@@ -116,7 +118,7 @@ pub struct Outcome {
     pub said: (Vec<Vec<f64>>, Vec<usize>),
     /// Calibration error of those.
     pub ece: f64,
-    /// Share of splits by feature.
+    /// Share of splits by feature; zeros without trees.
     pub importance: Vec<f64>,
     /// Names of the stored folds it rests on.
     pub stored: Vec<String>,
@@ -161,7 +163,7 @@ pub fn run(job: Job<'_>, progress: &mut dyn FnMut(Step<'_>)) -> Result<Outcome> 
     let train = (rows.len() as f64 * config.folds.train_share) as usize;
     let test = (rows.len() - train) / config.folds.count;
     let plan = walk_forward(&rows.lives, train, test)?;
-    let depths = &config.trees.depths;
+    let depths = &config.depths();
     let later = if config.folds.groups > 0 {
         let embargo = config.folds.embargo_bars * rows.bar_ms;
         combinatorial(&rows.lives, config.folds.groups, config.folds.tested, embargo)?
@@ -174,7 +176,7 @@ pub fn run(job: Job<'_>, progress: &mut dyn FnMut(Step<'_>)) -> Result<Outcome> 
     for &depth in depths {
         let mut folds = Vec::new();
         for (number, fold) in plan.iter().enumerate() {
-            let name = format!("walk-{number:02}-depth-{depth:02}");
+            let name = format!("walk-{number:02}-{}", config.variant(depth));
             folds.push(shop.fold(&name, fold, depth, number as u32, progress)?);
         }
         by_depth.push((depth, folds));
@@ -192,7 +194,7 @@ pub fn run(job: Job<'_>, progress: &mut dyn FnMut(Step<'_>)) -> Result<Outcome> 
     let mut outcome = judge(job, folds, tried, chosen);
     let mut tested = Vec::new();
     for (number, fold) in later.iter().enumerate() {
-        let name = format!("combinatorial-{number:02}-depth-{:02}", trial.depth);
+        let name = format!("combinatorial-{number:02}-{}", config.variant(trial.depth));
         let draw = COMBINATORIAL + number as u32;
         tested.push(shop.fold(&name, fold, trial.depth, draw, progress)?);
     }
@@ -225,20 +227,20 @@ impl Shop<'_> {
         let Job { rows, config, out, threads } = self.job;
         let key = key(rows, config, name);
         if store::load(out, name, &key, fold.test.len()).is_none() {
-            let (done, all, rounds) = (self.done, self.all, config.trees.rounds);
+            let (done, all, rounds) = (self.done, self.all, config.steps());
             let mut on_round = |round: usize| {
-                let part = (done as f64 + round as f64 / rounds as f64) / all as f64;
-                progress(Step::Part(part));
+                let part = (round as f64 / rounds as f64).min(1.0);
+                progress(Step::Part((done as f64 + part) / all as f64));
             };
-            let made = learn(rows, &fold.train, config, (depth, draw, threads), &mut on_round)
-                .with_context(|| format!("fold {name}"))?;
-            let said = |&row: &usize| {
-                let row = made.forest.probabilities(rows.table.row(row));
-                [row[0] as f32, row[1] as f32, row[2] as f32]
-            };
-            let said: Vec<[f32; 3]> = fold.test.iter().map(said).collect();
+            let made =
+                learn(rows, &fold.train, (config, None), (depth, draw, threads), &mut on_round)
+                    .with_context(|| format!("fold {name}"))?;
+            let said = made.predictor.probabilities(rows.ground(), &fold.test);
+            let single = |said: Vec<f64>| [said[0] as f32, said[1] as f32, said[2] as f32];
+            let said: Vec<[f32; 3]> = said.into_iter().map(single).collect();
             let mut splits = vec![0; rows.table.features];
-            for node in made.forest.trees.iter().flat_map(|tree| &tree.nodes) {
+            let trees = made.predictor.forest().into_iter().flat_map(|forest| &forest.trees);
+            for node in trees.flat_map(|tree| &tree.nodes) {
                 splits[node.feature as usize] += u64::from(node.left != 0);
             }
             let counts = (made.fit.len(), made.stop.len(), made.rounds);

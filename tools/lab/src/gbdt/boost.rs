@@ -3,7 +3,7 @@
 use super::bins::Bins;
 use super::forest::{Forest, Tree};
 use super::grow::Grower;
-use super::objective::{Gradient, base_scores, gradients, loss};
+use super::objective::{Gradient, base_scores, gradients, loss, weighted_quantile};
 use super::random::{Purpose, share_of};
 use super::{Objective, Params, Table, TrainError};
 use std::ops::ControlFlow;
@@ -13,13 +13,13 @@ use std::ops::ControlFlow;
 pub struct Trained {
     /// The forest, cut back to its best round.
     pub forest: Forest,
-    /// Rounds kept.
+    /// Rounds of the forest, with those of the one it went on from.
     pub rounds: usize,
-    /// Loss on the held-out rows after each round; empty without any.
+    /// Loss on the held-out rows after each new round; empty without any.
     pub held_out: Vec<f64>,
 }
 
-/// Told after each round: its number from 1, and the loss on the held-out rows if there are any.
+/// Told after each new round: its number from 1, and the loss on the held-out rows if there are any.
 pub type Progress<'a> = &'a mut dyn FnMut(usize, Option<f64>);
 
 /// As [`Progress`], and breaks where the forest is not worth more rounds.
@@ -52,30 +52,63 @@ pub fn train_while(
     held_out: Option<&Table>,
     watch: Watch<'_>,
 ) -> Result<Trained, TrainError> {
+    train_from(params, None, table, held_out, watch)
+}
+
+/// As [`train_while`], adding to the trees of `from`: so many rounds and then so many more are as
+/// many at once, if nothing stops either. Where no new round helps the held-out rows, none is kept.
+///
+/// # Errors
+/// As [`train`], and a forest that was grown for something else.
+pub fn train_from(
+    params: &Params,
+    from: Option<&Forest>,
+    table: &Table,
+    held_out: Option<&Table>,
+    watch: Watch<'_>,
+) -> Result<Trained, TrainError> {
     check(params, table)?;
+    if let Some(from) = from {
+        let fits = [
+            ("classes or levels", from.objective == params.objective),
+            ("features", from.features == table.features),
+        ];
+        if let Some((what, _)) = fits.iter().find(|(_, holds)| !holds) {
+            return Err(TrainError::Base(what));
+        }
+    }
     if let Some(held_out) = held_out {
         check(params, held_out)?;
     }
     let (mut table, mut held_out) = (table.clone(), held_out.cloned());
-    let scale = standardise(params.objective, &mut table, held_out.as_mut());
+    let scale = standardise(params.objective, from, &mut table, held_out.as_mut());
     let bins = Bins::new(&table, params.bins_max);
     let grower = Grower::new(params, &bins);
     let outputs = params.objective.outputs();
-    let base = base_scores(params.objective, &table);
-    let mut scores = start(&base, table.rows());
-    let mut held_scores = held_out.as_ref().map(|held| start(&base, held.rows()));
+    let base = from.map_or_else(|| base_scores(params.objective, &table), |from| from.base.clone());
+    let mut trees: Vec<Tree> = from.map_or_else(Vec::new, |from| from.trees.clone());
+    let done = trees.len() / outputs;
+    let mut scores = start(&base, &trees, &table);
+    let mut held_scores = held_out.as_ref().map(|held| start(&base, &trees, held));
     let mut slopes = vec![vec![Gradient::default(); table.rows()]; outputs];
-    let mut trees: Vec<Tree> = Vec::new();
     let mut losses: Vec<f64> = Vec::new();
     let mut best = (0, f64::INFINITY);
+    if let (Some(held), Some(scores), true) = (&held_out, &held_scores, done > 0) {
+        best.1 = loss(params.objective, held, scores);
+    }
     for round in 0..params.rounds {
         gradients(params.objective, &table, &scores, &mut slopes);
         let key = (params.seed, Purpose::Rows, params.fold);
-        let rows = share_of(table.rows(), params.row_share, key, (round, 0));
+        let rows = share_of(table.rows(), params.row_share, key, (done + round, 0));
         for (output, slope) in slopes.iter().enumerate() {
             let key = (params.seed, Purpose::Features, params.fold);
-            let features = share_of(table.features, params.feature_share, key, (round, output));
-            let tree = grower.tree(&mut rows.clone(), &features, slope);
+            let place = (done + round, output);
+            let features = share_of(table.features, params.feature_share, key, place);
+            let level = params.objective.level(output);
+            let quantile = |rows: &[u32]| {
+                level.map(|level| residual(&table, &scores, rows, level, (output, outputs)))
+            };
+            let tree = grower.tree(&mut rows.clone(), &features, slope, &quantile);
             add(&tree, &table, &mut scores, output, outputs);
             if let (Some(held), Some(scores)) = (&held_out, &mut held_scores) {
                 add(&tree, held, scores, output, outputs);
@@ -100,15 +133,36 @@ pub fn train_while(
         }
     }
     let grown = trees.len() / outputs;
-    let rounds = if losses.is_empty() { grown } else { best.0.max(1) };
+    let least = usize::from(done == 0);
+    let rounds = if losses.is_empty() { grown } else { done + best.0.max(least) };
     trees.truncate(rounds * outputs);
     let forest =
         Forest { objective: params.objective, features: table.features, base, scale, trees };
     Ok(Trained { forest, rounds, held_out: losses })
 }
 
-fn start(base: &[f32], rows: usize) -> Vec<f64> {
-    (0..rows).flat_map(|_| base.iter().map(|&score| f64::from(score))).collect()
+fn start(base: &[f32], trees: &[Tree], table: &Table) -> Vec<f64> {
+    let one = || base.iter().map(|&score| f64::from(score));
+    let mut scores: Vec<f64> = (0..table.rows()).flat_map(|_| one()).collect();
+    for (number, tree) in trees.iter().enumerate() {
+        add(tree, table, &mut scores, number % base.len(), base.len());
+    }
+    scores
+}
+
+/// The quantile of what some rows are still off by: what a leaf of them has to add.
+fn residual(
+    table: &Table,
+    scores: &[f64],
+    rows: &[u32],
+    level: f64,
+    (output, outputs): (usize, usize),
+) -> f64 {
+    let one = |&row: &u32| {
+        let row = row as usize;
+        (table.targets[row] - scores[row * outputs + output], table.weight(row))
+    };
+    weighted_quantile(rows.iter().map(one).collect(), level)
 }
 
 fn add(tree: &Tree, table: &Table, scores: &mut [f64], output: usize, outputs: usize) {
@@ -119,7 +173,12 @@ fn add(tree: &Tree, table: &Table, scores: &mut [f64], output: usize, outputs: u
 
 /// Brings the targets of a regression to mean 0 and deviation 1, so that fixed-point gradients
 /// fit whatever their unit. Returns (scale, offset) to undo it.
-fn standardise(objective: Objective, table: &mut Table, held: Option<&mut Table>) -> (f64, f64) {
+fn standardise(
+    objective: Objective,
+    from: Option<&Forest>,
+    table: &mut Table,
+    held: Option<&mut Table>,
+) -> (f64, f64) {
     if objective != Objective::Squared {
         return (1.0, 0.0);
     }
@@ -127,6 +186,8 @@ fn standardise(objective: Objective, table: &mut Table, held: Option<&mut Table>
     let mean = table.targets.iter().sum::<f64>() / n;
     let variance = table.targets.iter().map(|y| (y - mean) * (y - mean)).sum::<f64>() / n;
     let scale = if variance > 0.0 { libm::sqrt(variance) } else { 1.0 };
+    // What was grown in one unit goes on in it.
+    let (scale, mean) = from.map_or((scale, mean), |from| from.scale);
     let fit = |targets: &mut Vec<f64>| {
         targets.iter_mut().for_each(|y| *y = (*y - mean) / scale);
     };
@@ -159,6 +220,7 @@ fn check(params: &Params, table: &Table) -> Result<(), TrainError> {
         ("row_share", share(params.row_share)),
         ("feature_share", share(params.feature_share)),
         ("bins_max", (2..=256).contains(&params.bins_max)),
+        ("permille", is_rising(params.objective)),
     ];
     if let Some((name, _)) = ranges.iter().find(|(_, holds)| !holds) {
         return Err(TrainError::Parameter(name));
@@ -173,7 +235,7 @@ fn check(params: &Params, table: &Table) -> Result<(), TrainError> {
             Objective::Softmax { .. } => {
                 (0.0..class_count).contains(&target) && libm::floor(target) == target
             }
-            Objective::Squared => target.is_finite(),
+            _ => target.is_finite(),
         };
         // Weights are bounded so that fixed-point sums cannot leave their range.
         if !fits || !(0.0..=1_000.0).contains(&weight) {
@@ -181,4 +243,10 @@ fn check(params: &Params, table: &Table) -> Result<(), TrainError> {
         }
     }
     Ok(())
+}
+
+/// Levels of quantiles rise and lie inside of 0 to 1.
+fn is_rising(objective: Objective) -> bool {
+    let Objective::Quantiles { permille: [low, middle, high] } = objective else { return true };
+    0 < low && low < middle && middle < high && high < 1_000
 }

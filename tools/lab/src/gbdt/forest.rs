@@ -68,6 +68,22 @@ impl Forest {
         scores
     }
 
+    /// Divides every score by `temperature`.
+    pub fn cool(&mut self, temperature: f64) {
+        let divide = |value: &mut f32| *value = (f64::from(*value) / temperature) as f32;
+        self.base.iter_mut().for_each(divide);
+        let nodes = self.trees.iter_mut().flat_map(|tree| tree.nodes.iter_mut());
+        nodes.for_each(|node| divide(&mut node.value));
+    }
+
+    /// Quantiles of a row, in order: where trees of different levels cross, their answers are
+    /// sorted, which never makes the loss greater (Chernozhukov, Fernández-Val, Galichon 2010).
+    pub fn quantiles(&self, row: &[f32]) -> Vec<f64> {
+        let mut scores = self.scores(row);
+        scores.sort_by(f64::total_cmp);
+        scores
+    }
+
     /// Class probabilities of a row.
     pub fn probabilities(&self, row: &[f32]) -> Vec<f64> {
         let mut scores = self.scores(row);

@@ -60,8 +60,15 @@ impl<'a> Grower<'a> {
         Self { params, bins }
     }
 
-    /// One tree on `rows` (reordered in place) looking at `features`.
-    pub fn tree(&self, rows: &mut [u32], features: &[u32], gradients: &[Gradient]) -> Tree {
+    /// One tree on `rows` (reordered in place) looking at `features`. A leaf adds what `leaf_of`
+    /// says of its rows, where it says something, else what the gradients do.
+    pub fn tree(
+        &self,
+        rows: &mut [u32],
+        features: &[u32],
+        gradients: &[Gradient],
+        leaf_of: &dyn Fn(&[u32]) -> Option<f64>,
+    ) -> Tree {
         let mut nodes = vec![Node::default()];
         let histogram = self.histogram(rows, features, gradients);
         let total = rows.iter().fold(Sum::default(), |mut sum, &row| {
@@ -79,7 +86,11 @@ impl<'a> Grower<'a> {
             leaves.push(right);
         }
         for leaf in &leaves {
-            nodes[leaf.node].value = self.value(leaf.total);
+            let told = leaf_of(&rows[leaf.rows.clone()]);
+            nodes[leaf.node].value = match told {
+                Some(value) => (self.params.learning_rate * value) as f32,
+                None => self.value(leaf.total),
+            };
         }
         Tree { nodes }
     }

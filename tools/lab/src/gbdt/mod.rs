@@ -16,13 +16,13 @@ mod boost;
 mod forest;
 mod grow;
 mod objective;
-mod random;
+pub(crate) mod random;
 #[cfg(test)]
 mod tests;
 
-pub use boost::{Progress, Trained, Watch, train, train_while};
+pub use boost::{Progress, Trained, Watch, train, train_from, train_while};
 pub use forest::{Forest, Node, Tree};
-pub use objective::softmax;
+pub use objective::{softmax, weighted_quantile};
 
 /// What is learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ pub enum Objective {
     },
     /// A number, by least squares.
     Squared,
+    /// Three quantiles of a number, by the pinball loss.
+    Quantiles {
+        /// Their levels in thousandths, rising, each 1 to 999.
+        permille: [u16; 3],
+    },
 }
 
 impl Objective {
@@ -42,6 +47,15 @@ impl Objective {
         match self {
             Self::Softmax { classes } => classes,
             Self::Squared => 1,
+            Self::Quantiles { .. } => 3,
+        }
+    }
+
+    /// Level of an output, 0 to 1; `None` where it is no quantile.
+    pub fn level(self, output: usize) -> Option<f64> {
+        match self {
+            Self::Quantiles { permille } => Some(f64::from(permille[output]) / 1_000.0),
+            _ => None,
         }
     }
 }
@@ -188,4 +202,7 @@ pub enum TrainError {
     /// A parameter is out of range.
     #[error("parameter {0} is out of range")]
     Parameter(&'static str),
+    /// A forest to go on from was grown for something else.
+    #[error("the forest to go on from has other {0}")]
+    Base(&'static str),
 }

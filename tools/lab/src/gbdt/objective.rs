@@ -42,6 +42,11 @@ pub fn base_scores(objective: Objective, table: &Table) -> Vec<f32> {
             let sum: f64 = (0..table.rows()).map(|r| table.targets[r] * table.weight(r)).sum();
             vec![(sum / total) as f32]
         }
+        Objective::Quantiles { .. } => {
+            let all = || (0..table.rows()).map(|row| (table.targets[row], table.weight(row)));
+            let levels = (0..objective.outputs()).filter_map(|output| objective.level(output));
+            levels.map(|level| weighted_quantile(all().collect(), level) as f32).collect()
+        }
     }
 }
 
@@ -66,11 +71,43 @@ pub fn gradients(objective: Objective, table: &Table, scores: &[f64], out: &mut 
                 let g = weight * (work[0] - table.targets[row]);
                 out[0][row] = Gradient { g: fix(g), h: fix(weight) };
             }
+            Objective::Quantiles { .. } => {
+                for (output, &score) in work.iter().enumerate() {
+                    let level = objective.level(output).unwrap_or(0.5);
+                    let g = if score < table.targets[row] { -level } else { 1.0 - level };
+                    out[output][row] = Gradient { g: fix(weight * g), h: fix(weight) };
+                }
+            }
         }
     }
 }
 
-/// Weighted mean loss: log-loss, or the squared error.
+/// The value at which a share of `level` of the weight lies at or below: the first of the sorted
+/// (value, weight) that reaches it. 0 without any weight.
+pub fn weighted_quantile(mut values: Vec<(f64, f64)>, level: f64) -> f64 {
+    values.retain(|&(_, weight)| weight > 0.0);
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // Whole numbers, so that the order of equal values cannot matter.
+    let whole = |weight: f64| libm::round(weight * UNIT) as i128;
+    let total: i128 = values.iter().map(|&(_, weight)| whole(weight)).sum();
+    let wanted = level * total as f64;
+    let mut reached = 0;
+    for &(value, weight) in &values {
+        reached += whole(weight);
+        if reached as f64 >= wanted {
+            return value;
+        }
+    }
+    values.last().map_or(0.0, |&(value, _)| value)
+}
+
+/// What a quantile of a level is off by: `level` for each unit too low, the rest for each too high.
+fn pinball(level: f64, said: f64, came: f64) -> f64 {
+    let off = came - said;
+    if off > 0.0 { level * off } else { (level - 1.0) * off }
+}
+
+/// Weighted mean loss: log-loss, the squared error, or the mean pinball loss of the levels.
 pub fn loss(objective: Objective, table: &Table, scores: &[f64]) -> f64 {
     let outputs = objective.outputs();
     let mut work = vec![0.0; outputs];
@@ -83,6 +120,13 @@ pub fn loss(objective: Objective, table: &Table, scores: &[f64]) -> f64 {
                 -libm::log(work[table.targets[row] as usize].max(1e-15))
             }
             Objective::Squared => (work[0] - table.targets[row]) * (work[0] - table.targets[row]),
+            Objective::Quantiles { .. } => {
+                let of = |(output, &said): (usize, &f64)| {
+                    let level = objective.level(output).unwrap_or(0.5);
+                    pinball(level, said, table.targets[row])
+                };
+                work.iter().enumerate().map(of).sum::<f64>() / outputs as f64
+            }
         };
         sum += table.weight(row) * one;
         total += table.weight(row);

@@ -11,10 +11,14 @@ pub enum Purpose {
     Rows = 1,
     /// Which features a tree looks at.
     Features = 2,
+    /// First weights of a net.
+    Weights = 3,
+    /// In which order a net sees its rows.
+    Order = 4,
 }
 
 /// The generator of one (seed, purpose, fold, round, tree).
-fn generator(seed: u64, purpose: Purpose, fold: u32, round: usize, tree: usize) -> ChaCha8Rng {
+pub fn generator(seed: u64, purpose: Purpose, fold: u32, round: usize, tree: usize) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..12].copy_from_slice(&(purpose as u32).to_le_bytes());

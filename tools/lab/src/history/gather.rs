@@ -290,6 +290,7 @@ impl Gatherer<'_> {
             rows.lives.push(Life { from, until });
             rows.symbols.push(taken.symbol);
             rows.bars.push(taken.bar);
+            rows.changes.push(label.change);
             rows.table.values.extend_from_slice(&self.values[row * width..(row + 1) * width]);
             rows.table.targets.push(label.class as f64);
             rows.table.weights.push((share[row] / mean.max(f64::MIN_POSITIVE)).min(1_000.0));

@@ -25,6 +25,7 @@ pub use gather::{feature_settings, rows};
 pub use market::{Bar, Market};
 
 use crate::gbdt::Table;
+use crate::learn::Ground;
 use crate::validation::folds::Life;
 use peregrine::base::Nanos;
 
@@ -77,6 +78,8 @@ pub struct Rows {
     pub bars: Vec<u32>,
     /// The rows with labels 0 down, 1 flat, 2 up; weights are uniqueness, 1 in the mean.
     pub table: Table,
+    /// Of each row the return from its moment to what decided its label, before costs.
+    pub changes: Vec<f64>,
     /// Moments at which no row could be taken, and the rows whose future is not known.
     pub left_out: u64,
     /// SHA-256 of the data set's manifest.
@@ -84,6 +87,11 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// What models are learned on.
+    pub fn ground(&self) -> Ground<'_> {
+        Ground { table: &self.table, lives: &self.lives, symbols: &self.symbols }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.lives.len()

@@ -16,7 +16,7 @@ use peregrine::runtime::config;
 use peregrine::runtime::recover::Carried;
 use peregrine::venue::dataset::DataSet;
 use rand::{Rng, SeedableRng};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use tempfile::TempDir;
@@ -180,12 +180,15 @@ fn rows_are_the_vectors_that_a_session_over_the_same_data_decides_on_bit_for_bit
             found.table.row(row).iter().flat_map(|value| value.to_le_bytes()).collect();
         let place = (found.symbols[row], found.lives[row].from * 1_000_000);
         let hash = xxhash_rust::xxh3::xxh3_64(&values);
-        assert!(decided.contains(&(place, hash)), "row {row} of {place:?} was never decided on");
+        assert!(
+            decided.contains_key(&(place, hash)),
+            "row {row} of {place:?} was never decided on"
+        );
     }
 }
 
-/// Of every prediction of a backtest: instrument and time, hash of its vector.
-fn session(set: &DataSet, card: &str, onnx: Vec<u8>) -> HashSet<((u16, i64), u64)> {
+/// Of every prediction of a backtest: by instrument, time and hash of its vector what it said.
+fn session(set: &DataSet, card: &str, onnx: Vec<u8>) -> HashMap<((u16, i64), u64), [f32; 3]> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/paper.toml");
     let loaded = config::load(&file).unwrap();
     let features = feature_settings(60_000);
@@ -216,15 +219,48 @@ fn session(set: &DataSet, card: &str, onnx: Vec<u8>) -> HashSet<((u16, i64), u64
     let source = Source::Frozen(set.clone());
     let order = BacktestOrder { source, journal: dir.clone(), from: None, to: None, audit: None };
     run(&parts, &order).unwrap();
-    let mut decided = HashSet::new();
+    let mut decided = HashMap::new();
     for item in LaneReader::open(&dir, 1).unwrap() {
         let (_, event): (_, Event) = item.unwrap();
         if event.kind() == Some(Kind::Prediction) {
-            let hash = event.body::<Prediction>().features_hash;
-            decided.insert(((event.instrument, event.ts_recv), hash));
+            let said = event.body::<Prediction>();
+            let key = ((event.instrument, event.ts_recv), said.features_hash);
+            decided.insert(key, said.probability);
         }
     }
     decided
+}
+
+#[test]
+fn a_session_remembers_from_bar_to_bar_what_the_training_did() {
+    let (_dir, set) = two(9, 900, 0.5);
+    let mut settings = crate::forward::tests::small();
+    settings.rows.every_bars = 1;
+    settings.model.kind = crate::learn::Kind::Gru;
+    settings.folds.embargo_bars = 0;
+    settings.gru.epochs = 2;
+    settings.gru.hidden = 6;
+    let order = Order { version: "memory-1".to_owned(), config: settings.clone(), threads: 1 };
+    let version = train_frozen(&set, &order, &mut |_| {}).unwrap();
+    let found = rows(&set, &settings.wanted(), &settings.label_of(), &mut |_| {}).unwrap();
+    let decided = session(&set, &version.card.to_toml().unwrap(), version.onnx);
+    let all: Vec<usize> = (0..found.len()).collect();
+    let said = version.predictor.probabilities(found.ground(), &all);
+    let forgetful = version.predictor.step(found.table.row(900), &[0.0; 6]).0;
+    let kept = version.predictor.walk(found.ground(), 0, &[900])[0].logits.clone();
+    assert!((kept[0] - forgetful[0]).abs() > 1e-3, "the memory says nothing: nothing is shown");
+    assert!(found.len() > 1_000, "{} rows", found.len());
+    for row in 0..found.len() {
+        let values: Vec<u8> =
+            found.table.row(row).iter().flat_map(|value| value.to_le_bytes()).collect();
+        let place = (found.symbols[row], found.lives[row].from * 1_000_000);
+        let hash = xxhash_rust::xxh3::xxh3_64(&values);
+        let told = decided.get(&(place, hash)).unwrap_or_else(|| panic!("row {row}"));
+        for (told, said) in told.iter().zip(&said[row]) {
+            // Single precision, carried over hundreds of steps.
+            assert!((f64::from(*told) - said).abs() < 1e-5, "row {row}: {told} is not {said}");
+        }
+    }
 }
 
 #[test]

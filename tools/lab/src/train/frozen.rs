@@ -3,17 +3,19 @@
 //! ```text
 //!   |◄────────── fit ──────────►|purge|◄─ stop ─►|purge, embargo|◄──── test ────►|
 //! ```
-//! Trees grow on the first part, stop and are calibrated on the second; the card's figures are
-//! those of the last, which nothing has seen.
+//! A model is fitted on the first part, stopped and calibrated on the second; the card's figures
+//! are those of the last, which nothing has seen.
 
+use super::warm::{Warm, learned_until};
 use super::{GOLDEN_COUNT, PART_ROWS_MIN, STOP_PART, Step, Version, judge};
 use crate::card::golden;
 use crate::export::to_onnx;
 use crate::forward::config::Config;
-use crate::forward::learn::{Learned, labels, learn, pick};
+use crate::forward::learn::{Learned, learn};
 use crate::forward::training_hash;
-use crate::gbdt::Table;
+use crate::gbdt::Forest;
 use crate::history::{Rows, rows};
+use crate::learn::{Predictor, coverage, learn_spread};
 use crate::statistics::calibration::calibration_error;
 use anyhow::{Result, ensure};
 use peregrine::features::schema_hash;
@@ -21,13 +23,14 @@ use peregrine::model::artifact::{CLASSES, hex, sha256};
 use peregrine::model::{Card, CreatedFrom};
 use peregrine::venue::dataset::DataSet;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 /// What to train.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     /// Version name.
     pub version: String,
-    /// Rows, labels with their costs, trees; the first depth is taken.
+    /// Rows, labels with their costs, the model; the first depth is taken.
     pub config: Config,
     /// Threads; the result does not depend on it.
     pub threads: usize,
@@ -42,15 +45,45 @@ pub fn train_frozen(
     order: &Order,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Version> {
+    train_from(set, (order, None), progress)
+}
+
+/// As [`train_frozen`], going on from the trees of `warm`.
+///
+/// # Errors
+/// As [`train_frozen`], and a model that was made for something else, or has learned from what the
+/// new one is to be judged on.
+pub fn train_from(
+    set: &DataSet,
+    (order, warm): (&Order, Option<&Warm>),
+    progress: &mut dyn FnMut(Step),
+) -> Result<Version> {
     let config = &order.config;
     config.check()?;
     let mut reading = |part| progress(Step::Market(part));
     let rows = rows(set, &config.wanted(), &config.label_of(), &mut reading)?;
     let (training, test) = split(&rows, config)?;
-    let depth = config.trees.depths[0];
+    if let Some(warm) = warm {
+        warm.check(&rows, config, rows.lives[test[0]].from)?;
+    }
+    let from = warm.map(|warm| &warm.trees);
+    let draws = (config.trees.depths[0], 0, order.threads);
     let mut on_round = |round| progress(Step::Round(round));
-    let learned = learn(&rows, &training, config, (depth, 0, order.threads), &mut on_round)?;
-    version_of(order, &rows, &learned, &pick(&rows.table, &test))
+    let learned = learn(&rows, &training, (config, from), draws, &mut on_round)?;
+    let spread = if config.model.quantiles {
+        let from = warm.and_then(|warm| warm.spread.as_ref());
+        let params = config.params(draws.0, draws.1, draws.2);
+        let parts = (learned.fit.as_slice(), learned.stop.as_slice());
+        let mut watch = |round, _| {
+            progress(Step::Round(round));
+            ControlFlow::Continue(())
+        };
+        let ground = rows.ground();
+        Some(learn_spread(ground, &rows.changes, parts, (&params, from), &mut watch)?)
+    } else {
+        None
+    };
+    version_of((order, warm), &rows, (&learned, spread), &test)
 }
 
 /// Rows to learn from and rows to be judged on. What is known only in the second is in neither, and
@@ -73,28 +106,38 @@ fn split(rows: &Rows, config: &Config) -> Result<(Vec<usize>, Vec<usize>)> {
     Ok((training, test))
 }
 
-/// File and card of what was learned, with its figures on `test`.
-///
-/// # Errors
-/// A forest that cannot be exported.
-pub fn version_of(order: &Order, rows: &Rows, learned: &Learned, test: &Table) -> Result<Version> {
+/// File and card of what was learned, with its figures on the rows `test`.
+fn version_of(
+    (order, warm): (&Order, Option<&Warm>),
+    rows: &Rows,
+    (learned, spread): (&Learned, Option<Forest>),
+    test: &[usize],
+) -> Result<Version> {
     let config = &order.config;
     let data_hash = hex(&rows.data_hash);
     let schema = format!("{:016x}", schema_hash());
     let code = format!("peregrine-lab {}", env!("CARGO_PKG_VERSION"));
     let horizon_ms = config.label.horizon_bars as u64 * rows.bar_ms.unsigned_abs();
-    let properties = [
+    let mut properties = vec![
         ("version", order.version.clone()),
+        ("kind", config.model.kind.name().to_owned()),
         ("features", rows.names.join(",")),
         ("schema_hash", schema.clone()),
         ("data_sha256", data_hash.clone()),
         ("config_sha256", config.hash()),
+        ("meaning_sha256", config.meaning()),
+        ("learned_until_ms", learned_until(rows, learned, warm).to_string()),
         ("horizon_ms", horizon_ms.to_string()),
         ("seed", config.seed.to_string()),
         ("temperature", learned.temperature.to_string()),
         ("code", code.clone()),
     ];
-    let onnx = to_onnx(&learned.forest, &properties)?;
+    if let Some(warm) = warm {
+        properties.push(("parent", warm.version.clone()));
+        properties.push(("parent_sha256", hex(&warm.sha256)));
+    }
+    let onnx = to_onnx(&learned.predictor, spread.as_ref(), &properties)?;
+    let pair = (&learned.predictor, spread.as_ref());
     let card = Card {
         version: order.version.clone(),
         model_sha256: hex(&sha256(&onnx)),
@@ -109,25 +152,44 @@ pub fn version_of(order: &Order, rows: &Rows, learned: &Learned, test: &Table) -
             code,
             training_sha256: Some(training_hash(config, config.trials()[0].depth)),
         },
-        metrics: metrics(rows, learned, test),
-        golden: golden(&learned.forest, test, GOLDEN_COUNT),
+        metrics: metrics(rows, learned, spread.as_ref(), test),
+        golden: golden(pair, (rows.ground(), test), GOLDEN_COUNT),
     };
-    Ok(Version { forest: learned.forest.clone(), onnx, card })
+    Ok(Version { predictor: learned.predictor.clone(), spread, onnx, card })
 }
 
-fn metrics(rows: &Rows, learned: &Learned, test: &Table) -> BTreeMap<String, f64> {
-    let mut metrics = judge(&learned.forest, &pick(&rows.table, &learned.fit), test);
-    let said: Vec<Vec<f64>> =
-        (0..test.rows()).map(|row| learned.forest.probabilities(test.row(row))).collect();
-    let ece = calibration_error(&said, &labels(test), crate::forward::BINS);
-    let more = [
+fn metrics(
+    rows: &Rows,
+    learned: &Learned,
+    spread: Option<&Forest>,
+    test: &[usize],
+) -> BTreeMap<String, f64> {
+    let ground = rows.ground();
+    let mut metrics = judge(&learned.predictor, ground, (&learned.fit, test));
+    let said = learned.predictor.probabilities(ground, test);
+    let came: Vec<usize> = test.iter().map(|&row| rows.table.targets[row] as usize).collect();
+    let ece = calibration_error(&said, &came, crate::forward::BINS);
+    let mut more = vec![
         ("calibration_error", ece),
         ("rounds", learned.rounds as f64),
         ("rows_fit", learned.fit.len() as f64),
         ("rows_stop", learned.stop.len() as f64),
-        ("rows_test", test.rows() as f64),
+        ("rows_test", test.len() as f64),
         ("temperature", learned.temperature),
     ];
-    metrics.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(spread) = spread {
+        let ([low, middle, high], loss) = coverage(spread, ground, &rows.changes, test);
+        more.extend([
+            ("coverage_q10", low),
+            ("coverage_q50", middle),
+            ("coverage_q90", high),
+            ("pinball_loss", loss),
+            ("rounds_quantiles", (spread.trees.len() / spread.base.len()) as f64),
+        ]);
+    }
+    if let Predictor::Stack(stack) = &learned.predictor {
+        more.push(("models_stacked", stack.bases.len() as f64));
+    }
+    metrics.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
     metrics
 }

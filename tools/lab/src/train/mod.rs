@@ -10,12 +10,17 @@
 //! | file | holds |
 //! |---|---|
 //! | `frozen` | the same from a frozen data set |
+//! | `warm` | a version to go on from |
 
 pub mod frozen;
+#[cfg(test)]
+mod tests;
+pub mod warm;
 
 use crate::card::golden;
 use crate::export::to_onnx;
-use crate::gbdt::{Forest, Objective, Params, Table, train};
+use crate::gbdt::{Forest, Objective, Params, train};
+use crate::learn::{Ground, Kind, Predictor};
 use crate::metrics::{accuracy, auc, auc_one_vs_rest, log_loss};
 use crate::samples::{LabelRule, Samples, from_synthetic, quick_features};
 use anyhow::{Context, Result, ensure};
@@ -82,12 +87,32 @@ impl Default for Plan {
 /// A trained version in memory.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// The trees.
-    pub forest: Forest,
+    /// Answers of the classes.
+    pub predictor: Predictor,
+    /// Quantiles of the return, where they are told.
+    pub spread: Option<Forest>,
     /// Bytes of `model.onnx`.
     pub onnx: Vec<u8>,
     /// The card.
     pub card: Card,
+}
+
+impl Version {
+    /// Kind of its model.
+    pub const fn kind(&self) -> Kind {
+        match self.predictor {
+            Predictor::Trees(_) => Kind::Trees,
+            Predictor::Dense(_) => Kind::Dense,
+            Predictor::Gru(_) => Kind::Gru,
+            Predictor::Stack(_) => Kind::Stack,
+        }
+    }
+
+    /// Trees in it, those of quantiles among them.
+    pub fn trees(&self) -> usize {
+        let forests = self.predictor.forest().into_iter().chain(&self.spread);
+        forests.map(|forest| forest.trees.len()).sum()
+    }
 }
 
 /// A step of the work, for a progress bar.
@@ -148,16 +173,20 @@ pub fn train_synthetic(plan: &Plan, progress: &mut dyn FnMut(Step)) -> Result<Ve
         seed: plan.seed,
         ..Params::new(Objective::Softmax { classes: CLASSES.len() })
     };
-    let [fit, stop, test] = parts.map(|rows| samples.table.slice(rows));
+    let [fit, stop] = [&parts[0], &parts[1]].map(|rows| samples.table.slice(rows.clone()));
     let mut on_round = |round, _| progress(Step::Round(round));
     let trained = train(&params, &fit, Some(&stop), &mut on_round)?;
-    let mut metrics = judge(&trained.forest, &fit, &test);
+    let predictor = Predictor::Trees(trained.forest);
+    // Trees have no memory: neither lives nor symbols matter to what they say.
+    let ground = Ground { table: &samples.table, lives: &[], symbols: &[] };
+    let [fit, _, test] = parts.map(Iterator::collect::<Vec<usize>>);
+    let mut metrics = judge(&predictor, ground, (&fit, &test));
     metrics.insert("rounds".to_owned(), trained.rounds as f64);
-    metrics.insert("rows_fit".to_owned(), fit.rows() as f64);
-    metrics.insert("rows_test".to_owned(), test.rows() as f64);
+    metrics.insert("rows_fit".to_owned(), fit.len() as f64);
+    metrics.insert("rows_test".to_owned(), test.len() as f64);
     metrics.insert("threshold_bps".to_owned(), plan.threshold_bps);
-    let golden = golden(&trained.forest, &test, GOLDEN_COUNT);
-    version_of(plan, &samples, trained.forest, metrics, golden)
+    let golden = golden((&predictor, None), (ground, &test), GOLDEN_COUNT);
+    version_of(plan, &samples, predictor, metrics, golden)
 }
 
 /// Writes `model.onnx` and `card.toml` into `dir`.
@@ -175,12 +204,12 @@ pub fn write(version: &Version, dir: &Path) -> Result<()> {
 }
 
 /// Registers the version in `dir` with the registry of the folder above, which is started where
-/// there is none. The first version of a registry becomes its champion. `origin` is the reason that
-/// is recorded.
+/// there is none. The first version of a registry becomes its champion. `parent` is the version it
+/// went on from, `origin` the reason that is recorded.
 ///
 /// # Errors
 /// As the registry words them: a version that is there already, a file that is not as hashed.
-pub fn register(dir: &Path, origin: &str, at_ms: u64) -> Result<String> {
+pub fn register(dir: &Path, parent: Option<&str>, origin: &str, at_ms: u64) -> Result<String> {
     let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
     let above = above.unwrap_or(Path::new("."));
     let mut registry = match Registry::open(above) {
@@ -194,7 +223,9 @@ pub fn register(dir: &Path, origin: &str, at_ms: u64) -> Result<String> {
         reason: reason.to_owned(),
         evidence_sha256: None,
     };
-    let version = registry.register(dir, None, change(origin))?;
+    // A parent of another registry is named in the file, not here.
+    let parent = parent.filter(|&parent| registry.list().any(|(version, _)| version == parent));
+    let version = registry.register(dir, parent, change(origin))?;
     if registry.champion_version().is_none() && registry.list().count() == 1 {
         registry.advance(&version, Stage::Champion, change("first version of this registry"))?;
     }
@@ -204,7 +235,7 @@ pub fn register(dir: &Path, origin: &str, at_ms: u64) -> Result<String> {
 fn version_of(
     plan: &Plan,
     samples: &Samples,
-    forest: Forest,
+    predictor: Predictor,
     metrics: BTreeMap<String, f64>,
     golden: Golden,
 ) -> Result<Version> {
@@ -221,7 +252,7 @@ fn version_of(
         ("seed", plan.seed.to_string()),
         ("code", code.clone()),
     ];
-    let onnx = to_onnx(&forest, &properties)?;
+    let onnx = to_onnx(&predictor, None, &properties)?;
     let card = Card {
         version: plan.version.clone(),
         model_sha256: hex(&sha256(&onnx)),
@@ -234,7 +265,12 @@ fn version_of(
         metrics,
         golden,
     };
-    Ok(Version { forest, onnx, card })
+    Ok(Version { predictor, spread: None, onnx, card })
+}
+
+/// How far a label looks ahead: one horizon, and to the next change of the book from there.
+pub(crate) fn reach(horizon: Nanos) -> Nanos {
+    horizon + Nanos::from_secs(1)
 }
 
 /// Rows of the three parts; between parts, rows whose label looks across the border are left out.
@@ -244,9 +280,7 @@ pub(crate) fn split(samples: &Samples, horizon: Nanos) -> Result<[Range<usize>; 
     };
     let at = |part: f64| *first + Nanos(((*last - *first).0 as f64 * part) as i64);
     let before = |border: Nanos| samples.times.partition_point(|&time| time < border);
-    // A label reaches one horizon ahead, and to the next change of the book from there.
-    let reach = horizon + Nanos::from_secs(1);
-    let purged = |border: Nanos| before(border - reach);
+    let purged = |border: Nanos| before(border - reach(horizon));
     let (stop, test) = (at(FIT_PART), at(STOP_PART));
     let parts = [0..purged(stop), before(stop)..purged(test), before(test)..samples.times.len()];
     Ok(parts)
@@ -264,14 +298,18 @@ pub(crate) fn check_rows(parts: &[Range<usize>]) -> Result<()> {
     Ok(())
 }
 
-/// Figures on the test part, beside those of always answering the class shares of the fit part.
-fn judge(forest: &Forest, fit: &Table, test: &Table) -> BTreeMap<String, f64> {
-    let labels: Vec<usize> = test.targets.iter().map(|&label| label as usize).collect();
-    let rows = || (0..test.rows()).map(|row| forest.probabilities(test.row(row)));
-    let probabilities: Vec<Vec<f64>> = rows().collect();
-    let share = |class: usize| {
-        fit.targets.iter().filter(|&&label| label as usize == class).count() as f64
-            / fit.rows() as f64
+/// Figures on the rows of the test part, beside those of always answering the class shares of the
+/// fit part.
+fn judge(
+    predictor: &Predictor,
+    ground: Ground<'_>,
+    (fit, test): (&[usize], &[usize]),
+) -> BTreeMap<String, f64> {
+    let class = |&row: &usize| ground.table.targets[row] as usize;
+    let labels: Vec<usize> = test.iter().map(class).collect();
+    let probabilities = predictor.probabilities(ground, test);
+    let share = |wanted: usize| {
+        fit.iter().filter(|row| class(row) == wanted).count() as f64 / fit.len() as f64
     };
     let prior: Vec<f64> = (0..CLASSES.len()).map(share).collect();
     let priors = vec![prior.clone(); labels.len()];

@@ -4,6 +4,7 @@ use super::TuneError;
 use super::pruner::{Halving, Median, Pruner};
 use super::sampler::Tpe;
 use super::space::{Distribution, Parameter, Space};
+use crate::learn::Kind;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
@@ -51,6 +52,9 @@ pub struct Market {
     pub warm_up_s: u16,
     /// Rounds without improvement after which a training ends, 0 to 5 000; 0 never ends it.
     pub patience: u32,
+    /// Kind of model.
+    #[serde(default)]
+    pub model: Kind,
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@ use super::functions::Function;
 use super::settings::parse;
 use super::*;
 use crate::gbdt::{Objective as Learned, Params, Table, train};
+use crate::learn::Kind;
 use crate::metrics::log_loss;
 use crate::samples::Samples;
 use peregrine::base::Nanos;
@@ -255,7 +256,7 @@ fn halving_lets_one_in_so_many_go_on() {
 fn the_shipped_settings_are_read_and_search_what_there_is_to_set() {
     let text = include_str!("../../../../config/search.toml");
     let search = parse(text).expect("settings");
-    SyntheticTraining::check(&search.space).expect("parameters of a training");
+    SyntheticTraining::check(&search.space, search.market.model).expect("parameters of a training");
     let wrong = [
         (text.replace("trials = 60", "trials = 0"), "study.trials"),
         (text.replace("trials = 60", "trails = 60"), "trails"),
@@ -304,7 +305,7 @@ fn a_training_is_judged_by_its_log_loss_on_the_part_behind_the_purge_and_pruned_
     let rate = Parameter { name: "learning_rate".to_owned(), distribution: rate };
     let space = Space::new(vec![range("rounds", 4, 12), range("depth", 1, 3), rate]);
     let space = space.expect("a space");
-    SyntheticTraining::check(&space).expect("known parameters");
+    SyntheticTraining::check(&space, Kind::Trees).expect("known parameters");
     let dir = tempfile::tempdir().expect("a folder");
     let job = Job {
         storage: &dir.path().join("study.db").display().to_string(),

@@ -1,3 +1,8 @@
+//! The trees against exhaustive searches, definitions, and published figures.
+
+mod quantiles;
+mod warm;
+
 use super::bins::Bins;
 use super::*;
 use crate::metrics::{accuracy, auc, log_loss};
