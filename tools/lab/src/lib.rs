@@ -13,6 +13,7 @@
 //! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
 //! | `paper` | weeks of trading on paper, and whether real money may follow |
+//! | `realism` | the backtest's fills against those of sessions |
 //! | `session` | one session of the trader over a market |
 //! | `stress` | the trader in markets that go where markets seldom go |
 //! | `statistics` | what a track record can be believed to say |
@@ -33,6 +34,7 @@ pub mod gbdt;
 pub mod history;
 pub mod metrics;
 pub mod paper;
+pub mod realism;
 pub mod samples;
 pub mod session;
 pub mod stress;

@@ -43,7 +43,7 @@ struct Desk {
 
 impl Desk {
     fn new(queue: QueueModel) -> Self {
-        let settings = PaperSettings { order_latency_us: 1_000, report_latency_us: 1_000, queue };
+        let settings = PaperSettings { queue, ..PaperSettings::default() };
         let venue = PaperVenue::new(&[facts()], settings, Money::whole(10_000));
         let mut desk = Self { venue, next_id: 0 };
         desk.quote(0, ("99.9", "5"), ("100.1", "3"));
@@ -354,6 +354,7 @@ fn a_venue_without_book_tickers_takes_its_touch_from_the_book() {
         order_latency_us: 0,
         report_latency_us: 0,
         queue: QueueModel::Probabilistic,
+        ..PaperSettings::default()
     };
     let venue = PaperVenue::new(&[facts()], settings, Money::whole(10_000));
     let mut desk = Desk { venue, next_id: 0 };

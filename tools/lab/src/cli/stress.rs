@@ -22,6 +22,9 @@ pub struct Stress {
     /// The trader's configuration.
     #[arg(long, value_name = "FILE", default_value = "config/paper.toml")]
     config: PathBuf,
+    /// Models of latency, queue and impact that `calibrate` estimated, laid over the configuration's.
+    #[arg(long, value_name = "FILE")]
+    fills: Option<PathBuf>,
     /// The scenarios.
     #[arg(long, value_name = "FILE", default_value = "config/stress.toml")]
     scenarios: PathBuf,
@@ -56,7 +59,10 @@ pub fn stress(arguments: &Stress) -> Result<()> {
     if !arguments.only.is_empty() {
         plan.scenario.retain(|scenario| arguments.only.contains(&scenario.name));
     }
-    let loaded = config::load(&arguments.config)?;
+    let mut loaded = config::load(&arguments.config)?;
+    if let Some(fills) = &arguments.fills {
+        loaded = config::with_fills(&loaded, fills)?;
+    }
     let files = ArtifactFiles::read(&arguments.model)?;
     let subject = Subject { files, loaded: &loaded, limits: Limits::read(&arguments.gates)? };
     let parts = arguments.out.join(PARTS);
