@@ -67,7 +67,7 @@ fn a_distribution_of_latencies_is_found_within_its_intervals() {
 }
 
 #[test]
-fn the_queue_model_that_filled_the_orders_is_the_one_that_is_found() {
+fn the_model_that_filled_the_orders_is_off_by_nothing_and_no_other_is_nearer() {
     for model in ["risk_averse", "probabilistic"] {
         let values = [
             ("paper", "queue", Value::String(model.to_owned())),
@@ -76,7 +76,8 @@ fn the_queue_model_that_filled_the_orders_is_the_one_that_is_found() {
         ];
         let found = found(&values, 900);
         let queue = &found.queue;
-        assert_eq!(queue.nearest, Some(model), "{queue:?}");
+        // The synthetic market hardly cancels, so that the models may not be told apart.
+        assert!(queue.nearest.is_none_or(|nearest| nearest == model), "{queue:?}");
         let own = queue.models.iter().find(|judged| judged.model == model).expect("listed");
         // The same model on the same market fills the same: every order, to the lot.
         assert_eq!(own.error_abs.expect("enough orders").value, 0.0, "{own:?}");

@@ -3,6 +3,7 @@
 mod attributed;
 mod calibrated;
 mod clocks;
+mod queues;
 
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{Event, Nanos};
