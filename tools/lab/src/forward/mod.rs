@@ -210,7 +210,7 @@ fn plan(job: Job<'_>) -> Result<Vec<Fold>> {
     let Job { rows, config, .. } = job;
     let train = (rows.len() as f64 * config.folds.train_share) as usize;
     let test = (rows.len() - train) / config.folds.count;
-    walk_forward(&rows.lives, train, test)
+    Ok(walk_forward(&rows.lives, train, test)?)
 }
 
 /// Makes folds, or finds them made.

@@ -26,6 +26,7 @@ use peregrine::runtime::config::Loaded;
 use peregrine::runtime::recover::Carried;
 use peregrine::runtime::replay::verify;
 use peregrine::venue::paper::{Latencies, Latency};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Names of the parts, in the order of [`Attribution::parts`].
@@ -234,13 +235,12 @@ fn by_order(
     ids.sort_unstable();
     ids.dedup();
     let rests = [TimeInForce::Gtc as u8, TimeInForce::Gtx as u8];
-    let is_passive = |id: u64| {
-        let own = requests.iter().find(|r| !r.is_cancel && r.order().client_id == id);
-        own.is_some_and(|request| rests.contains(&request.order().time_in_force))
-    };
+    let resting = requests.iter().filter(|r| !r.is_cancel).map(Request::order);
+    let resting = resting.filter(|order| rests.contains(&order.time_in_force));
+    let resting: BTreeSet<u64> = resting.map(|order| order.client_id).collect();
     for id in ids {
-        let of = |books: &'_ Books| books.orders.get(&id).cloned().unwrap_or(none.clone());
-        let (ours, theirs) = (of(real), of(model));
+        let ours = real.orders.get(&id).unwrap_or(&none);
+        let theirs = model.orders.get(&id).unwrap_or(&none);
         if ![ours.instrument, theirs.instrument].contains(&instrument)
             || (ours.fills.is_empty() && theirs.fills.is_empty())
         {
@@ -252,7 +252,7 @@ fn by_order(
         split[PRICE] += same - same_model;
         let part = if ours.is_refused != theirs.is_refused {
             REJECTIONS
-        } else if is_passive(id) {
+        } else if resting.contains(&id) {
             QUEUE
         } else {
             TAKING

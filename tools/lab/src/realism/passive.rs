@@ -13,7 +13,7 @@ use peregrine::base::event::{Event, OrderReport, flags};
 use peregrine::base::settings::{PaperSettings, QueueModel};
 use peregrine::base::{Kind, Nanos, OrderType, Purpose, Rate, TimeInForce};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an order that was filled is followed.
 const FOLLOWED: Nanos = Nanos::from_secs(1);
@@ -69,8 +69,12 @@ impl Passive {
     /// # Errors
     /// Damage of lane 0.
     pub fn session(&mut self, recorded: &Recorded) -> Result<()> {
-        let own: Vec<&Request> =
-            recorded.requests.iter().filter(|request| has_rested(recorded, request)).collect();
+        let takers = recorded.fills.iter().filter(|fill| !fill.is_maker);
+        let takers: BTreeSet<u64> = takers.map(|fill| fill.client_id).collect();
+        let own = recorded.requests.iter().filter(|request| {
+            has_rested(recorded, request) && !takers.contains(&request.order().client_id)
+        });
+        let own: Vec<&Request> = own.collect();
         let arrivals = arrivals(recorded, &own);
         let filled = |fills: &mut BTreeMap<u64, (i64, Nanos)>, id: u64, qty: i64, at: Nanos| {
             fills.entry(id).or_insert((0, at)).0 += qty;
@@ -141,7 +145,7 @@ impl Passive {
     }
 }
 
-/// True for an order that came to rest and whose end is known to be a fill or a cancel.
+/// True for an order that may rest and whose end is known to be a fill or a cancel.
 fn has_rested(recorded: &Recorded, request: &Request) -> bool {
     let order = request.order();
     let rests = [TimeInForce::Gtc as u8, TimeInForce::Gtx as u8].contains(&order.time_in_force);
@@ -150,13 +154,9 @@ fn has_rested(recorded: &Recorded, request: &Request) -> bool {
         && rests
         && !request.is_cancel;
     let is_open = request.answer.is_some_and(|answer| !answer.is_refused);
-    let took = || {
-        let own = |fill: &&super::recorded::Fill| fill.client_id == order.client_id;
-        recorded.fills.iter().filter(own).any(|fill| !fill.is_maker)
-    };
     let ended = recorded.ended.get(&order.client_id).map(|(_, kind)| *kind);
     let is_known = matches!(ended, Some(Kind::OrderFilled | Kind::OrderCancelled));
-    is_plain && is_open && is_known && !took()
+    is_plain && is_open && is_known
 }
 
 /// The orders, and each one's end.
