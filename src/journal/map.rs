@@ -65,12 +65,8 @@ impl Mapping {
         }
         let map = MmapOptions::new().len(bytes).map_raw(file)?;
         let mapping = Arc::new(Self { map, records });
-        let pen = Pen {
-            mapping: Arc::clone(&mapping),
-            slot: 0,
-            ask_at: u64::MAX,
-            ask_for: ASKED_FIRST,
-        };
+        let pen =
+            Pen { mapping: Arc::clone(&mapping), slot: 0, ask_at: u64::MAX, ask_for: ASKED_FIRST };
         Ok((pen, mapping))
     }
 
@@ -125,7 +121,8 @@ impl Pen {
         let to = (self.slot + self.ask_for).min(self.mapping.records);
         let start = file_bytes(self.slot) / PAGE_BYTES * PAGE_BYTES;
         let bytes = file_bytes(to) - start;
-        let _ = self.mapping.map.advise_range(Advice::PopulateWrite, start as usize, bytes as usize);
+        let _ =
+            self.mapping.map.advise_range(Advice::PopulateWrite, start as usize, bytes as usize);
         self.ask_at = to;
         self.ask_for = (self.ask_for * 2).min(ASKED_MOST);
     }

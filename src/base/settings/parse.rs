@@ -4,8 +4,8 @@ use super::section::Section;
 use super::{
     ExitSettings, FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings,
     JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry, OrderRoute,
-    PaperSettings, PolicySettings, RiskSettings, SessionSettings, Settings,
-    SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
+    PaperSettings, PolicySettings, RiskSettings, SessionSettings, Settings, SettingsError,
+    SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;

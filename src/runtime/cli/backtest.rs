@@ -5,12 +5,10 @@ use crate::base::settings::InstrumentSettings;
 use crate::base::time::Nanos;
 use crate::exchange::SymbolSpec;
 use crate::execution::Signer;
+use crate::journal::is_journal;
 use crate::registry::Registry;
 use crate::runtime::assemble::Parts;
-use crate::runtime::backtest::{
-    Again, BacktestOrder, BacktestOutcome, Source, instruments, run,
-};
-use crate::journal::is_journal;
+use crate::runtime::backtest::{Again, BacktestOrder, BacktestOutcome, Source, instruments, run};
 use crate::runtime::config::{self, Loaded};
 use crate::runtime::recover::Carried;
 use crate::runtime::state::StateFolder;

@@ -53,9 +53,9 @@ pub fn calibrate(arguments: &Calibrate) -> Result<()> {
     } else {
         print!("{text}");
         for size in &found.impact.slippage {
-            let part = size.part_max.map_or("more than all".to_owned(), |part| {
-                format!("up to {:.0} %", part * 100.0)
-            });
+            let part = size
+                .part_max
+                .map_or("more than all".to_owned(), |part| format!("up to {:.0} %", part * 100.0));
             let paid = size.slippage_bps.as_ref();
             let paid = paid.map_or("too few".to_owned(), |paid| fills_file::told(paid, "bps", 3));
             println!("took {part:<14} of what was displayed: {:>6} orders, {paid}", size.orders);

@@ -203,8 +203,7 @@ impl Stand<'_> {
         let start = self.trader.settings.risk.starting_equity.unwrap_or(Money::ZERO);
         ensure!(start.is_positive(), "risk.starting_equity: a session needs an account");
         let lived = session.live()?;
-        let counters =
-            [Counter::Predictions, Counter::Orders, Counter::Fills, Counter::Denied];
+        let counters = [Counter::Predictions, Counter::Orders, Counter::Fills, Counter::Denied];
         let figures = &lived.figures;
         Ok(Lived {
             key,

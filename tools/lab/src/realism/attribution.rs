@@ -173,7 +173,8 @@ fn again(
     let dir = session.dir.clone();
     let source = Source::Journal(Again { dir, as_session: true, latencies, config_text: text });
     let journal = journal.to_path_buf();
-    let order = BacktestOrder { source, journal: journal.clone(), from: None, to: None, audit: None };
+    let order =
+        BacktestOrder { source, journal: journal.clone(), from: None, to: None, audit: None };
     run(&parts, &order)?;
     Recorded::read(&journal)
 }

@@ -140,7 +140,8 @@ impl Passive {
             mean(&gained).is_some_and(|gained| gained.low > 0.0)
         };
         let places = 0..QueueModel::ALL.len();
-        let nearest = |&one: &usize| places.clone().all(|other| other == one || is_nearer(one, other));
+        let nearest =
+            |&one: &usize| places.clone().all(|other| other == one || is_nearer(one, other));
         places.clone().find(nearest).map(|place| QueueModel::ALL[place].0)
     }
 }

@@ -11,7 +11,9 @@
 //! acts on what we see, so there is nothing to add.
 
 use anyhow::{Context, Result, ensure};
-use peregrine::base::event::{Event, FundingPayment, Order, OrderReport, Sent, SessionStart, flags};
+use peregrine::base::event::{
+    Event, FundingPayment, Order, OrderReport, Sent, SessionStart, flags,
+};
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{Kind, Nanos};
 use peregrine::journal::{LaneReader, read_attachment};

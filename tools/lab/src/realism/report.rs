@@ -100,7 +100,9 @@ fn page(found: &Attribution, journal: &str) -> String {
 fn counts(text: &mut String, found: &Attribution) {
     let counts = found.counts;
     let signals = match (counts.replay_differences, counts.signals_off) {
-        (0, 0) => "The model said the same in both, and the journal replays to the byte.".to_owned(),
+        (0, 0) => {
+            "The model said the same in both, and the journal replays to the byte.".to_owned()
+        }
         (records, signals) => format!(
             "**{signals} answers of the model differ, and {records} records do not replay**: what \
              follows from that is among the decisions."
@@ -110,10 +112,6 @@ fn counts(text: &mut String, found: &Attribution) {
         text,
         "\n{signals}\n\n| | session | backtest with its latencies |\n|---|---:|---:|\n| requests | {} \
          | {} |\n| fills | {} | {} |\n| requests without an answer | {} | |",
-        counts.requests[0],
-        counts.requests[1],
-        counts.fills[0],
-        counts.fills[1],
-        counts.unanswered
+        counts.requests[0], counts.requests[1], counts.fills[0], counts.fills[1], counts.unanswered
     );
 }

@@ -108,7 +108,12 @@ impl Taking {
                 own.iter().filter(|fill| fill.acted == answer.acted).copied().collect();
             let step = recorded.instruments.get(usize::from(request.event.instrument));
             let step = step.map_or(0, |facts| facts.tick_size.0);
-            self.order((order.px, order.reference_px), &on_arrival, met.get(&order.client_id), step);
+            self.order(
+                (order.px, order.reference_px),
+                &on_arrival,
+                met.get(&order.client_id),
+                step,
+            );
         }
         Ok(())
     }

@@ -47,7 +47,8 @@ fn trader(values: &[Set<'_>]) -> Loaded {
 fn session(dir: &Path, loaded: &Loaded, (seed, seconds): (u64, i64)) -> PathBuf {
     let specs = [SymbolSpec::btcusdt()];
     let market = SyntheticMarket::with_rate(seed, &specs, START, 300.0);
-    let source = Source::Scripted(Box::new(Scripted::new(market, START + Nanos::from_secs(seconds))));
+    let source =
+        Source::Scripted(Box::new(Scripted::new(market, START + Nanos::from_secs(seconds))));
     let list = &loaded.settings.instruments;
     let facts = specs.iter().map(|spec| InstrumentSettings {
         maker_fee: list.maker_fee,

@@ -105,8 +105,11 @@ fn journal(dir: &Path, stories: &[(i64, bool)]) -> PathBuf {
         journal.attach(name, &std::fs::read(model.join(name)).expect("shipped")).expect("attached");
     }
     let mut pages = Pages { lanes };
-    let start =
-        SessionStart { instrument_count: 1, event_version: EVENT_VERSION, ..SessionStart::default() };
+    let start = SessionStart {
+        instrument_count: 1,
+        event_version: EVENT_VERSION,
+        ..SessionStart::default()
+    };
     pages.put(0, 1, Event::new(Kind::SessionStart, InstrumentId::NONE, &start));
     let spec = SymbolSpec::btcusdt().instrument();
     let facts = Instrument {
