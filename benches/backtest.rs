@@ -1,4 +1,5 @@
-//! A whole backtest over a market: read, decode, book, features, model, risk, fills, journal.
+//! A whole backtest over a market: read, decode, book, features, model, risk, fills, journal; and the
+//! same over the market of a journal, where nothing is left to unpack or decode.
 
 #[path = "harness/mod.rs"]
 mod harness;
@@ -6,11 +7,13 @@ mod harness;
 use harness::pipeline::{Trading, parts};
 use harness::tape::SYNTHETIC_RATE;
 use harness::{Bench, data_dir};
-use peregrine::base::Nanos;
 use peregrine::base::counters::Counter;
+use peregrine::base::event::DepthLevels;
+use peregrine::base::{Event, Kind, Nanos};
 use peregrine::exchange::SyntheticMarket;
 use peregrine::exchange::spec::SymbolSpec;
-use peregrine::runtime::backtest::{BacktestOrder, Source, run};
+use peregrine::journal::LaneReader;
+use peregrine::runtime::backtest::{Again, BacktestOrder, BacktestOutcome, Source, run};
 use peregrine::runtime::replay;
 use peregrine::venue::capture::scan_instruments;
 use std::io::{BufWriter, Write};
@@ -54,59 +57,113 @@ fn synthetic(dir: &Path, frames: usize) -> PathBuf {
     path
 }
 
+/// Updates of the market in a journal: every level of a depth change, every trade, every best quote.
+/// So others count.
+fn updates(journal: &Path) -> u64 {
+    let of = |event: &Event| match event.kind() {
+        Some(Kind::DepthLevels) => {
+            event.body::<DepthLevels>().levels.iter().take_while(|level| level.px != 0).count()
+        }
+        Some(Kind::Trade | Kind::AggTrade | Kind::BookTicker) => 1,
+        _ => 0,
+    };
+    let lane = LaneReader::open(journal, 0).expect("the journal was made here");
+    lane.map(|item| of(&item.expect("a sound record").1) as u64).sum()
+}
+
+/// One way of running it.
+struct Way {
+    name: &'static str,
+    trading: Trading,
+    /// From the journal of the first way instead of from frames.
+    recorded: bool,
+}
+
+const WAYS: [Way; 3] = [
+    Way { name: "shipped", trading: Trading::AsConfigured, recorded: false },
+    Way { name: "shipped_journal", trading: Trading::AsConfigured, recorded: true },
+    Way { name: "every_tick", trading: Trading::Eager, recorded: false },
+];
+
 fn main() {
     let mut bench = Bench::start(
         "backtest: recorded market to fills, one thread, journal on",
-        &["a comparison with another backtester; everything else is in, unpacking gzip too"],
+        &[
+            "other backtesters: tools/lab/parity/backtest_speed.py; everything else is in, unpacking \
+             gzip too",
+        ],
     );
     harness::machine::pin_last();
     let dir = tempfile::tempdir().expect("a temporary folder");
     let data = data(&bench, dir.path());
     let instruments = scan_instruments(&data).expect("the data was found");
-    for (name, trading) in [("shipped", Trading::AsConfigured), ("every_tick", Trading::Eager)] {
-        let parts = parts(&instruments, trading);
-        let mut rates = Vec::new();
+    let kept = dir.path().join("kept");
+    for way in WAYS {
+        let parts = parts(&instruments, way.trading);
+        let (mut rates, mut seen) = (Vec::new(), 0.0);
         println!();
         for round in 0..bench.count(ROUNDS, 1) {
-            let journal = dir.path().join(format!("{name}-{round}"));
-            let order = BacktestOrder {
-                source: Source::Recorded(data.clone()),
-                journal,
-                from: None,
-                to: None,
-                audit: None,
+            let journal = dir.path().join(format!("{}-{round}", way.name));
+            let source = match way.recorded {
+                true => Source::Journal(Again::market(&kept)),
+                false => Source::Recorded(data.clone()),
             };
+            let order = BacktestOrder { source, journal, from: None, to: None, audit: None };
             let outcome = run(&parts, &order).expect("the backtest runs");
-            assert!(outcome.bad_lines.is_empty(), "{:?}", outcome.bad_lines);
-            assert!(outcome.refused.is_empty(), "{:?}", outcome.refused);
-            let count = |counter| outcome.summary.counters.get(counter);
-            assert_eq!(count(Counter::Dropped), 0);
-            assert!(count(Counter::Predictions) > 0);
-            assert!(trading == Trading::AsConfigured || count(Counter::Orders) > 0);
+            check(&way, &outcome);
+            let events = outcome.summary.counters.get(Counter::Events);
             if round == 0 {
-                let replayed = replay::verify(&order.journal).expect("the journal replays");
-                assert_eq!(replayed.differences, 0, "{:?}", replayed.first);
-                println!(
-                    "{name}: checked, {} records replay to the same bytes; {} events, {} \
-                     predictions, {} orders, {} fills",
-                    replayed.records,
-                    count(Counter::Events),
-                    count(Counter::Predictions),
-                    count(Counter::Orders),
-                    count(Counter::Fills)
-                );
+                replayed(&way, &order.journal, &outcome);
+                seen = updates(&order.journal) as f64 / events as f64;
             }
-            std::fs::remove_dir_all(&order.journal).expect("the journal was made here");
             rates.push(outcome.summary.events_per_second());
+            if kept.exists() {
+                std::fs::remove_dir_all(&order.journal).expect("the journal was made here");
+            } else {
+                std::fs::rename(&order.journal, &kept).expect("the same folder");
+            }
         }
-        rates.sort_by(f64::total_cmp);
-        let (middle, best) = (rates[rates.len() / 2], rates[rates.len() - 1]);
-        println!("{name}: {middle:.0} events a second (median round), {best:.0} (best round)");
-        bench.figure(&format!("{name}_events_per_second"), middle);
-        bench.figure(&format!("{name}_events_per_second_best"), best);
-        if name == "shipped" {
-            bench.target("backtest, events a second", middle, Some(3_000_000.0), None);
-        }
+        tell(&mut bench, &way, rates, seen);
     }
     bench.finish();
+}
+
+fn check(way: &Way, outcome: &BacktestOutcome) {
+    assert!(outcome.bad_lines.is_empty(), "{:?}", outcome.bad_lines);
+    assert!(outcome.refused.is_empty(), "{:?}", outcome.refused);
+    let count = |counter| outcome.summary.counters.get(counter);
+    assert_eq!(count(Counter::Dropped), 0);
+    assert!(count(Counter::Predictions) > 0);
+    assert!(way.trading == Trading::AsConfigured || count(Counter::Orders) > 0);
+}
+
+fn replayed(way: &Way, journal: &Path, outcome: &BacktestOutcome) {
+    let replayed = replay::verify(journal).expect("the journal replays");
+    assert_eq!(replayed.differences, 0, "{:?}", replayed.first);
+    let count = |counter| outcome.summary.counters.get(counter);
+    println!(
+        "{}: checked, {} records replay to the same bytes; {} events, {} predictions, {} orders, {} \
+         fills",
+        way.name,
+        replayed.records,
+        count(Counter::Events),
+        count(Counter::Predictions),
+        count(Counter::Orders),
+        count(Counter::Fills)
+    );
+}
+
+/// `seen` updates an event.
+fn tell(bench: &mut Bench, way: &Way, mut rates: Vec<f64>, seen: f64) {
+    rates.sort_by(f64::total_cmp);
+    let (middle, best) = (rates[rates.len() / 2], rates[rates.len() - 1]);
+    let name = way.name;
+    println!("{name}: {middle:.0} events a second (median round), {best:.0} (best round)");
+    println!("{name}: {:.0} updates a second, {seen:.2} an event", middle * seen);
+    bench.figure(&format!("{name}_events_per_second"), middle);
+    bench.figure(&format!("{name}_events_per_second_best"), best);
+    bench.figure(&format!("{name}_updates_per_second"), middle * seen);
+    if name == "shipped" {
+        bench.target("backtest, events a second", middle, Some(3_000_000.0), None);
+    }
 }

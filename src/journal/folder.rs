@@ -152,6 +152,11 @@ impl Attachment {
     }
 }
 
+/// True for a folder that holds a journal, whole or damaged.
+pub fn is_journal(dir: &Path) -> bool {
+    dir.join(MANIFEST_NAME).is_file()
+}
+
 /// Reads an attachment of the journal in `dir`, checked against the manifest.
 ///
 /// # Errors

@@ -15,7 +15,7 @@
 
 use super::format::{HEADER_BYTES, RECORD_BYTES, file_bytes};
 use crate::base::Event;
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -45,7 +45,16 @@ pub(super) struct Mapping {
 pub(super) struct Pen {
     mapping: Arc<Mapping>,
     slot: u64,
+    /// Slot at which the next pages are asked for; never reached where a keeper warms them.
+    ask_at: u64,
+    /// Records that the next asking is for.
+    ask_for: u64,
 }
+
+/// Pages that a pen without a keeper asks for first, and most of them at once: one call of the
+/// system instead of one fault a page, and little for a lane that hardly writes.
+const ASKED_FIRST: u64 = 16 * RECORDS_PER_PAGE;
+const ASKED_MOST: u64 = 512 * RECORDS_PER_PAGE;
 
 impl Mapping {
     /// Maps `file`, which has room for `records` and, but for its header, is all zero.
@@ -56,7 +65,9 @@ impl Mapping {
         }
         let map = MmapOptions::new().len(bytes).map_raw(file)?;
         let mapping = Arc::new(Self { map, records });
-        Ok((Pen { mapping: Arc::clone(&mapping), slot: 0 }, mapping))
+        let pen =
+            Pen { mapping: Arc::clone(&mapping), slot: 0, ask_at: u64::MAX, ask_for: ASKED_FIRST };
+        Ok((pen, mapping))
     }
 
     /// Waits until records `from..to` (slots of this segment) are on the disk.
@@ -97,6 +108,25 @@ impl Mapping {
 }
 
 impl Pen {
+    /// The same for a lane without a keeper: it asks for its pages itself.
+    pub(super) const fn alone(mut self) -> Self {
+        self.ask_at = 0;
+        self
+    }
+
+    /// Has the next pages brought into memory, writable. Where the system cannot, each comes with
+    /// the first store into it.
+    #[cold]
+    fn ask(&mut self) {
+        let to = (self.slot + self.ask_for).min(self.mapping.records);
+        let start = file_bytes(self.slot) / PAGE_BYTES * PAGE_BYTES;
+        let bytes = file_bytes(to) - start;
+        let _ =
+            self.mapping.map.advise_range(Advice::PopulateWrite, start as usize, bytes as usize);
+        self.ask_at = to;
+        self.ask_for = (self.ask_for * 2).min(ASKED_MOST);
+    }
+
     /// True when no record fits any more.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
@@ -111,6 +141,9 @@ impl Pen {
     pub(super) fn store(&mut self, event: &Event, check: u32) -> bool {
         if self.is_full() {
             return false;
+        }
+        if self.slot == self.ask_at {
+            self.ask();
         }
         let target = self.mapping.slot_ptr(self.slot);
         let bytes = event.as_bytes();

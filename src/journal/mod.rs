@@ -52,7 +52,7 @@ mod segment;
 
 pub use append::{Journaled, LaneWriter};
 pub use error::{CorruptRecord, Damage, JournalError, JournalFault};
-pub use folder::read_attachment;
+pub use folder::{is_journal, read_attachment};
 pub use follow::{Followed, LaneFollower};
 pub use format::{LANES, RecordIndex, STAMPS_LANE};
 pub use health::JournalHealth;

@@ -107,6 +107,8 @@ impl Preparation {
         let path = self.dir.join(self.opening.file_name());
         let finish = || {
             let (pen, mapping) = Mapping::new(&self.file, self.opening.capacity)?;
+            let is_alone = self.durability == Durability::AtClose;
+            let pen = if is_alone { pen.alone() } else { pen };
             std::fs::rename(unfinished_path(&self.dir, &self.opening), &path)?;
             Ok((pen, mapping))
         };

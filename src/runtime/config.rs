@@ -86,6 +86,29 @@ pub fn with_values(loaded: &Loaded, values: &[(&str, &str, Value)]) -> Result<Lo
     from_text(origin, &effective_text(&document))
 }
 
+/// The tables that a file of fills may hold: what the paper venue does to orders.
+const FILLS_TABLES: [&str; 1] = ["paper"];
+
+/// The same configuration with the models of a file that `peregrine-lab calibrate` wrote laid over
+/// its own.
+///
+/// # Errors
+/// An unreadable file and every key at fault.
+pub fn with_fills(loaded: &Loaded, path: &Path) -> Result<Loaded, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::one(path, e))?;
+    let document = parse_document(&text).map_err(|e| ConfigError::one(path, e))?;
+    let mut values = Vec::new();
+    for (section, table) in &document {
+        let (true, Value::Table(table)) = (FILLS_TABLES.contains(&section.as_str()), table) else {
+            let what = format!("{section}: unknown key; only [{}] stands here", FILLS_TABLES[0]);
+            return Err(ConfigError::one(path, what));
+        };
+        values.extend(table.iter().map(|(key, value)| (section.as_str(), &**key, value.clone())));
+    }
+    let named = |error| ConfigError { file: path.display().to_string(), ..error };
+    with_values(loaded, &values).map_err(named)
+}
+
 /// The tables of a risk file; `risk` must be there.
 fn read_risk(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| ConfigError::one(path, e))?;
@@ -125,6 +148,33 @@ fn checked(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_fills_is_laid_over_the_paper_venue_and_over_nothing_else() {
+        let text = std::fs::read_to_string("config/paper.toml").unwrap();
+        let risk = std::fs::read_to_string("config/risk.toml").unwrap();
+        let text = text.lines().filter(|line| !line.starts_with("risk_file"));
+        let text: String = text.flat_map(|line| [line, "\n"]).collect::<String>() + &risk;
+        let loaded = from_text("paper.toml", &text).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fills.toml");
+        std::fs::write(&path, "[paper]\norder_latency_us = 77\nimpact_bps = 0.5\n").unwrap();
+        let over = with_fills(&loaded, &path).unwrap();
+        assert_eq!(over.settings.paper.order_latency_us, 77);
+        assert_eq!(over.settings.paper.impact.0, 5_000);
+        let kept = loaded.settings.paper.report_latency_us;
+        assert_eq!(over.settings.paper.report_latency_us, kept);
+        assert_eq!(from_text("again", &over.text).unwrap().settings, over.settings);
+        for (text, told) in [
+            ("[risk]\nallow = []\n", "risk: unknown key"),
+            ("paper = 1\n", "paper: unknown key"),
+            ("[paper]\nspeed = 1\n", "paper.speed"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = with_fills(&loaded, &path).unwrap_err().to_string();
+            assert!(error.contains(told) && error.contains("fills.toml"), "{error}");
+        }
+    }
 
     #[test]
     fn a_risk_file_brings_its_tables_and_no_others() {

@@ -97,3 +97,32 @@ fn the_pipeline_of_these_tests_writes_what_the_backtest_writes() {
     let [ours, theirs] = ["rig", "backtest"].map(|name| lane_files(&dir.path().join(name)));
     assert_eq!(first_difference(&ours, &theirs), None);
 }
+
+/// A journal holds all of its market: run again from its records, the same configuration decides,
+/// orders and fills the same, to the byte.
+#[test]
+fn a_backtest_over_a_journals_market_writes_the_journal_once_more() {
+    use peregrine::exchange::SymbolSpec;
+    use peregrine::runtime::backtest::{Again, BacktestOrder, Source, run};
+    use peregrine::runtime::scripted::Scripted;
+    let instruments = vec![SymbolSpec::btcusdt().instrument()];
+    let parts = parts(instruments.clone(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let length = peregrine::base::Nanos::from_secs(40);
+    let market = Scripted::by_itself(&instruments, 3, length).unwrap();
+    let mut orders = 0;
+    let mut backtest = |source: Source, name: &str| {
+        let journal = dir.path().join(name);
+        let order =
+            BacktestOrder { source, journal: journal.clone(), from: None, to: None, audit: None };
+        let outcome = run(&parts, &order).unwrap();
+        orders += outcome.summary.counters.get(peregrine::base::counters::Counter::Orders);
+        journal
+    };
+    let first = backtest(Source::Scripted(Box::new(market)), "first");
+    let again = Again::market(&first);
+    assert_eq!(again.instruments().unwrap(), instruments);
+    let second = backtest(Source::Journal(again), "second");
+    assert_eq!(first_difference(&lane_files(&first), &lane_files(&second)), None);
+    assert!(orders > 0, "nothing was ordered");
+}

@@ -201,6 +201,7 @@ impl Desk {
             order_latency_us: 2_000,
             report_latency_us: 1_500,
             queue: QueueModel::Probabilistic,
+            ..PaperSettings::default()
         };
         let out = Outcome {
             written: Vec::new(),

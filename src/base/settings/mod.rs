@@ -10,6 +10,7 @@ mod exits;
 mod kill;
 mod live;
 mod breakers;
+mod paper;
 mod parse;
 mod policy;
 mod portfolio;
@@ -27,6 +28,7 @@ pub use breakers::BreakerSettings;
 pub use exits::ExitSettings;
 pub use kill::KillSettings;
 pub use live::live_keys;
+pub use paper::{LatencyQuantiles, PaperSettings, QUANTILE_PLACES, QueueModel};
 pub use parse::{effective_text, merge_overrides, parse, parse_document};
 pub use policy::PolicySettings;
 #[cfg(test)]
@@ -279,24 +281,4 @@ pub struct FeatureSettings {
     pub market_age_ms_max: u32,
     /// Oldest open interest or mark price a vector may rest on, in milliseconds.
     pub slow_age_ms_max: u32,
-}
-
-/// The paper venue's models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PaperSettings {
-    /// From the order's bytes leaving to the venue's matching, in microseconds.
-    pub order_latency_us: u32,
-    /// From the venue's matching to our receipt of the report, in microseconds.
-    pub report_latency_us: u32,
-    /// Queue model of resting orders.
-    pub queue: QueueModel,
-}
-
-/// How a resting order advances in its queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueModel {
-    /// Only trades advance it.
-    RiskAverse,
-    /// A cancelled quantity is taken from ahead and behind in proportion (power 2).
-    Probabilistic,
 }

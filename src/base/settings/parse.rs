@@ -4,8 +4,8 @@ use super::section::Section;
 use super::{
     ExitSettings, FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings,
     JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry, OrderRoute,
-    PaperSettings, PolicySettings, QueueModel, RiskSettings, SessionSettings, Settings,
-    SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
+    PaperSettings, PolicySettings, RiskSettings, SessionSettings, Settings, SettingsError,
+    SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;
@@ -135,7 +135,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         kill: KillSettings::read(next(), read.errors),
         breakers: super::breakers::read(next(), read.errors),
         watch: WatchSettings::read(read.section(next())),
-        paper: read.paper(next()),
+        paper: PaperSettings::read(read.section(next())),
         topology: read.topology(next()),
         journal: read.journal(next()),
         http: read.http(next()),
@@ -287,24 +287,6 @@ impl Reader<'_> {
 
     fn risk(&mut self, parts: [(String, Table); 3], mode: Mode) -> RiskSettings {
         RiskSettings::read(parts, mode, self.errors)
-    }
-
-    fn paper(&mut self, part: (String, Table)) -> PaperSettings {
-        let mut s = self.section(part);
-        let settings = PaperSettings {
-            order_latency_us: s.u32_opt("order_latency_us", 0..=60_000_000).unwrap_or(1_000),
-            report_latency_us: s.u32_opt("report_latency_us", 0..=60_000_000).unwrap_or(1_000),
-            queue: s.choice(
-                "queue",
-                &[
-                    ("risk_averse", QueueModel::RiskAverse),
-                    ("probabilistic", QueueModel::Probabilistic),
-                ],
-                QueueModel::RiskAverse,
-            ),
-        };
-        s.finish();
-        settings
     }
 
     fn topology(&mut self, part: (String, Table)) -> TopologySettings {

@@ -286,6 +286,27 @@ impl<'e> Section<'e> {
         symbols
     }
 
+    /// A list of integers within `range`, empty when absent. The range lies within `u32`.
+    pub fn numbers(&mut self, key: &str, range: std::ops::RangeInclusive<u32>) -> Vec<u32> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let Value::Array(items) = value else {
+            self.fail(key, "must be a list of integers");
+            return Vec::new();
+        };
+        let mut numbers = Vec::new();
+        for item in items {
+            let number = item.as_integer().and_then(|number| u32::try_from(number).ok());
+            match number.filter(|number| range.contains(number)) {
+                Some(number) => numbers.push(number),
+                None => {
+                    let (low, high) = (range.start(), range.end());
+                    self.fail(key, format!("holds {item}, no integer from {low} to {high}"));
+                }
+            }
+        }
+        numbers
+    }
+
     /// A list of texts, empty when absent.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
         let Some(value) = self.take(key) else { return Vec::new() };

@@ -5,9 +5,10 @@ use crate::base::settings::InstrumentSettings;
 use crate::base::time::Nanos;
 use crate::exchange::SymbolSpec;
 use crate::execution::Signer;
+use crate::journal::is_journal;
 use crate::registry::Registry;
 use crate::runtime::assemble::Parts;
-use crate::runtime::backtest::{BacktestOrder, BacktestOutcome, Source, instruments, run};
+use crate::runtime::backtest::{Again, BacktestOrder, BacktestOutcome, Source, instruments, run};
 use crate::runtime::config::{self, Loaded};
 use crate::runtime::recover::Carried;
 use crate::runtime::state::StateFolder;
@@ -26,7 +27,7 @@ pub struct BacktestArguments {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Recorded data: files and folders, merged by receive time; or the folder of one data set
-    /// that the lab froze.
+    /// that the lab froze, or of one journal, whose market is taken and nothing else.
     #[arg(long, required_unless_present = "synthetic", num_args = 1.., value_name = "PATH")]
     data: Vec<PathBuf>,
     /// Run over the simulated exchange's market with this seed instead of recorded data.
@@ -44,6 +45,10 @@ pub struct BacktestArguments {
     /// Take records received before this time.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
+    /// Models of latency, queue and impact that `peregrine-lab calibrate` estimated, laid over
+    /// those of the configuration.
+    #[arg(long, value_name = "FILE")]
+    fills: Option<PathBuf>,
     /// Count and sum what the data holds: bars, trades, book checkpoints. Implied by --json.
     #[arg(long)]
     audit: bool,
@@ -65,6 +70,9 @@ pub fn backtest(arguments: &BacktestArguments) -> Result<(), Failure> {
         return Err(Failure::Usage(anyhow!("--from: it must lie before --to")));
     }
     let mut loaded = config::load(&arguments.config)?;
+    if let Some(fills) = &arguments.fills {
+        loaded = config::with_fills(&loaded, fills)?;
+    }
     let settings = loaded.settings.clone();
     let (source, found) = source(arguments, &loaded)?;
     let registry = Registry::open(Path::new(&settings.model.dir))?;
@@ -108,6 +116,14 @@ fn source(
             let set = DataSet::open(dir)?;
             let found = set.instruments()?.into_iter().map(DiscoveredInstrument::unseen).collect();
             return Ok((Source::Frozen(set), found));
+        }
+        if let [dir] = &arguments.data[..]
+            && is_journal(dir)
+        {
+            let again = Again::market(dir);
+            let table = again.instruments().with_context(|| dir.display().to_string())?;
+            let found = table.into_iter().map(DiscoveredInstrument::unseen).collect();
+            return Ok((Source::Journal(again), found));
         }
         return Ok((Source::Recorded(arguments.data.clone()), discover(&arguments.data)?));
     };

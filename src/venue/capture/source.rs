@@ -296,9 +296,7 @@ fn trimmed(line: &[u8]) -> &[u8] {
     line.trim_ascii_end()
 }
 
-/// The first line end. `BufRead` of a slice finds it with the vector instructions at hand.
+/// The first line end.
 fn newline(bytes: &[u8]) -> Option<usize> {
-    let mut rest = bytes;
-    let count = rest.skip_until(b'\n').ok()?;
-    (count > 0 && bytes[count - 1] == b'\n').then(|| count - 1)
+    memchr::memchr(b'\n', bytes)
 }

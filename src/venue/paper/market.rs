@@ -60,6 +60,14 @@ impl Market {
         px.is_positive().then_some((px, left))
     }
 
+    /// Displayed at the price that an order of `side` meets, what we took of it included.
+    pub(super) fn touch_qty(&self, side: Side) -> Qty {
+        match side {
+            Side::Buy => self.touch.ask_qty,
+            Side::Sell => self.touch.bid_qty,
+        }
+    }
+
     /// Notes that an order of `side` took `qty` of what was displayed.
     pub(super) fn take(&mut self, side: Side, qty: Qty) {
         let taken = &mut self.taken[usize::from(side == Side::Buy)];

@@ -6,7 +6,8 @@ use super::{Action, PaperVenue, Resting};
 use crate::base::event::{DepthLevels, Order, OrderReport, Trade, flags, side_flag};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{
-    ClientOrderId, Event, InstrumentId, Kind, Nanos, OrderType, Px, Qty, Reason, Side, TimeInForce,
+    ClientOrderId, Event, InstrumentId, Kind, Nanos, OrderType, Px, Qty, Rate, Reason, Side,
+    TimeInForce,
 };
 
 /// The venue's codes for what it refuses.
@@ -218,9 +219,26 @@ impl PaperVenue {
             return;
         }
         let rested = !order.taker && self.orders.iter().any(|open| open.id == order.id);
-        let px = if rested { order.px } else { px };
-        let filled = self.fill(order, qty.min(order.leaves()), px, rested, at);
+        let wanted = qty.min(order.leaves());
+        let px = if rested { order.px } else { self.moved(order, px, wanted) };
+        let filled = self.fill(order, wanted, px, rested, at);
         self.markets[order.instrument.index()].take(order.side, filled);
+    }
+
+    /// The price at which `order` takes `wanted` of what is displayed at `px`: moved against it by
+    /// the square root of the part it takes, never beyond its limit.
+    fn moved(&self, order: &Resting, px: Px, wanted: Qty) -> Px {
+        let displayed = self.markets[order.instrument.index()].touch_qty(order.side);
+        let (rate, sign) = (self.settings.impact, order.side.sign());
+        if rate.0 == 0 || !displayed.is_positive() || !wanted.is_positive() {
+            return px;
+        }
+        let moved = Px(px.0.saturating_add(sign * impact(rate, px, wanted, displayed)));
+        match order.side {
+            _ if order.taker => moved,
+            Side::Buy => moved.min(order.px),
+            Side::Sell => moved.max(order.px),
+        }
     }
 
     /// Books and reports a fill of at most `qty`; what was filled.
@@ -304,6 +322,16 @@ impl PaperVenue {
         let event = Event::new(kind, order.instrument, &report).with_flags(order.bits());
         self.queue_report(event, at);
     }
+}
+
+/// `px` × `rate` × √(`wanted` / `displayed`) in units of a price, rounded up: against us.
+fn impact(rate: Rate, px: Px, wanted: Qty, displayed: Qty) -> i64 {
+    // Parts and roots in 1e-12 and 1e-6, a rate in 1e-8.
+    let part = i128::from(wanted.0.min(displayed.0)) * 1_000_000_000_000 / i128::from(displayed.0);
+    let root = part.isqrt();
+    let most = i128::from(px.0) * i128::from(rate.0) * root;
+    let unit = 100_000_000 * 1_000_000;
+    i64::try_from((most + unit - 1) / unit).unwrap_or(i64::MAX)
 }
 
 impl Resting {

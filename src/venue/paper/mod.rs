@@ -7,12 +7,14 @@
 //! ```
 //! Everything happens in event time, by receipt: an order that arrives at `t` meets the market as
 //! it was known to us at `t`, so the feed's own delay belongs into the order latency. Fills are
-//! limited by the displayed quantity: what is not on show is not filled. A post-only order that
+//! limited by the displayed quantity: what is not on show is not filled; what takes pays for the part it
+//! takes, see `impact`. A post-only order that
 //! would take is refused, an IOC's rest expires, a market order's rest takes from the next quotes.
 //! Of our own two orders that would meet, the resting one expires. A protective stop waits apart
 //! from the orders, as at the real venue, see `stops`. Nothing allocates after [`PaperVenue::new`].
 
 mod account;
+mod latency;
 mod market;
 mod matching;
 mod queue;
@@ -21,6 +23,7 @@ mod stops;
 mod tests;
 
 pub use account::Account;
+pub use latency::{Latencies, Latency};
 pub use market::Touch;
 pub use queue::QueuePosition;
 pub use stops::Stop;
@@ -51,6 +54,7 @@ const _: () = assert!(REPORTS_MAX >= 4 * REPORTS_PER_EVENT_MAX - 16, "a burst fi
 #[derive(Clone, Debug)]
 pub struct PaperVenue {
     settings: PaperSettings,
+    latencies: Latencies,
     instruments: Vec<InstrumentSettings>,
     markets: Vec<Market>,
     account: Account,
@@ -103,6 +107,7 @@ impl PaperVenue {
     ) -> Self {
         Self {
             settings,
+            latencies: Latencies::configured(&settings),
             instruments: instruments.to_vec(),
             markets: vec![Market::default(); instruments.len()],
             account: Account::new(instruments.len(), deposit),
@@ -115,6 +120,12 @@ impl PaperVenue {
             last_trade_id: 0,
             deferred: 0,
         }
+    }
+
+    /// The same with latencies of their own instead of the configured ones.
+    pub fn with_latencies(mut self, latencies: Latencies) -> Self {
+        self.latencies = latencies;
+        self
     }
 
     /// Sends an order (`Order` body): it arrives one order latency after `sent_at`, never before an
@@ -248,7 +259,9 @@ impl PaperVenue {
     }
 
     fn enqueue(&mut self, order: &Event, sent_at: Nanos, cancel: bool) {
-        let latency = Nanos(i64::from(self.settings.order_latency_us) * 1_000);
+        // A cancel draws another number than its order.
+        let number = order.body::<Order>().client_id << 1 | u64::from(cancel);
+        let latency = self.latencies.order.of(sent_at, number);
         let newest = self.actions.back().map_or(Nanos(i64::MIN), |action| action.at);
         let at = newest.max(sent_at + latency);
         if self.actions.len() < ACTIONS_MAX {
@@ -338,7 +351,7 @@ impl PaperVenue {
     }
 
     fn queue_report(&mut self, mut event: Event, at: Nanos) {
-        let latency = Nanos(i64::from(self.settings.report_latency_us) * 1_000);
+        let latency = self.latencies.report.of(at, at.0.unsigned_abs());
         let newest = self.reports.back().map_or(Nanos(i64::MIN), Event::now);
         event.flags |= flags::PAPER;
         event.ts_venue = at.0;

@@ -15,6 +15,7 @@
 //! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
 //! | `paper` | weeks of trading on paper, and whether real money may follow |
+//! | `realism` | the backtest's fills against those of sessions |
 //! | `session` | one session of the trader over a market |
 //! | `stress` | the trader in markets that go where markets seldom go |
 //! | `statistics` | what a track record can be believed to say |
@@ -37,6 +38,7 @@ pub mod learn;
 pub mod metrics;
 pub mod nets;
 pub mod paper;
+pub mod realism;
 pub mod samples;
 pub mod session;
 pub mod stress;

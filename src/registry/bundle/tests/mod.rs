@@ -23,7 +23,12 @@ pub(super) fn tiny() -> ArtifactFiles {
         bar_interval_ms: None,
         classes: CLASSES.map(str::to_owned).to_vec(),
         features: vec!["spread_bps".to_owned()],
-        created_from: CreatedFrom { data_hash: "d".repeat(64), seed: 7, code: "c".repeat(40) },
+        created_from: CreatedFrom {
+            data_hash: "d".repeat(64),
+            seed: 7,
+            code: "c".repeat(40),
+            training_sha256: None,
+        },
         metrics: BTreeMap::from([("log_loss".to_owned(), 1.02), ("auc".to_owned(), 0.1 + 0.2)]),
         golden: Golden::pack(1, &[1.0], &[], &[0.25, 0.5, 0.25], &[], &[]),
     };

@@ -43,7 +43,7 @@ struct Desk {
 
 impl Desk {
     fn new(queue: QueueModel) -> Self {
-        let settings = PaperSettings { order_latency_us: 1_000, report_latency_us: 1_000, queue };
+        let settings = PaperSettings { queue, ..PaperSettings::default() };
         let venue = PaperVenue::new(&[facts()], settings, Money::whole(10_000));
         let mut desk = Self { venue, next_id: 0 };
         desk.quote(0, ("99.9", "5"), ("100.1", "3"));
@@ -354,6 +354,7 @@ fn a_venue_without_book_tickers_takes_its_touch_from_the_book() {
         order_latency_us: 0,
         report_latency_us: 0,
         queue: QueueModel::Probabilistic,
+        ..PaperSettings::default()
     };
     let venue = PaperVenue::new(&[facts()], settings, Money::whole(10_000));
     let mut desk = Desk { venue, next_id: 0 };
@@ -453,4 +454,24 @@ proptest! {
         let value_px = ledger.position(BTC).unwrap().value_px;
         prop_assert_eq!(Some(ledger.equity()), desk.venue.account().equity(|_| value_px));
     }
+}
+
+#[test]
+fn an_order_that_takes_a_quarter_of_what_is_displayed_pays_half_of_the_impact() {
+    let settings = PaperSettings { impact: Rate(100_000), ..PaperSettings::default() };
+    let venue = PaperVenue::new(&[facts()], settings, Money::whole(10_000));
+    let mut desk = Desk { venue, next_id: 0 };
+    desk.quote(0, ("99.9", "5"), ("100", "4"));
+    // 10 basis points of 100 are 0.1; a quarter pays the root of it, and all of it no more than the
+    // order's limit.
+    desk.send(0, Side::Buy, "IOC", "1", "101");
+    assert_eq!(desk.hear(2)[1], "taker 1 at 100.05 fee 0.050025");
+    desk.quote(3, ("99.9", "5"), ("100", "4.0001"));
+    desk.send(3, Side::Buy, "IOC", "4", "100.02");
+    assert!(desk.hear(5)[1].starts_with("taker 4 at 100.02 "));
+    // A resting order moves no price.
+    desk.quote(6, ("99.9", "5"), ("100", "4"));
+    desk.send(6, Side::Sell, "GTC", "1", "100");
+    desk.quote(8, ("100.2", "5"), ("100.3", "4"));
+    assert!(desk.hear(9).iter().any(|word| word.starts_with("maker 1 at 100 ")));
 }

@@ -5,6 +5,7 @@ mod chain;
 mod data;
 mod fetch;
 mod paper;
+mod realism;
 mod stress;
 mod gate;
 mod train;
@@ -51,6 +52,14 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab paper --model models_saved/synthetic-1 \
         --synthetic 7 --days 14 --out reports/synthetic-1")]
     Paper(paper::Paper),
+    /// Estimate the backtest's latency, queue and impact from the journals of sessions.
+    #[command(after_help = "Example:\n  peregrine-lab calibrate \
+        --journal state/journal/0000001-paper --out fills.toml")]
+    Calibrate(realism::Calibrate),
+    /// Tell where a session's profit and that of its backtest part.
+    #[command(after_help = "Example:\n  peregrine-lab attribution \
+        --journal state/journal/0000001-paper --out reports/attribution")]
+    Attribution(realism::Attribution),
     /// Put a model under stress: scenarios on the synthetic market, a verdict for each.
     #[command(after_help = "Example:\n  peregrine-lab stress --model models_saved/synthetic-1 \
         --out reports/synthetic-1")]
@@ -91,6 +100,8 @@ fn carry_out(command: Command) -> Result<ExitCode> {
         Command::Verify(arguments) => data::verify(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Paper(arguments) => paper::paper(&arguments),
+        Command::Calibrate(arguments) => realism::calibrate(&arguments),
+        Command::Attribution(arguments) => realism::attribution(&arguments),
         Command::Stress(arguments) => stress::stress(&arguments),
         Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
         Command::Gate(arguments) => return Ok(gate::gate(&arguments)),

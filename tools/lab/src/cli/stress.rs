@@ -22,6 +22,9 @@ pub struct Stress {
     /// The trader's configuration.
     #[arg(long, value_name = "FILE", default_value = "config/paper.toml")]
     config: PathBuf,
+    /// Models of latency, queue and impact that `calibrate` estimated, laid over the configuration's.
+    #[arg(long, value_name = "FILE")]
+    fills: Option<PathBuf>,
     /// The scenarios.
     #[arg(long, value_name = "FILE", default_value = "config/stress.toml")]
     scenarios: PathBuf,
@@ -67,8 +70,12 @@ pub fn test(arguments: &Stress) -> Result<(Vec<String>, usize)> {
     if !arguments.only.is_empty() {
         plan.scenario.retain(|scenario| arguments.only.contains(&scenario.name));
     }
+    let mut loaded = config::load(&arguments.config)?;
+    if let Some(fills) = &arguments.fills {
+        loaded = config::with_fills(&loaded, fills)?;
+    }
     let files = ArtifactFiles::read(&arguments.model)?;
-    let loaded = with_bars_of(&files, config::load(&arguments.config)?)?;
+    let loaded = with_bars_of(&files, loaded)?;
     let subject = Subject { files, loaded: &loaded, limits: Limits::read(&arguments.gates)? };
     let parts = arguments.out.join(PARTS);
     let known: Vec<Outcome> =

@@ -4,7 +4,8 @@ use super::progress_bar;
 use super::train::FrozenData;
 use anyhow::Result;
 use clap::Args;
-use peregrine_lab::forward::{JSON_FILE, Outcome, Step, validate};
+use peregrine::runtime::config;
+use peregrine_lab::forward::{JSON_FILE, Outcome, Step, validate_with};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -19,6 +20,12 @@ pub struct WalkForward {
     out: PathBuf,
     #[command(flatten)]
     frozen: FrozenData,
+    /// Run the best trial's folds through the trader as well, with this configuration of it.
+    #[arg(long, value_name = "FILE")]
+    engine: Option<PathBuf>,
+    /// Models of latency, queue and impact that `calibrate` estimated, for the trader.
+    #[arg(long, value_name = "FILE", requires = "engine")]
+    fills: Option<PathBuf>,
     /// Seed of the training, over that of the file.
     #[arg(long)]
     seed: Option<u64>,
@@ -40,7 +47,11 @@ pub fn walk_forward(args: &WalkForward) -> Result<()> {
     let bar = progress_bar("validating");
     let is_shown = std::io::stderr().is_terminal();
     let ways = (&config, args.out.as_path(), args.threads as usize);
-    let outcome = validate(&set, ways, &mut |step| match step {
+    let mut trader = args.engine.as_deref().map(config::load).transpose()?;
+    if let (Some(loaded), Some(fills)) = (&trader, &args.fills) {
+        trader = Some(config::with_fills(loaded, fills)?);
+    }
+    let outcome = validate_with(&set, ways, trader.as_ref(), &mut |step| match step {
         Step::Part(part) => bar.set_position((part * 1_000.0) as u64),
         Step::Stored(name) if is_shown => bar.set_message(name.to_owned()),
         Step::Stored(name) => eprintln!("stored {name}"),
@@ -56,6 +67,7 @@ fn tell(args: &WalkForward, outcome: &Outcome) {
         let line = json!({
             "out": args.out, "report": JSON_FILE, "pooled": pooled, "pbo": outcome.pbo,
             "paths": outcome.paths, "ece": outcome.ece, "trials": outcome.trials,
+            "engine": outcome.engine,
         });
         println!("{line}");
         return;
@@ -67,5 +79,9 @@ fn tell(args: &WalkForward, outcome: &Outcome) {
     println!("deflated            {}", told(pooled.dsr));
     println!("overfitting         {}", told(outcome.pbo));
     println!("round trips         {}", pooled.trades);
+    if let Some(engine) = &outcome.engine {
+        println!("through the trader  {:.4}", engine.net_return);
+        println!("its Sharpe, annual  {}", told(engine.sharpe));
+    }
     println!("written to          {}", args.out.display());
 }

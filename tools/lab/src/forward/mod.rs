@@ -18,11 +18,13 @@
 //! | `trade` | predictions to net returns |
 //! | `training` | what a training is, as a hash |
 //! | `figures` | what a track earned and what that proves |
+//! | `engine` | the trader itself over each test |
 //! | `store` | finished folds on disk |
 //! | `report` | what is written |
 //! | `plots` | its pictures |
 
 pub mod config;
+pub mod engine;
 pub mod figures;
 pub mod learn;
 pub mod models;
@@ -47,6 +49,7 @@ use figures::{Pooled, luck, pooled, quantile, sharpe};
 use learn::{labels, learn, pick, prior_loss};
 use peregrine::features::schema_hash;
 use peregrine::model::artifact::{hex, sha256};
+use peregrine::runtime::config::Loaded;
 use serde::Serialize;
 use std::path::Path;
 use store::Stored;
@@ -122,6 +125,8 @@ pub struct Outcome {
     pub importance: Vec<f64>,
     /// Names of the stored folds it rests on.
     pub stored: Vec<String>,
+    /// What the trader itself made of the chosen trial's folds, where that was asked for.
+    pub engine: Option<engine::Engine>,
 }
 
 /// A step of the work.
@@ -160,9 +165,7 @@ struct Done {
 pub fn run(job: Job<'_>, progress: &mut dyn FnMut(Step<'_>)) -> Result<Outcome> {
     let Job { rows, config, .. } = job;
     config.check()?;
-    let train = (rows.len() as f64 * config.folds.train_share) as usize;
-    let test = (rows.len() - train) / config.folds.count;
-    let plan = walk_forward(&rows.lives, train, test)?;
+    let plan = plan(job)?;
     let depths = &config.depths();
     let later = if config.folds.groups > 0 {
         let embargo = config.folds.embargo_bars * rows.bar_ms;
@@ -205,6 +208,14 @@ pub fn run(job: Job<'_>, progress: &mut dyn FnMut(Step<'_>)) -> Result<Outcome> 
     outcome.sharpe_q05 = if is_whole { quantile(&told, 0.05) } else { None };
     outcome.stored = shop.stored;
     Ok(outcome)
+}
+
+/// The walk-forward folds.
+fn plan(job: Job<'_>) -> Result<Vec<Fold>> {
+    let Job { rows, config, .. } = job;
+    let train = (rows.len() as f64 * config.folds.train_share) as usize;
+    let test = (rows.len() - train) / config.folds.count;
+    Ok(walk_forward(&rows.lives, train, test)?)
 }
 
 /// Makes folds, or finds them made.
@@ -348,6 +359,7 @@ fn judge(job: Job<'_>, folds: &[Done], tried: Vec<Tried>, chosen: usize) -> Outc
         paths: Vec::new(),
         sharpe_q05: None,
         stored: Vec::new(),
+        engine: None,
     }
 }
 
@@ -381,7 +393,21 @@ fn path_ratios(job: Job<'_>, tested: &[Done], trial: Trial) -> Vec<Option<f64>> 
 /// As [`crate::history::rows`], [`run`] and [`write()`].
 pub fn validate(
     set: &peregrine::venue::dataset::DataSet,
+    ways: (&Config, &Path, usize),
+    progress: &mut dyn FnMut(Step<'_>),
+) -> Result<Outcome> {
+    validate_with(set, ways, None, progress)
+}
+
+/// The same; with a `trader`, its configuration, the chosen trial's folds are run through the
+/// trader's own stages as well.
+///
+/// # Errors
+/// As [`validate`] and [`engine::engine`].
+pub fn validate_with(
+    set: &peregrine::venue::dataset::DataSet,
     (config, out, threads): (&Config, &Path, usize),
+    trader: Option<&Loaded>,
     progress: &mut dyn FnMut(Step<'_>),
 ) -> Result<Outcome> {
     config.check()?;
@@ -389,7 +415,14 @@ pub fn validate(
     let rows = crate::history::rows(set, &config.wanted(), &config.label_of(), &mut reading)?;
     ensure!(config.period_ms >= rows.bar_ms, "period_ms: a period is at least a bar");
     let job = Job { rows: &rows, config, out, threads };
-    let outcome = run(job, progress)?;
+    let mut outcome = run(job, progress)?;
+    if let Some(trader) = trader {
+        let made = engine::engine(set, job, &outcome, trader, progress)?;
+        let trial = outcome.tried[outcome.chosen].trial;
+        let names = made.folds.iter().map(|lived| engine::name_of(lived.number, trial));
+        outcome.stored.extend(names);
+        outcome.engine = Some(made);
+    }
     write(job, &outcome)?;
     Ok(outcome)
 }

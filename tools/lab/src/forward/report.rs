@@ -1,10 +1,12 @@
 //! `wfv_report.md`, its pictures, and `walk_forward.json` with the hashes of all of them.
 
+use super::engine::Engine;
 use super::store::{FOLDS, path_of};
 use super::{BINS, Job, Outcome, code_of, plots, training_hash};
 use crate::files::write_whole;
 use crate::statistics::calibration::reliability;
 use anyhow::Result;
+use peregrine::base::Money;
 use peregrine::model::artifact::{CLASSES, hex, sha256};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -41,7 +43,7 @@ pub fn write(job: Job<'_>, outcome: &Outcome) -> Result<()> {
 
 fn told(job: Job<'_>, outcome: &Outcome, files: &BTreeMap<String, String>) -> Value {
     let trial = outcome.tried[outcome.chosen].trial;
-    json!({
+    let mut told = json!({
         "kind": "walk_forward",
         "schema": 1,
         "data_manifest_sha256": hex(&job.rows.data_hash),
@@ -57,7 +59,11 @@ fn told(job: Job<'_>, outcome: &Outcome, files: &BTreeMap<String, String>) -> Va
         "pbo": outcome.pbo,
         "calibration": {"ece": outcome.ece, "bins": BINS},
         "files": files,
-    })
+    });
+    if let Some(engine) = &outcome.engine {
+        told["engine"] = json!(engine);
+    }
+    told
 }
 
 fn pictures(job: Job<'_>, outcome: &Outcome) -> Result<[(&'static str, String); 4]> {
@@ -104,6 +110,9 @@ fn report(job: Job<'_>, outcome: &Outcome) -> String {
     made_from(&mut text, job, outcome);
     figures(&mut text, outcome);
     folds(&mut text, outcome);
+    if let Some(engine) = &outcome.engine {
+        through_the_trader(&mut text, outcome, engine);
+    }
     trials(&mut text, job, outcome);
     let _ = writeln!(
         text,
@@ -148,9 +157,12 @@ fn made_from(text: &mut String, job: Job<'_>, outcome: &Outcome) {
         text,
         "\nReturns are those of the lab's own trading of the predictions out of sample: the \
          policy's `enter_edge` and `exit_edge`, barriers and horizon of the label, orders that \
-         take at the open of the next bar, an equal part of the capital for each symbol. The \
-         backtest engine was not run: its sizing, its risk gate and resting orders are not in \
-         these figures.\n"
+         take at the open of the next bar, an equal part of the capital for each symbol. Sizing, \
+         risk gate and resting orders are not in them{}.\n",
+        match outcome.engine {
+            Some(_) => "; what the trader makes of the same folds stands below",
+            None => ", and the trader was not run: `--engine` does that",
+        }
     );
 }
 
@@ -208,6 +220,43 @@ fn folds(text: &mut String, outcome: &Outcome) {
             number(fold.sharpe, 2),
             percent(Some(fold.net_return)),
             fold.trades
+        );
+    }
+    text.push('\n');
+}
+
+/// The trader's figures beside the lab's own, fold by fold.
+fn through_the_trader(text: &mut String, outcome: &Outcome, engine: &Engine) {
+    let _ = writeln!(
+        text,
+        "## Through the trader\n\nThe same folds through the trader's own stages: each with its own \
+         model, with sizing, risk gate, fills of the paper venue, fees and funding. Configuration \
+         `{}`.\n\n| | lab | trader |\n|---|---:|---:|\n| net return | {} | {} |\n| Sharpe, annual | {} \
+         | {} |\n| largest fall | {} | {} |\n| round trips | {} | {} |\n\n| fold | net, lab | net, \
+         trader | round trips | won | decisions | orders | fills | refused | fees | funding | worst \
+         state |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+        engine.trader_sha256,
+        percent(Some(outcome.pooled.net_return)),
+        percent(Some(engine.net_return)),
+        number(outcome.pooled.sharpe, 2),
+        number(engine.sharpe, 2),
+        percent(outcome.pooled.max_drawdown_frac),
+        percent(Some(engine.max_drawdown_frac)),
+        outcome.pooled.trades,
+        engine.trades
+    );
+    for (fold, lived) in outcome.folds.iter().zip(&engine.folds) {
+        let ([trips, won], [decisions, orders, fills, refused]) = (lived.round_trips, lived.counts);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {trips} | {won} | {decisions} | {orders} | {fills} | {refused} | {} | \
+             {} | {} |",
+            fold.number,
+            percent(Some(fold.net_return)),
+            percent(Some(lived.net())),
+            Money(lived.fees),
+            Money(lived.funding),
+            lived.worst_state
         );
     }
     text.push('\n');

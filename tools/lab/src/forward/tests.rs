@@ -1,7 +1,9 @@
 //! Markets with and without something to learn; what trading makes of predictions, by hand.
 
 use super::trade::{Rule, View, trade};
-use super::{Config, JSON_FILE, Job, Outcome, run, validate, write};
+use super::{
+    Config, JSON_FILE, Job, Outcome, REPORT_FILE, Step, run, validate, validate_with, write,
+};
 use crate::history::tests::two;
 use crate::history::{Bar, Market, Rows, rows};
 use crate::validation::folds::Life;
@@ -258,4 +260,68 @@ fn a_configuration_with_unknown_keys_or_values_out_of_range_is_refused_by_name()
     assert!(text.contains("folds.count") && text.contains("policy.enter_edges"), "{text}");
     std::fs::write(file.path(), "seed = 9\n").unwrap();
     assert_eq!(Config::load(file.path()).unwrap(), Config { seed: 9, ..Config::default() });
+}
+
+#[test]
+fn the_trader_over_the_folds_goes_on_where_it_was_and_ends_in_the_same_bytes() {
+    let (_dir, set) = two(31, 1_600, 0.5);
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = small();
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/paper.toml");
+    let trader = peregrine::runtime::config::load(&file).unwrap();
+    let run = |dir: &Path, threads| {
+        let mut made = Vec::new();
+        let outcome = validate_with(&set, (&config, dir, threads), Some(&trader), &mut |step| {
+            if let Step::Stored(name) = step {
+                made.push(name.to_owned());
+            }
+        });
+        (outcome.unwrap(), made)
+    };
+    let (outcome, _) = run(one.path(), 1);
+    let text = std::fs::read_to_string(one.path().join(JSON_FILE)).unwrap();
+    let _ = run(other.path(), 2);
+    assert_eq!(text, std::fs::read_to_string(other.path().join(JSON_FILE)).unwrap());
+    // One fold's session is lost: it alone is run again, into the same bytes.
+    let engine = outcome.engine.as_ref().unwrap();
+    let name = outcome.stored.iter().find(|name| name.starts_with("engine-01")).unwrap().clone();
+    let path = one.path().join("folds").join(format!("{name}.json"));
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let (_, made) = run(one.path(), 1);
+    assert_eq!(made, vec![name]);
+    assert_eq!(bytes, std::fs::read(&path).unwrap());
+    assert_eq!(text, std::fs::read_to_string(one.path().join(JSON_FILE)).unwrap());
+    assert_eq!(engine.folds.len(), outcome.folds.len());
+    for (lived, fold) in engine.folds.iter().zip(&outcome.folds) {
+        assert_eq!(lived.replay_differences, 0, "a session replays");
+        // A decision a row: the model of the fold was asked in its test, and in it alone.
+        let asked = lived.counts[0];
+        assert!(asked >= fold.rows_test as u64, "{asked} decisions, {} rows", fold.rows_test);
+        let periods = (fold.test_to_ms - fold.test_from_ms).div_euclid(config.period_ms) + 2;
+        assert!(lived.equity.len() as i64 <= periods, "{periods}: {lived:?}");
+    }
+    let whole: f64 = engine.folds.iter().map(|lived| 1.0 + lived.net()).product();
+    assert!((engine.net_return - (whole - 1.0)).abs() < 1e-9, "{}", engine.net_return);
+    let page = std::fs::read_to_string(one.path().join(REPORT_FILE)).unwrap();
+    assert!(page.contains("## Through the trader"), "{page}");
+}
+
+#[test]
+fn a_trader_that_never_enters_leaves_the_account_as_it_was() {
+    let (_dir, set) = two(31, 1_600, 0.5);
+    let out = tempfile::tempdir().unwrap();
+    let mut config = small();
+    config.policy.enter_edges = vec![1.0];
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/paper.toml");
+    let trader = peregrine::runtime::config::load(&file).unwrap();
+    let ways = (&config, out.path(), 2);
+    let outcome = validate_with(&set, ways, Some(&trader), &mut |_| {}).unwrap();
+    let engine = outcome.engine.unwrap();
+    let start = trader.settings.risk.starting_equity.unwrap().0;
+    for lived in &engine.folds {
+        assert!(lived.equity.iter().all(|equity| *equity == start), "{lived:?}");
+        assert_eq!((lived.counts[1], lived.fees, lived.round_trips), (0, 0, [0, 0]));
+    }
+    assert_eq!((engine.net_return, engine.trades), (0.0, 0));
 }

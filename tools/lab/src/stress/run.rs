@@ -190,6 +190,15 @@ fn configuration(loaded: &Loaded, scenario: &Scenario) -> Result<Loaded> {
         ("paper", "order_latency_us", times(paper.order_latency_us)),
         ("paper", "report_latency_us", times(paper.report_latency_us)),
     ];
+    let drawn = [
+        ("order_latency_quantiles_us", paper.order_latency_quantiles_us),
+        ("report_latency_quantiles_us", paper.report_latency_quantiles_us),
+    ];
+    for (key, quantiles) in drawn {
+        let longer = |us: u32| Value::Integer(i64::from(us) * scenario.latency_times);
+        let longer = quantiles.map(|all| Value::Array(all.map(longer).to_vec()));
+        values.extend(longer.map(|longer| ("paper", key, longer)));
+    }
     for (section, keys) in &scenario.config {
         let keys = keys.as_table().into_iter().flatten();
         values.extend(keys.map(|(key, value)| (section.as_str(), key.as_str(), value.clone())));

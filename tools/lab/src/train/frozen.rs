@@ -70,20 +70,31 @@ pub fn train_from(
     let draws = (config.trees.depths[0], 0, order.threads);
     let mut on_round = |round| progress(Step::Round(round));
     let learned = learn(&rows, &training, (config, from), draws, &mut on_round)?;
-    let spread = if config.model.quantiles {
-        let from = warm.and_then(|warm| warm.spread.as_ref());
-        let params = config.params(draws.0, draws.1, draws.2);
-        let parts = (learned.fit.as_slice(), learned.stop.as_slice());
-        let mut watch = |round, _| {
-            progress(Step::Round(round));
-            ControlFlow::Continue(())
-        };
-        let ground = rows.ground();
-        Some(learn_spread(ground, &rows.changes, parts, (&params, from), &mut watch)?)
-    } else {
-        None
-    };
+    let from = warm.and_then(|warm| warm.spread.as_ref());
+    let spread = spread_of(&rows, &learned, (config, from), draws, &mut on_round)?;
     version_of((order, warm), &rows, (&learned, spread), &test)
+}
+
+/// Trees of the quantiles of the return, where the configuration asks for them.
+pub(crate) fn spread_of(
+    rows: &Rows,
+    learned: &Learned,
+    (config, from): (&Config, Option<&Forest>),
+    (depth, fold, threads): (usize, u32, usize),
+    on_round: &mut dyn FnMut(usize),
+) -> Result<Option<Forest>> {
+    if !config.model.quantiles {
+        return Ok(None);
+    }
+    let params = config.params(depth, fold, threads);
+    let parts = (learned.fit.as_slice(), learned.stop.as_slice());
+    let mut watch = |round, _| {
+        on_round(round);
+        ControlFlow::Continue(())
+    };
+    let spread =
+        learn_spread(rows.ground(), &rows.changes, parts, (&params, from), &mut watch)?;
+    Ok(Some(spread))
 }
 
 /// Rows to learn from and rows to be judged on. What is known only in the second is in neither, and
@@ -107,7 +118,7 @@ fn split(rows: &Rows, config: &Config) -> Result<(Vec<usize>, Vec<usize>)> {
 }
 
 /// File and card of what was learned, with its figures on the rows `test`.
-fn version_of(
+pub(crate) fn version_of(
     (order, warm): (&Order, Option<&Warm>),
     rows: &Rows,
     (learned, spread): (&Learned, Option<Forest>),

@@ -9,6 +9,11 @@
 //! No clock is read but for latency stamps and the run's own duration; the same data and
 //! configuration give the same journal bytes.
 
+mod audit;
+mod journal;
+
+pub use journal::Again;
+
 use super::assemble::{Budget, Parts, StageRecorders};
 use super::clock::CycleProbe;
 use super::inlet::{Inlet, OrderVenue};
@@ -20,18 +25,17 @@ use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::settings::{InstrumentList, InstrumentSettings};
 use crate::base::time::Nanos;
 use crate::base::units::Money;
-use crate::book::Book;
 use crate::engine::{FeedStage, Halt, Next, Outlet, With};
 use crate::feed::Feed;
 use crate::journal::{Journal, JournalSettings, LANES, Recorder};
 use crate::observe::{CycleClock, HopCollector, Summary};
-use crate::venue::audit::MarketAudit;
 use crate::venue::capture::{Capture, CaptureRecord, DiscoveredInstrument, Payload};
 use crate::venue::dataset::{DataSet, Tape};
 use crate::venue::paper::PaperVenue;
 use crate::venue::ports::NoEntry;
 use crate::venue::watch::VenueWatch;
 use anyhow::{Context, Result, bail};
+use audit::Audit;
 use rtrb::RingBuffer;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -68,6 +72,8 @@ pub enum Source {
     },
     /// The same market, driven to where it seldom goes by itself.
     Scripted(Box<Scripted>),
+    /// The market as a session recorded it.
+    Journal(Again),
 }
 
 /// What came of it.
@@ -142,6 +148,10 @@ pub fn run(parts: &Parts, order: &BacktestOrder) -> Result<BacktestOutcome> {
             )?;
             Vec::new()
         }
+        Source::Journal(again) => {
+            journal::run(&mut bench, again, order)?;
+            Vec::new()
+        }
         Source::Scripted(scripted) => {
             run_scripted(&mut bench, parts, scripted.as_ref().clone())?;
             Vec::new()
@@ -186,6 +196,7 @@ fn run_frozen(bench: &mut Bench, set: &DataSet, order: &BacktestOrder) -> Result
 /// Longest hole in recorded data that is filled with timers. Across a longer one, as between
 /// recordings of different days, the grid goes on at its far end.
 const HOLE_MAX: Nanos = Nanos::from_secs(24 * 3_600);
+
 /// The simulated exchange's own frames and snapshots, without sockets and without waiting.
 fn run_scripted(bench: &mut Bench, parts: &Parts, mut scripted: Scripted) -> Result<()> {
     let mut body = Vec::new();
@@ -219,6 +230,8 @@ struct Bench {
     journal: Journal,
     timer_ms: u64,
     next_timer: Option<Nanos>,
+    /// Timers come with the market.
+    timers_recorded: bool,
     opening: Vec<Event>,
     audit: Option<Audit>,
     stamps: Recorder,
@@ -228,7 +241,14 @@ struct Bench {
 impl Bench {
     fn new(parts: &Parts, order: &BacktestOrder) -> Result<Self> {
         let (model, selection) = parts.load_model(Budget::None)?;
-        let opening = parts.opening(&model);
+        let again = match &order.source {
+            Source::Journal(again) => Some(again),
+            _ => None,
+        };
+        let opening = match again {
+            Some(again) if again.as_session => Vec::new(),
+            _ => parts.opening(&model),
+        };
         let counters = Arc::new(Counters::new());
         let (journal, lanes) = create_journal(parts, &order.journal, false)?;
         let [inputs, inference, risk, execution, stamps] = lanes;
@@ -252,7 +272,10 @@ impl Bench {
         let clock = CycleClock::calibrate();
         let mut collector = HopCollector::new();
         let probe = CycleProbe::new(clock.clone(), collector.recorder());
-        let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
+        let mut paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
+        if let Some(latencies) = again.and_then(|again| again.latencies.clone()) {
+            paper = paper.with_latencies(latencies);
+        }
         let venue = OrderVenue::Paper(Box::new(paper));
         Ok(Self {
             inlet: Inlet { feed, venue, orders, lost_books, watch: VenueWatch::none(), probe },
@@ -262,6 +285,7 @@ impl Bench {
             journal,
             timer_ms: u64::from(parts.settings.session.timer_interval_ms),
             next_timer: None,
+            timers_recorded: false,
             opening,
             audit: order.audit.as_deref().map(|found| Audit::new(&parts.instruments, found)),
             stamps: Recorder::lane(stamps),
@@ -308,7 +332,9 @@ impl Bench {
             self.with_feed(|feed, with| feed.on_event(event, ts, with))?;
         }
         let step = Nanos::from_millis(i64::try_from(self.timer_ms)?);
-        self.next_timer = Some(ts.floor_to(step) + step);
+        let recorded = Nanos(i64::MAX);
+        let next = if self.timers_recorded { recorded } else { ts.floor_to(step) + step };
+        self.next_timer = Some(next);
         Ok(())
     }
 
@@ -396,35 +422,6 @@ impl Bench {
     }
 }
 
-/// What the data holds, counted beside the pipeline with books of its own.
-struct Audit {
-    counted: MarketAudit,
-    books: Vec<Book>,
-}
-
-impl Audit {
-    fn new(instruments: &[InstrumentSettings], found: &[DiscoveredInstrument]) -> Self {
-        let known: Vec<DiscoveredInstrument> = instruments
-            .iter()
-            .map(|facts| {
-                let seen = found.iter().find(|item| item.settings.symbol == facts.symbol);
-                seen.cloned().unwrap_or_else(|| DiscoveredInstrument::unseen(*facts))
-            })
-            .collect();
-        let books = instruments.iter().map(|_| Book::new(AUDIT_BOOK_LEVELS)).collect();
-        Self { counted: MarketAudit::new(&known), books }
-    }
-
-    fn on_event(&mut self, event: &Event) {
-        if let Some(book) = self.books.get_mut(event.instrument().index()) {
-            let _ = book.apply(event);
-            self.counted.on_event(event, book);
-        }
-    }
-}
-
-/// Levels a side of the audit's books.
-const AUDIT_BOOK_LEVELS: usize = 16_384;
 /// Orders in flight between execution and the paper venue within one step.
 const RING_EVENTS: usize = 4_096;
 /// Requests for fresh books within one step.
