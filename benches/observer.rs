@@ -117,7 +117,7 @@ impl Run {
         self.summary["latency_ns"]["tick_to_order"][key].as_f64().unwrap_or(f64::NAN)
     }
 
-    /// MiB a minute by which a part of the memory grew: the slope of least squares over all samples.
+    /// MiB a minute by which a part of the memory grew: the slope of least squares over samples.
     fn growth(&self, part: usize) -> f64 {
         let count = self.memory.len() as f64;
         let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
