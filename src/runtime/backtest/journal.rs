@@ -9,7 +9,6 @@
 use super::{BacktestOrder, Bench};
 use crate::base::event::{Event, Instrument, Kind, SessionStart, VenueStatus};
 use crate::base::settings::InstrumentSettings;
-use crate::base::time::Nanos;
 use crate::journal::LaneReader;
 use crate::runtime::assemble::instrument_settings;
 use crate::venue::paper::Latencies;
@@ -95,11 +94,16 @@ pub(super) fn run(bench: &mut Bench, again: &Again, order: &BacktestOrder) -> Re
     for item in LaneReader::open(&again.dir, 0)? {
         let (_, mut event) = item?;
         let ts = event.now();
-        if order.from.is_some_and(|from| ts < from) || !again.takes(&event) {
+        if order.from.is_some_and(|from| ts < from) {
             continue;
         }
         if order.to.is_some_and(|to| ts >= to) {
             break;
+        }
+        // Time passes with every record: a session opens with the first, whatever it holds.
+        bench.pass_to(ts)?;
+        if !again.takes(&event) {
+            continue;
         }
         if event.kind() == Some(Kind::SessionStart) {
             let mut start: SessionStart = *event.body();
@@ -107,15 +111,7 @@ pub(super) fn run(bench: &mut Bench, again: &Again, order: &BacktestOrder) -> Re
             event = Event::new(Kind::SessionStart, event.instrument(), &start);
         }
         event.check = 0;
-        bench.on_recorded(event, ts)?;
+        bench.with_feed(|feed, with| feed.on_event(event, ts, with))?;
     }
     Ok(())
-}
-
-impl Bench {
-    /// An input as it was recorded, at its time, after the reports that were due before it.
-    fn on_recorded(&mut self, event: Event, ts: Nanos) -> Result<()> {
-        self.pass_to(ts)?;
-        self.with_feed(|feed, with| feed.on_event(event, ts, with))
-    }
 }

@@ -184,7 +184,7 @@ impl Stand<'_> {
         let (first, last) = (fold.test.first(), fold.test.last());
         let (first, last) = first.zip(last).context("a test without rows")?;
         let (from_ms, to_ms) = (rows.lives[*first].from, rows.lives[*last].from);
-        let warm = warm_up_bars(&rows.names)? * rows.bar_ms;
+        let warm = warm_up_bars(&rows.names, config.rows.every_bars)? * rows.bar_ms;
         let list = &self.trader.settings.instruments;
         let facts = |facts: InstrumentSettings| InstrumentSettings {
             maker_fee: list.maker_fee,
@@ -233,17 +233,18 @@ impl Stand<'_> {
     }
 }
 
-/// Bars before the slowest of these features has a value. Until then nothing is decided, so that
-/// nothing is traded on what was learned from.
-fn warm_up_bars(names: &[String]) -> Result<i64> {
+/// Bars before the slowest of these features has a value, on the grid of decisions: one more than
+/// its own, because the bar in which a session begins was not seen whole. Until then nothing is
+/// decided, so that nothing is traded on what was learned from.
+fn warm_up_bars(names: &[String], every: u32) -> Result<i64> {
     let mut most = 0;
     for name in names {
         let index = index_of(name).with_context(|| format!("{name}: no such feature"))?;
         if let WarmUp::Bars(bars) = SCHEMA[index].warm_up {
-            most = most.max(i64::from(bars));
+            most = most.max(u32::from(bars));
         }
     }
-    Ok(most)
+    Ok(i64::from((most + 1).next_multiple_of(every)))
 }
 
 /// Equity at the beginning and at the end of every period, from a curve of times and equities.

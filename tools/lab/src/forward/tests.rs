@@ -264,7 +264,7 @@ fn a_configuration_with_unknown_keys_or_values_out_of_range_is_refused_by_name()
 
 #[test]
 fn the_trader_over_the_folds_goes_on_where_it_was_and_ends_in_the_same_bytes() {
-    let (_dir, set) = two(31, 1_600, 0.5);
+    let (_dir, set) = two(31, 1_200, 0.5);
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let config = small();
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/paper.toml");
@@ -295,9 +295,10 @@ fn the_trader_over_the_folds_goes_on_where_it_was_and_ends_in_the_same_bytes() {
     assert_eq!(engine.folds.len(), outcome.folds.len());
     for (lived, fold) in engine.folds.iter().zip(&outcome.folds) {
         assert_eq!(lived.replay_differences, 0, "a session replays");
-        // A decision a row: the model of the fold was asked in its test, and in it alone.
-        let asked = lived.counts[0];
-        assert!(asked >= fold.rows_test as u64, "{asked} decisions, {} rows", fold.rows_test);
+        // A decision every two bars of a minute for each of two symbols: the model of the fold was
+        // asked in its test, and in it alone. The last row ends the test.
+        let grid = (fold.test_to_ms - fold.test_from_ms) / (2 * 60_000);
+        assert_eq!(lived.counts[0] as i64, 2 * grid, "fold {}", fold.number);
         let periods = (fold.test_to_ms - fold.test_from_ms).div_euclid(config.period_ms) + 2;
         assert!(lived.equity.len() as i64 <= periods, "{periods}: {lived:?}");
     }
@@ -309,7 +310,7 @@ fn the_trader_over_the_folds_goes_on_where_it_was_and_ends_in_the_same_bytes() {
 
 #[test]
 fn a_trader_that_never_enters_leaves_the_account_as_it_was() {
-    let (_dir, set) = two(31, 1_600, 0.5);
+    let (_dir, set) = two(31, 1_200, 0.5);
     let out = tempfile::tempdir().unwrap();
     let mut config = small();
     config.policy.enter_edges = vec![1.0];
