@@ -100,7 +100,9 @@ pub fn shadow(command: &ShadowCommand) -> Result<(), Failure> {
         eprintln!("{name}: {} more lines that cannot be used", log.faults.len() - FAULTS_TOLD);
     }
     let written = match (&arguments.out, &arguments.key) {
-        (Some(out), Some(key)) => Some(write(out, key, &judged, arguments, &log.sha256)?),
+        (Some(out), Some(key)) => {
+            Some(write(out, key, &judged, arguments, [&log.sha256, &settings.sha256])?)
+        }
         _ => None,
     };
     if !arguments.json {
@@ -178,7 +180,7 @@ fn write<'a>(
     key: &Path,
     judged: &[Judged<'_>],
     arguments: &ReportArguments,
-    log_sha256: &str,
+    [log_sha256, rules_sha256]: [&str; 2],
 ) -> Result<&'a Path, Failure> {
     // A challenger's newest trial is the one that is about its next step.
     let newest: BTreeMap<&str, &Judged<'_>> =
@@ -192,10 +194,9 @@ fn write<'a>(
         return Err(Failure::Usage(anyhow!(told)));
     };
     let one = newest[name];
-    let rules = std::fs::read(&arguments.config).context("the configuration, once more")?;
     let evidence = BTreeMap::from([
         (arguments.log.display().to_string(), log_sha256.to_owned()),
-        (arguments.config.display().to_string(), hex(&Sha256::digest(&rules))),
+        (arguments.config.display().to_string(), rules_sha256.to_owned()),
     ]);
     let at_ms = u64::try_from(wall_now().to_millis()).unwrap_or(0);
     let paper = Paper::new(&one.verdict, one.trial.pair(), evidence, at_ms)?;
