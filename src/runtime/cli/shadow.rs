@@ -25,7 +25,7 @@ const FAULTS_TOLD: usize = 20;
 pub enum ShadowCommand {
     /// Hold every challenger of a shadow log against its champion, and judge.
     #[command(
-        after_help = "Example: peregrine shadow report --log state/logs/shadow/shadow_eval.jsonl\n\n\
+        after_help = "Example: peregrine shadow report --log logs/shadow/shadow_eval.jsonl\n\n\
                       With --out and --key the verdict on one challenger is written and signed."
     )]
     Report(ReportArguments),
