@@ -120,8 +120,8 @@ fn settings(path: &Path) -> Result<PromotionSettings, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
     PromotionSettings::parse(&text).map_err(|errors| {
-        let told: Vec<String> = errors.iter().map(|error| format!("{shown}: {error}")).collect();
-        Failure::Usage(anyhow!(told.join("\n")))
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::Usage(anyhow!("{shown}: {}", told.join("; ")))
     })
 }
 
