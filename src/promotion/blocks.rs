@@ -2,7 +2,7 @@
 //!
 //! The two arms are draws of a coin that nobody can influence, so their means may be compared. Each
 //! has a confidence sequence of its own, of half the level: the normal mixture with the variance
-//! seen so far (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2021, arXiv 2103.06476), which holds
+//! seen so far (Waudby-Smith and others 2021, arXiv 2103.06476), which holds
 //! for blocks of any distribution once there are some.
 
 use super::assign::{Arm, Assigned};

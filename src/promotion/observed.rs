@@ -88,6 +88,12 @@ impl Observed {
         Some(self.challenger.drawdown_max? - self.champion.drawdown_max?)
     }
 
+    /// Part of the predictions whose outcome is not there; `None` without predictions.
+    pub fn unscored_frac(&self) -> Option<f64> {
+        let all = self.predictions + self.unscored;
+        (all > 0).then(|| self.unscored as f64 / all as f64)
+    }
+
     /// The evidence, with the level shared out among the challengers.
     pub fn evidence_per_challenger(&self) -> Option<f64> {
         (self.challengers > 0).then(|| self.evidence / f64::from(self.challengers))

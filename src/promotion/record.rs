@@ -4,7 +4,7 @@
 //! {"record":"decision", "schema":1, "seq":…, "ts_event_ns":…, "symbol":…, "champion":{…},
 //!  "challenger":{…}, …}          one per decision and challenger, written when it was made
 //! {"record":"outcome", "schema":1, "seq":…, "symbol":…, "challenger":…, "outcome":{…}}
-//!                                one for each of them, written when its horizon has passed
+//!                                one for each of them, when its horizon has passed: in order
 //! ```
 //! A line is written once and never changed; `seq`, `symbol` and the challenger's version join the
 //! two. What was cut off in its middle by the end of a process is one malformed line.

@@ -31,11 +31,14 @@ const MANY: f64 = 1e9;
 const LATENCY_MAX: f64 = 1e7;
 
 /// From shadow to canary, `[promotion.shadow_to_canary]`.
-pub const SHADOW: [Rule; 16] = [
+pub const SHADOW: [Rule; 19] = [
     rule("days_min", AtLeast, (7.0, 14.0), |o| Some(o.days)),
     rule("days_max", AtMost, (14.0, 28.0), |o| Some(o.days)),
     rule("predictions_min", AtLeast, (2_000.0, MANY), |o| Some(o.predictions as f64)),
     rule("label_blocks_min", AtLeast, (40.0, MANY), |o| Some(o.label_blocks as f64)),
+    rule("unscored_frac_max", AtMost, (0.0, 0.1), Observed::unscored_frac),
+    rule("late_max", AtMost, (0.0, 0.0), |o| Some(o.late as f64)),
+    rule("challengers_max", AtMost, (1.0, 3.0), |o| Some(f64::from(o.challengers))),
     rule("sharpe_min", AtLeast, (1.8, 100.0), |o| o.challenger.sharpe),
     rule("drawdown_frac_max", AtMost, (0.0, 0.2), |o| o.challenger.drawdown_max),
     rule("sharpe_gain_frac_min", AtLeast, (0.05, 100.0), Observed::sharpe_gain),

@@ -67,8 +67,8 @@ struct SubStream {
     /// Sum of squares around the mean that was known before.
     variance: f64,
     bets: [Bet; SIZES],
-    ln_e: f64,
-    ln_e_max: f64,
+    e: f64,
+    e_max: f64,
 }
 
 /// A slot that is being filled.
@@ -86,6 +86,8 @@ pub struct Evidence {
     design: Design,
     bounds: GammaExponential,
     streams: Vec<SubStream>,
+    /// Sum of the sub-streams' highest points.
+    highest: f64,
     open: Option<Slot>,
     late: u64,
 }
@@ -99,9 +101,9 @@ impl Evidence {
         let bounds = GammaExponential::new(2.0 * span, variance_tuned * span * span, alpha);
         let bets = [Bet { ln: 0.0, ended: false }; SIZES];
         let (count, sum, variance) = (0, 0.0, 0.0);
-        let stream = SubStream { count, sum, variance, bets, ln_e: 0.0, ln_e_max: 0.0 };
-        let streams = vec![stream; design.lags as usize];
-        Self { design, bounds, streams, open: None, late: 0 }
+        let stream = SubStream { count, sum, variance, bets, e: 1.0, e_max: 1.0 };
+        let (streams, highest) = (vec![stream; design.lags as usize], f64::from(design.lags));
+        Self { design, bounds, streams, highest, open: None, late: 0 }
     }
 
     /// Takes a scored prediction in, made at `ts_ns`. In the order of that time; one of a slot that
@@ -129,19 +131,21 @@ impl Evidence {
         let count = slot.count as f64;
         let lags = i64::from(self.design.lags);
         let at = slot.index.rem_euclid(lags) as usize;
-        self.streams[at].push(slot.gain / count, slot.stake / count, self.design.span);
+        let stream = &mut self.streams[at];
+        let before = stream.e_max;
+        stream.push(slot.gain / count, slot.stake / count, self.design.span);
+        self.highest += stream.e_max - before;
     }
 
     /// One over the p-value that holds at any time: 20 or more happens by chance with at most 5 %,
     /// however often one looks. Never falls. 0 while nothing speaks for it.
     pub fn strength(&self) -> f64 {
-        let highest = self.streams.iter().map(|stream| stream.ln_e_max.exp());
-        highest.sum::<f64>() / self.streams.len() as f64 / merge_factor(self.design.lags)
+        self.highest / self.streams.len() as f64 / merge_factor(self.design.lags)
     }
 
     /// The mean of the sub-streams' e-processes as they stand.
     pub fn e_mean(&self) -> f64 {
-        let standing = self.streams.iter().map(|stream| stream.ln_e.exp());
+        let standing = self.streams.iter().map(|stream| stream.e);
         standing.sum::<f64>() / self.streams.len() as f64
     }
 
@@ -192,8 +196,8 @@ impl SubStream {
             }
             total += bet.ln.min(LN_MAX).exp() / SIZES as f64;
         }
-        self.ln_e = total.ln();
-        self.ln_e_max = self.ln_e_max.max(self.ln_e);
+        self.e = total;
+        self.e_max = self.e_max.max(total);
     }
 }
 

@@ -31,8 +31,6 @@ pub struct PromotionSettings {
     pub design: Design,
     /// Horizon and what is kept free after it, nanoseconds.
     pub reach_ns: i64,
-    /// Challengers at once.
-    pub challengers_max: u32,
     /// Part of the blocks that the canary has.
     pub canary_share: f64,
     /// Length of such a block, nanoseconds.
@@ -144,7 +142,6 @@ fn trial(section: &mut Section<'_>, sha256: String) -> PromotionSettings {
         score,
         design,
         reach_ns: reach_ms * NS_PER_MS,
-        challengers_max: section.u32("challengers_max", 1..=3),
         canary_share: section.number("canary_share", 0.1..=0.2),
         block_ns: block_ms * NS_PER_MS,
         days_extended: section.number("days_extended", 7.0..=14.0),

@@ -161,6 +161,8 @@ mod venue_session;
 mod pipeline_bad_input;
 /// Exit codes, one-line errors, keys of the summary, help.
 mod cli_contract;
+/// The shadow log is held against its rules, by number where a line is bad, and signed.
+mod shadow_report;
 /// An immediate kill leaves every position and opens none.
 mod pipeline_kill;
 /// Frames of the account's own stream become reports, to the last digit.

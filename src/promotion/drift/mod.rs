@@ -3,7 +3,7 @@
 //! | file | says |
 //! |---|---|
 //! | `shares` | how far the shares of ten bins are from those of training (PSI) |
-//! | `samples` | whether two samples are of one distribution (Kolmogorov–Smirnov), for many features |
+//! | `samples` | whether samples of many features are of one distribution (Kolmogorov–Smirnov) |
 //! | `adwin` | where the mean of a stream changed (ADWIN) |
 //! | `cumulative` | when the mean of a stream has risen (Page–Hinkley) |
 

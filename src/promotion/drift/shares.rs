@@ -1,4 +1,4 @@
-//! Population stability index: Σ (actual − expected)·ln(actual / expected) over the bins of training.
+//! Population stability index: Σ (actual − expected)·ln(actual / expected) over training's bins.
 
 /// A bin that holds nothing counts as this share, so that the index stays finite.
 const SHARE_MIN: f64 = 1e-4;

@@ -65,7 +65,9 @@ fn the_drawdown_is_from_the_highest_equity() {
 fn losses_and_failures_are_counted_in_a_row() {
     let mut figures = Figures::new(1.0);
     let closed = |pnl: f64| Told { closed_pnl: Some(pnl), ..at(100.0) };
-    [-1.0, 2.0, -1.0, -1.0, -3.0].map(|pnl| figures.push(0, &closed(pnl)));
+    for pnl in [-1.0, 2.0, -1.0, -1.0, -3.0] {
+        figures.push(0, &closed(pnl));
+    }
     assert_eq!((figures.losses_in_a_row(), figures.trades()), (3, 5));
     figures.push(0, &at(100.0));
     assert_eq!(figures.losses_in_a_row(), 3, "only a trade that ends counts");

@@ -45,7 +45,7 @@ pub fn told(version: &str, proba: [f64; 3]) -> Told {
     }
 }
 
-fn decided(seq: u64, scene: &Scene) -> Decided {
+pub fn decided(seq: u64, scene: &Scene) -> Decided {
     let ts = seq as i64 * 300_000_000_000;
     Decided {
         schema: SHADOW_SCHEMA,
@@ -66,7 +66,7 @@ fn decided(seq: u64, scene: &Scene) -> Decided {
     }
 }
 
-fn came(seq: u64, class: usize) -> Came {
+pub fn came(seq: u64, class: usize) -> Came {
     Came {
         schema: SHADOW_SCHEMA,
         seq,
@@ -89,7 +89,7 @@ fn lines(seed: u64, count: usize) -> Vec<Line> {
     lines
 }
 
-fn read(lines: Vec<Line>) -> Trials {
+pub fn read(lines: Vec<Line>) -> Trials {
     let mut trials = Trials::new(shipped());
     lines.into_iter().for_each(|line| trials.push(line).unwrap());
     trials

@@ -8,6 +8,7 @@ mod rules;
 mod scores;
 mod sequential;
 mod settings;
+mod trial;
 mod trial_blocks;
 
 use super::PromotionSettings;

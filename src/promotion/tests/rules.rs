@@ -12,11 +12,15 @@ type Set = fn(&mut Observed, Option<f64>);
 /// A criterion, how its value is set, and the nearest value inside and outside.
 struct Case(&'static str, Set, f64, f64);
 
-const SHADOW_CASES: [Case; 16] = [
+const SHADOW_CASES: [Case; 19] = [
     Case("days_min", |o, v| o.days = v.unwrap_or(0.0), 7.0, 6.999),
     Case("days_max", |o, v| o.days = v.unwrap_or(99.0), 28.0, 28.001),
     Case("predictions_min", |o, v| o.predictions = v.unwrap_or(0.0) as u64, 2_000.0, 1_999.0),
     Case("label_blocks_min", |o, v| o.label_blocks = v.unwrap_or(0.0) as u64, 40.0, 39.0),
+    // Of 3 000 predictions.
+    Case("unscored_frac_max", |o, v| o.unscored = v.unwrap_or(9e9) as u64, 157.0, 158.0),
+    Case("late_max", |o, v| o.late = v.unwrap_or(1.0) as u64, 0.0, 1.0),
+    Case("challengers_max", |o, v| o.challengers = v.unwrap_or(9.0) as u32, 3.0, 4.0),
     Case("sharpe_min", |o, v| o.challenger.sharpe = v, 1.8, 1.799),
     Case("drawdown_frac_max", |o, v| o.challenger.drawdown_max = v, 0.2, 0.2001),
     Case("sharpe_gain_frac_min", |o, v| o.champion.sharpe = v, 2.857, 2.858),

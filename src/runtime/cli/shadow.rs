@@ -25,7 +25,7 @@ const FAULTS_TOLD: usize = 20;
 pub enum ShadowCommand {
     /// Hold every challenger of a shadow log against its champion, and judge.
     #[command(
-        after_help = "Example: peregrine shadow report --log state/logs/shadow/shadow_eval.jsonl\n\n\
+        after_help = "Example: peregrine shadow report --log logs/shadow/shadow_eval.jsonl\n\n\
                       With --out and --key the verdict on one challenger is written and signed."
     )]
     Report(ReportArguments),
@@ -100,7 +100,9 @@ pub fn shadow(command: &ShadowCommand) -> Result<(), Failure> {
         eprintln!("{name}: {} more lines that cannot be used", log.faults.len() - FAULTS_TOLD);
     }
     let written = match (&arguments.out, &arguments.key) {
-        (Some(out), Some(key)) => Some(write(out, key, &judged, arguments, &log.sha256)?),
+        (Some(out), Some(key)) => {
+            Some(write(out, key, &judged, arguments, [&log.sha256, &settings.sha256])?)
+        }
         _ => None,
     };
     if !arguments.json {
@@ -118,8 +120,8 @@ fn settings(path: &Path) -> Result<PromotionSettings, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
     PromotionSettings::parse(&text).map_err(|errors| {
-        let told: Vec<String> = errors.iter().map(|error| format!("{shown}: {error}")).collect();
-        Failure::Usage(anyhow!(told.join("\n")))
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::Usage(anyhow!("{shown}: {}", told.join("; ")))
     })
 }
 
@@ -178,7 +180,7 @@ fn write<'a>(
     key: &Path,
     judged: &[Judged<'_>],
     arguments: &ReportArguments,
-    log_sha256: &str,
+    [log_sha256, rules_sha256]: [&str; 2],
 ) -> Result<&'a Path, Failure> {
     // A challenger's newest trial is the one that is about its next step.
     let newest: BTreeMap<&str, &Judged<'_>> =
@@ -192,10 +194,9 @@ fn write<'a>(
         return Err(Failure::Usage(anyhow!(told)));
     };
     let one = newest[name];
-    let rules = std::fs::read(&arguments.config).context("the configuration, once more")?;
     let evidence = BTreeMap::from([
         (arguments.log.display().to_string(), log_sha256.to_owned()),
-        (arguments.config.display().to_string(), hex(&Sha256::digest(&rules))),
+        (arguments.config.display().to_string(), rules_sha256.to_owned()),
     ]);
     let at_ms = u64::try_from(wall_now().to_millis()).unwrap_or(0);
     let paper = Paper::new(&one.verdict, one.trial.pair(), evidence, at_ms)?;

@@ -32,7 +32,12 @@ fn files(world: &World, predictor: &Predictor, spread: Option<&Forest>) -> Artif
         bar_interval_ms: None,
         classes: CLASSES.map(str::to_owned).to_vec(),
         features: (0..4).map(|at| format!("f{at}")).collect(),
-        created_from: CreatedFrom { data_hash: String::new(), seed: 7, code: String::new() },
+        created_from: CreatedFrom {
+            data_hash: String::new(),
+            seed: 7,
+            code: String::new(),
+            training_sha256: None,
+        },
         metrics: std::collections::BTreeMap::new(),
         golden: golden((predictor, spread), (world.ground(), &rows), 64),
     };
