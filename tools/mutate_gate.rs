@@ -160,12 +160,12 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let refused = refused.map(|(number, _)| number).collect();
     let began = Instant::now();
     let target = arguments.target.as_deref();
-    let trial = Trial::new(&arguments.root, &copy, target, &sources, refused, &ROOMS)?;
-    eprintln!("built and run with nothing broken: {} s", began.elapsed().as_secs());
-    for number in &trial.refused {
+    let mut tell = |number: usize| {
         println!("no compiler takes {}", work.names[number - 1]);
-        writeln!(log, "{}\t{REFUSED}", work.names[number - 1])?;
-    }
+        Ok(writeln!(log, "{}\t{REFUSED}", work.names[number - 1])?)
+    };
+    let trial = Trial::new(&arguments.root, &copy, target, &sources, refused, &ROOMS, &mut tell)?;
+    eprintln!("built and run with nothing broken: {} s", began.elapsed().as_secs());
     let todo: Vec<usize> = (0..work.names.len())
         .filter(|&i| !trial.refused.contains(&(i + 1)))
         .filter(|&i| known.get(&work.names[i]).is_none_or(|word| word != KILLED))

@@ -11,7 +11,7 @@ use crate::base::{ClientOrderId, Event, InstrumentId, Kind, Reason};
 impl Ledger {
     /// The live protective stops of an instrument, in no order.
     pub fn stops(&self, instrument: InstrumentId) -> impl Iterator<Item = &OpenOrder> {
-        let held = self.position(instrument).is_some_and(|position| position.stops > 0);
+        let held = self.position(instrument).is_some_and(|position| position.stops != 0);
         let orders = if held { self.orders() } else { &[] };
         orders.iter().filter(move |order| order.instrument == instrument && order.protects())
     }

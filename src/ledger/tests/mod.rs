@@ -1,3 +1,6 @@
+mod carried;
+mod edges;
+
 use super::*;
 use crate::base::Side;
 use crate::base::event::{
