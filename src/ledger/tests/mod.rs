@@ -1,5 +1,6 @@
 mod carried;
 mod edges;
+mod reports;
 
 use super::*;
 use crate::base::Side;
