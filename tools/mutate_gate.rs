@@ -140,7 +140,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// True when every mutant was noticed, or could not be.
+/// True when every mutant that was tried was noticed, or could not be, and the list of those that
+/// could not be names mutants alone.
 fn run(arguments: &Arguments) -> Result<bool> {
     let sources = read_sources(&arguments.root)?;
     let work = Work::of(&sources);
@@ -273,8 +274,9 @@ fn report(
     let mutants = work.names.len() - refused.len();
     let open = mutants.saturating_sub(killed + survived.len() + same);
     survived.iter().for_each(|name| println!("survived: {name}"));
-    let gone = equal.keys().filter(|name| !work.names.contains(*name));
-    gone.for_each(|name| println!("listed as equal, but no mutant: {name}"));
+    // A reason that stands for nothing may stand for something else tomorrow.
+    let gone: Vec<_> = equal.keys().filter(|name| !work.names.contains(*name)).collect();
+    gone.iter().for_each(|name| println!("listed as equal, but no mutant: {name}"));
     let survived = survived.len();
     if json {
         let told = json!({
@@ -289,7 +291,7 @@ fn report(
             refused.len()
         );
     }
-    survived == 0
+    survived == 0 && gone.is_empty()
 }
 
 fn read_found(path: &Path) -> Result<HashMap<String, String>> {
