@@ -1,5 +1,5 @@
-//! `mutate-gate`: breaks the order gate and the order states on purpose, piece by piece, and sees
-//! whether a test notices. What no test notices is printed, and fails the run.
+//! `mutate-gate`: breaks the order gate, the order states and the ledger on purpose, piece by piece,
+//! and sees whether a test notices. What no test notices is printed, and fails the run.
 //!
 //! ```text
 //!  repository ─ copied ─► every function that is broken gets all its broken bodies beside its own

@@ -355,4 +355,40 @@ mod tests {
         assert_eq!(names, expected);
         assert!(found[0].constant.is_some());
     }
+
+    #[test]
+    fn bodies_that_answer_with_iterators_get_one_type_and_masks_and_characters_are_no_numbers() {
+        // A module of tests that is only named is no end of the file.
+        let text = "\
+#[cfg(test)]
+mod tests;
+
+fn few(&self) -> impl Iterator<Item = &u8> {
+    const MASK: u8 = 0x0f;
+    self.0.iter().filter(|b| **b == b'0' && **b > MASK)
+}
+";
+        let found = functions("f.rs", text);
+        let ((from, to), kind) = found[0].boxed.clone().unwrap();
+        assert_eq!(&text[from..to], "impl Iterator<Item = &u8>");
+        assert_eq!(kind, "Box<dyn Iterator<Item = &u8> + '_>");
+        let names: Vec<&str> = found[0].mutants.iter().map(|m| &m.name[9..]).collect();
+        assert_eq!(names, ["bound `>` 1", "equal `==` 1", "logic `&&` 1"]);
+    }
+
+    #[test]
+    fn what_asks_has_each_of_its_own_checks_passed() {
+        let text = "\
+fn ask(check: Check) -> Answer {
+    match check {
+        Check::Rate | Check::Capital => no(),
+    }
+}
+";
+        let found = functions("f.rs", text);
+        let checks = found[0].mutants.iter().filter(|m| m.name.contains(" check "));
+        let with: Vec<&str> = checks.map(|m| m.with.trim()).collect();
+        let passed = |check| format!("if check == Check::{check} {{ return Ok(Margin::Wide); }}");
+        assert_eq!(with, [passed("Capital"), passed("Rate")]);
+    }
 }
