@@ -373,7 +373,9 @@ impl Ledger {
 
     fn live(&self, instrument: InstrumentId, entry: bool) -> Option<&OpenOrder> {
         // Most instruments have no order most of the time: the count spares the search.
-        self.position(instrument).filter(|position| position.open_orders != 0)?;
+        if self.position(instrument)?.open_orders == 0 {
+            return None;
+        }
         let mut orders = self.orders.as_slice().iter();
         orders
             .find(|o| o.instrument == instrument && !o.protects() && o.purpose.is_entry() == entry)

@@ -247,7 +247,7 @@ pub fn per_unit(value: i128) -> i128 {
 pub fn quotient(value: i128, by: i128) -> i128 {
     match (i64::try_from(value), i64::try_from(by)) {
         // The least value over minus one is the one that 64 bits do not hold.
-        (Ok(value), Ok(by)) if by > 0 => i128::from(value / by),
+        (Ok(value), Ok(by)) if by.is_positive() => i128::from(value / by),
         _ => value / by,
     }
 }
@@ -257,7 +257,7 @@ pub fn quotient(value: i128, by: i128) -> i128 {
 #[inline]
 pub fn part_of(value: i128, times: i64, by: i128) -> i128 {
     if let (Ok(value), Ok(by)) = (i64::try_from(value), i64::try_from(by))
-        && by > 0
+        && by.is_positive()
     {
         // The whole quotient, and what is left: both of the sign of the value.
         let (whole, rest) = (value / by, value % by);
