@@ -174,3 +174,15 @@ fn a_self_trade_is_told_with_the_first_order_of_ours_that_it_would_meet() {
     let mut flattening = beside(&[(BTC, buy, "0", Flatten)]);
     assert_eq!(told(&mut flattening, &at(sell, "100")), (Reason::SelfTrade, px("100").0, 0));
 }
+
+#[test]
+fn a_check_with_nothing_to_measure_is_made_of_every_order_and_never_passed_narrowly() {
+    let mut desk = desk(|_| {});
+    desk.hold(BTC, Side::Buy, qty("1"), px("100"));
+    for (wanted, made) in [(entry(), 1), (exit(), 2)] {
+        desk.passes(&wanted);
+        desk.end_orders();
+        let count = desk.gate.count(Check::TradingState);
+        assert_eq!((count.evaluated, count.near, count.tripped), (made, 0, 0), "{wanted:?}");
+    }
+}
