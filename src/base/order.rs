@@ -128,3 +128,28 @@ pub enum Bound {
     /// Breakers let entries have only a part of their size.
     Breakers = 7,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_reads_back_as_the_code_that_has_it_and_as_none_without_one() {
+        use Purpose::{Entry, ExitSignal, ExitStop, ExitTime, Flatten, Protect};
+        let types = [OrderType::Limit, OrderType::Market, OrderType::StopMarket];
+        let times = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtx];
+        let later = [Purpose::ExitProfit, Purpose::ExitTrail, Purpose::ExitVolatility];
+        let last = [Purpose::ExitFunding, Purpose::ExitUnprotected];
+        let first = [Entry, ExitSignal, ExitStop, ExitTime, Flatten, Protect];
+        let purposes: Vec<Purpose> = first.into_iter().chain(later).chain(last).collect();
+        for number in 0..=u8::MAX {
+            let kind = types.into_iter().find(|kind| *kind as u8 == number);
+            assert_eq!(OrderType::from_u8(number), kind, "{number}");
+            let time = times.into_iter().find(|time| *time as u8 == number);
+            assert_eq!(TimeInForce::from_u8(number), time, "{number}");
+            let purpose = purposes.iter().copied().find(|purpose| *purpose as u8 == number);
+            assert_eq!(Purpose::from_u8(number), purpose, "{number}");
+        }
+        assert!(purposes.iter().all(|purpose| purpose.is_entry() == (*purpose == Entry)));
+    }
+}

@@ -51,3 +51,16 @@ impl Sub for Nanos {
         Self(self.0.saturating_sub(other.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_to_the_nanosecond_before_the_epoch_and_after() {
+        for day in [-20_000, -1, 0, 1, 20_000] {
+            let midnight = Nanos::from_secs(day * 24 * 60 * 60);
+            assert_eq!((midnight.utc_day(), (midnight - Nanos(1)).utc_day()), (day, day - 1));
+        }
+    }
+}

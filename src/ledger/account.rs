@@ -175,6 +175,35 @@ mod tests {
     }
 
     #[test]
+    fn an_account_is_never_newer_than_now_and_as_new_as_its_telling_where_no_question_is_told() {
+        for (asked, second) in [(0, 5), (1_000_000_000, 1), (7_000_000_000, 5)] {
+            let mut ledger = Ledger::new(1, Money(10));
+            let body = AccountStatus { ts_asked: asked, ..AccountStatus::default() };
+            ledger.on_event(&at(5, Event::new(Kind::AccountStatus, InstrumentId::NONE, &body)));
+            assert_eq!(ledger.account().unwrap().at, Nanos::from_secs(second), "{asked}");
+        }
+    }
+
+    #[test]
+    fn of_two_prices_as_near_the_venue_s_counts_and_at_a_price_of_a_few_units_none_is_zero() {
+        let mut ledger = holding(SCALE);
+        ledger.on_event(&told(SCALE, 80, 120));
+        assert_eq!(ledger.liquidation_bps(BTC), Some(2_000));
+        let close = MarginStatus { qty: 1, mark_px: 9, liquidation_px: 9, ..Default::default() };
+        ledger.on_event(&at(3, Event::new(Kind::MarginStatus, BTC, &close)));
+        assert_eq!(ledger.liquidation_bps(BTC), Some(0));
+    }
+
+    #[test]
+    fn what_is_flat_has_no_liquidation_however_its_margin_is_told() {
+        let mut ledger = Ledger::new(1, Money(10));
+        for qty in [0, SCALE, -SCALE] {
+            ledger.on_event(&told(qty, 80, 0));
+            assert_eq!(ledger.liquidation_bps(BTC), None, "{qty}");
+        }
+    }
+
+    #[test]
     fn a_short_is_liquidated_above_and_another_side_s_price_is_none() {
         let mut ledger = holding(-SCALE);
         ledger.on_event(&told(-SCALE, 125, 0));

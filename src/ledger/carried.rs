@@ -10,7 +10,6 @@
 
 use super::{Ledger, LedgerChange, OpenOrder, Position, Stage};
 use crate::base::event::{OrderCarried, PositionCarried, SessionCarried};
-use crate::base::units::notional;
 use crate::base::{
     ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, Purpose, Px, Qty, Reason,
 };
@@ -137,10 +136,6 @@ impl Position {
         self.best_px = Px(body.best_px);
         if self.value_px == Px::ZERO {
             self.value_px = self.average_px();
-        }
-        // An average is rounded: a price at which the position is worth nothing is none.
-        if notional(self.qty, self.value_px).is_none() {
-            self.value_px = Px::ZERO;
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::base::limits::INSTRUMENTS_MAX;
 const BUCKETS: usize = 512;
 const WAYS: usize = 8;
 
-const _: () = assert!(BUCKETS.is_power_of_two(), "the bucket is taken by mask");
+const _: () = assert!(BUCKETS.is_power_of_two(), "a bucket's number is so many highest bits");
 
 /// See the head of this file.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct FillMemory {
     floors: Vec<u64>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     /// Instrument and trade id; trade id 0 is an empty place.
     keys: [(u16, u64); WAYS],
@@ -45,10 +45,7 @@ impl Default for FillMemory {
 impl FillMemory {
     /// Empty. The only allocations.
     pub fn new() -> Self {
-        Self {
-            buckets: vec![Bucket { keys: [(0, 0); WAYS], next: 0 }; BUCKETS],
-            floors: vec![0; INSTRUMENTS_MAX],
-        }
+        Self { buckets: vec![Bucket::default(); BUCKETS], floors: vec![0; INSTRUMENTS_MAX] }
     }
 
     /// True the first time a fill is shown. A trade id of 0 means the venue did not tell one: such
@@ -117,7 +114,7 @@ impl FillMemory {
 fn place(instrument: InstrumentId, trade_id: u64) -> usize {
     // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio are well mixed.
     let mixed = (trade_id ^ (u64::from(instrument.0) << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 32) as usize & (BUCKETS - 1)
+    (mixed >> (64 - BUCKETS.ilog2())) as usize
 }
 
 #[cfg(test)]
@@ -157,6 +154,37 @@ mod tests {
             assert!(memory.is_new(BTC, id));
         }
         assert!((3_001..4_000).step_by(2).all(|id| memory.is_new(BTC, id)));
+    }
+
+    #[test]
+    fn a_bucket_keeps_as_many_as_it_has_places_and_the_next_one_raises_the_floor() {
+        let mut memory = FillMemory::new();
+        let of = place(BTC, 1);
+        let ids: Vec<u64> = (1..).filter(|&id| place(BTC, id) == of).take(WAYS + 2).collect();
+        assert!(ids[..WAYS].iter().all(|&id| memory.is_new(BTC, id)), "and none was known before");
+        assert_eq!((memory.floor(BTC), memory.from(BTC, 0).count()), (0, WAYS), "no empty place");
+        for (gone, &next) in ids[WAYS..].iter().enumerate() {
+            assert!(memory.is_new(BTC, next));
+            // The number itself is known too, though its place is another's now.
+            assert_eq!(memory.floor(BTC), ids[gone]);
+            assert!(memory.knows(BTC, ids[gone]) && !memory.is_new(BTC, ids[gone]));
+        }
+        assert_eq!(memory.from(BTC, ids[3]).collect::<Vec<_>>(), ids[3..]);
+        assert!(!memory.knows(BTC, 0) && memory.is_new(BTC, 0), "no number");
+        assert_eq!((memory.floor(ETH), memory.floor(InstrumentId::NONE)), (0, 0));
+    }
+
+    #[test]
+    fn numbers_in_a_row_spread_over_all_buckets_and_so_does_one_number_of_many_instruments() {
+        let full = |places: &mut dyn Iterator<Item = usize>| {
+            let mut used = [0; BUCKETS];
+            places.for_each(|at| used[at] += 1);
+            (used.iter().filter(|&&count| count == 0).count(), used.into_iter().max())
+        };
+        let (empty, most) = full(&mut (1..=4_096).map(|id| place(BTC, id)));
+        assert!(empty == 0 && most < Some(2 * WAYS), "{empty} {most:?}");
+        let (empty, _) = full(&mut (0..4_096).map(|of| place(InstrumentId(of), 1_000)));
+        assert!(empty < BUCKETS / 4, "{empty}");
     }
 
     #[test]

@@ -287,8 +287,7 @@ impl Ledger {
             + i128::from(self.unrealised.0)
             - i128::from(self.fees.0)
             + i128::from(self.funding.0);
-        let most = if sum > 0 { i64::MAX } else { i64::MIN };
-        self.equity = Money(i64::try_from(sum).unwrap_or(most));
+        self.equity = Money(sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
     }
 
     /// Equity at session start.
@@ -374,7 +373,9 @@ impl Ledger {
 
     fn live(&self, instrument: InstrumentId, entry: bool) -> Option<&OpenOrder> {
         // Most instruments have no order most of the time: the count spares the search.
-        self.position(instrument).filter(|position| position.open_orders > 0)?;
+        if self.position(instrument)?.open_orders == 0 {
+            return None;
+        }
         let mut orders = self.orders.as_slice().iter();
         orders
             .find(|o| o.instrument == instrument && !o.protects() && o.purpose.is_entry() == entry)

@@ -92,7 +92,7 @@ pub(super) struct OpenOrders {
 
 impl OpenOrders {
     pub(super) fn new() -> Self {
-        Self { orders: Vec::with_capacity(OPEN_ORDERS_MAX), highest: ClientOrderId(0) }
+        Self { orders: Vec::with_capacity(OPEN_ORDERS_MAX), highest: ClientOrderId::default() }
     }
 
     pub(super) fn as_slice(&self) -> &[OpenOrder] {
@@ -157,5 +157,9 @@ mod tests {
         // The highest goes, and the numbers below it are free and taken as before.
         orders.remove(orders.find(ClientOrderId(9)).unwrap());
         assert_eq!([9, 7, 8].map(|id| orders.insert(order(id))), [true, false, true]);
+        // A place that no order has is left alone.
+        let before = orders.as_slice().to_vec();
+        orders.remove(before.len());
+        assert_eq!(orders.as_slice(), before);
     }
 }

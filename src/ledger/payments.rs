@@ -151,6 +151,53 @@ mod tests {
     }
 
     #[test]
+    fn of_several_that_may_be_its_pair_the_one_of_its_instrument_and_amount_goes() {
+        let mut memory = PaymentMemory::new();
+        let others = [paid(0, -9, 0, true), paid(3, -5, 0, true)];
+        for listed in [others[0], others[1], paid(0, -5, 0, true)] {
+            assert!(memory.is_new(listed));
+        }
+        assert!(!memory.is_new(paid(0, -5, 0, false)));
+        assert_eq!(memory.waiting, others);
+    }
+
+    #[test]
+    fn payments_are_near_within_a_minute_and_alike_by_instrument_or_amount() {
+        let one = paid(0, -5, 100, true);
+        for (other, is_near) in [
+            (paid(0, -9, 159, false), true),
+            (paid(3, -5, 41, false), true),
+            (paid(0, -5, 160, false), false),
+            (paid(0, -5, 40, false), false),
+            (paid(3, -9, 100, false), false),
+        ] {
+            assert_eq!((one.is_near(&other), other.is_near(&one)), (is_near, is_near), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_payment_is_of_the_venue_s_time_or_of_ours_and_listed_where_it_is_a_look() {
+        let body = FundingPayment { amount: -7, ..FundingPayment::default() };
+        let told = Event { ts_recv: 9, ..Event::new(Kind::FundingPayment, InstrumentId(2), &body) };
+        for (ts_venue, at) in [(-1, 9), (0, 9), (1, 1)] {
+            let payment = Payment::of(&Event { ts_venue, ..told });
+            assert_eq!((payment.at, payment.is_listed), (Nanos(at), false));
+            assert_eq!((payment.amount, payment.instrument), (-7, InstrumentId(2)));
+        }
+        assert!(Payment::of(&told.with_flags(flags::SNAPSHOT)).is_listed);
+    }
+
+    #[test]
+    fn what_is_carried_of_payments_is_what_has_a_time_and_none_of_it_is_listed() {
+        let mut body = BookedCarried::default();
+        (body.ts_funding[0], body.funding[0]) = (1, -5);
+        body.funding[1] = -6;
+        let carried: Vec<Payment> = Payment::carried(InstrumentId(2), &body).collect();
+        let first = Payment { at: Nanos(1), ..paid(2, -5, 0, false) };
+        assert_eq!(carried, [first]);
+    }
+
+    #[test]
     fn a_memory_that_is_full_forgets_the_oldest_and_grows_no_further() {
         let mut memory = PaymentMemory::new();
         let far = |place: usize| i64::try_from(place).unwrap() * 100;

@@ -211,7 +211,7 @@ impl Position {
 
     /// Notes the side of the touch that the position could be left at.
     pub(super) fn reach_touch(&mut self) {
-        if self.qty != Qty::ZERO && self.has_touch() {
+        if self.has_touch() {
             self.reach(if self.qty.is_positive() { self.bid } else { self.ask });
         }
     }
@@ -221,10 +221,11 @@ impl Position {
         if self.qty == Qty::ZERO || !px.is_positive() {
             return;
         }
-        let better = if self.qty.is_positive() { px > self.best_px } else { px < self.best_px };
-        if better || self.best_px == Px::ZERO {
-            self.best_px = px;
-        }
+        self.best_px = match self.best_px {
+            Px::ZERO => px,
+            best if self.qty.is_positive() => best.max(px),
+            best => best.min(px),
+        };
     }
 
     /// Books a funding payment; `None` beyond the range.

@@ -6,8 +6,7 @@ use crate::base::{ClientOrderId, Event, Kind, Money, Px, Qty, Reason};
 
 impl Ledger {
     /// Takes in what the venue says of our orders and position.
-    pub fn on_report(&mut self, event: &Event) -> LedgerChange {
-        self.on_time(event.now());
+    pub(super) fn on_report(&mut self, event: &Event) -> LedgerChange {
         let report: &OrderReport = event.body();
         self.note_stop(event, report);
         match event.kind() {

@@ -11,7 +11,7 @@ use crate::base::{ClientOrderId, Event, InstrumentId, Kind, Reason};
 impl Ledger {
     /// The live protective stops of an instrument, in no order.
     pub fn stops(&self, instrument: InstrumentId) -> impl Iterator<Item = &OpenOrder> {
-        let held = self.position(instrument).is_some_and(|position| position.stops > 0);
+        let held = self.position(instrument).is_some_and(|position| position.stops != 0);
         let orders = if held { self.orders() } else { &[] };
         orders.iter().filter(move |order| order.instrument == instrument && order.protects())
     }
@@ -115,6 +115,44 @@ mod tests {
         assert!(matches!(filled(&mut ledger, 2, 3, flags::SELL, 9), LedgerChange::Fill(_)));
         assert_eq!(ledger.position(BTC).unwrap().qty, Qty::ZERO);
         assert_eq!((ledger.fault(), ledger.orders().len()), (None, 0));
+    }
+
+    #[test]
+    fn stops_are_those_of_the_instrument_and_nothing_else_that_lives() {
+        let mut ledger = Ledger::new(2, Money::whole(1_000));
+        assert_eq!(ledger.stops(BTC).count(), 0);
+        sent(&mut ledger, 1, Purpose::Entry, 5);
+        assert_eq!(ledger.stops(BTC).count(), 0);
+        sent(&mut ledger, 2, Purpose::Protect, 5);
+        let other = Order { client_id: 3, purpose: Purpose::Protect as u8, ..Order::default() };
+        let other = Event::new(Kind::OrderApproved, InstrumentId(1), &other);
+        ledger.on_order_sent(&other).unwrap();
+        let ids = |of| ledger.stops(of).map(|order| order.id.0).collect::<Vec<_>>();
+        assert_eq!(
+            (ids(BTC), ids(InstrumentId(1)), ids(InstrumentId(2))),
+            (vec![2], vec![3], vec![])
+        );
+        assert_eq!(ledger.trading_orders(), 1);
+    }
+
+    #[test]
+    fn refusals_of_stops_count_where_the_venue_made_them_until_it_takes_one() {
+        let mut ledger = holding(5);
+        let mut tell = |kind, id, purpose, reason: Reason, venue_code| {
+            sent(&mut ledger, id, purpose, 5);
+            let reason = reason as u16;
+            let body = OrderReport { client_id: id, reason, venue_code, ..OrderReport::default() };
+            ledger.on_event(&Event::new(kind, BTC, &body));
+            let position = ledger.position(BTC).unwrap();
+            (position.stop_refusals, position.stop_passed)
+        };
+        let (refused, stop) = (Kind::OrderRejected, Purpose::Protect);
+        assert_eq!(tell(refused, 2, stop, Reason::None, 0), (0, false), "it never came there");
+        assert_eq!(tell(refused, 3, Purpose::ExitStop, Reason::WouldTrigger, -1), (0, false));
+        assert_eq!(tell(refused, 4, stop, Reason::None, 1), (1, false));
+        assert_eq!(tell(refused, 5, stop, Reason::WouldTrigger, -2021), (2, true));
+        assert_eq!(tell(Kind::OrderAccepted, 6, Purpose::ExitStop, Reason::None, 0), (2, true));
+        assert_eq!(tell(Kind::OrderAccepted, 7, stop, Reason::None, 0), (0, true));
     }
 
     #[test]

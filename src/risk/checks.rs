@@ -78,14 +78,21 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Makes one check.
-    #[inline(always)]
-    pub(super) fn ask(&self, check: Check) -> Answer {
-        let wanted = self.wanted;
-        if !check.binds(wanted.purpose) {
+    /// Makes one check if orders of the purpose have to pass it.
+    pub(super) fn ask_if_bound(&self, check: Check) -> Answer {
+        if !check.binds(self.wanted.purpose) {
             return Ok(Margin::Wide);
         }
-        let Some(limits) = self.limits else { return self.ask_without_limits(check) };
+        match self.limits {
+            Some(limits) => self.ask(limits, check),
+            None => self.ask_without_limits(check),
+        }
+    }
+
+    /// Makes one check.
+    #[inline(always)]
+    pub(super) fn ask(&self, limits: &Limits, check: Check) -> Answer {
+        let wanted = self.wanted;
         match check {
             Check::MinNotional => {
                 let value = self.worst.value_at(wanted.px)?;
@@ -274,7 +281,7 @@ pub(super) fn worth(qty: i128, px: Px) -> Result<i128, Trip> {
         Err(_) => qty.checked_mul(px).ok_or(overflow())?,
     };
     // Toward zero is up where it is negative.
-    Ok(per_unit(if product > 0 { product + i128::from(SCALE - 1) } else { product }))
+    Ok(per_unit(if product.is_positive() { product + i128::from(SCALE - 1) } else { product }))
 }
 
 #[inline(always)]
@@ -323,7 +330,12 @@ fn trip(value: i128, limit: i64, reason: Reason) -> Answer {
 }
 
 pub(super) fn yes_or(fine: bool, reason: Reason) -> Answer {
-    if fine { Ok(Margin::Wide) } else { Err(Trip { reason, value: 0, limit: 0 }) }
+    if fine { Ok(Margin::Wide) } else { denied(reason) }
+}
+
+/// Not passed, and there is nothing to measure.
+pub(super) fn denied(reason: Reason) -> Answer {
+    Err(Trip { reason, value: 0, limit: 0 })
 }
 
 pub(super) fn overflow() -> Trip {

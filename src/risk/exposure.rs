@@ -3,7 +3,7 @@
 
 use super::check::Check;
 use super::checks::{
-    Answer, Margin, Question, Trip, at_least, at_most, cut, overflow, value_of, worth, yes_or,
+    Answer, Margin, Question, Trip, at_least, at_most, cut, denied, overflow, value_of, worth,
 };
 use super::limits::Limits;
 use crate::base::units::{part_of, quotient};
@@ -102,7 +102,7 @@ impl Question<'_> {
             Check::Leverage => self.leverage(limits),
             Check::Liquidation => self.liquidation(limits),
             Check::Capital => self.capital(limits),
-            _ => yes_or(false, Reason::InvariantBroken),
+            _ => denied(Reason::InvariantBroken),
         }
     }
 
@@ -136,15 +136,10 @@ impl Question<'_> {
     fn worst_correlated(&self) -> Result<i128, Trip> {
         let own = self.wanted.instrument.index();
         let mut sum = self.worst_exposure()?;
-        let mut left = self.ledger.exposed() - u32::from(self.position.is_exposed());
-        for (other, position) in self.ledger.positions().iter().enumerate() {
-            if left == 0 {
-                break;
-            }
-            if other == own || !position.is_exposed() {
-                continue;
-            }
-            left -= 1;
+        let others = self.ledger.exposed() - u32::from(self.position.is_exposed());
+        let exposed = self.ledger.positions().iter().enumerate();
+        let exposed = exposed.filter(|&(other, position)| other != own && position.is_exposed());
+        for (other, position) in exposed.take(others as usize) {
             if self.portfolio.together(own, other) {
                 sum += i128::from(position.exposure.0);
             }
@@ -172,7 +167,8 @@ impl Question<'_> {
         let kept = self.ledger.account().map_or(Money::ZERO, |account| account.maintenance_margin);
         let gross = self.worst_gross()?;
         let free = i128::from(self.equity().0) - i128::from(kept.0);
-        let away = if gross == 0 { i128::MAX } else { part_of(free, 10_000, gross) };
+        // An order is worth something: the sum is above zero.
+        let away = part_of(free, 10_000, gross);
         let told = self.ledger.liquidation_bps(self.wanted.instrument).unwrap_or(u32::MAX);
         at_least(away.min(told.into()), limits.liquidation_bps, Reason::LiquidationNear)
     }

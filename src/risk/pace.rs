@@ -1,7 +1,7 @@
 //! The checks of when an order comes: how often, how late, after what, and beside what.
 
 use super::check::Check;
-use super::checks::{Answer, Margin, Question, Trip, at_most, yes_or};
+use super::checks::{Answer, Margin, Question, Trip, at_most, denied, yes_or};
 use super::limits::Limits;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Purpose, Px, Reason, Side};
@@ -47,13 +47,13 @@ impl Question<'_> {
             Check::MarketRecovering => at_most(self.to_recover.into(), 0, Reason::MarketRecovering),
             Check::ModelOutput => {
                 let suspicion = self.sense.suspicion(limits);
-                suspicion.map_or(Ok(Margin::Wide), |reason| yes_or(false, reason))
+                suspicion.map_or(Ok(Margin::Wide), denied)
             }
             Check::DecisionAge => {
                 let age = (self.now - self.decided_at).max(self.lag);
                 at_most(age.0.into(), limits.decision_age.0, Reason::DecisionLate)
             }
-            _ => yes_or(false, Reason::InvariantBroken),
+            _ => denied(Reason::InvariantBroken),
         }
     }
 

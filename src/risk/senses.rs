@@ -100,7 +100,7 @@ impl Sense {
         let more = i128::from(paid.0) - i128::from(worth.0);
         self.slipped += if event.side() == Side::Buy { more } else { -more };
         self.filled += i128::from(worth.0);
-        let up = if self.slipped > 0 { self.filled - 1 } else { 0 };
+        let up = if self.slipped.is_positive() { self.filled - 1 } else { 0 };
         self.slippage_bps = (self.slipped * 10_000 + up) / self.filled;
     }
 

@@ -128,12 +128,12 @@ impl<const N: usize> Lately<N> {
 
     /// True when such an order was approved less than `window` ago.
     pub(super) fn holds(&self, wanted: &Wanted, tick: Px, window: Nanos, now: Nanos) -> bool {
-        self.alike(wanted, tick, window, now).next().is_some()
+        self.alike(wanted, tick, now - window).next().is_some()
     }
 
     /// How many such orders were approved within the last minute.
     pub(super) fn like(&self, wanted: &Wanted, tick: Px, now: Nanos) -> u32 {
-        self.alike(wanted, tick, MINUTE, now).map(|_| 1).sum()
+        self.alike(wanted, tick, now - MINUTE).map(|_| 1).sum()
     }
 
     pub(super) fn record(&mut self, wanted: &Wanted, now: Nanos) {
@@ -143,25 +143,19 @@ impl<const N: usize> Lately<N> {
         self.seen[place::<N>(self.count)] = Seen { at: now, px, qty, instrument, side, before };
     }
 
-    /// Those still known and approved less than `window` ago, newest first.
-    fn alike(
-        &self,
-        wanted: &Wanted,
-        tick: Px,
-        window: Nanos,
-        now: Nanos,
-    ) -> impl Iterator<Item = &Seen> {
-        let mut number = self.newest[shelf(wanted)];
+    /// Those still known and approved after `since`, newest first.
+    fn alike(&self, wanted: &Wanted, tick: Px, since: Nanos) -> impl Iterator<Item = &Seen> {
+        let newest = self.known(self.newest[shelf(wanted)], since);
+        let shelved = std::iter::successors(newest, move |seen| self.known(seen.before, since));
+        shelved.filter(move |seen| seen.is_like(wanted, tick))
+    }
+
+    /// The one of a number, if it is still known and was approved after `since`.
+    fn known(&self, number: u64, since: Nanos) -> Option<&Seen> {
         // The places of all up to this one were taken by newer ones.
         let gone = self.count.saturating_sub(N as u64);
-        let since = now - window;
-        let shelved = std::iter::from_fn(move || {
-            let known = number > gone;
-            let seen = &self.seen[place::<N>(number)];
-            number = seen.before;
-            (known && seen.at > since).then_some(seen)
-        });
-        shelved.filter(move |seen| seen.is_like(wanted, tick))
+        let seen = &self.seen[place::<N>(number)];
+        (number > gone && seen.at > since).then_some(seen)
     }
 }
 

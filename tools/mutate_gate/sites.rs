@@ -13,7 +13,7 @@
 //! | negate | `if c {` | `if !(c) {` |
 //! | early | the body of what answers, tells or decides | its most lenient answer |
 //! | drop | a statement on one line | nothing |
-//! | check | each check of the gate | passed |
+//! | check | each check that a function named `ask…` tells apart | passed |
 
 use std::collections::HashMap;
 
@@ -35,6 +35,9 @@ pub struct Function {
     pub number: usize,
     /// Of `const fn`: where the word stands in the file; a switch is no constant.
     pub constant: Option<usize>,
+    /// Of a function that answers with some iterator: where its type stands in the file, and the
+    /// type that all of its bodies can have.
+    pub boxed: Option<((usize, usize), String)>,
     /// Body in the file, without its braces.
     pub body: (usize, usize),
     /// How it is broken.
@@ -63,18 +66,33 @@ const SWAPS: [(&str, &str, &str); 17] = [
 ];
 
 /// What a function of this result says when it returns early.
-const EARLY: [(&str, &str); 5] = [
+const EARLY: [(&str, &str); 13] = [
     ("-> Answer", "return Ok(Margin::Wide);"),
+    ("-> Result<()", "return Ok(());"),
+    ("-> Result<i128", "return Ok(0);"),
+    ("-> Result<Money", "return Ok(Money::ZERO);"),
     ("-> bool", "return true;"),
     ("-> Option<", "return None;"),
+    ("-> Option<()>", "return Some(());"),
+    ("-> Money", "return Money::ZERO;"),
+    ("-> Qty", "return Qty::ZERO;"),
+    ("-> i64", "return 0;"),
+    ("-> u64", "return 0;"),
     ("-> i128", "return 0;"),
     ("-> u32", "return 0;"),
+];
+
+/// Functions that constants are made with: no switch can be in them.
+const LEFT_ALONE: [(&str, &str); 3] = [
+    ("src/base/time.rs", "from_millis"),
+    ("src/base/time.rs", "from_secs"),
+    ("src/base/time.rs", "to_millis"),
 ];
 
 /// Every function of a file outside of its tests, with what can be broken in it.
 pub fn functions(file: &str, text: &str) -> Vec<Function> {
     let masked = mask(text);
-    let end = masked.find("#[cfg(test)]\nmod tests").unwrap_or(masked.len());
+    let end = masked.find("#[cfg(test)]\nmod tests {").unwrap_or(masked.len());
     let mut found = Vec::new();
     let mut namesakes = HashMap::new();
     let mut at = 0;
@@ -94,8 +112,12 @@ pub fn functions(file: &str, text: &str) -> Vec<Function> {
         let signature = &masked[start..open];
         let body = (open + 2, shut);
         let constant = word.starts_with("const").then(|| start + line.find("const ").unwrap_or(0));
-        let mutants = mutants_of(file, &told, signature, text, &masked, body);
-        found.push(Function { number: 0, constant, body, mutants });
+        let mutants = match LEFT_ALONE.contains(&(file, name)) {
+            true => Vec::new(),
+            false => mutants_of(file, &told, signature, text, &masked, body),
+        };
+        let boxed = boxed(signature, start);
+        found.push(Function { number: 0, constant, boxed, body, mutants });
     }
     found
 }
@@ -105,6 +127,14 @@ fn signature_word(line: &str) -> Option<&str> {
     let rest = ["pub(super) ", "pub(crate) ", "pub "].iter().find_map(|p| line.strip_prefix(p));
     let rest = rest.unwrap_or(line);
     (rest.starts_with("fn ") || rest.starts_with("const fn ")).then_some(rest)
+}
+
+/// Bodies of one function are of different types where its answer is some iterator.
+fn boxed(signature: &str, start: usize) -> Option<((usize, usize), String)> {
+    let at = signature.find("-> impl ")? + "-> ".len();
+    let end = signature.trim_end().len();
+    let told = &signature[at + "impl ".len()..end];
+    Some(((start + at, start + end), format!("Box<dyn {told} + '_>")))
 }
 
 fn name_of(line: &str) -> &str {
@@ -141,8 +171,8 @@ fn mutants_of(
             made.push(("early", (0, 0), format!("{early}\n")));
         }
     }
-    if function == "ask" {
-        for check in checks(text) {
+    if signature.contains("check: Check") && function.starts_with("ask") {
+        for check in checks(inside) {
             let passed = format!("if check == Check::{check} {{ return Ok(Margin::Wide); }}\n");
             made.push(("check", (0, 0), passed));
         }
@@ -180,8 +210,9 @@ fn numbers(inside: &str) -> Vec<(&'static str, (usize, usize), String)> {
         let value: Option<u128> = inside[start..digits].replace('_', "").parse().ok();
         let suffix = inside[digits..at].trim_start_matches('_');
         let before = if start == 0 { b' ' } else { bytes[start - 1] };
-        let part = before.is_ascii_alphanumeric() || matches!(before, b'_' | b'.' | b'"');
-        let float = suffix.starts_with('e')
+        let part = before.is_ascii_alphanumeric() || matches!(before, b'_' | b'.' | b'"' | b'\'');
+        // Neither is a number of another base, which is a mask or a mixture.
+        let float = suffix.starts_with(['e', 'x', 'b', 'o'])
             || bytes.get(at) == Some(&b'.')
                 && bytes.get(at + 1).is_some_and(|&b| b != b'.' && !b.is_ascii_alphabetic());
         // An array's length is no value.
@@ -217,7 +248,7 @@ fn dropped(inside: &str) -> Vec<(&'static str, (usize, usize), String)> {
         let text = line.trim();
         let start = at + line.len() - line.trim_start().len();
         let begins = before.is_empty() || before.ends_with(['{', ';', '}']);
-        let lawful = ["let ", "return", "break", "continue", "use "];
+        let lawful = ["let ", "return", "break", "continue", "use ", "const "];
         let starts = text.starts_with(|c: char| c.is_alphanumeric() || c == '*' || c == '(');
         let whole = starts && text.ends_with(';');
         let plain = whole && !lawful.iter().any(|word| text.starts_with(word));
@@ -230,7 +261,7 @@ fn dropped(inside: &str) -> Vec<(&'static str, (usize, usize), String)> {
     found
 }
 
-/// Every check named in the file.
+/// Every check named in the text.
 fn checks(text: &str) -> Vec<&str> {
     let mut names: Vec<&str> = text
         .match_indices("Check::")
@@ -323,5 +354,41 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert!(found[0].constant.is_some());
+    }
+
+    #[test]
+    fn bodies_that_answer_with_iterators_get_one_type_and_masks_and_characters_are_no_numbers() {
+        // A module of tests that is only named is no end of the file.
+        let text = "\
+#[cfg(test)]
+mod tests;
+
+fn few(&self) -> impl Iterator<Item = &u8> {
+    const MASK: u8 = 0x0f;
+    self.0.iter().filter(|b| **b == b'0' && **b > MASK)
+}
+";
+        let found = functions("f.rs", text);
+        let ((from, to), kind) = found[0].boxed.clone().unwrap();
+        assert_eq!(&text[from..to], "impl Iterator<Item = &u8>");
+        assert_eq!(kind, "Box<dyn Iterator<Item = &u8> + '_>");
+        let names: Vec<&str> = found[0].mutants.iter().map(|m| &m.name[9..]).collect();
+        assert_eq!(names, ["bound `>` 1", "equal `==` 1", "logic `&&` 1"]);
+    }
+
+    #[test]
+    fn what_asks_has_each_of_its_own_checks_passed() {
+        let text = "\
+fn ask(check: Check) -> Answer {
+    match check {
+        Check::Rate | Check::Capital => no(),
+    }
+}
+";
+        let found = functions("f.rs", text);
+        let checks = found[0].mutants.iter().filter(|m| m.name.contains(" check "));
+        let with: Vec<&str> = checks.map(|m| m.with.trim()).collect();
+        let passed = |check| format!("if check == Check::{check} {{ return Ok(Margin::Wide); }}");
+        assert_eq!(with, [passed("Capital"), passed("Rate")]);
     }
 }

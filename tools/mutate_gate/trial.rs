@@ -52,7 +52,7 @@ pub struct Trial {
 
 impl Trial {
     /// Copies the repository, weaves, builds, and runs every test once with nothing broken. What is
-    /// `refused` from the start is known to be taken by no compiler.
+    /// `refused` from the start is known to be taken by no compiler; `tell` hears of what else is.
     pub fn new(
         root: &Path,
         copy: &Path,
@@ -60,17 +60,26 @@ impl Trial {
         sources: &[Source],
         mut refused: HashSet<usize>,
         rooms: &[&str],
+        tell: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Self> {
+        // Once: what is changed in the repository meanwhile belongs to another run.
+        let switch = lay(root, copy, sources)?;
         let mut program = None;
         for _ in 0..ROUNDS {
             let without: Vec<usize> = refused.iter().copied().collect();
-            let woven = lay(root, copy, sources, &without)?;
+            let woven = lay_woven(copy, sources, &switch, &without)?;
             match build(copy, target, &woven)? {
-                Built::Program(path) => program = Some(path),
-                Built::Refused(numbers) => refused.extend(numbers),
-            }
-            if program.is_some() {
-                break;
+                Built::Program(path) => {
+                    program = Some(path);
+                    break;
+                }
+                Built::Refused(numbers) => {
+                    for number in numbers {
+                        if refused.insert(number) {
+                            tell(number)?;
+                        }
+                    }
+                }
             }
         }
         let program = program.context("the copy with its mutants does not build")?;
@@ -160,25 +169,29 @@ fn ended(command: &mut Command, most: Duration) -> Result<Option<ExitStatus>> {
     }
 }
 
-/// Lays the copy: the repository with the woven files, each by its path.
-fn lay(
-    root: &Path,
-    copy: &Path,
-    sources: &[Source],
-    without: &[usize],
-) -> Result<BTreeMap<&'static str, Woven>> {
+/// Lays the copy of all that is not woven; the text of the file that gets the switch.
+fn lay(root: &Path, copy: &Path, sources: &[Source]) -> Result<String> {
     copy_tree(root, copy, &|path| {
         let path = path.strip_prefix(copy).unwrap_or(path);
         sources.iter().any(|source| Path::new(source.file) == path) || path == Path::new(SWITCH)
     })?;
+    Ok(weave::with_switch(&fs::read_to_string(root.join(SWITCH))?))
+}
+
+/// Lays the woven files, each by its path.
+fn lay_woven(
+    copy: &Path,
+    sources: &[Source],
+    switch: &str,
+    without: &[usize],
+) -> Result<BTreeMap<&'static str, Woven>> {
     let mut all = BTreeMap::new();
     for source in sources {
         let woven = weave::weave(&source.text, &source.functions, source.first, without);
         renew(&copy.join(source.file), &woven.text)?;
         all.insert(source.file, woven);
     }
-    let base = fs::read_to_string(root.join(SWITCH))?;
-    renew(&copy.join(SWITCH), &weave::with_switch(&base))?;
+    renew(&copy.join(SWITCH), switch)?;
     Ok(all)
 }
 
@@ -239,8 +252,19 @@ fn build(copy: &Path, target: Option<&Path>, woven: &BTreeMap<&str, Woven>) -> R
     Ok(Built::Refused(refused))
 }
 
+/// Copies a folder; what an earlier copy has and the folder has not, goes.
 fn copy_tree(from: &Path, to: &Path, is_woven: &dyn Fn(&Path) -> bool) -> Result<()> {
     fs::create_dir_all(to)?;
+    for entry in fs::read_dir(to)? {
+        let entry = entry?;
+        if from.join(entry.file_name()).symlink_metadata().is_err() && entry.file_name() != "target"
+        {
+            match entry.file_type()?.is_dir() {
+                true => fs::remove_dir_all(entry.path())?,
+                false => fs::remove_file(entry.path())?,
+            }
+        }
+    }
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();

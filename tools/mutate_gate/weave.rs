@@ -77,34 +77,38 @@ pub fn weave(text: &str, functions: &[Function], first: usize, without: &[usize]
     };
     for function in functions.iter().filter(|function| !function.mutants.is_empty()) {
         let (start, end) = function.body;
-        match function.constant {
-            Some(word) => {
-                add(&mut woven, &text[at..word]);
-                add(&mut woven, &text[word + "const ".len()..start]);
-            }
-            None => {
-                add(&mut woven, &text[at..start]);
-            }
+        if let Some(word) = function.constant {
+            add(&mut woven, &text[at..word]);
+            at = word + "const ".len();
         }
+        let (mut open, mut shut) = ("", "");
+        if let Some(((from, to), kind)) = &function.boxed {
+            add(&mut woven, &text[at..*from]);
+            add(&mut woven, kind);
+            (open, shut, at) = ("Box::new({\n", "})\n", *to);
+        }
+        add(&mut woven, &text[at..start]);
         let body = &text[start..end];
         add(&mut woven, &format!("match crate::base::mutant({}) {{\n", function.number));
         for mutant in &function.mutants {
             let (from, to) = mutant.range;
             let (before, after) = (&body[..from], &body[to..]);
             if !without.contains(&number) {
-                let begins = add(&mut woven, &format!("{number} => {{\n"));
-                let ends = add(&mut woven, &format!("{before}{}{after}}}\n", mutant.with));
+                let begins = add(&mut woven, &format!("{number} => {{\n{open}"));
+                let ends = add(&mut woven, &format!("{before}{}{after}{shut}}}\n", mutant.with));
                 woven.arms.push((begins, ends, number));
             }
             number += 1;
         }
         let mut whole = String::new();
         // Writing to a String never fails.
-        let _ = writeln!(whole, "_ => {{\n{body}}}\n}}");
+        let _ = writeln!(whole, "_ => {{\n{open}{body}{shut}}}\n}}");
         add(&mut woven, &whole);
         at = end;
     }
     add(&mut woven, &text[at..]);
+    // A function that is put into every caller brings all of its bodies along, and theirs.
+    woven.text = woven.text.replace("#[inline(always)]", "");
     woven
 }
 

@@ -224,12 +224,12 @@ pub fn notional(qty: Qty, px: Px) -> Option<Money> {
 #[inline]
 pub fn per_unit(value: i128) -> i128 {
     const UNIT: u64 = SCALE as u64;
+    // Shifting by the unit's twos first loses nothing that a whole quotient could tell.
+    const TWOS: u32 = UNIT.trailing_zeros();
     let size = value.unsigned_abs();
-    if size >> (64 + UNIT.trailing_zeros()) == 0 {
-        // Shifting by the unit's twos first loses nothing that a whole quotient could tell.
-        let odd = UNIT >> UNIT.trailing_zeros();
-        let quotient = i128::from((size >> UNIT.trailing_zeros()) as u64 / odd);
-        return if value < 0 { -quotient } else { quotient };
+    if let Ok(size) = u64::try_from(size >> TWOS) {
+        let quotient = i128::from(size / (UNIT >> TWOS));
+        return if value.is_negative() { -quotient } else { quotient };
     }
     let (high, low) = ((size >> 64) as u64, size as u64);
     // What is left of a digit is below 2^27, so that the next one fits beside it.
@@ -238,7 +238,7 @@ pub fn per_unit(value: i128) -> i128 {
     let quotient =
         u128::from(high / UNIT) << 64 | u128::from(middle / UNIT) << 32 | u128::from(bottom / UNIT);
     // A quotient by more than two fits.
-    if value < 0 { -(quotient as i128) } else { quotient as i128 }
+    if value.is_negative() { -(quotient as i128) } else { quotient as i128 }
 }
 
 /// `value / by`, rounded toward zero; `by` is above zero. Money nearly always fits 64 bits, where a
@@ -247,7 +247,7 @@ pub fn per_unit(value: i128) -> i128 {
 pub fn quotient(value: i128, by: i128) -> i128 {
     match (i64::try_from(value), i64::try_from(by)) {
         // The least value over minus one is the one that 64 bits do not hold.
-        (Ok(value), Ok(by)) if by > 0 => i128::from(value / by),
+        (Ok(value), Ok(by)) if by.is_positive() => i128::from(value / by),
         _ => value / by,
     }
 }
@@ -257,7 +257,7 @@ pub fn quotient(value: i128, by: i128) -> i128 {
 #[inline]
 pub fn part_of(value: i128, times: i64, by: i128) -> i128 {
     if let (Ok(value), Ok(by)) = (i64::try_from(value), i64::try_from(by))
-        && by > 0
+        && by.is_positive()
     {
         // The whole quotient, and what is left: both of the sign of the value.
         let (whole, rest) = (value / by, value % by);
@@ -272,9 +272,8 @@ pub fn part_of(value: i128, times: i64, by: i128) -> i128 {
 /// it is a rebate, so that a fee is never under-stated. `None` beyond the range of [`Money`].
 pub fn fee(amount: Money, rate: Rate) -> Option<Money> {
     let product = i128::from(amount.0.abs()) * i128::from(rate.0);
-    let scale = i128::from(SCALE);
-    let rounded = if product > 0 { (product + scale - 1) / scale } else { product / scale };
-    i64::try_from(rounded).ok().map(Money)
+    let up = if product.is_positive() { i128::from(SCALE - 1) } else { 0 };
+    i64::try_from(per_unit(product + up)).ok().map(Money)
 }
 
 /// `px × (1 + bps / 10 000)`, rounded toward zero; `bps` may be negative.

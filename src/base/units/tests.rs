@@ -110,3 +110,75 @@ fn a_value_per_unit_is_what_the_general_division_says() {
         assert_eq!(per_unit(value), value / scale, "{value}");
     }
 }
+
+#[test]
+fn a_number_is_written_as_people_write_it_and_told_apart_by_its_kind() {
+    for (units, text) in [
+        (0, "0"),
+        (1, "0.00000001"),
+        (-1, "-0.00000001"),
+        (150_000_000, "1.5"),
+        (-200_000_000, "-2"),
+        (100_000_010, "1.0000001"),
+        (i64::MIN, "-92233720368.54775808"),
+    ] {
+        assert_eq!((Px(units).to_string(), Money(units).to_string()), (text.into(), text.into()));
+        assert_eq!(
+            format!("{:?} {:?}", Qty(units), Rate(units)),
+            format!("Qty({text}) Rate({text})")
+        );
+    }
+}
+
+#[test]
+fn what_is_no_plain_decimal_is_no_number() {
+    for text in ["", "-", ".", ".5", "-.5", "1.", "1.2.3", "+1", "1e3", " 1", "1 ", "--1", "/", ":"]
+    {
+        assert_eq!(parse_fixed(text.as_bytes()), Err(ParseUnitError::NotDecimal), "{text}");
+    }
+    for (text, units) in [("0", 0), ("-0.5", -SCALE / 2), ("9", 9 * SCALE), ("0.00000009", 9)] {
+        assert_eq!(parse_fixed(text.as_bytes()), Ok(units), "{text}");
+    }
+}
+
+#[test]
+fn sums_differences_and_signs_are_those_of_the_units() {
+    let mut sum = Money(7);
+    sum += Money(5);
+    assert_eq!((sum, Money(7) + Money(5), Money(7) - Money(5)), (Money(12), Money(12), Money(2)));
+    sum -= Money(2);
+    assert_eq!((sum, -sum, (-sum).abs()), (Money(10), Money(-10), Money(10)));
+    assert_eq!([-1, 0, 1].map(|units| Qty(units).is_positive()), [false, false, true]);
+    assert_eq!(
+        [0, 5, 6, 10].map(|units| Qty(units).is_multiple_of(Qty(5))),
+        [true, true, false, true]
+    );
+    assert_eq!(Money(1).checked_add(Money(2)), Some(Money(3)));
+    assert_eq!(Money::MAX.checked_add(Money(1)), None);
+}
+
+#[test]
+fn a_price_moves_by_a_ten_thousandth_of_itself_for_each_point() {
+    for (px, bps, moved) in
+        [(20_000, 1, 20_002), (20_000, -50, 19_900), (9_999, 1, 9_999), (7, 0, 7)]
+    {
+        assert_eq!(shift_bps(Px(px), bps), Some(Px(moved)), "{px} {bps}");
+    }
+    assert_eq!(shift_bps(Px::MAX, 1), None);
+}
+
+#[test]
+fn a_fee_of_a_whole_unit_is_that_unit_and_a_rebate_is_never_overstated() {
+    for (amount, rate, charged) in [
+        (SCALE, 5, 5),
+        (-SCALE, 5, 5),
+        (SCALE + 1, 5, 6),
+        (SCALE, -5, -5),
+        (SCALE - 1, -5, -4),
+        (1, -1, 0),
+        (SCALE, 0, 0),
+    ] {
+        assert_eq!(fee(Money(amount), Rate(rate)), Some(Money(charged)), "{amount} {rate}");
+    }
+    assert_eq!(fee(Money::MAX, Rate(SCALE + 1)), None);
+}

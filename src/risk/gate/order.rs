@@ -63,11 +63,17 @@ impl Counts {
     }
 }
 
-/// Makes one check: a bit in `near` where it is passed narrowly, and out where it is not.
-macro_rules! ask {
-    ($question:ident, $counts:ident, $near:ident, $check:expr) => {
-        match $question.ask($check) {
-            Ok(margin) => $near |= u64::from(margin == Margin::Near) << $check as u32,
+/// A check's bit where it was passed narrowly, and none where it was not.
+#[inline(always)]
+fn bit(margin: Margin, check: Check) -> u64 {
+    u64::from(margin == Margin::Near) << check as u32
+}
+
+/// Takes the answer of one check: its bit into `near`, and out where it is not passed.
+macro_rules! take {
+    ($counts:ident, $near:ident, $check:expr, $answer:expr) => {
+        match $answer {
+            Ok(margin) => $near |= bit(margin, $check),
             Err(trip) => return $counts.trip($near, $check, trip),
         }
     };
@@ -76,7 +82,7 @@ macro_rules! ask {
 /// Written out in a row, so that each check is its own few instructions. The order is that of
 /// `ALL`, which the compiler holds it to.
 macro_rules! in_order {
-    ($question:ident, $counts:ident, $near:ident: $($check:ident)*) => {{
+    ($question:ident, $limits:ident, $counts:ident, $near:ident: $($check:ident)*) => {{
         const ORDER: [Check; CHECKS] = [$(Check::$check),*];
         const _: () = {
             let mut at = 0;
@@ -85,7 +91,7 @@ macro_rules! in_order {
                 at += 1;
             }
         };
-        $(ask!($question, $counts, $near, Check::$check);)*
+        $(take!($counts, $near, Check::$check, $question.ask($limits, Check::$check));)*
     }};
 }
 
@@ -95,11 +101,12 @@ pub(super) fn ask_in_order(
     question: &Question<'_>,
     counts: &mut Counts,
 ) -> Result<(), (Check, Trip)> {
-    if question.limits.is_none() || question.wanted.purpose != Purpose::Entry {
+    // An entry has to pass every check there is.
+    let (Some(limits), Purpose::Entry) = (question.limits, question.wanted.purpose) else {
         return ask_the_few(question, counts);
-    }
+    };
     let mut near = 0;
-    in_order! { question, counts, near:
+    in_order! { question, limits, counts, near:
         TradingState LimitSet Allowed TickSize LotSize MinQty MaxQty ReduceOnly Reference
         MinNotional OrderNotional CollarMark CollarTouch CollarCumulative Position SymbolBudget
         GrossExposure NetExposure Correlated Positions Leverage Liquidation Capital DecisionOnce
@@ -115,7 +122,7 @@ pub(super) fn ask_in_order(
 fn ask_the_few(question: &Question<'_>, counts: &mut Counts) -> Result<(), (Check, Trip)> {
     let mut near = 0;
     for check in Check::ALL {
-        ask!(question, counts, near, check);
+        take!(counts, near, check, question.ask_if_bound(check));
     }
     counts.order(near);
     Ok(())

@@ -133,3 +133,56 @@ fn a_reduction_lasts_from_the_event_that_it_began_with() {
     desk.gate.relax(&at(160, Event::EMPTY)).unwrap();
     assert_eq!(desk.gate.state(), Active);
 }
+
+#[test]
+fn a_self_trade_is_told_with_the_first_order_of_ours_that_it_would_meet() {
+    /// Orders of ours by id: instrument, side, price, purpose.
+    fn beside(ours: &[(InstrumentId, Side, &str, Purpose)]) -> Desk {
+        let mut desk = desk(|_| {});
+        for (id, &(instrument, side, at, purpose)) in (1..).zip(ours) {
+            let (px, qty, purpose) = (px(at).0, qty("0.01").0, purpose as u8);
+            let body = Order { client_id: id, px, qty, purpose, ..Order::default() };
+            let event = Event::new(Kind::OrderApproved, instrument, &body);
+            desk.ledger.on_order_sent(&event.with_flags(side_flag(side))).unwrap();
+        }
+        desk
+    }
+    use Purpose::{Entry, Flatten, Protect};
+    let at = |side, at| Wanted { side, px: px(at), ..entry() };
+    let (buy, sell) = (Side::Buy, Side::Sell);
+    // Of another instrument, of the same side, a stop, one too far away, and the one it meets.
+    let mut sold = beside(&[
+        (ETH, buy, "101", Entry),
+        (BTC, sell, "101", Entry),
+        (BTC, buy, "101", Protect),
+        (BTC, buy, "99", Entry),
+        (BTC, buy, "100.5", Entry),
+        (BTC, buy, "100.6", Entry),
+    ]);
+    let met = (Reason::SelfTrade, px("100").0, px("100.5").0);
+    assert_eq!(told(&mut sold, &at(sell, "100")), met);
+    let mut bought = beside(&[
+        (ETH, sell, "99", Entry),
+        (BTC, buy, "99", Entry),
+        (BTC, sell, "99", Protect),
+        (BTC, sell, "100.4", Entry),
+        (BTC, sell, "99.8", Entry),
+    ]);
+    let met = (Reason::SelfTrade, px("100").0, px("99.8").0);
+    assert_eq!(told(&mut bought, &at(buy, "100")), met);
+    // An order at any price is met at any.
+    let mut flattening = beside(&[(BTC, buy, "0", Flatten)]);
+    assert_eq!(told(&mut flattening, &at(sell, "100")), (Reason::SelfTrade, px("100").0, 0));
+}
+
+#[test]
+fn a_check_with_nothing_to_measure_is_made_of_every_order_and_never_passed_narrowly() {
+    let mut desk = desk(|_| {});
+    desk.hold(BTC, Side::Buy, qty("1"), px("100"));
+    for (wanted, made) in [(entry(), 1), (exit(), 2)] {
+        desk.passes(&wanted);
+        desk.end_orders();
+        let count = desk.gate.count(Check::TradingState);
+        assert_eq!((count.evaluated, count.near, count.tripped), (made, 0, 0), "{wanted:?}");
+    }
+}

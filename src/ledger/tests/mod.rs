@@ -1,3 +1,7 @@
+mod carried;
+mod edges;
+mod reports;
+
 use super::*;
 use crate::base::Side;
 use crate::base::event::{
