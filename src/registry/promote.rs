@@ -132,7 +132,8 @@ impl<'a> Desk<'a> {
         let first = to == Stage::Champion && from == Stage::Staged && standing.crowned.is_empty();
         let mut objections = Vec::new();
         let onward = matches!(to, Stage::Shadow | Stage::Canary | Stage::Champion);
-        if !first && !(onward && from.may_become(to)) {
+        let in_order = onward && from.may_become(to);
+        if !first && !in_order {
             objections.push(format!("it is {}, and stages are passed in order", from.name()));
         }
         objections.extend(standing.forbids(version).map(str::to_owned));

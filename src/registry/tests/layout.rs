@@ -1,11 +1,11 @@
 //! `registry.json`: the layout before this one is read, and no byte can be changed unseen.
 
-use super::{again, change, crown, reigned, staged};
+use super::{again, change, reigned, staged};
 use crate::registry::{Document, Proving, Registry, SCHEMA_VERSION, Stage, Target};
 use std::path::Path;
 
 /// A file of layout 1 with one champion, as the program of that layout wrote it.
-const SHIPPED: &[u8] = include_bytes!("../../../models_saved/registry.json");
+const OLDER: &[u8] = include_bytes!("../../../tests/fixtures/registry_1.json");
 
 /// A registry's file, and one more pair of eyes on it.
 fn file(root: &tempfile::TempDir) -> std::path::PathBuf {
@@ -14,11 +14,10 @@ fn file(root: &tempfile::TempDir) -> std::path::PathBuf {
 
 #[test]
 fn a_file_of_layout_1_is_read_as_one_of_layout_2() {
-    let told: serde_json::Value = serde_json::from_slice(SHIPPED).unwrap();
-    assert_eq!(told["schema_version"], 1, "keep a file of layout 1 for this test");
-    let document = Document::parse(SHIPPED).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(OLDER).unwrap();
+    let document = Document::parse(OLDER).unwrap();
     document.check().unwrap();
-    assert_eq!(document.schema_version, SCHEMA_VERSION);
+    assert_eq!((&told["schema_version"], document.schema_version), (&1.into(), SCHEMA_VERSION));
     assert_eq!(document.champion.as_deref(), Some("synthetic-1"));
     assert_eq!(document.previous, None);
     let hashes = document.history.iter().map(|entry| entry.hash.as_str());
@@ -27,26 +26,31 @@ fn a_file_of_layout_1_is_read_as_one_of_layout_2() {
 }
 
 #[test]
-fn a_registry_of_layout_1_is_written_as_layout_2_with_the_next_change() {
-    let root = tempfile::tempdir().unwrap();
-    let models = root.path().join("models");
+fn the_shipped_registry_is_whole() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models_saved");
-    std::fs::create_dir_all(models.join("synthetic-1")).unwrap();
-    for name in ["registry.json", "synthetic-1/model.onnx", "synthetic-1/card.toml"] {
-        std::fs::copy(shipped.join(name), models.join(name)).unwrap();
-    }
+    let registry = Registry::open(&shipped).unwrap();
+    assert_eq!(registry.verify().unwrap().problems, []);
+    assert!(registry.champion_version().is_some());
+}
+
+#[test]
+fn a_registry_of_layout_1_is_written_as_layout_2_with_the_next_change() {
+    let (root, _) = reigned(&["v1", "v2"]);
+    let text = std::fs::read_to_string(file(&root)).unwrap();
+    let older = text.replacen("\"schema_version\": 2", "\"schema_version\": 1", 1);
+    let older = older.replacen("  \"previous\": \"v1\",\n", "", 1);
+    assert_eq!(text.len() - older.len(), "  \"previous\": \"v1\",\n".len());
+    std::fs::write(file(&root), &older).unwrap();
     let mut registry = again(&root);
-    assert_eq!(std::fs::read(file(&root)).unwrap(), SHIPPED, "reading writes nothing");
-    registry.register(&super::version(root.path(), "v2"), None, change("x")).unwrap();
-    crown(&mut registry, "v2");
+    assert_eq!(registry.previous_version(), Some("v1"), "it follows from the history");
+    assert_eq!(std::fs::read_to_string(file(&root)).unwrap(), older, "reading writes nothing");
+    registry.rollback(Target::Previous, Proving::ANY, change("x"), true).unwrap();
     let told: serde_json::Value =
         serde_json::from_slice(&std::fs::read(file(&root)).unwrap()).unwrap();
     assert_eq!(told["schema_version"], SCHEMA_VERSION);
-    assert_eq!(told["previous"], "synthetic-1");
-    let mut registry = again(&root);
-    registry.rollback(Target::Previous, Proving::ANY, change("x"), true).unwrap();
-    assert_eq!(again(&root).champion_version(), Some("synthetic-1"));
-    assert!(again(&root).verify().unwrap().problems.is_empty());
+    assert_eq!(told["previous"], serde_json::Value::Null);
+    assert_eq!(again(&root).champion_version(), Some("v1"));
+    assert_eq!(again(&root).verify().unwrap().problems, []);
 }
 
 #[test]
@@ -85,9 +89,16 @@ fn every_byte_of_the_registry_s_file_is_guarded() {
     for at in 0..whole.len() {
         let mut changed = whole.clone();
         changed[at] ^= 1 << (at % 8);
-        let Ok(document) = Document::parse(&changed) else { continue };
-        if document.check().is_err() || document == before {
-            continue;
+        let read = Document::parse(&changed);
+        let read = read.and_then(|document| document.check().map(|()| document));
+        match read {
+            Err(refused) => {
+                let told = refused.to_string();
+                assert!(told.starts_with("registry.json: "), "byte {at}: {told}");
+                continue;
+            }
+            Ok(document) if document == before => continue,
+            Ok(_) => {}
         }
         // Figures are the card's, and are held against it when files are looked at.
         std::fs::write(&path, &changed).unwrap();
@@ -96,6 +107,24 @@ fn every_byte_of_the_registry_s_file_is_guarded() {
         accepted += 1;
     }
     assert!(accepted < whole.len() / 10, "{accepted} of {} are seen by verify alone", whole.len());
+}
+
+#[test]
+fn every_byte_of_a_version_s_files_is_guarded() {
+    let (root, registry) = staged(&["v1"]);
+    for name in ["model.onnx", "card.toml"] {
+        let path = root.path().join("models/v1").join(name);
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(whole.len() / 150).chain([whole.len() - 1]) {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << (at % 8);
+            std::fs::write(&path, changed).unwrap();
+            let refused = registry.files("v1").unwrap_err().to_string();
+            assert!(refused.contains(&format!("v1/{name}")), "byte {at}: {refused}");
+        }
+        std::fs::write(&path, whole).unwrap();
+    }
+    registry.files("v1").unwrap();
 }
 
 #[test]

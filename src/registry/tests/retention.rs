@@ -92,7 +92,8 @@ fn what_an_interrupted_removal_leaves_is_named_and_removed_by_the_next() {
 fn a_paper_that_cannot_be_read_stops_the_removal() {
     let (root, mut registry) = reigned(&["v1", "v2", "v3"]);
     let absent = root.path().join("absent.json");
-    let refused = registry.prune(0, &[absent.clone()], change("disk"), true).unwrap_err();
+    let refused =
+        registry.prune(0, std::slice::from_ref(&absent), change("disk"), true).unwrap_err();
     assert!(refused.to_string().contains("absent.json"), "{refused}");
     std::fs::write(&absent, "{}").unwrap();
     let refused = registry.prune(0, &[absent], change("disk"), true).unwrap_err();

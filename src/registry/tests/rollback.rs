@@ -142,7 +142,8 @@ fn rolled_back_to_nothing_no_model_trades_and_there_is_a_way_back() {
     assert_eq!(registry.champion_version(), None);
     assert!(matches!(registry.champion(), Err(RegistryError::NoChampion)));
     assert!(matches!(back(&mut registry, Target::Nothing), Err(RegistryError::NoChampion)));
-    assert_eq!(registry.previous_version(), Some("v1"));
+    registry.release("v2", change("x")).unwrap();
+    assert_eq!(registry.previous_version(), Some("v1"), "what was left is not the way back");
     back(&mut registry, Target::Previous).unwrap();
     assert_eq!(champion(&registry).as_deref(), Some("v1"));
     back(&mut registry, Target::Nothing).unwrap();

@@ -66,7 +66,8 @@ fn the_same_version_makes_the_same_bytes_and_comes_back_with_its_lineage() {
 fn a_bundle_is_signed_by_a_trusted_key_where_one_is_asked_for() {
     let (root, registry) = family();
     let ((signing, public), (_, other)) = (key(root.path(), "ours"), key(root.path(), "theirs"));
-    let cases: [(Option<&SigningKey>, Option<&[PublicKey]>, Result<bool, &str>); 5] = [
+    type Case<'k> = (Option<&'k SigningKey>, Option<&'k [PublicKey]>, Result<bool, &'k str>);
+    let cases: [Case<'_>; 5] = [
         (None, None, Ok(false)),
         (Some(&signing), None, Ok(true)),
         (Some(&signing), Some(&[other, public]), Ok(true)),

@@ -35,8 +35,8 @@ enum RoleName {
 #[derive(Args)]
 #[command(after_help = "Example: peregrine model promote synthetic-7 --to shadow --config \
                   config/live.toml --decision gate_decision.json --by alice --reason \"passed the \
-                  gate\"\n\nshadow needs a GO, canary a promotion verdict, champion another verdict \
-                  and two approvals (docs/GOVERNANCE.md).")]
+                  gate\"\n\nshadow needs a GO, canary a promotion verdict, champion another \
+                  verdict and two approvals (docs/GOVERNANCE.md).")]
 pub struct PromoteArguments {
     /// The version.
     version: String,
