@@ -17,12 +17,14 @@
 //! | `trade` | predictions to net returns |
 //! | `training` | what a training is, as a hash |
 //! | `figures` | what a track earned and what that proves |
+//! | `held_out` | a model on what was held out |
 //! | `store` | finished folds on disk |
 //! | `report` | what is written |
 //! | `plots` | its pictures |
 
 pub mod config;
 pub mod figures;
+pub mod held_out;
 pub mod learn;
 mod plots;
 mod report;

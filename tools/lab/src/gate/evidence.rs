@@ -13,13 +13,15 @@ use std::path::{Component, Path};
 pub const WALK_FORWARD: &str = "walk_forward.json";
 /// What the stress tests found.
 pub const STRESS: &str = "stress.json";
-/// Layout of both.
+/// What the model did on what was held out.
+pub const HOLD_OUT: &str = "hold_out.json";
+/// Layout of all.
 const SCHEMA: u64 = 1;
 
 /// One file of evidence. One that is not there says nothing.
 #[derive(Clone, Debug)]
 pub struct Evidence {
-    /// [`WALK_FORWARD`] or [`STRESS`].
+    /// [`WALK_FORWARD`], [`STRESS`] or [`HOLD_OUT`].
     pub name: &'static str,
     /// What it says; null where there is no file.
     pub value: Value,
