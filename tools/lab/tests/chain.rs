@@ -247,9 +247,12 @@ fn what_was_changed_is_made_anew_and_other_sources_are_refused() {
     let other = world.path("other");
     std::fs::create_dir(&other).expect("a folder");
     std::fs::write(Path::new(&other).join("BTCUSDT-1m.csv"), "1,1,1,1,1,1\n").expect("written");
-    let refused = run(world.chain("one").args(["--from", &other]));
-    assert_eq!(refused.status.code(), Some(1));
-    let told = error(&refused);
-    assert!(told.contains("name another folder") && told.contains("data/2025-q1"), "{told}");
+    let history = world.path("history");
+    for from in [&["--from", &other][..], &["--from", &history, "--from", &other]] {
+        let refused = run(world.chain("one").args(from));
+        assert_eq!(refused.status.code(), Some(1));
+        let told = error(&refused);
+        assert!(told.contains("name another folder") && told.contains("data/2025-q1"), "{told}");
+    }
     assert!(world.files("one") == before, "other bytes");
 }

@@ -98,8 +98,8 @@ fn check_training(value: &Value, model: &ArtifactFiles) -> Result<(), String> {
     let key = "training_sha256";
     match &model.card.created_from.training_sha256 {
         None => Err(format!(
-            "{key}: cannot be compared: the model's card.toml tells no created_from.{key}; train it \
-             on the data"
+            "{key}: cannot be compared: the model's card.toml tells no created_from.{key}; train \
+             it on the data"
         )),
         Some(wanted) if value[key] != wanted.as_str() => {
             Err(format!("{key}: is of another training: {}, the model's {wanted}", value[key]))

@@ -18,7 +18,7 @@ use peregrine::model::artifact::{hex, sha256};
 use peregrine::registry::decision::Decision;
 use peregrine::registry::seal::SigningKey;
 use peregrine::venue::dataset::{DataSet, files_below, hash_of};
-use peregrine_lab::data::import::is_table;
+use peregrine_lab::data::import::is_known;
 use peregrine_lab::forward::held_out::HOLD_OUT_FILE;
 use peregrine_lab::forward::{Config, JSON_FILE, code_of};
 use peregrine_lab::gate::thresholds::Thresholds;
@@ -281,8 +281,7 @@ fn same_sources(plan: &Plan) -> Result<bool> {
     for source in &plan.sources {
         let files = if source.is_dir() { files_below(source)? } else { vec![source.clone()] };
         for path in files {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if is_table(&name) {
+            if is_known(&path)? {
                 let hash = File::open(&path).and_then(|mut file| hash_of(&mut file));
                 found.insert(hash.with_context(|| path.display().to_string())?.0);
             }
@@ -294,12 +293,11 @@ fn same_sources(plan: &Plan) -> Result<bool> {
         "{}: it is frozen with another hold-out; name another folder",
         plan.data.display()
     );
-    // Files of no known layout are in the sources and not in the data set.
-    let missing = frozen.difference(&found).count();
+    let differing = frozen.symmetric_difference(&found).count();
     ensure!(
-        missing == 0 && set.manifest().name == plan.name,
-        "{}: it is frozen as {:?}, and {missing} of its files are none of the sources; name another \
-         folder",
+        differing == 0 && set.manifest().name == plan.name,
+        "{}: it is frozen as {:?}, and {differing} files are not both in it and in the sources; \
+         name another folder",
         plan.data.display(),
         set.manifest().name
     );
