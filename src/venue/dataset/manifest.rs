@@ -23,6 +23,10 @@ pub struct Manifest {
     pub venue: String,
     /// Every symbol with what its prices show.
     pub symbols: Vec<SymbolFacts>,
+    /// Rows of this time, milliseconds since the epoch, and later are held out: they are for one
+    /// last reading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out_from_ms: Option<i64>,
     /// Every file, in the order of its path.
     pub files: Vec<FileEntry>,
 }

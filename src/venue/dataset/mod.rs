@@ -7,6 +7,7 @@
 //!                                          Tape: bars, marks, funding ────────┴─► frames ─► feed
 //! ```
 //! Nothing the manifest does not list can be read, and nothing whose bytes are not the listed ones.
+//! What it holds out is told by no tape but one of [`DataSet::open_hold_out`].
 //!
 //! | file | holds |
 //! |---|---|
@@ -33,8 +34,9 @@ use crate::base::settings::InstrumentSettings;
 use crate::base::{Px, Qty, Symbol};
 use crate::venue::capture::untold;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Why a data set cannot be used.
@@ -91,6 +93,8 @@ pub struct DataSet {
     dir: PathBuf,
     manifest: Manifest,
     hash: [u8; 32],
+    /// What is held out may be read.
+    is_open: bool,
 }
 
 impl DataSet {
@@ -104,7 +108,45 @@ impl DataSet {
         let manifest = Manifest::parse(&text)
             .map_err(|what| DataError::Manifest { path: path.clone(), what })?;
         let hash = Sha256::digest(text.as_bytes()).into();
-        Ok(Self { dir: dir.to_path_buf(), manifest, hash })
+        Ok(Self { dir: dir.to_path_buf(), manifest, hash, is_open: false })
+    }
+
+    /// The same with what is held out, which this notes: who reads it is known before anything is
+    /// read. Returns how many have read it now; who reads again what it read reads nothing new and
+    /// counts once.
+    ///
+    /// # Errors
+    /// As [`DataSet::open`], nothing held out, or a note that cannot be written.
+    pub fn open_hold_out(dir: &Path, by: &str) -> Result<(Self, u64), DataError> {
+        let mut set = Self::open(dir)?;
+        let path = dir.join(OPENINGS_FILE);
+        if set.manifest.hold_out_from_ms.is_none() {
+            let what = "hold_out_from_ms: nothing is held out".to_owned();
+            return Err(DataError::Manifest { path: dir.join(MANIFEST_FILE), what });
+        }
+        let known = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(DataError::io(&path))?,
+        };
+        let mut readers: BTreeSet<&str> = known.lines().collect();
+        if readers.insert(by) {
+            let mut file = File::options().create(true).append(true).open(&path);
+            let noted = file.as_mut().map_err(|error| std::io::Error::from(error.kind()));
+            let noted = noted.and_then(|file| {
+                // A line of its own even behind one whose end was lost.
+                let start = if known.is_empty() || known.ends_with('\n') { "" } else { "\n" };
+                file.write_all(format!("{start}{by}\n").as_bytes())?;
+                file.sync_all()
+            });
+            noted.map_err(DataError::io(&path))?;
+        }
+        set.is_open = true;
+        Ok((set, readers.len() as u64))
+    }
+
+    /// From when on, milliseconds since the epoch, nothing may be read; `None` where all may.
+    pub fn held_out_from_ms(&self) -> Option<i64> {
+        self.manifest.hold_out_from_ms.filter(|_| !self.is_open)
     }
 
     /// True for a folder that holds a manifest.
@@ -183,7 +225,8 @@ impl DataSet {
         for path in files_below(&self.dir)? {
             let name = path.strip_prefix(&self.dir).unwrap_or(&path);
             let is_listed = self.manifest.files.iter().any(|entry| Path::new(&entry.path) == name);
-            let is_ours = name == Path::new(MANIFEST_FILE) || name == Path::new(QUALITY_FILE);
+            let ours = [MANIFEST_FILE, QUALITY_FILE, OPENINGS_FILE];
+            let is_ours = ours.iter().any(|own| name == Path::new(own));
             if !is_listed && !is_ours {
                 let what = "it lies in the data set and the manifest does not list it".to_owned();
                 return Err(DataError::Changed { path, what });
@@ -192,6 +235,9 @@ impl DataSet {
         Ok(rows)
     }
 }
+
+/// Who has read what is held out, a line each. It is the one file of a data set that grows.
+pub const OPENINGS_FILE: &str = "hold_out_openings.txt";
 
 /// What was found in the data when it was frozen, for people.
 pub const QUALITY_FILE: &str = "quality_report.md";

@@ -28,6 +28,8 @@ const SETTLED_LATE_MS: i64 = 100;
 #[derive(Debug)]
 pub struct Tape {
     lanes: Vec<Lane>,
+    /// From this time on nothing is told: it is held out.
+    until_ms: Option<i64>,
     text: String,
 }
 
@@ -68,7 +70,8 @@ impl Tape {
             lane.fill()?;
             Ok(lane)
         });
-        Ok(Self { lanes: lanes.collect::<Result<_, DataError>>()?, text: String::new() })
+        let lanes = lanes.collect::<Result<_, DataError>>()?;
+        Ok(Self { lanes, until_ms: set.held_out_from_ms(), text: String::new() })
     }
 
     /// The next frame with its time of receipt; `None` at the end. Equal times go in the order of
@@ -83,6 +86,9 @@ impl Tape {
             .enumerate()
             .filter_map(|(at, lane)| lane.due.front().map(|step| (step.ms, at)));
         let Some((ms, at)) = times.min() else { return Ok(None) };
+        if self.until_ms.is_some_and(|until| ms >= until) {
+            return Ok(None);
+        }
         let lane = &mut self.lanes[at];
         let is_snapshot = lane.print_next(&mut self.text);
         if lane.due.is_empty() {

@@ -60,7 +60,8 @@ fn table(dir: &Path, stream: Stream, interval_ms: i64, rows: &[Vec<i64>]) -> Fil
 fn manifest(files: Vec<FileEntry>) -> Manifest {
     let facts = SymbolFacts { symbol: "BTCUSDT".to_owned(), tick: SCALE / 10, lot: SCALE / 1_000 };
     let (name, venue) = ("test".to_owned(), "binance-usdm".to_owned());
-    Manifest { manifest_version: MANIFEST_VERSION, name, venue, symbols: vec![facts], files }
+    let (manifest_version, hold_out_from_ms) = (MANIFEST_VERSION, None);
+    Manifest { manifest_version, name, venue, symbols: vec![facts], hold_out_from_ms, files }
 }
 
 fn set(files: &[(Stream, i64, Vec<Vec<i64>>)]) -> (TempDir, DataSet) {

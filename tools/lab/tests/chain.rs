@@ -53,7 +53,7 @@ fn last_json(output: &Output) -> Value {
     serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")
 }
 
-/// History of a day and a half, a key, and a chain over them.
+/// History of a day and a half, its end held out, a key, and a chain over them.
 struct World(TempDir);
 
 impl World {
@@ -84,6 +84,7 @@ impl World {
             chain.insert(key.to_owned(), world.path(name).into());
         }
         chain.insert("sources".to_owned(), vec![world.path("history")].into());
+        chain.insert("hold_out".to_owned(), "2026-01-09T18:00:00Z".into());
         world.write("chain.toml", &toml::to_string(&chain).expect("TOML"));
         world
     }
@@ -150,7 +151,8 @@ fn two_chains_end_in_the_same_bytes_and_a_third_finds_everything_done() {
     assert_eq!(told["verdict"], "NO-GO");
     let failed = told["failed"].as_array().expect("criteria");
     assert!(failed.contains(&"significance.dsr_min".into()), "{told}");
-    let every = ["import", "freeze", "verify", "walk-forward", "train", "stress", "gate"];
+    let every =
+        ["import", "freeze", "verify", "walk-forward", "train", "hold-out", "stress", "gate"];
     assert_eq!(steps(&told).0, every);
     assert_eq!(run(&mut world.chain("two")).status.code(), Some(3));
     world.same("one", "two");
@@ -158,10 +160,12 @@ fn two_chains_end_in_the_same_bytes_and_a_third_finds_everything_done() {
     for name in [
         "data/2025-q1/data_manifest.yaml",
         "data/2025-q1/quality_report.md",
+        "data/2025-q1/hold_out_openings.txt",
         "models_saved/2025-q1-1/card.toml",
         "models_saved/2025-q1-1/model.onnx",
         "reports/2025-q1-1/walk_forward.json",
         "reports/2025-q1-1/wfv_report.md",
+        "reports/2025-q1-1/hold_out.json",
         "reports/2025-q1-1/stress.json",
         "reports/2025-q1-1/stress_test_results.md",
         "reports/2025-q1-1/gate_decision.json",
@@ -214,7 +218,7 @@ fn killed_in_the_folds_and_in_the_scenarios_it_goes_on_and_ends_in_the_same_byte
     let done = run(&mut world.chain("killed"));
     assert_eq!(done.status.code(), Some(3), "{}", error(&done));
     let (new, there) = steps(&last_json(&done));
-    assert_eq!(there, ["import", "freeze", "walk-forward", "train"], "new: {new:?}");
+    assert_eq!(there, ["import", "freeze", "walk-forward", "train", "hold-out"], "{new:?}");
     world.same("killed", "whole");
 }
 
@@ -243,9 +247,12 @@ fn what_was_changed_is_made_anew_and_other_sources_are_refused() {
     let other = world.path("other");
     std::fs::create_dir(&other).expect("a folder");
     std::fs::write(Path::new(&other).join("BTCUSDT-1m.csv"), "1,1,1,1,1,1\n").expect("written");
-    let refused = run(world.chain("one").args(["--from", &other]));
-    assert_eq!(refused.status.code(), Some(1));
-    let told = error(&refused);
-    assert!(told.contains("name another folder") && told.contains("data/2025-q1"), "{told}");
+    let history = world.path("history");
+    for from in [&["--from", &other][..], &["--from", &history, "--from", &other]] {
+        let refused = run(world.chain("one").args(from));
+        assert_eq!(refused.status.code(), Some(1));
+        let told = error(&refused);
+        assert!(told.contains("name another folder") && told.contains("data/2025-q1"), "{told}");
+    }
     assert!(world.files("one") == before, "other bytes");
 }

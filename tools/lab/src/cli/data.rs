@@ -30,6 +30,10 @@ pub struct Freeze {
     /// Its name in reports and cards.
     #[arg(long)]
     name: String,
+    /// Hold out the rows from this time on (RFC 3339): nothing but `hold-out` reads them, and each
+    /// model that is judged on them is counted.
+    #[arg(long, value_name = "TIME")]
+    hold_out: Option<jiff::Timestamp>,
     /// Print one JSON object as the last line.
     #[arg(long)]
     json: bool,
@@ -80,7 +84,8 @@ pub fn import(arguments: &Import) -> Result<()> {
 /// # Errors
 /// A table that is damaged or cannot be true, or a folder that is frozen.
 pub fn freeze(arguments: &Freeze) -> Result<()> {
-    let set = frozen::freeze(&arguments.dir, &arguments.name)?;
+    let hold_out = arguments.hold_out.map(jiff::Timestamp::as_millisecond);
+    let set = frozen::freeze_but(&arguments.dir, &arguments.name, hold_out)?;
     tell(&set, arguments.json, set.manifest().files.iter().map(|entry| entry.rows).sum());
     Ok(())
 }

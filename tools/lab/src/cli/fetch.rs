@@ -8,14 +8,18 @@ use peregrine_lab::data::quality::at;
 use serde_json::json;
 use std::path::PathBuf;
 
-pub const HELP: &str = "Example:\n  peregrine-lab fetch --symbols BTCUSDT,SOLUSDT --series 5m,mark8h,funding \
-    --from 2025-01-01T00:00:00Z --until 2025-04-01T00:00:00Z --out downloads/2025-q1\n  \
+pub const HELP: &str = "Example:\n  peregrine-lab fetch --symbols BTCUSDT,SOLUSDT \
+    --series 5m,mark8h,funding --from 2025-01-01T00:00:00Z --until 2025-04-01T00:00:00Z \
+    --out downloads/2025-q1\n  \
     peregrine-lab import --out data/2025-q1 downloads/2025-q1";
 
 #[derive(Args)]
 pub struct Fetch {
     /// Symbols, such as BTCUSDT.
-    #[arg(long, required = true, value_delimiter = ',', value_name = "SYMBOL", value_parser = symbol)]
+    #[arg(
+        long, required = true, value_delimiter = ',', value_name = "SYMBOL",
+        value_parser = symbol
+    )]
     symbols: Vec<String>,
     /// What of each: a length of candles such as 5m, the same of the mark price such as mark8h,
     /// funding, aggTrades, openInterest.

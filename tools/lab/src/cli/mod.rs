@@ -4,6 +4,7 @@
 mod chain;
 mod data;
 mod fetch;
+mod hold_out;
 mod paper;
 mod realism;
 mod stress;
@@ -68,6 +69,10 @@ enum Command {
     #[command(after_help = "Example:\n  peregrine-lab walk-forward --data data/2024 \
         --out reports/2024 --config forward.toml")]
     WalkForward(walk_forward::WalkForward),
+    /// Judge a model on the part of the data that was held out; each that reads it is counted.
+    #[command(after_help = "Example:\n  peregrine-lab hold-out --data data/2024 \
+        --model models_saved/candles-1 --out reports/2024 --config config/forward.toml")]
+    HoldOut(hold_out::HoldOut),
     /// Decide whether a model may trade, from its evidence, and sign the decision.
     #[command(
         args_conflicts_with_subcommands = true,
@@ -104,6 +109,7 @@ fn carry_out(command: Command) -> Result<ExitCode> {
         Command::Attribution(arguments) => realism::attribution(&arguments),
         Command::Stress(arguments) => stress::stress(&arguments),
         Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
+        Command::HoldOut(arguments) => hold_out::hold_out(&arguments),
         Command::Gate(arguments) => return Ok(gate::gate(&arguments)),
         Command::Tune(arguments) => tune::tune(&arguments),
     }?;

@@ -23,6 +23,14 @@ const VENUE: &str = "binance-usdm";
 /// Nothing imported, a table that is missing or damaged, candles that cannot be, or a folder that
 /// is frozen.
 pub fn freeze(dir: &Path, name: &str) -> Result<DataSet> {
+    freeze_but(dir, name, None)
+}
+
+/// The same, holding out the rows from a time on, milliseconds since the epoch.
+///
+/// # Errors
+/// As [`freeze`], and a time at which nothing or everything would be held out.
+pub fn freeze_but(dir: &Path, name: &str, hold_out_from_ms: Option<i64>) -> Result<DataSet> {
     let path = dir.join(MANIFEST_FILE);
     ensure!(!path.exists(), "{}: it is frozen already", dir.display());
     let mut imported = notes(dir)?;
@@ -52,11 +60,24 @@ pub fn freeze(dir: &Path, name: &str) -> Result<DataSet> {
         tick: tick.max(1),
         lot: lot.max(1),
     };
+    if let Some(from) = hold_out_from_ms {
+        let first = files.iter().map(|entry: &FileEntry| entry.first_ms).min().unwrap_or(0);
+        let last = files.iter().map(|entry| entry.last_ms).max().unwrap_or(0);
+        ensure!(
+            first < from && from <= last,
+            "the hold-out begins at {}, which is not within {} to {}",
+            super::quality::at(from),
+            super::quality::at(first),
+            super::quality::at(last)
+        );
+        let _ = writeln!(report, "Held out from {} on.\n", super::quality::at(from));
+    }
     let manifest = Manifest {
         manifest_version: MANIFEST_VERSION,
         name: name.to_owned(),
         venue: VENUE.to_owned(),
         symbols: steps.into_iter().map(symbol).collect(),
+        hold_out_from_ms,
         files,
     };
     let text = manifest.text().map_err(anyhow::Error::msg)?;

@@ -138,8 +138,7 @@ fn stem(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// True for the name of a file that may hold a table.
-pub fn is_table(name: &str) -> bool {
+fn is_table(name: &str) -> bool {
     [".csv", ".csv.gz", ".zip"].iter().any(|end| name.ends_with(end))
 }
 
@@ -164,6 +163,22 @@ fn note(out: &Path, imported: &Imported) -> Result<()> {
     let line = serde_json::to_string(imported)? + "\n";
     file.write_all(line.as_bytes()).with_context(|| path.display().to_string())?;
     Ok(file.sync_all()?)
+}
+
+/// True for a file of a known layout: one that [`import`] does not leave out.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn is_known(path: &Path) -> Result<bool> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if !is_table(&name) {
+        return Ok(false);
+    }
+    let text = open(path).with_context(|| path.display().to_string())?;
+    let mut lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+    let mut first = StringRecord::new();
+    lines.read_record(&mut first).with_context(|| path.display().to_string())?;
+    Ok(layout(&name, &first).is_ok())
 }
 
 /// One file to one table; the reason where its layout is not known.

@@ -19,6 +19,7 @@
 //! | `training` | what a training is, as a hash |
 //! | `figures` | what a track earned and what that proves |
 //! | `engine` | the trader itself over each test |
+//! | `held_out` | a model on what was held out |
 //! | `store` | finished folds on disk |
 //! | `report` | what is written |
 //! | `plots` | its pictures |
@@ -26,6 +27,7 @@
 pub mod config;
 pub mod engine;
 pub mod figures;
+pub mod held_out;
 pub mod learn;
 pub mod models;
 mod plots;

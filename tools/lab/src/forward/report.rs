@@ -49,6 +49,7 @@ fn told(job: Job<'_>, outcome: &Outcome, files: &BTreeMap<String, String>) -> Va
         "data_manifest_sha256": hex(&job.rows.data_hash),
         "config_sha256": job.config.hash(),
         "code": code_of(),
+        "hold_out_from_ms": job.rows.held_out_from_ms,
         "training_sha256": training_hash(job.config, trial.depth),
         "chosen": {"depth": trial.depth, "enter_edge": trial.enter_edge},
         "seed": job.config.seed,

@@ -19,8 +19,8 @@ const OF_JUDGING: [&str; 9] = [
 ];
 
 /// SHA-256 that stands for the training of trees of `depth`: rows, labels with their costs, what
-/// stops and calibrates, trees, seed. A version's card names that of its model, a validation that of
-/// the trial it judged.
+/// stops and calibrates, trees, seed. A version's card names that of its model, a validation that
+/// of the trial it judged.
 pub fn training_hash(config: &Config, depth: usize) -> String {
     let mut told = serde_json::to_value(config).unwrap_or_default();
     for path in OF_JUDGING {

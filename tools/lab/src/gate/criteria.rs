@@ -18,8 +18,8 @@ pub struct Rule {
     pub relation: Relation,
     /// Least and largest threshold that is lawful.
     pub range: (f64, f64),
-    /// The value in its evidence: `stress.json` for the table [`STRESS_TABLE`], else
-    /// `walk_forward.json`. `None` is not known.
+    /// The value in its evidence: `stress.json` for the table [`STRESS_TABLE`], `hold_out.json` for
+    /// [`HOLD_OUT_TABLE`], else `walk_forward.json`. `None` is not known.
     pub value: fn(&Value) -> Option<f64>,
 }
 
@@ -34,12 +34,21 @@ const fn rule(
 
 /// The table whose values are in `stress.json`.
 pub const STRESS_TABLE: &str = "stress";
+/// The table whose values are in `hold_out.json`; it counts where data were held out.
+pub const HOLD_OUT_TABLE: &str = "hold_out";
 /// The tables of `gates.toml`, in order.
-pub const TABLES: [&str; 6] =
-    ["older_rule", "walk_forward", "significance", "cpcv", "calibration", STRESS_TABLE];
+pub const TABLES: [&str; 7] = [
+    "older_rule",
+    "walk_forward",
+    "significance",
+    "cpcv",
+    "calibration",
+    HOLD_OUT_TABLE,
+    STRESS_TABLE,
+];
 
 /// Every criterion with a number, in the order of `gates.toml`.
-pub const RULES: [Rule; 21] = [
+pub const RULES: [Rule; 23] = [
     rule(("older_rule", "sharpe_min"), AtLeast, (1.8, 100.0), |v| number(v, "/pooled/sharpe")),
     rule(("older_rule", "drawdown_frac_max"), AtMost, (0.0, 0.2), |v| {
         number(v, "/pooled/max_drawdown_frac").filter(|fall| *fall >= 0.0)
@@ -82,6 +91,12 @@ pub const RULES: [Rule; 21] = [
         number(v, "/calibration/bins").or_else(|| length(v, "/calibration/bins"))
     }),
     rule(("calibration", "ece_max"), AtMost, (0.0, 0.1), |v| probability(v, "/calibration/ece")),
+    rule((HOLD_OUT_TABLE, "readings_max"), AtMost, (1.0, 20.0), |v| {
+        number(v, "/readings").filter(|count| *count >= 1.0)
+    }),
+    rule((HOLD_OUT_TABLE, "net_return_above"), Above, (0.0, 1_000.0), |v| {
+        number(v, "/pooled/net_return")
+    }),
     rule((STRESS_TABLE, "loss_frac_max"), AtMost, (0.0, 0.2), |v| worst(v, "loss_frac")),
     rule((STRESS_TABLE, "drawdown_frac_max"), AtMost, (0.0, 0.2), |v| worst(v, "drawdown_frac")),
 ];
@@ -94,10 +109,23 @@ impl Rule {
 }
 
 /// Judges everything: the rules in order, then every scenario that has to be passed, then every
-/// other that was run.
-pub fn judge(thresholds: &Thresholds, walk: &Evidence, stress: &Evidence) -> Vec<Criterion> {
-    let rules = RULES.iter().zip(&thresholds.values).map(|(rule, &threshold)| {
-        let from = if rule.table == STRESS_TABLE { stress } else { walk };
+/// other that was run. Where the validation tells of data that were held out, or they were read,
+/// they count.
+pub fn judge(
+    thresholds: &Thresholds,
+    walk: &Evidence,
+    stress: &Evidence,
+    held: &Evidence,
+) -> Vec<Criterion> {
+    let is_held = !walk.value["hold_out_from_ms"].is_null() || held.sha256.is_some();
+    let rules = RULES.iter().zip(&thresholds.values);
+    let rules = rules.filter(|(rule, _)| is_held || rule.table != HOLD_OUT_TABLE);
+    let rules = rules.map(|(rule, &threshold)| {
+        let from = match rule.table {
+            STRESS_TABLE => stress,
+            HOLD_OUT_TABLE => held,
+            _ => walk,
+        };
         let value = (rule.value)(&from.value);
         criterion(rule.name(), value, (rule.relation, threshold), from)
     });

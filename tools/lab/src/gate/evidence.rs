@@ -13,13 +13,15 @@ use std::path::{Component, Path};
 pub const WALK_FORWARD: &str = "walk_forward.json";
 /// What the stress tests found.
 pub const STRESS: &str = "stress.json";
-/// Layout of both.
+/// What the model did on what was held out.
+pub const HOLD_OUT: &str = "hold_out.json";
+/// Layout of all.
 const SCHEMA: u64 = 1;
 
 /// One file of evidence. One that is not there says nothing.
 #[derive(Clone, Debug)]
 pub struct Evidence {
-    /// [`WALK_FORWARD`] or [`STRESS`].
+    /// [`WALK_FORWARD`], [`STRESS`] or [`HOLD_OUT`].
     pub name: &'static str,
     /// What it says; null where there is no file.
     pub value: Value,
@@ -96,8 +98,8 @@ fn check_training(value: &Value, model: &ArtifactFiles) -> Result<(), String> {
     let key = "training_sha256";
     match &model.card.created_from.training_sha256 {
         None => Err(format!(
-            "{key}: cannot be compared: the model's card.toml tells no created_from.{key}; train it \
-             on the data"
+            "{key}: cannot be compared: the model's card.toml tells no created_from.{key}; train \
+             it on the data"
         )),
         Some(wanted) if value[key] != wanted.as_str() => {
             Err(format!("{key}: is of another training: {}, the model's {wanted}", value[key]))

@@ -4,6 +4,7 @@
 //! models_saved/NAME/        model.onnx, card.toml ─┐ must be of one model and its data
 //! reports/NAME/             walk_forward.json ─────┤ and every file they name unchanged
 //!                           stress.json ───────────┤
+//!                           hold_out.json ─────────┤ where data were held out
 //! config/gates.toml         thresholds ────────────┤
 //! KEY                       who decides ───────────┴─► gate_decision.json, gate_decision.pdf
 //! ```
@@ -29,7 +30,7 @@ pub mod shown;
 mod tests;
 pub mod thresholds;
 
-use evidence::{Evidence, STRESS, WALK_FORWARD};
+use evidence::{Evidence, HOLD_OUT, STRESS, WALK_FORWARD};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::model::{ArtifactFiles, ModelError};
 use peregrine::registry::decision::{DecidedModel, Decision};
@@ -104,9 +105,10 @@ pub fn decide(
         .map_err(|cause| GateError::Model { path: model.to_owned(), cause: Box::new(cause) })?;
     let walk = Evidence::read(reports, WALK_FORWARD, &files)?;
     let stress = Evidence::read(reports, STRESS, &files)?;
-    let criteria = criteria::judge(thresholds, &walk, &stress);
+    let held = Evidence::read(reports, HOLD_OUT, &files)?;
+    let criteria = criteria::judge(thresholds, &walk, &stress, &held);
     let mut looked_at = BTreeMap::new();
-    for evidence in [walk, stress] {
+    for evidence in [walk, stress, held] {
         looked_at.extend(evidence.files);
         looked_at.extend(evidence.sha256.map(|hash| (evidence.name.to_owned(), hash)));
     }

@@ -43,6 +43,14 @@ pub fn rows(
     progress: &mut dyn FnMut(f64),
 ) -> Result<Rows> {
     set.verify()?;
+    if let (Some(border), Some(to)) = (set.held_out_from_ms(), wanted.to) {
+        ensure!(
+            to.to_millis() <= border,
+            "{} and later is held out of {}: take rows before it",
+            crate::data::quality::at(border),
+            set.manifest().name
+        );
+    }
     let bar_ms = bar_length(set, wanted)?;
     let names = choose(set, &wanted.features)?;
     let instruments = set.instruments()?;
@@ -77,7 +85,8 @@ pub fn rows(
             progress(part.clamp(0.0, 1.0));
         }
     }
-    gatherer.finish(names, label, set.hash())
+    let rows = gatherer.finish(names, label, set.hash())?;
+    Ok(Rows { held_out_from_ms: set.manifest().hold_out_from_ms, ..rows })
 }
 
 /// Length of a bar, by the shortest candles where it is not told.

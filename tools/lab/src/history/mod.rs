@@ -84,6 +84,8 @@ pub struct Rows {
     pub left_out: u64,
     /// SHA-256 of the data set's manifest.
     pub data_hash: [u8; 32],
+    /// From when on, milliseconds, the data set holds rows out.
+    pub held_out_from_ms: Option<i64>,
 }
 
 impl Rows {

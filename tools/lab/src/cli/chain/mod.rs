@@ -2,8 +2,8 @@
 //! before it runs; what an earlier run finished and is still what it was is not done again.
 //!
 //! ```text
-//!  import ─► freeze ─► verify ─► walk-forward ─► train ─► stress ─► gate
-//!                                     └─ depth ────┘
+//!  import ─► freeze ─► verify ─► walk-forward ─► train ─► hold-out ─► stress ─► gate
+//!                                     └─ depth ────┘      where some is
 //! ```
 //! The model is trained behind the validation, with the depth that was chosen there: a model of
 //! another depth would be one that nothing was found out about.
@@ -18,7 +18,8 @@ use peregrine::model::artifact::{hex, sha256};
 use peregrine::registry::decision::Decision;
 use peregrine::registry::seal::SigningKey;
 use peregrine::venue::dataset::{DataSet, files_below, hash_of};
-use peregrine_lab::data::import::is_table;
+use peregrine_lab::data::import::is_known;
+use peregrine_lab::forward::held_out::HOLD_OUT_FILE;
 use peregrine_lab::forward::{Config, JSON_FILE, code_of};
 use peregrine_lab::gate::thresholds::Thresholds;
 use peregrine_lab::gate::{DECISION_FILE, DOCUMENT_FILE, decide};
@@ -111,52 +112,32 @@ impl Run {
         // A slip in a file is told before an hour of work, not behind it.
         let config = Config::load(&plan.forward)?;
         Thresholds::read(&plan.gates)?;
-        self.step("import", same_sources, |plan| {
-            let mut words = words("import", &[("--out", &plan.data)]);
-            words.extend(plan.sources.iter().map(OsString::from));
-            done(words)
-        })?;
-        self.step(
-            "freeze",
-            |plan| Ok(DataSet::is_one(&plan.data)),
-            |plan| {
-                let mut words = words("freeze", &[]);
-                words.extend([
-                    OsString::from(&plan.data),
-                    "--name".into(),
-                    OsString::from(&plan.name),
-                ]);
-                done(words)
-            },
-        )?;
-        self.step(
-            "verify",
-            |_| Ok(false),
-            |plan| done([words("verify", &[]), vec![OsString::from(&plan.data)]].concat()),
-        )?;
+        self.step("import", same_sources, imported)?;
+        self.step("freeze", |plan| Ok(DataSet::is_one(&plan.data)), frozen)?;
+        let verified = |plan: &Plan| done(words("verify", &[], &[text(&plan.data)]));
+        self.step("verify", |_| Ok(false), verified)?;
         let set = DataSet::open(&plan.data)?;
-        self.step(
-            "walk-forward",
-            |plan| validated(plan, &set, &config),
-            |plan| {
-                let data: [(&str, &Path); 3] =
-                    [("--data", &plan.data), ("--out", &plan.reports), ("--config", &plan.forward)];
-                done(with_threads(words("walk-forward", &data), plan))
-            },
-        )?;
+        let validate = |plan: &Plan| {
+            let files: [(&str, &Path); 3] =
+                [("--data", &plan.data), ("--out", &plan.reports), ("--config", &plan.forward)];
+            done(words("walk-forward", &files, &threads(plan)))
+        };
+        self.step("walk-forward", |plan| validated(plan, &set, &config), validate)?;
         let judged = Judged::read(&plan)?;
-        self.step(
-            "train",
-            |plan| Ok(trained(plan, &set, &judged)),
-            |plan| {
-                let data: [(&str, &Path); 3] =
-                    [("--data", &plan.data), ("--out", &plan.model), ("--config", &plan.forward)];
-                // 0 is told where there are no trees.
-                let depth = ["--depth".into(), OsString::from(judged.depth.to_string())];
-                let depth = if judged.depth > 0 { &depth[..] } else { &[] };
-                done([with_threads(words("train", &data), plan), depth.to_vec()].concat())
-            },
-        )?;
+        let train = |plan: &Plan| {
+            let files: [(&str, &Path); 3] =
+                [("--data", &plan.data), ("--out", &plan.model), ("--config", &plan.forward)];
+            let mut more = threads(plan).to_vec();
+            // 0 is told where there are no trees.
+            if judged.depth > 0 {
+                more.extend(["--depth".into(), judged.depth.to_string().into()]);
+            }
+            done(words("train", &files, &more))
+        };
+        self.step("train", |plan| Ok(trained(plan, &set, &judged)), train)?;
+        if set.manifest().hold_out_from_ms.is_some() {
+            self.step("hold-out", |plan| held_out(plan, &set, &config), read_hold_out)?;
+        }
         self.step("stress", |_| Ok(false), stressed)?;
         self.gate()
     }
@@ -183,8 +164,7 @@ impl Run {
             if let Some(folder) = plan.key.parent() {
                 fs::create_dir_all(folder)?;
             }
-            let keygen = ["keygen".into(), "--out".into(), OsString::from(&plan.key)];
-            done([words("gate", &[]), keygen.to_vec()].concat())?;
+            done(words("gate", &[], &["keygen".into(), "--out".into(), text(&plan.key)]))?;
         }
         let was = decided(plan, self.decided_at)?;
         let is_new = was.is_none();
@@ -197,12 +177,12 @@ impl Run {
         ];
         let mut code = None;
         if is_new {
-            let mut words = words("gate", &files);
+            let mut more = Vec::new();
             if let Some(at) = self.decided_at {
                 let at = jiff::Timestamp::from_millisecond(i64::try_from(at)?)?.to_string();
-                words.extend(["--decided-at".into(), at.into()]);
+                more.extend(["--decided-at".into(), at.into()]);
             }
-            code = Some(carry_out(parsed(words)?)?);
+            code = Some(carry_out(parsed(words("gate", &files, &more))?)?);
         }
         let decision = match was {
             Some(decision) => decision,
@@ -214,14 +194,19 @@ impl Run {
     }
 }
 
-fn words(command: &str, paths: &[(&str, &Path)]) -> Vec<OsString> {
-    let pairs = paths.iter().flat_map(|(name, path)| [OsString::from(name), path.into()]);
-    ["peregrine-lab".into(), command.into()].into_iter().chain(pairs).collect()
+fn text(path: &Path) -> OsString {
+    path.into()
 }
 
-fn with_threads(mut words: Vec<OsString>, plan: &Plan) -> Vec<OsString> {
-    words.extend(["--threads".into(), plan.threads.to_string().into()]);
-    words
+/// A command with files by the names of its options, and with more behind them.
+fn words(command: &str, files: &[(&str, &Path)], more: &[OsString]) -> Vec<OsString> {
+    let pairs = files.iter().flat_map(|(name, path)| [OsString::from(name), text(path)]);
+    let head = ["peregrine-lab".into(), OsString::from(command)];
+    head.into_iter().chain(pairs).chain(more.iter().cloned()).collect()
+}
+
+fn threads(plan: &Plan) -> [OsString; 2] {
+    ["--threads".into(), plan.threads.to_string().into()]
 }
 
 /// The command that these words are, told as they would be typed.
@@ -235,6 +220,39 @@ fn done(words: Vec<OsString>) -> Result<()> {
     carry_out(parsed(words)?).map(|_| ())
 }
 
+fn imported(plan: &Plan) -> Result<()> {
+    let sources: Vec<OsString> = plan.sources.iter().map(OsString::from).collect();
+    done(words("import", &[("--out", &plan.data)], &sources))
+}
+
+fn frozen(plan: &Plan) -> Result<()> {
+    let mut more = vec![text(&plan.data), "--name".into(), OsString::from(&plan.name)];
+    if let Some(time) = &plan.hold_out {
+        more.extend(["--hold-out".into(), OsString::from(time)]);
+    }
+    done(words("freeze", &[], &more))
+}
+
+fn read_hold_out(plan: &Plan) -> Result<()> {
+    let files: [(&str, &Path); 4] = [
+        ("--data", &plan.data),
+        ("--model", &plan.model),
+        ("--out", &plan.reports),
+        ("--config", &plan.forward),
+    ];
+    done(words("hold-out", &files, &[]))
+}
+
+/// Whether what is held out was read for this model by this configuration and program.
+fn held_out(plan: &Plan, set: &DataSet, config: &Config) -> Result<bool> {
+    let Ok(told) = report(&plan.reports.join(HOLD_OUT_FILE)) else { return Ok(false) };
+    let model = ArtifactFiles::read(&plan.model)?.sha256;
+    Ok(told["data_manifest_sha256"] == hex(&set.hash()).as_str()
+        && told["model_sha256"] == hex(&model).as_str()
+        && told["config_sha256"] == config.hash().as_str()
+        && told["code"] == code_of().as_str())
+}
+
 /// Stress: outcomes that are there are taken as they are by the command itself. A scenario that
 /// failed is what was found out, and the gate's to judge.
 fn stressed(plan: &Plan) -> Result<()> {
@@ -245,7 +263,7 @@ fn stressed(plan: &Plan) -> Result<()> {
         ("--gates", &plan.gates),
         ("--out", &plan.reports),
     ];
-    match parsed(with_threads(words("stress", &files), plan))? {
+    match parsed(words("stress", &files, &threads(plan)))? {
         Command::Stress(arguments) => stress::test(&arguments).map(|_| ()),
         _ => bail!("it is not the command stress"),
     }
@@ -263,19 +281,23 @@ fn same_sources(plan: &Plan) -> Result<bool> {
     for source in &plan.sources {
         let files = if source.is_dir() { files_below(source)? } else { vec![source.clone()] };
         for path in files {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if is_table(&name) {
+            if is_known(&path)? {
                 let hash = File::open(&path).and_then(|mut file| hash_of(&mut file));
                 found.insert(hash.with_context(|| path.display().to_string())?.0);
             }
         }
     }
-    // Files of no known layout are in the sources and not in the data set.
-    let missing = frozen.difference(&found).count();
+    let border = plan.hold_out.as_deref().map(str::parse::<jiff::Timestamp>).transpose()?;
     ensure!(
-        missing == 0 && set.manifest().name == plan.name,
-        "{}: it is frozen as {:?}, and {missing} of its files are none of the sources; name another \
-         folder",
+        border.map(jiff::Timestamp::as_millisecond) == set.manifest().hold_out_from_ms,
+        "{}: it is frozen with another hold-out; name another folder",
+        plan.data.display()
+    );
+    let differing = frozen.symmetric_difference(&found).count();
+    ensure!(
+        differing == 0 && set.manifest().name == plan.name,
+        "{}: it is frozen as {:?}, and {differing} files are not both in it and in the sources; \
+         name another folder",
         plan.data.display(),
         set.manifest().name
     );

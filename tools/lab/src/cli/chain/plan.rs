@@ -12,6 +12,8 @@ pub struct Plan {
     pub sources: Vec<PathBuf>,
     /// Name of the data set.
     pub name: String,
+    /// From when on rows are held out, RFC 3339; none without.
+    pub hold_out: Option<String>,
     /// Folder of the data set.
     pub data: PathBuf,
     /// Folder of the model's version.

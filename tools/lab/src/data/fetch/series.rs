@@ -89,7 +89,7 @@ impl Series {
         };
         found.ok_or_else(|| {
             format!(
-                "{text:?} is none of funding, aggTrades, openInterest, {}, nor mark before a length",
+                "{text:?} is none of funding, aggTrades, openInterest, {}, or mark and a length",
                 LENGTHS.join(", ")
             )
         })

@@ -1,7 +1,7 @@
 //! Every criterion decides, at its edge, and what is not known does not pass.
 
 use super::{Reports, folds, scenario, shipped};
-use crate::gate::criteria::{RULES, STRESS_TABLE};
+use crate::gate::criteria::{HOLD_OUT_TABLE, RULES, Rule, STRESS_TABLE};
 use peregrine::registry::decision::Verdict;
 use serde_json::{Value, json};
 
@@ -60,6 +60,8 @@ fn cases() -> Vec<Case> {
         case("cpcv.sharpe_q05_above", "/cpcv/sharpe_q05", json!(1e-9), json!(0.0)),
         case("calibration.bins_min", "/calibration/bins", json!(10), json!(9)),
         case("calibration.ece_max", "/calibration/ece", json!(0.03), json!(0.0301)),
+        case("hold_out.readings_max", "/readings", json!(1), json!(2)),
+        case("hold_out.net_return_above", "/pooled/net_return", json!(1e-9), json!(0.0)),
         case("stress.loss_frac_max", "/scenarios/3/criteria/0/value", json!(0.03), json!(0.0301)),
         case("stress.drawdown_frac_max", "/scenarios/3/criteria/1/value", json!(0.2), json!(0.201)),
     ]
@@ -82,8 +84,11 @@ fn every_criterion_of_the_thresholds_decides_at_its_edge_and_is_named() {
     for Case { criterion, pointer, inside, outside } in cases {
         let mut reports = Reports::good();
         let mut failed_with = |value: Value| {
-            let of_stress = criterion.starts_with("stress.");
-            let told = if of_stress { &mut reports.stress } else { &mut reports.walk };
+            let told = match criterion.split_once('.') {
+                Some(("stress", _)) => &mut reports.stress,
+                Some(("hold_out", _)) => &mut reports.held,
+                _ => &mut reports.walk,
+            };
             *told.pointer_mut(pointer).unwrap() = value;
             let decision = reports.decide().unwrap();
             let failed: Vec<String> = decision.failed().map(|c| c.name.clone()).collect();
@@ -120,7 +125,8 @@ fn nothing_of_the_walk_forward_is_a_no_go_on_every_criterion() {
     std::fs::remove_file(reports.path().join("walk_forward.json")).unwrap();
     let decision = crate::gate::decide(&super::model(), reports.path(), &shipped(), 0).unwrap();
     let failed: Vec<&String> = decision.failed().map(|criterion| &criterion.name).collect();
-    assert_eq!(failed.len(), RULES.iter().filter(|rule| rule.table != STRESS_TABLE).count());
+    let of_walk = |rule: &&Rule| ![STRESS_TABLE, HOLD_OUT_TABLE].contains(&rule.table);
+    assert_eq!(failed.len(), RULES.iter().filter(of_walk).count());
     assert!(decision.failed().all(|c| c.value.is_none() && c.evidence_sha256.is_none()));
 }
 
@@ -163,4 +169,22 @@ fn a_scenario_that_nobody_asked_for_must_have_passed_too_and_so_must_each_run_of
         reports.stress["scenarios"].as_array_mut().unwrap().insert(0, run);
         assert_eq!(reports.failed(), [failed]);
     }
+}
+
+#[test]
+fn data_that_were_held_out_and_not_read_are_not_known_and_without_any_nothing_is_asked() {
+    let mut reports = Reports::good();
+    let names = |reports: &Reports| -> Vec<String> {
+        let decision = crate::gate::decide(&reports.model, reports.path(), &shipped(), 0).unwrap();
+        let held = decision.criteria.iter().filter(|c| c.name.starts_with("hold_out."));
+        held.map(|c| format!("{} {}", c.name, c.passed)).collect()
+    };
+    reports.decide().unwrap();
+    std::fs::remove_file(reports.path().join("hold_out.json")).unwrap();
+    assert_eq!(names(&reports), ["hold_out.readings_max false", "hold_out.net_return_above false"]);
+    reports.walk["hold_out_from_ms"] = Value::Null;
+    reports.decide().unwrap();
+    assert_eq!(names(&reports), ["hold_out.readings_max true", "hold_out.net_return_above true"]);
+    std::fs::remove_file(reports.path().join("hold_out.json")).unwrap();
+    assert!(names(&reports).is_empty());
 }

@@ -7,7 +7,7 @@ use std::fs;
 /// What is done to the evidence, the file that is named, and what is said.
 type Harm = (fn(&mut Reports), &'static str, &'static str);
 
-const HARMS: [Harm; 16] = [
+const HARMS: [Harm; 18] = [
     (|r| r.walk["kind"] = json!("stress"), "walk_forward.json", "kind"),
     (|r| r.walk["schema"] = json!(2), "walk_forward.json", "schema"),
     (|r| r.walk["data_manifest_sha256"] = other(), "walk_forward.json", "data_manifest_sha256"),
@@ -18,6 +18,8 @@ const HARMS: [Harm; 16] = [
     (|r| r.stress["model_sha256"] = other(), "stress.json", "model_sha256"),
     (|r| r.stress["model_sha256"] = Value::Null, "stress.json", "model_sha256"),
     (|r| r.stress["data_manifest_sha256"] = other(), "stress.json", "data_manifest_sha256"),
+    (|r| r.held["model_sha256"] = other(), "hold_out.json", "model_sha256"),
+    (|r| r.held["data_manifest_sha256"] = other(), "hold_out.json", "data_manifest_sha256"),
     (|r| r.stress["scenarios"][0]["name"] = json!("../x"), "stress.json", "scenarios"),
     (|r| r.walk["files"]["wfv_report.md"] = other(), "walk_forward.json", "files.wfv_report.md"),
     (|r| r.walk["files"]["gone.md"] = other(), "walk_forward.json", "files.gone.md"),
@@ -44,7 +46,7 @@ fn evidence_of_another_model_other_data_or_another_kind_is_refused_by_file_and_k
 fn a_report_that_was_changed_after_its_evidence_was_written_is_refused() {
     let reports = Reports::good();
     let decision = reports.decide().unwrap();
-    assert_eq!(decision.evidence.len(), 3, "both files and the report");
+    assert_eq!(decision.evidence.len(), 4, "three files and the report");
     assert!(crate::gate::check_evidence(&decision, reports.path()).is_ok());
     fs::write(reports.path().join("wfv_report.md"), "ten folds.\n").unwrap();
     let refused = reports.decide().unwrap_err().to_string();

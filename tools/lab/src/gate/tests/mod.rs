@@ -6,7 +6,7 @@ mod evidence;
 mod thresholds;
 mod whole;
 
-use super::evidence::{STRESS, WALK_FORWARD};
+use super::evidence::{HOLD_OUT, STRESS, WALK_FORWARD};
 use super::thresholds::Thresholds;
 use super::{GateError, decide};
 use peregrine::model::ArtifactFiles;
@@ -55,6 +55,7 @@ struct Reports {
     _models: TempDir,
     walk: Value,
     stress: Value,
+    held: Value,
 }
 
 impl Reports {
@@ -66,8 +67,12 @@ impl Reports {
         // Of "ten folds\n", by sha256sum.
         let report = "5c2b56e36aa73c520471224e8f68dc3999b719ba74a308c5454d8bb4b2aae3b7";
         let (walk, stress) = (walk(&data, report), stress(&model, &data));
+        let held = json!({
+            "kind": "hold_out", "schema": 1, "model_sha256": model, "data_manifest_sha256": data,
+            "readings": 1, "pooled": {"net_return": 0.02}, "files": {},
+        });
         let models = tempfile::tempdir().unwrap();
-        Self { dir, model: trained(models.path()), _models: models, walk, stress }
+        Self { dir, model: trained(models.path()), _models: models, walk, stress, held }
     }
 
     fn path(&self) -> &Path {
@@ -75,7 +80,9 @@ impl Reports {
     }
 
     fn decide(&self) -> Result<Decision, GateError> {
-        for (name, value) in [(WALK_FORWARD, &self.walk), (STRESS, &self.stress)] {
+        for (name, value) in
+            [(WALK_FORWARD, &self.walk), (STRESS, &self.stress), (HOLD_OUT, &self.held)]
+        {
             fs::write(self.path().join(name), value.to_string()).unwrap();
         }
         decide(&self.model, self.path(), &shipped(), AT_MS)
@@ -106,7 +113,8 @@ fn folds(count: u64) -> Value {
 fn walk(data: &str, report: &str) -> Value {
     json!({
         "kind": "walk_forward", "schema": 1, "data_manifest_sha256": data,
-        "config_sha256": "c".repeat(64), "training_sha256": training(), "seed": 7, "trials": 40, "folds": folds(10),
+        "config_sha256": "c".repeat(64), "training_sha256": training(), "seed": 7,
+        "hold_out_from_ms": 1, "trials": 40, "folds": folds(10),
         "pooled": {
             "sharpe": 2.4, "sortino": 3.0, "max_drawdown_frac": 0.08, "profit_factor": 1.4,
             "win_rate": 0.55, "turnover": 12.0, "psr": 0.99, "dsr": 0.97,
