@@ -1,7 +1,7 @@
-"""Records what LightGBM and scikit-learn make of small public data sets: `reference.json` and the
-data beside it, which `tools/lab/tests/parity.rs` reads.
+"""Records what LightGBM, XGBoost and scikit-learn make of small public data sets: `reference.json`
+and the data beside it, which `tools/lab/tests/parity.rs` reads.
 
-    python3 -m venv VENV && VENV/bin/pip install lightgbm scikit-learn
+    python3 -m venv VENV && VENV/bin/pip install lightgbm scikit-learn xgboost-cpu
     VENV/bin/python tools/lab/parity/reference.py
 
 The data are those that come with scikit-learn: wine and breast cancer of the UCI repository
@@ -14,6 +14,7 @@ import pathlib
 import lightgbm as lgb
 import numpy as np
 import sklearn
+import xgboost
 from sklearn import datasets
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -51,23 +52,33 @@ def classes(name):
         learning_rate=0.1, max_iter=100, max_leaf_nodes=31, max_depth=6, l2_regularization=1.0,
         min_samples_leaf=20, early_stopping=False,
     ).fit(x[~test], y[~test]).predict_proba(x[test])
+    third = xgboost.XGBClassifier(
+        n_estimators=100, learning_rate=0.1, max_depth=6, reg_lambda=1.0, tree_method="hist",
+        n_jobs=1, random_state=7,
+    ).fit(x[~test], y[~test].astype(int)).predict_proba(x[test])
 
     def figures(said):
         hit = np.mean(said.argmax(axis=1) == y[test])
         areas = [roc_auc_score(y[test] == k, said[:, k]) for k in range(count)]
         return {"accuracy": hit, "log_loss": log_loss(y[test], said), "auc": np.mean(areas)}
 
-    return {"lightgbm": figures(said), "histgradientboosting": figures(other)}
+    return {
+        "lightgbm": figures(said),
+        "histgradientboosting": figures(other),
+        "xgboost": figures(third),
+    }
 
 
 def same_trees(name, yes):
     """Two classes. A tree a class with twice the second derivative and twice the penalty is
-    LightGBM's one tree: the scores are the same, row by row."""
+    LightGBM's one tree: the scores are the same, row by row. The least of a leaf is told as a sum
+    of second derivatives, for LightGBM only estimates how many rows a leaf has."""
     x, y, test = load(name)
     y = (y == yes).astype(float)
-    params = {"objective": "binary", "boost_from_average": True, "min_sum_hessian_in_leaf": 5e-4}
-    model = grown({**params, "num_leaves": 8}, x[~test], y[~test], 25)
-    return {"yes": yes, "rounds": 25, "leaves": 8, "scores": model.predict(x, raw_score=True).tolist()}
+    least = {"min_sum_hessian_in_leaf": 1.0, "min_data_in_leaf": 1}
+    model = grown({"objective": "binary", "num_leaves": 4, **least}, x[~test], y[~test], 20)
+    scores = model.predict(x[~test], raw_score=True).tolist()
+    return {"yes": yes, "rounds": 20, "leaves": 4, "scores": scores}
 
 
 def squared(name):
@@ -99,7 +110,8 @@ def weights(name, pull):
 
 
 reference = {
-    "versions": {"lightgbm": lgb.__version__, "scikit-learn": sklearn.__version__},
+    "versions": {"lightgbm": lgb.__version__, "scikit-learn": sklearn.__version__,
+                 "xgboost": xgboost.__version__},
     "classes": {name: classes(name) for name in ("wine", "breast_cancer", "iris")},
     "same_trees": {"wine": same_trees("wine", 1), "iris": same_trees("iris", 1)},
     "squared": {"diabetes": squared("diabetes")},

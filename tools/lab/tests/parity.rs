@@ -1,4 +1,5 @@
-//! Against what LightGBM and scikit-learn made of the same rows; see `parity/reference.py`.
+//! Against what LightGBM, XGBoost and scikit-learn made of the same rows; see
+//! `parity/reference.py`.
 
 use peregrine_lab::gbdt::{Forest, Objective, Params, Table, train};
 use peregrine_lab::learn::weigh;
@@ -49,9 +50,10 @@ fn grown(params: &Params, table: &Table) -> Forest {
     train(params, table, None, &mut |_, _| {}).expect("a usable table").forest
 }
 
-/// At least as good as the worse of both, but for one row; log-loss within 15 %, area within 0.01.
+/// At least as good as the worst of the three, but for one row; log-loss within 15 % of it, area
+/// within 0.01.
 #[test]
-fn classes_are_told_as_well_as_by_lightgbm_and_scikit_learn() {
+fn classes_are_told_as_well_as_by_lightgbm_xgboost_and_scikit_learn() {
     let reference = reference();
     for name in ["wine", "breast_cancer", "iris"] {
         let (fit, test) = parts(&data(name));
@@ -60,19 +62,19 @@ fn classes_are_told_as_well_as_by_lightgbm_and_scikit_learn() {
         let said: Vec<Vec<f64>> =
             (0..test.rows()).map(|row| forest.probabilities(test.row(row))).collect();
         let labels: Vec<usize> = test.targets.iter().map(|&y| y as usize).collect();
-        let both = |figure: &str| {
-            ["lightgbm", "histgradientboosting"]
+        let theirs = |figure: &str| {
+            ["lightgbm", "xgboost", "histgradientboosting"]
                 .map(|library| number(&reference, &format!("/classes/{name}/{library}/{figure}")))
         };
-        let lowest = both("accuracy").into_iter().fold(1.0, f64::min);
+        let lowest = theirs("accuracy").into_iter().fold(1.0, f64::min);
         let found = accuracy(&said, &labels);
         let one_row = 1.0 / test.rows() as f64;
         assert!(found >= lowest - one_row - 1e-9, "{name}: {found} of {lowest} are right");
-        let highest = both("log_loss").into_iter().fold(0.0, f64::max);
+        let highest = theirs("log_loss").into_iter().fold(0.0, f64::max);
         let found = log_loss(&said, &labels);
-        println!("{name}: log-loss {found:.4}, theirs {:?}", both("log_loss"));
+        println!("{name}: log-loss {found:.4}, theirs {:?}", theirs("log_loss"));
         assert!(found <= 1.15 * highest, "{name}: log-loss {found}, theirs {highest}");
-        let lowest = both("auc").into_iter().fold(1.0, f64::min);
+        let lowest = theirs("auc").into_iter().fold(1.0, f64::min);
         let found = auc_one_vs_rest(&said, &labels, classes).expect("all classes occur");
         assert!(found >= lowest - 0.01, "{name}: area {found}, theirs {lowest}");
     }
@@ -93,18 +95,20 @@ fn scores_of_every_row_are_those_of_lightgbm_where_both_ask_the_same() {
             rounds: number(&reference, &format!("{path}/rounds")) as usize,
             leaves_max: number(&reference, &format!("{path}/leaves")) as usize,
             lambda: 2.0,
+            leaf_rows_min: 1,
+            leaf_weight_min: 2.0,
             ..Params::new(Objective::Softmax { classes: 2 })
         };
         let forest = grown(&params, &fit);
         let theirs = reference.pointer(&format!("{path}/scores")).and_then(Value::as_array);
         let mut worst = 0.0_f64;
         for (row, theirs) in theirs.expect("scores").iter().enumerate() {
-            let scores = forest.scores(table.row(row));
+            let scores = forest.scores(fit.row(row));
             let theirs = theirs.as_f64().expect("a number");
             worst = worst.max((scores[1] - scores[0] - theirs).abs());
         }
         println!("{name}: worst difference of a score {worst:.2e}");
-        assert!(worst < 1e-5, "{name}: a score differs by {worst}");
+        assert!(worst < 1e-6, "{name}: a score differs by {worst}");
     }
 }
 
@@ -122,8 +126,8 @@ fn numbers_are_foretold_as_well_as_by_lightgbm() {
     assert!((rmse / theirs - 1.0).abs() < 0.03, "{rmse} against {theirs}");
 }
 
-/// Pinball loss within 5 %, coverage within 0.07: LightGBM interpolates between two residuals of a
-/// leaf, here the one that reaches the level is taken; and the test has 89 rows.
+/// Pinball loss at most 10 % higher, coverage within 0.07: LightGBM interpolates between two
+/// residuals of a leaf, here the one that reaches the level is taken; and the test has 89 rows.
 #[test]
 fn quantiles_are_as_good_as_those_of_lightgbm() {
     let (fit, test) = parts(&data("diabetes"));
@@ -146,7 +150,7 @@ fn quantiles_are_as_good_as_those_of_lightgbm() {
         let theirs = number(&reference, &format!("{path}/pinball"));
         let covered = number(&reference, &format!("{path}/coverage"));
         println!("{level}: {loss:.4} covers {below:.3}, theirs {theirs:.4} {covered:.3}");
-        assert!(loss < 1.05 * theirs, "level {level}: {loss} against {theirs}");
+        assert!(loss < 1.1 * theirs, "level {level}: {loss} against {theirs}");
         assert!((below - covered).abs() < 0.07, "level {level}: covers {below}, {covered}");
     }
 }

@@ -90,7 +90,7 @@ impl Default for GruConfig {
 
 impl Default for StackConfig {
     fn default() -> Self {
-        Self { of: vec![Kind::Trees, Kind::Dense], groups: 4, pull: 0.01 }
+        Self { of: vec![Kind::Trees, Kind::Dense], groups: 4, pull: 0.1 }
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Trained {
     pub held_out: Vec<f64>,
 }
 
-/// Told after each new round: its number from 1, and the loss on the held-out rows if there are any.
+/// Told after each new round: its number from 1, and the loss on the held-out rows, if any.
 pub type Progress<'a> = &'a mut dyn FnMut(usize, Option<f64>);
 
 /// As [`Progress`], and breaks where the forest is not worth more rounds.
@@ -68,18 +68,8 @@ pub fn train_from(
     watch: Watch<'_>,
 ) -> Result<Trained, TrainError> {
     check(params, table)?;
-    if let Some(from) = from {
-        let fits = [
-            ("classes or levels", from.objective == params.objective),
-            ("features", from.features == table.features),
-        ];
-        if let Some((what, _)) = fits.iter().find(|(_, holds)| !holds) {
-            return Err(TrainError::Base(what));
-        }
-    }
-    if let Some(held_out) = held_out {
-        check(params, held_out)?;
-    }
+    held_out.map_or(Ok(()), |held_out| check(params, held_out))?;
+    from.map_or(Ok(()), |from| check_base(params, from, table))?;
     let (mut table, mut held_out) = (table.clone(), held_out.cloned());
     let scale = standardise(params.objective, from, &mut table, held_out.as_mut());
     let bins = Bins::new(&table, params.bins_max);
@@ -196,6 +186,16 @@ fn standardise(
         fit(&mut held.targets);
     }
     (scale, mean)
+}
+
+/// Trees to go on from are of the same kind of rows and answers.
+fn check_base(params: &Params, from: &Forest, table: &Table) -> Result<(), TrainError> {
+    let fits = [
+        ("classes or levels", from.objective == params.objective),
+        ("features", from.features == table.features),
+    ];
+    let other = fits.iter().find(|(_, holds)| !holds);
+    other.map_or(Ok(()), |(what, _)| Err(TrainError::Base(what)))
 }
 
 fn check(params: &Params, table: &Table) -> Result<(), TrainError> {

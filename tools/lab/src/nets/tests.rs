@@ -197,7 +197,7 @@ fn learning_stops_when_it_no_longer_helps_and_keeps_the_best() {
     // Falls to the third epoch and rises from there.
     let judge = |_: &Dense| {
         count.set(count.get() + 1);
-        f64::from((count.get() as i32 - 3).abs())
+        f64::from((count.get() - 3_i32).abs())
     };
     let stopped = NetParams { patience: 4, ..params() };
     let quiet = &mut |_: usize, _: f64| ControlFlow::Continue(());

@@ -92,8 +92,7 @@ pub(crate) fn spread_of(
         on_round(round);
         ControlFlow::Continue(())
     };
-    let spread =
-        learn_spread(rows.ground(), &rows.changes, parts, (&params, from), &mut watch)?;
+    let spread = learn_spread(rows.ground(), &rows.changes, parts, (&params, from), &mut watch)?;
     Ok(Some(spread))
 }
 

@@ -179,7 +179,7 @@ impl SyntheticTraining {
                 groups: number("groups", 4.0) as usize,
                 // Features of this market look back some seconds.
                 embargo: 60_000,
-                pull: number("pull", 0.01),
+                pull: number("pull", 0.1),
             },
         }
     }

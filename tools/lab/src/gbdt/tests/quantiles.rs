@@ -22,7 +22,7 @@ fn a_leaf_holds_the_quantiles_of_its_rows() {
         ..Params::new(DECILES)
     };
     let forest = grown(&params, &table).forest;
-    // A tenth of eleven rows is reached by the second, a half by the sixth, nine tenths by the tenth.
+    // A tenth of eleven rows is reached by the second, a half by the sixth, nine by the tenth.
     for (x, expected) in [(0.0, [1.0, 5.0, 9.0]), (1.0, [110.0, 150.0, 190.0])] {
         for (found, expected) in forest.quantiles(&[x]).iter().zip(expected) {
             assert!((found - expected).abs() < 1e-5, "{x}: {found} is not {expected}");
