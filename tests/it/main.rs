@@ -133,6 +133,7 @@ mod registry_files;
 mod trade_paper;
 /// What the end-to-end tests share: inputs, the four stages with a paper venue, the program.
 mod pipeline_support;
+mod pipeline_swaps;
 /// Same inputs, same bytes; another seed, other bytes.
 mod pipeline_same_bytes;
 /// The path of an event allocates nothing after warm-up.

@@ -67,6 +67,34 @@ body!(
     }
 );
 body!(
+    /// From here on the models that decide are others. Whatever it names is at its place before the
+    /// event enters the river.
+    ModelSwap {
+        /// SHA-256 of the ONNX file; zero where it is not known.
+        sha256: [u8; 32],
+        /// Version name, padded with zeros.
+        version: [u8; 32],
+        /// 0 refused: nothing changes; 1 champion; 2 canary: decides a share beside the champion.
+        role: u8,
+        /// Place of the model in the inference stage.
+        slot: u8,
+        /// Why: a [`crate::base::Reason`] number.
+        reason: u16,
+        /// Share of a canary in basis points; 0 ends the trial.
+        share_bps: u16,
+        /// Zero.
+        pad: u16,
+        /// Length of the blocks of time that are dealt to champion and canary, milliseconds.
+        block_ms: u32,
+        /// User id that asked; [`u32::MAX`] for the session itself.
+        actor: u32,
+        /// Seed of the deal.
+        seed: u64,
+        /// First eight bytes of the SHA-256 of its card.
+        card: u64,
+    }
+);
+body!(
     /// Time passed; the time is `ts_recv`.
     Timer {
         /// Milliseconds between timers.
