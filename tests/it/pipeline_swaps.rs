@@ -9,7 +9,7 @@ use crate::pipeline_support::{
 use peregrine::base::counters::Counter;
 use peregrine::base::event::{Event, Kind, ModelSwap, NoDecision, Order, Prediction};
 use peregrine::base::split::Split;
-use peregrine::features::schema_hash;
+use peregrine::features::{Input, SCHEMA, WarmUp, schema_hash};
 use peregrine::model::{ArtifactFiles, Card};
 use peregrine::runtime::assemble::{Budget, Parts, version_bytes};
 use peregrine::runtime::swap::attached::attach;
@@ -19,8 +19,8 @@ use std::path::Path;
 /// Segments that hold a whole run: what is counted is the path of an event.
 const SEGMENTS: [(&str, &str, &str); 2] =
     [("journal", "input_segment_mib", "256"), ("journal", "output_segment_mib", "64")];
-/// The features of the shipped champion's input that a book alone makes.
-const FEATURES: [&str; 4] = ["spread_bps", "microprice_bps", "imbalance_1", "imbalance_5"];
+/// Graph and vectors of the recurrent model.
+const RECURRENT: &str = "gru_node_reset1";
 
 /// A model of one feature under a name of its own; it leans up where `lean` is above zero.
 fn leaning(name: &str, feature: &str, lean: f32) -> ArtifactFiles {
@@ -31,9 +31,14 @@ fn leaning(name: &str, feature: &str, lean: f32) -> ArtifactFiles {
 
 /// A recurrent model on features of ours.
 fn recurrent() -> ArtifactFiles {
-    let bytes = onnx("torch_gru_step");
-    let told = vectors("torch_gru_step");
-    let features = FEATURES[..told[0].input.len()].iter().map(|name| (*name).to_owned());
+    let (bytes, told) = (onnx(RECURRENT), vectors(RECURRENT));
+    // What a few seconds of books and trades make.
+    let soon = SCHEMA.iter().filter(|feature| {
+        let others = [Input::Mark, Input::OpenInterest, Input::Funding, Input::Liquidations];
+        let long = matches!(feature.warm_up, WarmUp::Bars(21..) | WarmUp::Seconds(11..));
+        !long && others.iter().all(|input| !feature.inputs.has(*input))
+    });
+    let features = soon.take(told[0].input.len()).map(|feature| feature.name.to_owned());
     let card = Card {
         schema_hash: format!("{:016x}", schema_hash()),
         features: features.collect(),
@@ -164,7 +169,7 @@ fn a_thousand_swaps_and_rollbacks_under_load_allocate_nothing_and_replay_without
     let mut swaps = 2;
     let allocations = count(|| {
         for (taken, arrival) in counted.iter().enumerate() {
-            if taken % 40 == 0 && swaps < 1_002 {
+            if taken % 35 == 0 && swaps < 1_002 {
                 rig.swap(if swaps % 2 == 0 { &there } else { &back });
                 swaps += 1;
             }
@@ -187,7 +192,8 @@ fn a_thousand_swaps_and_rollbacks_under_load_allocate_nothing_and_replay_without
 #[test]
 fn a_recurrent_model_begins_anew_when_it_comes_to_decide_and_follows_the_market_in_a_trial() {
     let (instruments, arrivals) = synthetic(11, 16_000, &[]);
-    let parts = parts(instruments, &EAGER);
+    let often = [("policy", "decision_interval_ms", "50")];
+    let parts = parts(instruments, &[&EAGER[..], &often[..]].concat());
     let (gru, other) = (recurrent(), leaning("other", "imbalance_1", 1.0));
     let dir = tempfile::tempdir().unwrap();
     let at = 9_000;
@@ -227,10 +233,11 @@ fn a_recurrent_model_begins_anew_when_it_comes_to_decide_and_follows_the_market_
     };
     let (fresh, again, in_trial) = (of(&fresh), of(&again), of(&trial));
     let first = *fresh.keys().next().unwrap();
-    assert!(fresh.values().collect::<std::collections::BTreeSet<_>>().len() > 100);
+    let answers = fresh.values().collect::<std::collections::BTreeSet<_>>().len();
+    assert!(answers > 50, "{answers} of {}", fresh.len());
     let late = again.range(first..).map(|(place, bits)| (*place, *bits)).collect();
-    assert_eq!(fresh, late, "what it knew of an earlier turn counts no more");
-    assert!(in_trial.len() > 100 && in_trial.len() < trial.len() - 100);
+    assert!(fresh == late, "what it knew of an earlier turn counts no more");
+    assert!(in_trial.len() > 50 && in_trial.len() < trial.len() - 50, "{}", in_trial.len());
     for (place, bits) in &in_trial {
         assert_eq!(fresh.get(place), Some(bits), "at {place}: as if it had decided all along");
     }
