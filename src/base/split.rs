@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn seeds_and_instruments_are_dealt_apart_and_no_share_is_never() {
         let deal = |split: Split, instrument| -> Vec<bool> {
-            let at = |block| Nanos(block * 60_000_000_000);
+            let at = |block: i64| Nanos(block * 60_000_000_000);
             (0..1_000).map(|b| split.is_canary(InstrumentId(instrument), at(b))).collect()
         };
         assert_eq!(deal(SPLIT, 0), deal(SPLIT, 0));

@@ -196,12 +196,7 @@ impl InferenceStage {
         result.map_err(|reason| (reason, u16::MAX))
     }
 
-    fn record_decision(
-        &mut self,
-        event: &Event,
-        slot: usize,
-        decision: Result<(), (Reason, u16)>,
-    ) {
+    fn record_decision(&mut self, event: &Event, slot: usize, decision: Result<(), (Reason, u16)>) {
         let model_tag = self.models.tag(slot);
         let market = &mut self.markets[event.instrument as usize];
         let instrument = event.instrument();
@@ -213,9 +208,7 @@ impl InferenceStage {
                 let body = Prediction {
                     probability: self.output.probability,
                     quantile: self.output.quantile,
-                    features_hash: xxhash_rust::xxh3::xxh3_64(zerocopy::IntoBytes::as_bytes(
-                        input,
-                    )),
+                    features_hash: xxhash_rust::xxh3::xxh3_64(zerocopy::IntoBytes::as_bytes(input)),
                     model_tag,
                     bid_px: market.bid.px,
                     bid_qty: market.bid.qty,

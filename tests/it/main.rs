@@ -127,6 +127,7 @@ mod model_fixtures;
 mod model_hostile;
 /// A model's state changes when it is committed, and as onnxruntime's does.
 mod model_state;
+mod model_swaps;
 /// The registry refuses what was tampered with, by name.
 mod registry_files;
 /// Policy, gate, ledger and paper venue agree over a recorded market.

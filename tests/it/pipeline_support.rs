@@ -7,8 +7,8 @@ use peregrine::base::hop::Stamp;
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{InstrumentId, Money, Nanos};
 use peregrine::engine::{
-    Crossing, FeedStage, Halt, InferenceStage, ModelSigns, ModelSupply, Next, NoProbe, Outlet, With,
-    model_rings,
+    Crossing, FeedStage, Halt, InferenceStage, ModelSigns, ModelSupply, Next, NoProbe, Outlet,
+    With, model_rings,
 };
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::execution::{RequestText, Signer};
@@ -447,4 +447,12 @@ pub fn softmax_of(feature: &str, weights: [f32; 3], schema: u64) -> ArtifactFile
         golden: Golden::pack(1, &[0.0], &[], &[third; 3], &[], &[]),
     };
     ArtifactFiles::from_bytes(bytes, card.to_toml().unwrap()).unwrap()
+}
+
+/// A model of one feature under a name of its own; where the feature is above zero it leans up as
+/// far as `lean`.
+pub fn leaning(name: &str, feature: &str, lean: f32) -> ArtifactFiles {
+    let files = softmax_of(feature, [-lean, 0.0, lean], peregrine::features::schema_hash());
+    let card = Card { version: name.to_owned(), ..files.card };
+    ArtifactFiles::from_bytes(files.onnx, card.to_toml().unwrap()).unwrap()
 }

@@ -4,7 +4,7 @@
 use crate::allocations::count;
 use crate::model_fixtures::{card, onnx, vectors};
 use crate::pipeline_support::{
-    Arrival, EAGER, Rig, SNAPSHOT_AT, assert_replays, lane, parts, softmax_of, synthetic,
+    Arrival, EAGER, Rig, SNAPSHOT_AT, assert_replays, lane, leaning, parts, synthetic,
 };
 use peregrine::base::counters::Counter;
 use peregrine::base::event::{Event, Kind, ModelSwap, NoDecision, Order, Prediction};
@@ -21,13 +21,6 @@ const SEGMENTS: [(&str, &str, &str); 2] =
     [("journal", "input_segment_mib", "256"), ("journal", "output_segment_mib", "64")];
 /// Graph and vectors of the recurrent model.
 const RECURRENT: &str = "gru_node_reset1";
-
-/// A model of one feature under a name of its own; it leans up where `lean` is above zero.
-fn leaning(name: &str, feature: &str, lean: f32) -> ArtifactFiles {
-    let files = softmax_of(feature, [-lean, 0.0, lean], schema_hash());
-    let card = Card { version: name.to_owned(), ..files.card };
-    ArtifactFiles::from_bytes(files.onnx, card.to_toml().unwrap()).unwrap()
-}
 
 /// A recurrent model on features of ours.
 fn recurrent() -> ArtifactFiles {
@@ -59,7 +52,9 @@ fn swap_to(files: &ArtifactFiles, slot: u8, split: Option<Split>) -> ModelSwap {
         ..ModelSwap::default()
     };
     match split {
-        Some(Split { seed, share_bps, block_ms }) => ModelSwap { seed, share_bps, block_ms, ..swap },
+        Some(Split { seed, share_bps, block_ms }) => {
+            ModelSwap { seed, share_bps, block_ms, ..swap }
+        }
         None => swap,
     }
 }

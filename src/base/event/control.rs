@@ -103,13 +103,16 @@ body!(
         reserved: [u64; 11],
     }
 );
+/// The verb of a [`Command`] about models: it tells who asked and why; what changes says the
+/// [`ModelSwap`] behind it.
+pub const COMMAND_MODEL: u32 = 6;
 /// Longest reason of a [`Command`], in bytes.
 pub const COMMAND_REASON_BYTES: usize = 84;
 
 body!(
     /// An operator's command, or that of something which kills.
     Command {
-        /// 1 pause, 2 graceful kill, 3 immediate kill, 4 arm, 5 clear.
+        /// 1 pause, 2 graceful kill, 3 immediate kill, 4 arm, 5 clear, [`COMMAND_MODEL`].
         verb: u32,
         /// User id that gave it; `u32::MAX` for a signal, [`super::ACTOR_UNATTENDED`] for paper
         /// trading's own setting.

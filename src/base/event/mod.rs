@@ -349,8 +349,9 @@ mod tests;
 mod venue;
 
 pub use control::{
-    BookedCarried, COMMAND_REASON_BYTES, Command, Instrument, KillRound, Measured, ModelLoaded,
-    ModelSwap, OrderCarried, PositionCarried, Reconciled, SessionCarried, SessionStart, Timer,
+    BookedCarried, COMMAND_MODEL, COMMAND_REASON_BYTES, Command, Instrument, KillRound, Measured,
+    ModelLoaded, ModelSwap, OrderCarried, PositionCarried, Reconciled, SessionCarried,
+    SessionStart, Timer,
 };
 pub use latency::{PASSAGE_NS_MAX, PASSAGES_PER_EVENT, Passage, Stamps};
 pub use market::{

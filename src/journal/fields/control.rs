@@ -7,7 +7,7 @@ use crate::base::event::{self as body, Event};
 const MODES: &[&str] = &["backtest", "paper", "testnet", "live"];
 const EXECUTORS: &[&str] = &["", "native", "tract"];
 const SWAPS: &[&str] = &["refused", "champion", "canary"];
-const VERBS: &[&str] = &["", "pause", "graceful kill", "immediate kill", "arm", "clear"];
+const VERBS: &[&str] = &["", "pause", "graceful kill", "immediate kill", "arm", "clear", "model"];
 const ORIGINS: &[&str] =
     &["operator", "session", "signal", "http", "telegram", "latch file", "breaker", "dead man"];
 

@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done, 1 failed or refused, 2 bad usage or bad configuration, 78 killed.
 
+mod ab;
 mod audit;
 mod backtest;
 mod check;
@@ -86,9 +87,12 @@ enum CommandLine {
     Clear(operate::CommandArguments),
     /// Check configuration, model, cores and folders without trading.
     Check(check::CheckArguments),
-    /// The model registry: list, show, register, verify.
+    /// The model registry: list, show, register, verify; and which version a session uses.
     #[command(subcommand, after_help = "Example: peregrine model list")]
     Model(model::ModelCommand),
+    /// A challenger's share of a running session's trading.
+    #[command(subcommand, after_help = "Example: peregrine ab status --state state")]
+    Ab(ab::AbCommand),
 }
 
 /// What a command ends with.
@@ -136,6 +140,7 @@ pub fn main() -> ExitCode {
         CommandLine::Clear(arguments) => operate::clear(&arguments),
         CommandLine::Check(arguments) => check::check(&arguments),
         CommandLine::Model(command) => model::model(&command),
+        CommandLine::Ab(command) => ab::ab(&command),
     })
 }
 

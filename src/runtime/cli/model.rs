@@ -14,6 +14,8 @@ pub enum ModelCommand {
     List(DirArguments),
     /// Show one version's record.
     Show(ShowArguments),
+    /// Have a running session trade on another version.
+    Use(super::ab::UseArguments),
     /// Register a version: any ONNX file with its card that meets the contract.
     Register(RegisterArguments),
     /// Hash every file of every version and compare with what was registered.
@@ -76,6 +78,7 @@ pub fn model(command: &ModelCommand) -> Result<(), Failure> {
             println!("{text}");
             Ok(())
         }
+        ModelCommand::Use(arguments) => super::ab::use_model(arguments),
         ModelCommand::Register(arguments) => register(arguments),
         ModelCommand::Verify(arguments) => verify(arguments),
     }
