@@ -24,9 +24,9 @@ use super::rig::{Launch, Rig, VenueAccess};
 use super::state::StateFolder;
 use super::statement;
 use super::stopped;
+use super::swap::ModelDesk;
 use super::swap::board::ModelBoard;
 use super::swap::desk::DeskWork;
-use super::swap::{DeskEnds, ModelDesk};
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
 use crate::base::Nanos;
@@ -116,18 +116,13 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let journal = StateFolder::journal_name(parts.epoch, order.name);
     let mut rig = Rig::build(&parts, &topology, &state.journals().join(&journal))?;
     state.begin(order.name, &journal)?;
-    let (ends, attacher) = rig.let_models_change();
-    let board = first_board(&parts, &model.0, &ends);
-    let watched = rig.watched(&parts, Arc::clone(&board), order.name);
+    let (desk, board) = models(&order, &parts, &model.0, &mut rig)?;
+    let watched = rig.watched(&parts, board, order.name);
     let watch = Watch::of(&watched, &order.stop);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
     let commands = watcher.commands();
     let (river, cell) = watcher.desk();
     let aside = Aside::start(&parts.settings, watch, (&river, &cell))?;
-    let (executor, (health, journal)) = (model.0.executor().name(), rig.journal());
-    let signed = order.signed.as_ref().unwrap_or(&order.loaded);
-    let desk = DeskWork { parts: &parts, executor, signed, ends, attacher, health, journal, board };
-    let desk = ModelDesk::start(desk)?;
     let admin = AdminSocket::with_models(state.dir(), river.clone(), cell, desk.asking())?;
     let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
     let running = rig.launch(&parts, model, launch)?;
@@ -177,16 +172,27 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     Ok(SessionOutcome { summary, halt, killed, kill_done, differences })
 }
 
-/// What the page shows of the models, with the session's first.
-fn first_board(parts: &Parts, model: &Model, ends: &DeskEnds) -> Arc<ModelBoard> {
+/// Starts what has models changed; and what the page shows of them, beginning with `model`.
+fn models(
+    order: &SessionOrder,
+    parts: &Parts,
+    model: &Model,
+    rig: &mut Rig,
+) -> Result<(ModelDesk, Arc<ModelBoard>)> {
+    let (ends, attacher) = rig.let_models_change();
+    let (executor, (health, journal)) = (model.executor().name(), rig.journal());
     let first = ModelView {
         version: parts.files.card.version.clone(),
         stage: "champion",
         sha256: hex(&parts.files.sha256),
-        executor: model.executor().name(),
+        executor,
         ..ModelView::default()
     };
-    Arc::new(ModelBoard::new(Arc::clone(&ends.signs), first))
+    let board = Arc::new(ModelBoard::new(Arc::clone(&ends.signs), first));
+    let signed = order.signed.as_ref().unwrap_or(&order.loaded);
+    let shown = Arc::clone(&board);
+    let work = DeskWork { parts, executor, signed, ends, attacher, health, journal, board: shown };
+    Ok((ModelDesk::start(work)?, board))
 }
 
 /// What is wrong with an end in order.

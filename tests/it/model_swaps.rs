@@ -7,11 +7,11 @@ use crate::pipeline_support::{
 };
 use crate::process::{look, wait};
 use crate::session_support::{Session, order, urls};
-use peregrine::base::Reason;
 use peregrine::base::event::{
     COMMAND_MODEL, Command, Event, Kind, ModelLoaded, ModelSwap, Prediction,
 };
 use peregrine::base::split::Split;
+use peregrine::base::{InstrumentId, Nanos, Reason};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::features::schema_hash;
 use peregrine::model::{ArtifactFiles, Card};
@@ -274,7 +274,9 @@ fn a_trial_is_begun_told_and_ended_from_the_command_line_and_a_failing_canary_en
         let at = ["--state", text(session.state()), "--json"];
         peregrine(&[&["ab"], arguments, &at[..]].concat())
     };
-    let share = ["--share-bps", "2000", "--block-ms", "1000", "--seed", "5"];
+    let split = Split { seed: a_seed_whose_turn_it_is(), share_bps: 2_000, block_ms: 10_000 };
+    let seed = split.seed.to_string();
+    let share = ["--share-bps", "2000", "--block-ms", "10000", "--seed", &seed];
     let begun =
         run(&[&["start", "--model", "other", "--reason", "seen in shadow"], &share[..]].concat());
     assert!(begun.status.success(), "{}", String::from_utf8_lossy(&begun.stderr));
@@ -283,13 +285,12 @@ fn a_trial_is_begun_told_and_ended_from_the_command_line_and_a_failing_canary_en
     session.until("both decide", 1, |lane| tags(lane).contains(&other.tag()));
     let second = run(&["start", "--model", "broken", "--reason", "too"]);
     assert!(!second.status.success(), "one trial at a time");
-    assert_eq!(last_json(&run(&["status"]))["canary"]["seed"], 5);
+    assert_eq!(last_json(&run(&["status"]))["canary"]["seed"], split.seed);
     assert_eq!(last_json(&run(&["stop", "--reason", "enough"]))["canary"], serde_json::Value::Null);
     let ends = swaps(&session).last().unwrap().0;
     let lane = session.until("decisions behind the end", 1, |lane| {
         lane.last().is_some_and(|event| event.seq > ends)
     });
-    let split = Split { seed: 5, share_bps: 2_000, block_ms: 1_000 };
     for event in lane.iter().filter(|event| event.kind() == Some(Kind::Prediction)) {
         let canary =
             (begins..ends).contains(&event.seq) && split.is_canary(event.instrument(), event.now());
@@ -301,4 +302,15 @@ fn a_trial_is_begun_told_and_ended_from_the_command_line_and_a_failing_canary_en
     told(&session, 2, Reason::ModelErrors);
     wait("the trial is over", || last_json(&run(&["status"]))["canary"] == serde_json::Value::Null);
     end_and_replay(session);
+}
+
+/// A seed that gives the first instrument to the canary for the next minute.
+fn a_seed_whose_turn_it_is() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let block = i64::try_from(now.as_secs() / 10).unwrap();
+    let its_turn = |seed: &u64| {
+        let split = Split { seed: *seed, share_bps: 2_000, block_ms: 10_000 };
+        (0..6).all(|more| split.is_canary(InstrumentId(0), Nanos::from_secs((block + more) * 10)))
+    };
+    (0..1_000_000).find(its_turn).expect("one of sixteen thousand")
 }

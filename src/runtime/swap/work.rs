@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the stages may take to come to a change.
-const TAKEN_TIME: Duration = Duration::from_secs(3);
+const TAKEN_TIME: Duration = Duration::from_secs(30);
 /// Wait between two looks at it.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
