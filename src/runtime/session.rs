@@ -116,7 +116,8 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let journal = StateFolder::journal_name(parts.epoch, order.name);
     let mut rig = Rig::build(&parts, &topology, &state.journals().join(&journal))?;
     state.begin(order.name, &journal)?;
-    let (desk, board) = models(&order, &parts, &model.0, &mut rig)?;
+    let signed = order.signed.as_ref().unwrap_or(&order.loaded);
+    let (desk, board) = models(signed, &parts, &model.0, &mut rig)?;
     let watched = rig.watched(&parts, board, order.name);
     let watch = Watch::of(&watched, &order.stop);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
@@ -174,7 +175,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
 
 /// Starts what has models changed; and what the page shows of them, beginning with `model`.
 fn models(
-    order: &SessionOrder,
+    signed: &Loaded,
     parts: &Parts,
     model: &Model,
     rig: &mut Rig,
@@ -189,7 +190,6 @@ fn models(
         ..ModelView::default()
     };
     let board = Arc::new(ModelBoard::new(Arc::clone(&ends.signs), first));
-    let signed = order.signed.as_ref().unwrap_or(&order.loaded);
     let shown = Arc::clone(&board);
     let work = DeskWork { parts, executor, signed, ends, attacher, health, journal, board: shown };
     Ok((ModelDesk::start(work)?, board))
