@@ -19,11 +19,13 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Wishes that wait at once.
-const ASKS_MAX: usize = 16;
+/// Wishes at once, the one in hand included. Few: each holds one of the admin socket's peers, and a
+/// kill must always find one free.
+const ASKS_MAX: usize = 2;
 /// Time between two looks at the registry and the guardrails while nobody asks.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -90,7 +92,10 @@ impl Ask {
 
 /// The way to the desk.
 #[derive(Clone, Debug)]
-pub struct Asking(Sender<Ask>);
+pub struct Asking {
+    asks: Sender<Ask>,
+    waiting: Arc<AtomicUsize>,
+}
 
 impl Asking {
     /// Asks, and waits for the answer.
@@ -98,9 +103,20 @@ impl Asking {
     /// # Errors
     /// In words: what was refused and why, or that the desk does not answer.
     pub fn ask(&self, ask: Ask, patience: Duration) -> Result<Value, String> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let answered = if before < ASKS_MAX {
+            self.pass_on(ask, patience)
+        } else {
+            Err("other wishes are being worked on; ask again".to_owned())
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        answered
+    }
+
+    fn pass_on(&self, ask: Ask, patience: Duration) -> Result<Value, String> {
         let (answer, told) = bounded(1);
         let ask = Ask { answer: Some(answer), ..ask };
-        self.0.try_send(ask).map_err(|_| "too many wishes wait, or the session ends".to_owned())?;
+        self.asks.try_send(ask).map_err(|_| "the session ends".to_owned())?;
         told.recv_timeout(patience).map_err(|_| "no answer in time".to_owned())?
     }
 }
@@ -129,7 +145,8 @@ pub struct DeskWork<'w> {
 pub struct ModelDesk {
     asks: Option<Sender<Ask>>,
     thread: Option<JoinHandle<()>>,
-    end: Sender<()>,
+    waiting: Arc<AtomicUsize>,
+    ending: Arc<AtomicBool>,
 }
 
 impl ModelDesk {
@@ -155,25 +172,27 @@ impl ModelDesk {
             places: Places::new(Seat::new(&parts.files, executor)),
             sent: 0,
             board,
+            ending: Arc::default(),
         };
         let (asks, asked) = bounded(ASKS_MAX);
-        let (end, ended) = bounded(1);
+        let ending = Arc::clone(&desk.ending);
         let thread = std::thread::Builder::new()
             .name("models".to_owned())
-            .spawn(move || run(desk, watch, guard, &asked, &ended))
+            .spawn(move || run(desk, watch, guard, &asked))
             .context("the thread of the models")?;
-        Ok(Self { asks: Some(asks), thread: Some(thread), end })
+        Ok(Self { asks: Some(asks), thread: Some(thread), waiting: Arc::default(), ending })
     }
 
     /// The way to it.
     pub fn asking(&self) -> Option<Asking> {
-        self.asks.clone().map(Asking)
+        let asks = self.asks.clone()?;
+        Some(Asking { asks, waiting: Arc::clone(&self.waiting) })
     }
 }
 
 impl Drop for ModelDesk {
     fn drop(&mut self) {
-        let _ = self.end.try_send(());
+        self.ending.store(true, Ordering::Relaxed);
         self.asks = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -192,20 +211,14 @@ fn booked(parts: &Parts) -> Vec<i64> {
     parts.symbols().into_iter().map(net).collect()
 }
 
-fn run(
-    mut desk: Work,
-    mut watch: RegistryWatch,
-    mut guard: Guard,
-    asked: &Receiver<Ask>,
-    ended: &Receiver<()>,
-) {
+fn run(mut desk: Work, mut watch: RegistryWatch, mut guard: Guard, asked: &Receiver<Ask>) {
     let CanarySettings { model, .. } = desk.canary.clone();
     if !model.is_empty() {
         let (share_bps, block_ms, seed) = (None, None, None);
         let wish = Wish::StartTrial { version: model, share_bps, block_ms, seed };
         serve(&mut desk, &mut guard, Ask::own(wish, Reason::StartUp));
     }
-    while ended.try_recv().is_err() {
+    while !desk.ending.load(Ordering::Relaxed) {
         if let Ok(ask) = asked.recv_timeout(TURN) {
             serve(&mut desk, &mut guard, ask);
         }

@@ -25,6 +25,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the stages may take to come to a change.
@@ -54,6 +55,8 @@ pub(super) struct Work {
     /// Changes sent into the river.
     pub sent: u64,
     pub board: Arc<ModelBoard>,
+    /// Set when the session ends: what it did not come to, it does not come to.
+    pub ending: Arc<AtomicBool>,
 }
 
 impl Work {
@@ -241,7 +244,7 @@ impl Work {
         self.sent += 1;
         let began = Instant::now();
         while self.ends.signs.swaps() < self.sent {
-            if began.elapsed() > TAKEN_TIME {
+            if began.elapsed() > TAKEN_TIME || self.ending.load(Ordering::Relaxed) {
                 bail!(late);
             }
             std::thread::sleep(LOOK_EVERY);
