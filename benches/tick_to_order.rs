@@ -139,7 +139,7 @@ fn print_hops(times: &HopTimes) {
     }
 }
 
-/// What changes of the model cost the orders behind them: the quietest of some rounds each, in turn.
+/// What changes of the model cost the orders behind them: the quietest of some rounds of each.
 fn with_swaps(bench: &mut Bench, parts: &Parts, tape: &Tape) {
     const SWAP_EVERY: usize = 50;
     let mut best = [[f64::MAX; 2]; 2];

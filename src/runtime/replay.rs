@@ -4,8 +4,8 @@
 //! it had not yet written is counted apart, and is no difference.
 //!
 //! Everything needed lies in the journal's folder: the configuration, every model that decided, and
-//! in lane 0 every input in its order. A difference means that the record is damaged, or that this program is
-//! not the one that wrote it.
+//! in lane 0 every input in its order. A difference means that the record is damaged, or that this
+//! program is not the one that wrote it.
 
 use super::assemble::{Budget, Parts, StageRecorders, instrument_settings};
 use super::config;

@@ -277,7 +277,7 @@ fn swapped(event: &Event) -> Alert {
     let text = match swap_name(body) {
         "champion" => format!("model {version} decides from here on ({why}), SHA-256 {hash}"),
         "canary" => format!(
-            "model {version} decides {} basis points of the blocks of {} ms ({why}), SHA-256 {hash}",
+            "model {version} decides {} basis points of blocks of {} ms ({why}), SHA-256 {hash}",
             body.share_bps, body.block_ms
         ),
         "canary ends" => format!("the trial of model {version} is over ({why})"),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 #[derive(Args)]
 #[command(
-    after_help = "Example: peregrine model use previous --state state --reason \"loses since ten\"\n\n\
+    after_help = "Example: peregrine model use previous --state state --reason \"it loses\"\n\n\
                   The version is read, verified and proved while the old one goes on; then it \
                   decides from one numbered event on. `previous` is warm and takes no loading."
 )]
@@ -36,7 +36,7 @@ pub enum AbCommand {
 
 #[derive(Args)]
 #[command(
-    after_help = "Example: peregrine ab start --model b-2 --state state --reason \"shadow done\"\n\n\
+    after_help = "Example: peregrine ab start --model b-2 --state state --reason \"shadowed\"\n\n\
                   Instruments and blocks of time are dealt by the seed. The trial ends by itself \
                   as `[canary]` of the configuration says."
 )]

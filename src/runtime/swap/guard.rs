@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  lane 2  approved entries: whose model  ─┐
-//!          positions: profit so far ───────┴► profit of the canary's own trades, loss from its best
+//!          positions: profit so far ───────┴► profit of the canary's trades, loss from its best
 //!  lane 1  predictions: whose model ───────┐
 //!  lane 4  passages of inference ──────────┴► times to answer, their 99th percentile
 //! ```

@@ -42,7 +42,7 @@ fn a_position_counts_for_the_model_that_opened_it_whoever_leaves_it() {
         // The champion's own beside it, which began with 5 in the books.
         approved(1, Purpose::Entry, CHAMPION),
         position(1, 3, (5, 2, -50)),
-        // The champion's turn: it has the canary's position left, with a profit of 3 and a fee of 1.
+        // The champion's turn: it has the canary's position left, for 3 and a fee of 1.
         approved(0, Purpose::ExitSignal, CHAMPION),
         position(0, 0, (3, 2, 0)),
         // The champion's next one on the same instrument.

@@ -5,8 +5,8 @@
 //!  registry.json ┼─► ModelDesk ─ model ───────────── ring ──────────► inference stage, its place
 //!  guardrails ───┘  (a thread)└ ModelSwap ── feed ── lane 0 ── river ─► the place decides
 //! ```
-//! What cannot be is refused by the desk's thread before anything changes: what decided goes on, and
-//! a `ModelSwap` of role 0 tells the journal, and so the alerts, what was refused.
+//! What cannot be is refused by the desk's thread before anything changes: what decided goes on,
+//! and a `ModelSwap` of role 0 tells the journal, and so the alerts, what was refused.
 //!
 //! | file | holds |
 //! |---|---|
