@@ -56,6 +56,18 @@ struct Pass {
 
 /// One pass over the tape. With `per_second` frames are due on that schedule.
 fn pass(bench: &Bench, parts: &Parts, tape: &Tape, dir: &Path, per_second: Option<f64>) -> Pass {
+    pass_with(bench, parts, tape, dir, (per_second, 0))
+}
+
+/// The same; the model changes with every `swap_every`th frame, and that frame waits for it. 0 is
+/// never.
+fn pass_with(
+    bench: &Bench,
+    parts: &Parts,
+    tape: &Tape,
+    dir: &Path,
+    (per_second, swap_every): (Option<f64>, usize),
+) -> Pass {
     let mut pipeline = Pipeline::new(parts, dir, bench.clock.clone());
     let warm = bench.count(WARM_UP, 2_000).min(tape.entries.len() / 2);
     for entry in &tape.entries[..warm] {
@@ -79,6 +91,9 @@ fn pass(bench: &Bench, parts: &Parts, tape: &Tape, dir: &Path, per_second: Optio
                 std::hint::spin_loop();
             }
             origin = due;
+        }
+        if swap_every > 0 && i % swap_every == 0 {
+            pipeline.swap(entry.ts);
         }
         pipeline.take(tape, entry, origin);
         if matches!(entry.content, Content::Frame(_)) {
@@ -121,6 +136,28 @@ fn print_hops(times: &HopTimes) {
     row("tick_to_order of best bid and offer", &times.ticker_orders);
     if times.without_model > 0 {
         println!("  {} more orders had no model behind them: exits by timer", times.without_model);
+    }
+}
+
+/// What changes of the model cost the orders behind them: the quietest of some rounds of each.
+fn with_swaps(bench: &mut Bench, parts: &Parts, tape: &Tape) {
+    const SWAP_EVERY: usize = 50;
+    let mut best = [[f64::MAX; 2]; 2];
+    for _ in 0..bench.count(5, 1) {
+        for (place, every) in [0, SWAP_EVERY].into_iter().enumerate() {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let found = pass_with(bench, parts, tape, &dir.path().join("journal"), (None, every));
+            let orders = found.times.hop(Hop::TickToOrder);
+            for (at, quantile) in [0.5, 0.99].into_iter().enumerate() {
+                best[place][at] = best[place][at].min(nanos_at(orders, quantile));
+            }
+        }
+    }
+    heading(&format!("a change of model with every {SWAP_EVERY}th frame, against none"));
+    for (at, name) in ["p50", "p99"].into_iter().enumerate() {
+        let ([without, with], key) = ([best[0][at], best[1][at]], format!("swaps_{name}_ratio"));
+        println!("  tick to order {name}: {with:.0} ns with, {without:.0} ns without");
+        bench.figure(&key, with / without);
     }
 }
 
@@ -321,6 +358,7 @@ fn main() {
     let per_frame = expected.market_events as f64 / tape.frames() as f64;
     println!("{per_frame:.2} market events a frame");
     let whole = closed_loop(&mut bench, &parts, &tape, expected);
+    with_swaps(&mut bench, &parts, &tape);
     sum_of_parts(&mut bench, &parts, &tape, whole);
     open_loop(&mut bench, &parts, &tape, per_frame);
     sustained(&mut bench, &tape, per_frame);

@@ -12,12 +12,14 @@ use super::tape::{Content, Entry, Tape};
 use super::{histogram, record_nanos, repository};
 use hdrhistogram::Histogram;
 use peregrine::base::counters::{Counter, Counters};
-use peregrine::base::event::Event;
+use peregrine::base::event::{Event, ModelSwap};
 use peregrine::base::hop::{Hop, Stamp};
 use peregrine::base::ids::Seq;
 use peregrine::base::settings::InstrumentSettings;
-use peregrine::base::{Kind, Money, Nanos};
-use peregrine::engine::{Crossing, FeedStage, Next, Outlet, Probe, With};
+use peregrine::base::{InstrumentId, Kind, Money, Nanos};
+use peregrine::engine::{
+    Crossing, FeedStage, ModelSupply, Next, Outlet, Probe, SwapRole, With, model_rings,
+};
 use peregrine::feed::Feed;
 use peregrine::journal::{Journal, Recorder};
 use peregrine::observe::CycleClock;
@@ -193,6 +195,8 @@ pub struct Pipeline {
     timer: Nanos,
     opening: Vec<Event>,
     deposit: Money,
+    _supply: ModelSupply,
+    champion: ModelSwap,
 }
 
 /// Milliseconds of event time between timers, as shipped.
@@ -215,9 +219,14 @@ impl Pipeline {
             risk: Recorder::lane(risk),
             execution: Recorder::lane(execution),
         };
-        let stages = parts
+        let mut stages = parts
             .fused((model, selection), recorders, Outlet::ring(producer), &counters)
             .expect("the session's numbers fit");
+        let (mut supply, intake) = model_rings();
+        stages.let_models_in(intake, Arc::default());
+        // The same model again, to change to and fro without another outcome.
+        let again = parts.terms().mount(&parts.files, Budget::None).expect("as the first");
+        assert!(supply.send(1, again));
         let next = Next::Here(Box::new(stages));
         let inputs = Recorder::lane(inputs);
         let feed =
@@ -234,7 +243,24 @@ impl Pipeline {
             timer: Nanos::ZERO,
             opening,
             deposit,
+            _supply: supply,
+            champion: ModelSwap {
+                role: SwapRole::Champion as u8,
+                sha256: parts.files.sha256,
+                card: parts.files.card_tag(),
+                ..ModelSwap::default()
+            },
         }
+    }
+
+    /// Lets the model at the other place decide.
+    pub fn swap(&mut self, ts: Nanos) {
+        self.champion.slot ^= 1;
+        let event = Event::new(Kind::ModelSwap, InstrumentId::NONE, &self.champion);
+        let paper = &mut self.paper;
+        let mut watch = |event: &Event| paper.on_market(event);
+        let mut with = With { probe: &mut self.times, watch: &mut watch };
+        self.feed.on_event(event, ts, &mut with).expect("the model is at its place");
     }
 
     /// What is due in event time before a receipt: reports of the paper venue, timers.

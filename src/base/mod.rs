@@ -11,6 +11,7 @@
 //! | `reason` | every numbered reason for refusing, dropping or halting |
 //! | `control` | breakers, their levels, what is measured for them |
 //! | `limits` | every compile-time cap, with its arithmetic |
+//! | `split` | who decides where a champion and a canary share the trading |
 //! | `counters` | every counter, in one table |
 //! | `ring` | rings and queues whose memory is there from the start |
 //! | `settings` | configuration text to validated settings |
@@ -25,6 +26,7 @@ pub mod order;
 pub mod reason;
 pub mod ring;
 pub mod settings;
+pub mod split;
 pub mod time;
 pub mod units;
 

@@ -112,6 +112,18 @@ reasons! {
     ModelFailed = 309,
     /// Nothing is priced from an invalid book.
     BookInvalid = 310,
+    /// The registry names another champion.
+    ChampionMoved = 311,
+    /// The model erred several times in a row.
+    ModelErrors = 312,
+    /// The canary lost more than it may.
+    CanaryLoss = 313,
+    /// The canary answers too slowly.
+    CanarySlow = 314,
+    /// The model could not be read, verified or proved.
+    ModelRefused = 315,
+    /// No gate decision and sign-off let the model trade real money.
+    ModelUnsigned = 316,
 
     /// RC-01: a limit is unset, so nothing is allowed.
     LimitUnset = 401,

@@ -1,6 +1,7 @@
 //! Knows the market and never our position: book, features, model.
 
 use super::link::{Accept, Halt, Next};
+use super::models::{ModelIntake, ModelSigns, Models, Mounted};
 use super::outbox::Outbox;
 use super::probe::Probe;
 use super::risk_stage::RiskStage;
@@ -33,12 +34,11 @@ struct Market {
     book_valid: bool,
     /// The book broke in a way only a fresh snapshot mends.
     is_lost: bool,
-    /// A bar closed since the model's state last moved.
-    bar_closed: bool,
-    /// Which of the stage's models answers for this instrument.
-    model: usize,
+    /// Bars that have closed.
+    bars: u64,
     decided: Nanos,
-    last_fault: (u16, u16),
+    /// Why there last was no answer: reason, feature and model.
+    last_fault: (u16, u16, u64),
 }
 
 /// What the stage decides with.
@@ -54,10 +54,10 @@ pub struct InferenceSettings {
 /// The second stage; see the head of this file.
 pub struct InferenceStage {
     markets: Vec<Market>,
-    models: Vec<Model>,
-    selection: Selection,
+    models: Models,
     vector: FeatureVector,
-    input: Vec<f32>,
+    /// Whose model decided on the event in hand, and on which instrument.
+    decided: Option<(usize, usize)>,
     output: ModelOutput,
     decision_interval: Nanos,
     out: Outbox,
@@ -79,9 +79,7 @@ impl InferenceStage {
         next: Next<RiskStage>,
         counters: Arc<Counters>,
     ) -> Self {
-        // A carried state belongs to one instrument; a model without state serves them all.
-        let stateful = !model.state().is_empty();
-        let market = |i: usize| Market {
+        let market = |_| Market {
             book: Book::new(settings.book_levels),
             features: FeatureEngine::new(&settings.features),
             bid: Level::default(),
@@ -90,16 +88,14 @@ impl InferenceStage {
             ts_quote: 0,
             book_valid: false,
             is_lost: false,
-            bar_closed: false,
-            model: if stateful { i } else { 0 },
+            bars: 0,
             decided: Nanos(i64::MIN / 2),
-            last_fault: (0, 0),
+            last_fault: (0, 0, 0),
         };
         Self {
             markets: (0..instruments).map(market).collect(),
-            input: vec![0.0; selection.len()],
-            models: vec![model; if stateful { instruments } else { 1 }],
-            selection,
+            models: Models::new(Mounted::new(model, selection, instruments)),
+            decided: None,
             vector: FeatureVector::EMPTY,
             output: ModelOutput::default(),
             decision_interval: settings.decision_interval,
@@ -117,6 +113,12 @@ impl InferenceStage {
         self.lost_books = Some(ring);
     }
 
+    /// Lets other models come in over `intake` and decide when the river says so; `signs` tell what
+    /// they do. Without it the first model decides to the end.
+    pub fn let_models_in(&mut self, intake: ModelIntake, signs: Arc<ModelSigns>) {
+        self.models.wire(intake, signs);
+    }
+
     /// The book of an instrument, for checks against an independent source.
     pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
         self.markets.get(instrument.index()).map(|m| &m.book)
@@ -132,7 +134,7 @@ impl InferenceStage {
         (self.recorder, self.next)
     }
 
-    fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) {
+    fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) -> Result<(), Halt> {
         let Some(market) = self.markets.get_mut(event.instrument as usize) else {
             if event.kind == Kind::Timer as u8 {
                 for market in &mut self.markets {
@@ -143,8 +145,10 @@ impl InferenceStage {
                     let instrument = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
                     market.apply_to_book(event, instrument, &mut self.out);
                 }
+            } else if event.kind == Kind::ModelSwap as u8 {
+                self.models.swap(event, self.markets.iter().map(|market| market.bars))?;
             }
-            return;
+            return Ok(());
         };
         let decide = market.observe(event, &mut self.out);
         if std::mem::take(&mut market.is_lost)
@@ -153,22 +157,26 @@ impl InferenceStage {
             // A full ring holds older requests for the same few books; the book stays invalid.
             let _ = ring.push(event.instrument());
         }
-        if !decide {
-            return;
-        }
-        if event.now() - market.decided < self.decision_interval {
-            return;
+        if !decide || event.now() - market.decided < self.decision_interval {
+            return Ok(());
         }
         market.decided = event.now();
         let start = probe.stamp();
-        let decision = self.predict(event, start, probe);
-        self.record_decision(event, decision);
+        let slot = self.models.decides(event.instrument(), event.now());
+        let decision = self.predict(event, slot, start, probe);
+        self.models.note(slot, decision.map_err(|(reason, _)| reason));
+        self.record_decision(event, slot, decision);
+        // An invalid book has no row to follow with.
+        let has_row = !matches!(decision, Err((Reason::BookInvalid, _)));
+        self.decided = has_row.then_some((slot, event.instrument as usize));
+        Ok(())
     }
 
     /// Features, selection and model; the reason and the feature at fault where one fails.
     fn predict<P: Probe>(
         &mut self,
         event: &Event,
+        slot: usize,
         start: Stamp,
         probe: &mut P,
     ) -> Result<(), (Reason, u16)> {
@@ -177,34 +185,31 @@ impl InferenceStage {
             return Err((Reason::BookInvalid, u16::MAX));
         }
         market.features.compute(event.now(), &mut self.vector);
-        self.selection.gather(&self.vector, &mut self.input)?;
+        let model = self.models.at(slot).ok_or((Reason::ModelMissing, u16::MAX))?;
+        model.gather(&self.vector)?;
         let ready = probe.stamp();
         probe.record(Hop::Features, event.seq, start, ready);
-        let model = &mut self.models[market.model];
-        let result = model.run(&self.input, &mut self.output);
-        // The state moves once per bar, with the first answer after the bar closed.
-        if result.is_ok() && std::mem::take(&mut market.bar_closed) {
-            model.commit_state();
-        }
+        let place = event.instrument as usize;
+        let result = model.run(place, market.bars, &mut self.output);
         let done = probe.stamp();
         probe.record(Hop::Inference, event.seq, ready, done);
         result.map_err(|reason| (reason, u16::MAX))
     }
 
-    fn record_decision(&mut self, event: &Event, decision: Result<(), (Reason, u16)>) {
+    fn record_decision(&mut self, event: &Event, slot: usize, decision: Result<(), (Reason, u16)>) {
+        let model_tag = self.models.tag(slot);
         let market = &mut self.markets[event.instrument as usize];
         let instrument = event.instrument();
         match decision {
             Ok(()) => {
-                market.last_fault = (0, 0);
+                market.last_fault = (0, 0, 0);
+                let input = self.models.at(slot).map_or(&[][..], |model| model.input());
                 self.counters.add(Counter::Predictions, 1);
                 let body = Prediction {
                     probability: self.output.probability,
                     quantile: self.output.quantile,
-                    features_hash: xxhash_rust::xxh3::xxh3_64(zerocopy::IntoBytes::as_bytes(
-                        self.input.as_slice(),
-                    )),
-                    model_tag: self.models[market.model].tag(),
+                    features_hash: xxhash_rust::xxh3::xxh3_64(zerocopy::IntoBytes::as_bytes(input)),
+                    model_tag,
                     bid_px: market.bid.px,
                     bid_qty: market.bid.qty,
                     ask_px: market.ask.px,
@@ -218,10 +223,11 @@ impl InferenceStage {
             Err((reason, feature)) => {
                 self.counters.add(Counter::NoDecisions, 1);
                 // The same fault again is counted, not recorded: a cold start would fill the lane.
-                if market.last_fault != (reason as u16, feature) {
-                    market.last_fault = (reason as u16, feature);
-                    let body =
-                        NoDecision { reason: reason as u16, feature, ..NoDecision::default() };
+                let fault = (reason as u16, feature, model_tag);
+                if market.last_fault != fault {
+                    market.last_fault = fault;
+                    let reason = reason as u16;
+                    let body = NoDecision { reason, feature, model_tag, ..NoDecision::default() };
                     self.out.push(Event::caused_by(event, Kind::NoDecision, instrument, &body));
                 }
             }
@@ -231,7 +237,7 @@ impl InferenceStage {
 
 impl Market {
     fn learn(&mut self, event: &Event) {
-        self.bar_closed |= self.features.on_event(event).bar_closed;
+        self.bars += u64::from(self.features.on_event(event).bar_closed);
     }
 
     /// Takes a market event in; true when it is one to decide on.
@@ -288,7 +294,7 @@ impl Market {
             return false;
         }
         let update = self.features.on_top(&self.top(), event.now());
-        self.bar_closed |= update.bar_closed;
+        self.bars += u64::from(update.bar_closed);
         if valid && self.book.last_id() >= self.newest_id {
             self.newest_id = self.book.last_id();
             self.ts_quote = event.ts_recv;
@@ -338,7 +344,7 @@ impl Accept for InferenceStage {
     #[inline]
     fn accept<P: Probe>(&mut self, event: Event, origin: Stamp, probe: &mut P) -> Result<(), Halt> {
         self.out.clear();
-        self.step(&event, probe);
+        self.step(&event, probe)?;
         if concerns_risk(&event) {
             self.next.hand_on(event, origin, probe)?;
         }
@@ -347,6 +353,11 @@ impl Accept for InferenceStage {
             let _ =
                 self.recorder.append(&event).map_err(|fault| Halt::Journal { lane: 1, fault })?;
             self.next.hand_on(event, origin, probe)?;
+        }
+        if let Some((slot, instrument)) = self.decided.take() {
+            // Behind the decision, which does not wait for it.
+            let bars = self.markets[instrument].bars;
+            self.models.follow(slot, instrument, bars, &self.vector);
         }
         if self.out.lost() > 0 {
             return Err(Halt::OutboxFull("inference"));

@@ -59,6 +59,12 @@ pub enum Halt {
     /// A thread could not be pinned though the topology requires it.
     #[error("thread {0} could not be pinned to its core")]
     NotPinned(&'static str),
+    /// The river names a model that inference does not have.
+    #[error("the model that is to decide is not at place {slot} of the inference stage")]
+    ModelAbsent {
+        /// The place.
+        slot: u8,
+    },
     /// A step produced more events than its outbox holds.
     #[error("a step of {0} produced more events than its outbox holds")]
     OutboxFull(&'static str),

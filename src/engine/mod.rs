@@ -15,6 +15,7 @@
 //! | `outbox` | where a step puts what it produces |
 //! | `feed_stage` | decode, number, record: the only entrance |
 //! | `inference_stage` | book, features, model |
+//! | `models` | the models it holds, and which one decides |
 //! | `risk_stage` | ledger, policy, gate |
 //! | `execution_stage` | intent, bytes, order states |
 
@@ -22,6 +23,7 @@ mod execution_stage;
 mod feed_stage;
 mod inference_stage;
 mod link;
+mod models;
 mod outbox;
 mod probe;
 mod risk_stage;
@@ -30,6 +32,9 @@ pub use execution_stage::{ExecutionStage, Outlet, ToExecution};
 pub use feed_stage::{FeedStage, With};
 pub use inference_stage::{InferenceSettings, InferenceStage};
 pub use link::{Accept, Crossing, Halt, Next, drain};
+pub use models::{
+    ModelIntake, ModelSigns, ModelSupply, Mounted, SLOTS, SlotSeen, SwapRole, model_rings,
+};
 pub use outbox::Outbox;
 pub use probe::{NoProbe, Probe};
 pub use risk_stage::RiskStage;

@@ -104,33 +104,24 @@ impl Manifest {
         write_atomically(dir, MANIFEST_NAME, &text)
     }
 
-    /// Writes an attachment and lists it. The same name again replaces it.
-    pub(super) fn attach(
-        &mut self,
-        dir: &Path,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<(), JournalError> {
-        check_attachment_name(name)?;
-        let refuse =
-            |what: &str| JournalError::Attachment { name: name.to_owned(), what: what.to_owned() };
-        if bytes.len() as u64 > ATTACHMENT_BYTES_MAX {
-            return Err(refuse("larger than an attachment may be"));
-        }
+    /// Lists an attachment whose file has been written. The same name again replaces it.
+    fn list(&mut self, dir: &Path, attachment: Attachment) -> Result<(), JournalError> {
         let mut next = self.clone();
-        next.attachments.retain(|attachment| attachment.name != name);
-        if next.attachments.len() == ATTACHMENTS_MAX {
-            return Err(refuse("the journal has as many attachments as it may"));
-        }
-        write_atomically(dir, name, bytes)?;
-        next.attachments.push(Attachment {
-            name: name.to_owned(),
-            bytes: bytes.len() as u64,
-            sha256: hex(&Sha256::digest(bytes)),
-        });
+        next.attachments.retain(|known| known.name != attachment.name);
+        next.has_room_for(&attachment.name)?;
+        next.attachments.push(attachment);
         next.write(dir)?;
         *self = next;
         Ok(())
+    }
+
+    fn has_room_for(&self, name: &str) -> Result<(), JournalError> {
+        let others = self.attachments.iter().filter(|known| known.name != name).count();
+        if others < ATTACHMENTS_MAX {
+            return Ok(());
+        }
+        let what = "the journal has as many attachments as it may".to_owned();
+        Err(JournalError::Attachment { name: name.to_owned(), what })
     }
 }
 
@@ -273,6 +264,23 @@ impl Folder {
         }
         manifest.write(dir)?;
         Ok(Self { path: dir.to_owned(), manifest: manifest.into(), _lock: lock })
+    }
+
+    /// Writes an attachment and lists it; the manifest is held for the listing alone.
+    pub(super) fn attach(&self, name: &str, bytes: &[u8]) -> Result<(), JournalError> {
+        check_attachment_name(name)?;
+        if bytes.len() as u64 > ATTACHMENT_BYTES_MAX {
+            let what = "larger than an attachment may be".to_owned();
+            return Err(JournalError::Attachment { name: name.to_owned(), what });
+        }
+        self.manifest().has_room_for(name)?;
+        write_atomically(&self.path, name, bytes)?;
+        let attachment = Attachment {
+            name: name.to_owned(),
+            bytes: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+        };
+        self.manifest().list(&self.path, attachment)
     }
 
     /// The manifest; nobody panics while holding it, so a broken lock holds a whole one.

@@ -178,7 +178,13 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Attachment`] for an unlawful name or size, [`JournalError::Io`].
     pub fn attach(&self, name: &str, bytes: &[u8]) -> Result<(), JournalError> {
-        self.folder.manifest().attach(&self.folder.path, name, bytes)
+        self.folder.attach(name, bytes)
+    }
+
+    /// What attaches files while the journal is elsewhere; it must be gone before the journal's
+    /// folder is used by another session.
+    pub fn attacher(&self) -> Attacher {
+        Attacher(Arc::clone(&self.folder))
     }
 
     /// Ends the session in order: everything is flushed, every segment sealed, the last ones cut to
@@ -229,6 +235,20 @@ impl Journal {
         stop.store(true, Ordering::Release);
         thread.thread().unpark();
         thread.join().ok()
+    }
+}
+
+/// Puts files beside a journal that is being written, for side threads.
+#[derive(Clone, Debug)]
+pub struct Attacher(Arc<Folder>);
+
+impl Attacher {
+    /// As [`Journal::attach`].
+    ///
+    /// # Errors
+    /// As [`Journal::attach`].
+    pub fn attach(&self, name: &str, bytes: &[u8]) -> Result<(), JournalError> {
+        self.0.attach(name, bytes)
     }
 }
 

@@ -56,7 +56,7 @@ pub use folder::{is_journal, read_attachment};
 pub use follow::{Followed, LaneFollower};
 pub use format::{LANES, RecordIndex, STAMPS_LANE};
 pub use health::JournalHealth;
-pub use keeper::{Journal, JournalSettings};
+pub use keeper::{Attacher, Journal, JournalSettings};
 pub use read::{LaneEnd, LaneReader};
 pub use recorder::{CheckOutcome, LaneCheck, Recorder};
 pub use recover::{

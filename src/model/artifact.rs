@@ -77,6 +77,24 @@ impl ArtifactFiles {
     }
 }
 
+impl ArtifactFiles {
+    /// First eight bytes of the SHA-256 of the ONNX file, as carried by predictions and orders.
+    pub fn tag(&self) -> u64 {
+        tag_of(&self.sha256)
+    }
+
+    /// First eight bytes of the SHA-256 of the card.
+    pub fn card_tag(&self) -> u64 {
+        tag_of(&sha256(self.card_text.as_bytes()))
+    }
+}
+
+/// First eight bytes of a hash.
+pub fn tag_of(hash: &[u8; 32]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *hash;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// What a version is. The text form is TOML; unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -64,6 +64,7 @@ pub struct LoadPolicy {
 pub struct Model {
     version: String,
     sha256: [u8; 32],
+    card: u64,
     schema_hash: u64,
     horizon_ms: u64,
     features: Vec<String>,
@@ -111,6 +112,7 @@ impl Model {
         let mut model = Self {
             version: card.version.clone(),
             sha256: files.sha256,
+            card: files.card_tag(),
             schema_hash: card.schema_hash(),
             horizon_ms: card.horizon_ms,
             features: card.features.clone(),
@@ -193,8 +195,12 @@ impl Model {
 
     /// First eight bytes of the SHA-256, as carried by predictions and orders.
     pub fn tag(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.sha256;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        artifact::tag_of(&self.sha256)
+    }
+
+    /// First eight bytes of the SHA-256 of its card.
+    pub fn card(&self) -> u64 {
+        self.card
     }
 
     /// Hash of the feature schema.

@@ -114,6 +114,10 @@ fn models(out: &mut Exposition, snapshot: &Snapshot) {
     for model in &snapshot.models {
         out.sample("", &[("version", &*model.version)], model.predictions);
     }
+    out.family("peregrine_model_faults_total", "counter", "Failed answers of each model.");
+    for model in &snapshot.models {
+        out.sample("", &[("version", &*model.version)], model.faults);
+    }
 }
 
 fn machine(out: &mut Exposition, snapshot: &Snapshot) {

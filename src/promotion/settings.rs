@@ -13,15 +13,8 @@ use crate::model::artifact::{hex, sha256};
 /// The tables that are read here.
 pub const TABLES: [&str; 3] = ["promotion", "rollback", "drift"];
 /// The tables that are the gate's.
-pub const GATE_TABLES: [&str; 7] = [
-    "older_rule",
-    "walk_forward",
-    "significance",
-    "cpcv",
-    "calibration",
-    HOLD_OUT_TABLE,
-    STRESS_TABLE,
-];
+pub const GATE_TABLES: [&str; 7] =
+    ["older_rule", "walk_forward", "significance", "cpcv", "calibration", "hold_out", "stress"];
 
 const NS_PER_MS: i64 = 1_000_000;
 /// A month of 31 days.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  one line in    {"verb": "arm", "reason": "looked at it"}      status, arm, pause, kill, clear
+//!                      │                                         (about models: `swap::ask`)
 //!                      │ peer's user id, verb, reason
 //!                      ▼
 //!                 the river, as a Command with that user id
@@ -11,6 +12,8 @@
 //! ```
 //! Threads of its own; a flood or a peer that says nothing holds up nobody.
 
+use super::swap::ask::ModelRequest;
+use super::swap::desk::Asking;
 use crate::base::event::Command;
 use crate::observe::snapshot::{Snapshot, SnapshotCell};
 use crate::risk::{self, Origin, Verb};
@@ -84,6 +87,7 @@ impl Request {
 
 /// What the server's threads share.
 struct Desk {
+    models: Option<Asking>,
     river: Sender<Command>,
     cell: Arc<SnapshotCell>,
     stop: AtomicBool,
@@ -104,6 +108,19 @@ impl AdminSocket {
     /// # Errors
     /// Names the path.
     pub fn open(state: &Path, river: Sender<Command>, cell: Arc<SnapshotCell>) -> Result<Self> {
+        Self::with_models(state, river, cell, None)
+    }
+
+    /// The same, with the way to the desk that has models changed.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn with_models(
+        state: &Path,
+        river: Sender<Command>,
+        cell: Arc<SnapshotCell>,
+        models: Option<Asking>,
+    ) -> Result<Self> {
         let path = state.join(SOCKET);
         let named = || format!("admin socket {}", path.display());
         match std::fs::remove_file(&path) {
@@ -116,7 +133,7 @@ impl AdminSocket {
         let own = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(&path, own).with_context(named)?;
         let (stop, peers) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let desk = Arc::new(Desk { river, cell, stop, peers });
+        let desk = Arc::new(Desk { models, river, cell, stop, peers });
         let shared = Arc::clone(&desk);
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
@@ -196,7 +213,13 @@ impl Desk {
         let mut line = String::new();
         let mut reader = BufReader::new(peer).take(LINE_BYTES_MAX);
         reader.read_line(&mut line).map_err(|error| format!("no line came: {error}"))?;
-        let request: Request = serde_json::from_str(&line).map_err(|error| error.to_string())?;
+        let line: Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
+        if ModelRequest::concerns(&line) {
+            let desk = self.models.as_ref().ok_or("the models of this session do not change")?;
+            let request = serde_json::from_value::<ModelRequest>(line);
+            return request.map_err(|error| error.to_string())?.obey(desk, user.as_raw());
+        }
+        let request: Request = serde_json::from_value(line).map_err(|error| error.to_string())?;
         let Some(verb) = request.verb()? else { return Ok(status(&self.cell.load().0)) };
         let command = request.command(verb, user.as_raw())?;
         if verb == Verb::Clear {
@@ -297,11 +320,19 @@ pub struct NoAnswer(PathBuf);
 /// # Errors
 /// When nobody answers: no session runs on that state folder, or it hangs.
 pub fn ask(state: &Path, request: &Request) -> Result<Value> {
+    ask_line(state, &serde_json::to_string(request)?, OBEY_TIME + OBEY_TIME)
+}
+
+/// The same with a line of any kind, whose answer may take `patience`.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_line(state: &Path, request: &str, patience: Duration) -> Result<Value> {
     let path = state.join(SOCKET);
     let named = || NoAnswer(path.clone());
     let mut peer = UnixStream::connect(&path).with_context(named)?;
-    peer.set_read_timeout(Some(OBEY_TIME + OBEY_TIME))?;
-    writeln!(peer, "{}", serde_json::to_string(request)?).with_context(named)?;
+    peer.set_read_timeout(Some(patience))?;
+    writeln!(peer, "{request}").with_context(named)?;
     let mut line = String::new();
     BufReader::new(&peer).read_line(&mut line).with_context(named)?;
     serde_json::from_str(&line).with_context(named)

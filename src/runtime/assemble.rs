@@ -2,6 +2,7 @@
 //! topology, for backtest and for replay.
 
 use super::recover::Carried;
+use super::swap::ModelTerms;
 use crate::base::counters::Counters;
 use crate::base::event::{
     ACTOR_UNATTENDED, Command, EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, Reconciled,
@@ -14,9 +15,9 @@ use crate::base::time::Nanos;
 use crate::base::units::Money;
 use crate::engine::{ExecutionStage, InferenceSettings, InferenceStage, Next, Outlet, RiskStage};
 use crate::execution::Signer;
-use crate::features::{Selection, WarmUp, schema_hash};
+use crate::features::{Selection, schema_hash};
 use crate::journal::Recorder;
-use crate::model::{ArtifactFiles, ExecutorKind, LoadPolicy, Model};
+use crate::model::{ArtifactFiles, ExecutorKind, Model};
 use crate::risk::{GateSession, Origin, Verb};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -73,19 +74,16 @@ impl Parts {
     /// # Errors
     /// When the model is refused, or a feature it wants is not in the schema.
     pub fn load_model(&self, budget: Budget) -> Result<(Model, Selection)> {
-        let policy = LoadPolicy {
-            allow_tract: self.settings.model.allow_tract,
-            p99_budget_ns: match budget {
-                Budget::Configured => u64::from(self.settings.model.budget_us) * 1_000,
-                Budget::None => u64::MAX,
-            },
-        };
-        let model = Model::load(&self.files, schema_hash(), policy)
-            .with_context(|| format!("model {}", self.files.card.version))?;
-        let selection = Selection::new(model.feature_names())
-            .with_context(|| format!("model {}", self.files.card.version))?;
-        self.check_bars(&model)?;
-        Ok((model, selection))
+        self.terms().load(&self.files, budget)
+    }
+
+    /// What a model of the session must be.
+    pub fn terms(&self) -> ModelTerms {
+        ModelTerms {
+            model: self.settings.model.clone(),
+            bar_interval_ms: self.settings.features.bar_interval_ms,
+            instruments: self.instruments.len(),
+        }
     }
 
     /// The session's symbols, in table order.
@@ -159,28 +157,6 @@ impl Parts {
         )
     }
 
-    /// Refuses a model whose features rest on bars of another length.
-    fn check_bars(&self, model: &Model) -> Result<()> {
-        let on_bars = |name: &String| {
-            crate::features::index_of(name)
-                .is_some_and(|i| matches!(crate::features::SCHEMA[i].warm_up, WarmUp::Bars(_)))
-        };
-        let Some(feature) = model.feature_names().iter().find(|name| on_bars(name)) else {
-            return Ok(());
-        };
-        let (card, running) =
-            (self.files.card.bar_interval_ms, self.settings.features.bar_interval_ms);
-        if card != Some(running) {
-            bail!(
-                "model {}: {feature} rests on bars; the card says bar_interval_ms {}, the \
-                 configuration {running}",
-                self.files.card.version,
-                card.map_or("nothing".to_owned(), |ms| ms.to_string())
-            );
-        }
-        Ok(())
-    }
-
     /// All three on one thread.
     pub fn fused(
         &self,
@@ -214,10 +190,7 @@ impl Parts {
             let id = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
             events.push(Event::new(Kind::Instrument, id, &instrument_body(facts)));
         }
-        let mut version = [0; 32];
-        let name = self.files.card.version.as_bytes();
-        let kept = name.len().min(version.len());
-        version[..kept].copy_from_slice(&name[..kept]);
+        let version = version_bytes(&self.files.card.version);
         let loaded = ModelLoaded {
             sha256: *model.sha256(),
             version,
@@ -250,6 +223,14 @@ fn arm_unattended() -> Command {
     let why = b"paper trading arms itself";
     command.reason[..why.len()].copy_from_slice(why);
     command
+}
+
+/// A version's name as records carry it.
+pub fn version_bytes(name: &str) -> [u8; 32] {
+    let mut version = [0; 32];
+    let kept = name.len().min(version.len());
+    version[..kept].copy_from_slice(&name.as_bytes()[..kept]);
+    version
 }
 
 const fn executor_code(kind: ExecutorKind) -> u32 {

@@ -11,6 +11,7 @@ use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
 use super::kill::watch::KillWatch;
 use super::private::PrivateLink;
+use super::swap::SwapOrder;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event, Kind, Measured, Reconciled, VenueStatus, flags};
 use crate::base::ids::{InstrumentId, Symbol};
@@ -49,6 +50,8 @@ pub struct FeedThread<O: Outside> {
     pub symbols: Vec<Symbol>,
     /// Operators' commands.
     pub commands: Receiver<Command>,
+    /// Changes of the models that decide.
+    pub swaps: Receiver<SwapOrder>,
     /// Set from outside to end the session.
     pub stop: Arc<AtomicBool>,
     /// The session's counters.
@@ -224,6 +227,9 @@ impl<O: Outside> FeedThread<O> {
         while let Ok(command) = self.commands.try_recv() {
             self.obey(&command, wall)?;
         }
+        while let Ok(order) = self.swaps.try_recv() {
+            self.swap(&order, wall)?;
+        }
         if worked == 0 {
             self.inlet.probe.publish();
             self.clock.idle();
@@ -262,6 +268,15 @@ impl<O: Outside> FeedThread<O> {
     fn obey(&mut self, command: &Command, wall: Nanos) -> Result<(), Halt> {
         self.inlet.call(&mut |_| {}, |feed, with| feed.on_command(command, wall, with))?;
         if command.verb == Verb::Clear as u32 { self.know_paper(wall) } else { Ok(()) }
+    }
+
+    /// Lets a change of models flow, behind who asked for it.
+    fn swap(&mut self, order: &SwapOrder, wall: Nanos) -> Result<(), Halt> {
+        if let Some(command) = &order.command {
+            self.obey(command, wall)?;
+        }
+        let event = Event::new(Kind::ModelSwap, InstrumentId::NONE, &order.swap);
+        self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(event, wall, with))
     }
 
     /// The paper venue's books are ours: where trading has to be reconciled there is nobody to ask.

@@ -9,7 +9,10 @@ use crate::base::InstrumentId;
 use crate::base::counters::Counters;
 use crate::base::hop::Hop;
 use crate::base::ring;
-use crate::engine::{Accept, Crossing, ExecutionStage, InferenceStage, Next, Outlet, RiskStage};
+use crate::engine::{
+    Accept, Crossing, ExecutionStage, InferenceStage, ModelIntake, ModelSigns, Next, Outlet,
+    RiskStage,
+};
 use crate::features::Selection;
 use crate::model::Model;
 use anyhow::{Context, Result};
@@ -28,6 +31,8 @@ pub struct Launcher<'l> {
     pub probes: Vec<CycleProbe>,
     /// Inference's way to ask for fresh books.
     pub lost: Option<Producer<InstrumentId>>,
+    /// Where other models come in, and what tells what they do.
+    pub models: Option<(ModelIntake, Arc<ModelSigns>)>,
 }
 
 /// A model with its input selection.
@@ -36,8 +41,11 @@ pub type LoadedModel = (Model, Selection);
 pub type Started = (Next<InferenceStage>, Stages);
 
 impl Launcher<'_> {
-    /// Gives inference its way to ask for fresh books.
-    pub fn wire_lost_books(&mut self, stage: &mut InferenceStage) {
+    /// Gives inference its way to ask for fresh books, and models their way to it.
+    pub fn wire(&mut self, stage: &mut InferenceStage) {
+        if let Some((intake, signs)) = self.models.take() {
+            stage.let_models_in(intake, signs);
+        }
         if let Some(ring) = self.lost.take() {
             stage.ask_for_books(ring);
         }
@@ -75,7 +83,7 @@ impl Launcher<'_> {
     ) -> Result<Started> {
         let depth = self.parts.settings.topology.feed_inference_events as usize;
         let mut stages = self.parts.fused(model, recorders, outlet, counters)?;
-        self.wire_lost_books(&mut stages);
+        self.wire(&mut stages);
         let (producer, consumer) = ring::ring(depth);
         let thread = self.start(1, Hop::FeedInference, consumer, stages)?;
         Ok((Next::Ring { name: "feed_inference", producer }, Stages::Paired(thread)))
@@ -102,7 +110,7 @@ impl Launcher<'_> {
         let risk = self.start(2, Hop::InferenceRisk, ring, stage)?;
         let next = ring_to("inference_risk", producer);
         let mut stage = self.parts.inference(model, recorders.inference, next, counters);
-        self.wire_lost_books(&mut stage);
+        self.wire(&mut stage);
         let (producer, ring) = ring::ring(depths.feed_inference_events as usize);
         let inference = self.start(1, Hop::FeedInference, ring, stage)?;
         let threads = Stages::Split { inference, risk, execution };

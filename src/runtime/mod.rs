@@ -23,6 +23,7 @@
 //! | `notify` | what a service manager is told |
 //! | `host` | how the host is tuned, from `/proc` and `/sys` |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
+//! | `swap` | which model decides, changed while a session runs |
 //! | `watcher` | the observer's loop: snapshots |
 //! | `readiness` | what stands against trading |
 //! | `shown` | what the page shows of books, orders, limits and the journal |
@@ -68,6 +69,7 @@ pub mod state;
 pub mod statement;
 mod stopped;
 pub mod streams_seen;
+pub mod swap;
 pub mod topology;
 pub mod wait;
 pub mod watcher;

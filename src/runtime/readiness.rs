@@ -44,6 +44,11 @@ impl Readiness {
         &self.streams
     }
 
+    /// Another model runs from here on, from these files.
+    pub fn follow(&mut self, model: ModelFiles) {
+        self.model = model;
+    }
+
     /// Looks at the model's files, now and then; true where they are those that run.
     pub fn is_model_verified(&mut self, now: Instant) -> bool {
         self.model.look(now)
@@ -142,7 +147,11 @@ pub struct ModelFiles {
 impl ModelFiles {
     /// The files of a version in `dir`, which held `onnx` (as a hash) and `card`.
     pub fn new(dir: &Path, onnx: [u8; 32], card: &str) -> Self {
-        let card = sha256(card.as_bytes());
+        Self::of(dir, onnx, sha256(card.as_bytes()))
+    }
+
+    /// The same, of a card by its hash.
+    pub fn of(dir: &Path, onnx: [u8; 32], card: [u8; 32]) -> Self {
         Self {
             files: vec![(dir.join(ONNX_FILE), onnx), (dir.join(CARD_FILE), card)],
             touched: Vec::new(),

@@ -3,17 +3,20 @@
 //! A process that was killed leaves lanes without a seal, the later stages' behind the inputs: what
 //! it had not yet written is counted apart, and is no difference.
 //!
-//! Everything needed lies in the journal's folder: the configuration, the model, and in lane 0
-//! every input in its order. A difference means that the record is damaged, or that this program is
-//! not the one that wrote it.
+//! Everything needed lies in the journal's folder: the configuration, every model that decided, and
+//! in lane 0 every input in its order. A difference means that the record is damaged, or that this
+//! program is not the one that wrote it.
 
 use super::assemble::{Budget, Parts, StageRecorders, instrument_settings};
 use super::config;
 use super::recover::Carried;
+use super::swap::attached::AttachedModels;
 use crate::base::counters::Counters;
 use crate::base::event::{EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, SessionStart};
 use crate::base::hop::Stamp;
-use crate::engine::{Accept, ExecutionStage, InferenceStage, Next, NoProbe, Outlet, RiskStage};
+use crate::engine::{
+    Accept, ExecutionStage, InferenceStage, Next, NoProbe, Outlet, RiskStage, model_rings,
+};
 use crate::execution::Signer;
 use crate::features::schema_hash;
 use crate::journal::{
@@ -81,6 +84,7 @@ pub fn verify(dir: &Path) -> Result<ReplayReport> {
     let mut inputs = LaneReader::open(dir, 0)?;
     let (opening, parts) = read_opening(dir, &mut inputs)?;
     let (model, selection) = parts.load_model(Budget::None)?;
+    let first = model.card();
     let counters = Arc::new(Counters::new());
     let mut recorders = Vec::new();
     for lane in 1..LANES {
@@ -93,6 +97,10 @@ pub fn verify(dir: &Path) -> Result<ReplayReport> {
     let mut next = || recorders.next().context("a lane is missing");
     let recorders = StageRecorders { inference: next()?, risk: next()?, execution: next()? };
     let mut stages = parts.fused((model, selection), recorders, Outlet::none(), &counters)?;
+    let (supply, intake) = model_rings();
+    stages.let_models_in(intake, Arc::default());
+    let loaded = opening.last().context("no model record")?.body();
+    let mut models = AttachedModels::new(dir, parts.terms(), supply, (loaded, first));
 
     let mut probe = NoProbe;
     for event in &opening {
@@ -103,6 +111,9 @@ pub fn verify(dir: &Path) -> Result<ReplayReport> {
         match item {
             Ok((_, mut event)) => {
                 event.check = 0;
+                if event.kind() == Some(Kind::ModelSwap) {
+                    models.provide(&event)?;
+                }
                 stages.accept(event, Stamp(0), &mut probe)?;
                 report.inputs += 1;
             }

@@ -15,6 +15,8 @@ use super::private::{PrivateLink, stream_url};
 use super::readiness::{ClockSeen, ModelFiles, Readiness};
 use super::running::Running;
 use super::stage_thread;
+use super::swap::board::ModelBoard;
+use super::swap::{self, DeskEnds, StageEnds, SwapOrder};
 use super::topology::Topology;
 use super::watcher::Watched;
 use crate::base::counters::Counters;
@@ -25,8 +27,7 @@ use crate::base::units::Money;
 use crate::engine::{FeedStage, Halt, Next, Outlet};
 use crate::execution::reconcile::Reconciler;
 use crate::feed::Feed;
-use crate::journal::{JournalHealth, Recorder};
-use crate::model::ExecutorKind;
+use crate::journal::{Attacher, JournalHealth, Recorder};
 use crate::observe::{CycleClock, HopCollector};
 use crate::venue::account::{AccountClient, Credentials};
 use crate::venue::budget::{Budget, Metered, RateLimits};
@@ -91,6 +92,7 @@ pub struct Rig {
     inputs: Recorder,
     stages: Option<StageRecorders>,
     stamps: Option<Recorder>,
+    models: Option<StageEnds>,
 }
 
 /// Inputs a page shows: reports, gaps, stream edges, mark prices.
@@ -130,6 +132,7 @@ impl Rig {
             execution: tapped(execution, shows_all),
         };
         Ok(Self {
+            models: None,
             counters: Arc::new(Counters::new()),
             collector: Some(collector),
             probes,
@@ -142,18 +145,29 @@ impl Rig {
         })
     }
 
+    /// Lets models change; the ends that the desk holds, with what attaches their files.
+    pub fn let_models_change(&mut self) -> (DeskEnds, Attacher) {
+        let (desk, stages) = swap::ends();
+        self.models = Some(stages);
+        (desk, self.journal.attacher())
+    }
+
+    /// The journal's health, and its folder.
+    pub fn journal(&self) -> (Arc<JournalHealth>, &Path) {
+        (self.journal.health(), self.journal.dir())
+    }
+
     /// What the observer reads.
     pub fn watched(
         &mut self,
         parts: &Parts,
-        executor: ExecutorKind,
+        models: Arc<ModelBoard>,
         name: &'static str,
     ) -> Watched {
         Watched {
             risk: parts.settings.risk.clone(),
             breakers: parts.settings.breakers,
             name,
-            executor: executor.name(),
             journal: self.journal.dir().display().to_string(),
             health: self.journal.health(),
             counters: Arc::clone(&self.counters),
@@ -165,10 +179,7 @@ impl Rig {
             starting_equity: parts.settings.risk.starting_equity.unwrap_or(Money::ZERO),
             readiness: readiness(parts),
             disk: disk_plan(parts),
-            model: (
-                parts.files.card.version.clone(),
-                crate::model::artifact::hex(&parts.files.sha256),
-            ),
+            models,
             board: Arc::default(),
         }
     }
@@ -200,14 +211,17 @@ impl Rig {
         let probes: Vec<CycleProbe> = probes.collect();
         let counters = Arc::clone(&self.counters);
         let (lost, lost_books) = ring(LOST_BOOKS);
-        let mut launcher =
-            Launcher { parts, topology, heartbeats: &self.heartbeats, probes, lost: Some(lost) };
+        let ends = self.models.take().unwrap_or_else(|| swap::ends().1);
+        let (swaps, models) = (ends.swaps, Some((ends.intake, ends.signs)));
+        let lost = Some(lost);
+        let heartbeats = &self.heartbeats;
+        let mut launcher = Launcher { parts, topology, heartbeats, probes, lost, models };
         let (next, threads) = match topology.layout {
             Layout::Split => launcher.split(model, recorders, outlet, &counters)?,
             Layout::Paired => launcher.paired(model, recorders, outlet, &counters)?,
             Layout::Fused | Layout::Auto => {
                 let mut stages = parts.fused(model, recorders, outlet, &counters)?;
-                launcher.wire_lost_books(&mut stages);
+                launcher.wire(&mut stages);
                 (Next::Here(Box::new(stages)), Stages::Fused)
             }
         };
@@ -216,7 +230,7 @@ impl Rig {
         let inlet = Inlet { feed, venue, orders, lost_books, watch, probe: feed_probe };
         let heartbeat = Arc::clone(&self.heartbeats[0].2);
         let signs = (Arc::clone(&self.counters), heartbeat, self.journal.health());
-        let thread = feed_thread(parts, launch, (inlet, budget), (clock, &dialer), signs)?;
+        let thread = feed_thread(parts, (launch, swaps), (inlet, budget), (clock, &dialer), signs)?;
         let (plan, required) = (topology.threads[0].clone(), rings.pin_required);
         let feed = std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
             if stage_thread::pin(&plan, required).is_err() {
@@ -294,7 +308,7 @@ fn order_venue(
 
 fn feed_thread(
     parts: &Parts,
-    launch: Launch<'_>,
+    (launch, swaps): (Launch<'_>, Receiver<SwapOrder>),
     (mut inlet, budget): (Inlet<RealEntry>, Arc<Budget>),
     (mut clock, dialer): (SystemClock, &Dialer),
     (counters, heartbeat, health): (Arc<Counters>, Arc<Heartbeat>, Arc<JournalHealth>),
@@ -332,6 +346,7 @@ fn feed_thread(
         rest: Metered::new(RestDesk::start(&settings.venue.rest_url, account)?, budget),
         symbols,
         commands: launch.commands,
+        swaps,
         stop: Arc::clone(launch.stop),
         counters,
         heartbeat,

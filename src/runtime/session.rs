@@ -24,6 +24,9 @@ use super::rig::{Launch, Rig, VenueAccess};
 use super::state::StateFolder;
 use super::statement;
 use super::stopped;
+use super::swap::ModelDesk;
+use super::swap::board::ModelBoard;
+use super::swap::desk::DeskWork;
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
 use crate::base::Nanos;
@@ -31,8 +34,10 @@ use crate::base::event::Command;
 use crate::base::settings::{InstrumentSettings, Mode, OrderRoute, Settings};
 use crate::base::units::Money;
 use crate::execution::Signer;
+use crate::model::Model;
+use crate::model::artifact::hex;
 use crate::observe::Summary;
-use crate::observe::snapshot::CounterValues;
+use crate::observe::snapshot::{CounterValues, ModelView};
 use crate::registry::Registry;
 use crate::venue::account::Credentials;
 use crate::venue::budget::{Budget as VenueBudget, RateLimits};
@@ -51,6 +56,8 @@ pub struct SessionOrder {
     pub loaded: Loaded,
     /// `demo`, `paper` or `testnet`: names the journal and the page.
     pub name: &'static str,
+    /// With real money: the configuration as it stands in its file, which the sign-off is of.
+    pub signed: Option<Loaded>,
     /// How long; `None` until stopped.
     pub duration: Option<Duration>,
     /// Set by a signal to end the session in order.
@@ -109,13 +116,15 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let journal = StateFolder::journal_name(parts.epoch, order.name);
     let mut rig = Rig::build(&parts, &topology, &state.journals().join(&journal))?;
     state.begin(order.name, &journal)?;
-    let watched = rig.watched(&parts, model.0.executor(), order.name);
+    let signed = order.signed.as_ref().unwrap_or(&order.loaded);
+    let (desk, board) = models(signed, &parts, &model.0, &mut rig)?;
+    let watched = rig.watched(&parts, board, order.name);
     let watch = Watch::of(&watched, &order.stop);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
     let commands = watcher.commands();
     let (river, cell) = watcher.desk();
     let aside = Aside::start(&parts.settings, watch, (&river, &cell))?;
-    let admin = AdminSocket::open(state.dir(), river.clone(), cell)?;
+    let admin = AdminSocket::with_models(state.dir(), river.clone(), cell, desk.asking())?;
     let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
     let running = rig.launch(&parts, model, launch)?;
     let (counters, signal) = (Arc::clone(&running.counters), Arc::clone(&order.kill));
@@ -130,7 +139,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let ended = running.join(starting);
     beside.watcher.look();
     admin.settle();
-    drop(admin);
+    drop((admin, desk));
     // Also when a thread panicked, or the venue did not answer in time while it was asked to.
     let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
     if let (Some(credentials), false) = (&credentials, in_order) {
@@ -162,6 +171,28 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let differences = differences.unwrap_or_default();
     let halt = ended.halt.or(fault_of(ended.settled, ended.last_look));
     Ok(SessionOutcome { summary, halt, killed, kill_done, differences })
+}
+
+/// Starts what has models changed; and what the page shows of them, beginning with `model`.
+fn models(
+    signed: &Loaded,
+    parts: &Parts,
+    model: &Model,
+    rig: &mut Rig,
+) -> Result<(ModelDesk, Arc<ModelBoard>)> {
+    let (ends, attacher) = rig.let_models_change();
+    let (executor, (health, journal)) = (model.executor().name(), rig.journal());
+    let first = ModelView {
+        version: parts.files.card.version.clone(),
+        stage: "champion",
+        sha256: hex(&parts.files.sha256),
+        executor,
+        ..ModelView::default()
+    };
+    let board = Arc::new(ModelBoard::new(Arc::clone(&ends.signs), first));
+    let shown = Arc::clone(&board);
+    let work = DeskWork { parts, executor, signed, ends, attacher, health, journal, board: shown };
+    Ok((ModelDesk::start(work)?, board))
 }
 
 /// What is wrong with an end in order.

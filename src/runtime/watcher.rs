@@ -9,6 +9,7 @@ use super::readiness::Readiness;
 use super::secret;
 use super::session::command_channel;
 use super::shown::{Books, Orders, Tail, limits};
+use super::swap::board::ModelBoard;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{
     BookState, BookTicker, Breaker, Command, Event, Kind, MarkPrice, Measured, Prediction,
@@ -21,8 +22,8 @@ use crate::journal::{JournalHealth, LANES, Recorder};
 use crate::observe::alerts::board::AlertBoard;
 use crate::observe::http::{HttpServer, HttpSettings};
 use crate::observe::snapshot::{
-    AccountView, ControlView, CounterValues, FeedView, JournalView, MarketView, ModelView,
-    PositionView, RingView, SessionView, ThreadView,
+    AccountView, ControlView, CounterValues, FeedView, JournalView, MarketView, PositionView,
+    RingView, SessionView, ThreadView,
 };
 use crate::observe::{HopCollector, LatencyView, Snapshot, SnapshotCell};
 use crate::risk::{self, Origin, TradingState, Verb};
@@ -75,12 +76,10 @@ pub struct Watched {
     pub risk: RiskSettings,
     /// The breakers' levels, to be shown.
     pub breakers: BreakerSettings,
-    /// What runs the model.
-    pub executor: &'static str,
     /// What the journal takes of its disk.
     pub disk: DiskPlan,
-    /// The model's version and SHA-256.
-    pub model: (String, String),
+    /// The models, as their own thread changes them.
+    pub models: Arc<ModelBoard>,
     /// Alerts, as their own threads raise them.
     pub board: Arc<AlertBoard>,
 }
@@ -341,14 +340,11 @@ impl Watcher {
         self.page.counters = CounterValues::read(&watched.counters);
         self.page.latency = watched.collector.since_start();
         self.page.histograms = Arc::new(watched.collector.totals().clone());
-        self.page.models = vec![ModelView {
-            version: watched.model.0.clone(),
-            stage: "champion",
-            sha256: watched.model.1.clone(),
-            executor: watched.executor,
-            verified: watched.readiness.is_model_verified(Instant::now()),
-            predictions: watched.counters.get(Counter::Predictions),
-        }];
+        if let Some(files) = watched.models.new_files() {
+            watched.readiness.follow(files);
+        }
+        let verified = watched.readiness.is_model_verified(Instant::now());
+        self.page.models = watched.models.views(verified);
         self.page.resources = resources(&watched.health);
         self.page.journal = JournalView::read(&watched.health);
         (self.page.alerts, self.page.alerting) = watched.board.view();

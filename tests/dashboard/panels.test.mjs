@@ -251,6 +251,7 @@ test("champion and challengers stand side by side", async () => {
     assert.equal(rows.get("Executor")[at], model.executor);
     assert.equal(rows.get("Verified")[at], model.verified ? "● yes" : "■ no");
     shows(rows.get("Predictions")[at], model.predictions, "predictions");
+    shows(rows.get("Failed answers")[at], model.faults, "faults");
     assert.ok(model.sha256.startsWith(rows.get("SHA-256")[at].replace("…", "")));
   });
   shows(rows.get("Profit")[0], answer.account.pnl_quote, "the champion's profit");

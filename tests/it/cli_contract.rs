@@ -159,6 +159,11 @@ fn the_help_of_every_command_has_an_example() {
         "model export",
         "model import",
         "model sign",
+        "model use",
+        "ab",
+        "ab start",
+        "ab status",
+        "ab stop",
     ];
     for command in commands {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();

@@ -129,12 +129,16 @@ mod model_hostile;
 mod model_state;
 /// A model's way through the registry, by command.
 mod model_governance;
+/// Models change while a session over real sockets trades.
+mod model_swaps;
 /// The registry refuses what was tampered with, by name.
 mod registry_files;
 /// Policy, gate, ledger and paper venue agree over a recorded market.
 mod trade_paper;
 /// What the end-to-end tests share: inputs, the four stages with a paper venue, the program.
 mod pipeline_support;
+/// A change of model loses, doubles and reorders nothing, and replays.
+mod pipeline_swaps;
 /// Same inputs, same bytes; another seed, other bytes.
 mod pipeline_same_bytes;
 /// The path of an event allocates nothing after warm-up.

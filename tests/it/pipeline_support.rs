@@ -2,15 +2,18 @@
 //! venue beside them, and the program itself run as a child.
 
 use peregrine::base::counters::{Counter, Counters};
-use peregrine::base::event::{Event, Kind, Order};
+use peregrine::base::event::{Event, Kind, ModelSwap, Order};
 use peregrine::base::hop::Stamp;
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{InstrumentId, Money, Nanos};
-use peregrine::engine::{Crossing, FeedStage, Halt, InferenceStage, Next, NoProbe, Outlet, With};
+use peregrine::engine::{
+    Crossing, FeedStage, Halt, InferenceStage, ModelSigns, ModelSupply, Next, NoProbe, Outlet,
+    With, model_rings,
+};
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::execution::{RequestText, Signer};
 use peregrine::feed::Feed;
-use peregrine::journal::{Journal, LaneReader, Recorder};
+use peregrine::journal::{Attacher, Journal, LaneReader, Recorder};
 use peregrine::model::artifact::{CLASSES, Card, CreatedFrom, Golden, hex, sha256};
 use peregrine::model::{ArtifactFiles, onnx};
 use peregrine::registry::Registry;
@@ -182,6 +185,9 @@ pub fn synthetic(
 pub struct Rig {
     pub feed: FeedStage,
     pub counters: Arc<Counters>,
+    /// How other models come to the inference stage, and what they do there.
+    pub supply: ModelSupply,
+    pub signs: Arc<ModelSigns>,
     paper: PaperVenue,
     orders: Consumer<Crossing<Event>>,
     texts: Consumer<RequestText>,
@@ -217,14 +223,28 @@ impl Rig {
         let (producer, orders) = RingBuffer::new(ORDERS);
         let (texts_in, texts) = RingBuffer::new(ORDERS);
         let outlet = Outlet::ring(producer).with_texts(texts_in);
-        let stages = parts.fused((model, selection), stages, outlet, &counters).unwrap();
+        let mut stages = parts.fused((model, selection), stages, outlet, &counters).unwrap();
+        let (supply, intake) = model_rings();
+        let signs = Arc::new(ModelSigns::default());
+        stages.let_models_in(intake, Arc::clone(&signs));
         let next: Next<InferenceStage> = Next::Here(Box::new(stages));
         let feed =
             FeedStage::new(Feed::new(&parts.instruments), inputs, next, Arc::clone(&counters));
         let deposit = parts.settings.risk.starting_equity.unwrap();
         let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
-        let next_timer = None;
-        Self { feed, counters, paper, orders, texts, journal, stamps, opening, next_timer }
+        Self {
+            feed,
+            counters,
+            supply,
+            signs,
+            paper,
+            orders,
+            texts,
+            journal,
+            stamps,
+            opening,
+            next_timer: None,
+        }
     }
 
     /// One arrival, after the timers and reports that are due before it.
@@ -297,6 +317,17 @@ impl Rig {
     pub fn command(&mut self, verb: u32) {
         let command = peregrine::base::event::Command { verb, ..Default::default() };
         self.call(|feed, with| feed.on_command(&command, Nanos(i64::MIN), with));
+    }
+
+    /// Lets a change of model into the river at the time of the newest input.
+    pub fn swap(&mut self, swap: &ModelSwap) {
+        let event = Event::new(Kind::ModelSwap, InstrumentId::NONE, swap);
+        self.call(|feed, with| feed.on_event(event, Nanos(i64::MIN), with));
+    }
+
+    /// What puts models' files beside the journal.
+    pub fn attacher(&self) -> Attacher {
+        self.journal.attacher()
     }
 
     /// Ends the session in order and seals its journal.
@@ -420,4 +451,12 @@ pub fn softmax_of(feature: &str, weights: [f32; 3], schema: u64) -> ArtifactFile
         golden: Golden::pack(1, &[0.0], &[], &[third; 3], &[], &[]),
     };
     ArtifactFiles::from_bytes(bytes, card.to_toml().unwrap()).unwrap()
+}
+
+/// A model of one feature under a name of its own; where the feature is above zero it leans up as
+/// far as `lean`.
+pub fn leaning(name: &str, feature: &str, lean: f32) -> ArtifactFiles {
+    let files = softmax_of(feature, [-lean, 0.0, lean], peregrine::features::schema_hash());
+    let card = Card { version: name.to_owned(), ..files.card };
+    ArtifactFiles::from_bytes(files.onnx, card.to_toml().unwrap()).unwrap()
 }

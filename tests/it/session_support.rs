@@ -48,6 +48,7 @@ pub fn order(
     SessionOrder {
         loaded: config::from_text("test", &written).unwrap(),
         name: "paper",
+        signed: None,
         duration: None,
         stop: Arc::default(),
         kill: Arc::default(),

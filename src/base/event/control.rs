@@ -67,6 +67,34 @@ body!(
     }
 );
 body!(
+    /// From here on the models that decide are others. Whatever it names is at its place before the
+    /// event enters the river.
+    ModelSwap {
+        /// SHA-256 of the ONNX file; zero where it is not known.
+        sha256: [u8; 32],
+        /// Version name, padded with zeros.
+        version: [u8; 32],
+        /// 0 refused: nothing changes; 1 champion; 2 canary: decides a share beside the champion.
+        role: u8,
+        /// Place of the model in the inference stage.
+        slot: u8,
+        /// Why: a [`crate::base::Reason`] number.
+        reason: u16,
+        /// Share of a canary in basis points; 0 ends the trial.
+        share_bps: u16,
+        /// Zero.
+        pad: u16,
+        /// Length of the blocks of time that are dealt to champion and canary, milliseconds.
+        block_ms: u32,
+        /// User id that asked; [`u32::MAX`] for the session itself.
+        actor: u32,
+        /// Seed of the deal.
+        seed: u64,
+        /// First eight bytes of the SHA-256 of its card.
+        card: u64,
+    }
+);
+body!(
     /// Time passed; the time is `ts_recv`.
     Timer {
         /// Milliseconds between timers.
@@ -75,13 +103,16 @@ body!(
         reserved: [u64; 11],
     }
 );
+/// The verb of a [`Command`] about models: it tells who asked and why; what changes says the
+/// [`ModelSwap`] behind it.
+pub const COMMAND_MODEL: u32 = 6;
 /// Longest reason of a [`Command`], in bytes.
 pub const COMMAND_REASON_BYTES: usize = 84;
 
 body!(
     /// An operator's command, or that of something which kills.
     Command {
-        /// 1 pause, 2 graceful kill, 3 immediate kill, 4 arm, 5 clear.
+        /// 1 pause, 2 graceful kill, 3 immediate kill, 4 arm, 5 clear, [`COMMAND_MODEL`].
         verb: u32,
         /// User id that gave it; `u32::MAX` for a signal, [`super::ACTOR_UNATTENDED`] for paper
         /// trading's own setting.

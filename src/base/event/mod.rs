@@ -102,6 +102,8 @@ kinds! {
     /// Trades and funding behind the last clean look that an earlier session booked
     /// ([`BookedCarried`]).
     BookedCarried = 44,
+    /// Other models decide from here on, or a change was refused ([`ModelSwap`]).
+    ModelSwap = 45,
     /// Something measured outside of the river: a latency, a resource ([`Measured`]).
     Measured = 46,
 
@@ -347,8 +349,9 @@ mod tests;
 mod venue;
 
 pub use control::{
-    BookedCarried, COMMAND_REASON_BYTES, Command, Instrument, KillRound, Measured, ModelLoaded,
-    OrderCarried, PositionCarried, Reconciled, SessionCarried, SessionStart, Timer,
+    BookedCarried, COMMAND_MODEL, COMMAND_REASON_BYTES, Command, Instrument, KillRound, Measured,
+    ModelLoaded, ModelSwap, OrderCarried, PositionCarried, Reconciled, SessionCarried,
+    SessionStart, Timer,
 };
 pub use latency::{PASSAGE_NS_MAX, PASSAGES_PER_EVENT, Passage, Stamps};
 pub use market::{
@@ -368,4 +371,4 @@ pub use venue::{
 pub const ACTOR_UNATTENDED: u32 = u32::MAX - 2;
 
 /// Version of everything in this module; a journal of another version is refused.
-pub const EVENT_VERSION: u32 = 3;
+pub const EVENT_VERSION: u32 = 4;

@@ -40,8 +40,10 @@ body!(
         feature: u16,
         /// Zero.
         pad: u32,
+        /// First eight bytes of the SHA-256 of the model that was to decide.
+        model_tag: u64,
         /// Zero.
-        reserved: [u64; 11],
+        reserved: [u64; 10],
     }
 );
 body!(
@@ -117,8 +119,10 @@ body!(
         px: i64,
         /// Quantity of the intent, 1e-8.
         qty: i64,
+        /// First eight bytes of the deciding model's SHA-256.
+        model_tag: u64,
         /// Zero.
-        reserved: [u64; 7],
+        reserved: [u64; 6],
     }
 );
 body!(

@@ -6,6 +6,7 @@
 //! `PEREGRINE__SECTION__KEY` variables over it first.
 
 mod alerts;
+mod canary;
 mod exits;
 mod kill;
 mod live;
@@ -25,6 +26,7 @@ mod watch;
 
 pub use alerts::{AlertChannel, AlertSettings};
 pub use breakers::BreakerSettings;
+pub use canary::CanarySettings;
 pub use exits::ExitSettings;
 pub use kill::KillSettings;
 pub use live::live_keys;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub features: FeatureSettings,
     /// Which model decides.
     pub model: ModelSettings,
+    /// A share of the trading for a challenger.
+    pub canary: CanarySettings,
     /// How predictions become wanted positions.
     pub policy: PolicySettings,
     /// How large entries are.

@@ -2,10 +2,10 @@
 
 use super::section::Section;
 use super::{
-    ExitSettings, FeatureSettings, HttpSettings, InstrumentList, InstrumentSettings,
-    JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry, OrderRoute,
-    PaperSettings, PolicySettings, RiskSettings, SessionSettings, Settings, SettingsError,
-    SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
+    CanarySettings, ExitSettings, FeatureSettings, HttpSettings, InstrumentList,
+    InstrumentSettings, JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry,
+    OrderRoute, PaperSettings, PolicySettings, RiskSettings, SessionSettings, Settings,
+    SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;
@@ -98,6 +98,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         "instruments",
         "features",
         "model",
+        "canary",
         "policy",
         "sizing",
         "exits",
@@ -128,6 +129,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         instruments: read.instruments(next()),
         features: read.features(next()),
         model: read.model(next()),
+        canary: CanarySettings::read(next(), read.errors),
         policy: PolicySettings::read(read.section(next())),
         sizing: SizingSettings::read(read.section(next()), mode),
         exits: ExitSettings::read(read.section(next()), mode),

@@ -8,7 +8,7 @@ use super::link::{Accept, Halt, Next};
 use super::outbox::Outbox;
 use super::probe::Probe;
 use crate::base::counters::{Counter, Counters};
-use crate::base::event::{Command, Denied, Event, Kind, side_flag};
+use crate::base::event::{Command, Denied, Event, Kind, Prediction, side_flag};
 use crate::base::hop::{Hop, Stamp};
 use crate::base::ids::{ClientOrderId, InstrumentId, Seq};
 use crate::base::limits::STEP_EVENTS_MAX;
@@ -323,6 +323,7 @@ impl RiskStage {
             value: held.value,
             limit: held.limit,
             px: held.px.0,
+            model_tag: event.body::<Prediction>().model_tag,
             ..Denied::default()
         };
         let denied = Event::caused_by(event, Kind::Denied, held.instrument, &body);

@@ -6,7 +6,8 @@ use crate::base::event::{self as body, Event};
 
 const MODES: &[&str] = &["backtest", "paper", "testnet", "live"];
 const EXECUTORS: &[&str] = &["", "native", "tract"];
-const VERBS: &[&str] = &["", "pause", "graceful kill", "immediate kill", "arm", "clear"];
+const SWAPS: &[&str] = &["refused", "champion", "canary"];
+const VERBS: &[&str] = &["", "pause", "graceful kill", "immediate kill", "arm", "clear", "model"];
 const ORIGINS: &[&str] =
     &["operator", "session", "signal", "http", "telegram", "latch file", "breaker", "dead man"];
 
@@ -37,6 +38,19 @@ pub(super) fn model_loaded(body: &body::ModelLoaded, visit: &mut Visit<'_>) {
     visit("version", Field::Text(&body.version));
     visit("schema_hash", Field::Hash(body.schema_hash));
     visit("executor", Field::Choice(u64::from(body.executor), EXECUTORS));
+}
+
+pub(super) fn model_swap(body: &body::ModelSwap, visit: &mut Visit<'_>) {
+    visit("role", Field::Choice(u64::from(body.role), SWAPS));
+    visit("version", Field::Text(&body.version));
+    visit("sha256", Field::Bytes(&body.sha256));
+    visit("reason", Field::Reason(body.reason));
+    visit("actor", Field::Count(u64::from(body.actor)));
+    visit("slot", Field::Count(u64::from(body.slot)));
+    visit("share_bps", Field::Count(u64::from(body.share_bps)));
+    visit("block_ms", Field::Count(u64::from(body.block_ms)));
+    visit("seed", Field::Count(body.seed));
+    visit("card", Field::Hash(body.card));
 }
 
 pub(super) fn command(body: &body::Command, visit: &mut Visit<'_>) {

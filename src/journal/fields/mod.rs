@@ -164,6 +164,7 @@ pub fn visit_fields(event: &Event, visit: &mut Visit<'_>) {
         Kind::SessionStart => control::session_start(event.body(), visit),
         Kind::Instrument => control::instrument(event.body(), visit),
         Kind::ModelLoaded => control::model_loaded(event.body(), visit),
+        Kind::ModelSwap => control::model_swap(event.body(), visit),
         Kind::Timer => visit("interval_ms", Field::Count(event.body::<body::Timer>().interval_ms)),
         Kind::Command => control::command(event.body(), visit),
         Kind::SessionEnd => {}
@@ -333,6 +334,7 @@ fn prediction(body: &body::Prediction, visit: &mut Visit<'_>) {
 fn no_decision(body: &body::NoDecision, visit: &mut Visit<'_>) {
     visit("reason", Field::Reason(body.reason));
     visit("feature", Field::Count(u64::from(body.feature)));
+    visit("model_tag", Field::Hash(body.model_tag));
 }
 
 fn book_state(body: &body::BookState, visit: &mut Visit<'_>) {
@@ -371,6 +373,7 @@ fn denied(event: &Event, visit: &mut Visit<'_>) {
     visit("limit", Field::Whole(body.limit));
     visit("px", Field::Fixed(body.px));
     visit("qty", Field::Fixed(body.qty));
+    visit("model_tag", Field::Hash(body.model_tag));
 }
 
 fn position(body: &body::Position, visit: &mut Visit<'_>) {

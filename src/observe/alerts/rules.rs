@@ -3,11 +3,12 @@
 
 use super::{Alert, Class, Severity};
 use crate::base::event::{
-    Breaker, Command, Gap, Instrument, KillRound, ModelLoaded, OrderReport, SessionCarried,
-    SessionStart, SizeChange, StateChange, StreamStatus, VenueStatus, carries, flags,
+    Breaker, Command, Gap, Instrument, KillRound, ModelLoaded, ModelSwap, OrderReport,
+    SessionCarried, SessionStart, SizeChange, StateChange, StreamStatus, VenueStatus, carries,
+    flags,
 };
 use crate::base::{ClientOrderId, Control, Event, InstrumentId, Kind, Level, Reason, Symbol};
-use crate::observe::audit::entry::{padded, reason_name, state_name, verb_name, who};
+use crate::observe::audit::entry::{padded, reason_name, state_name, swap_name, verb_name, who};
 use crate::risk::{Origin, TradingState, Verb, reason_of};
 use std::collections::BTreeMap;
 
@@ -84,6 +85,7 @@ impl Rules {
                 );
                 Some(of(event, Severity::P3, Class::Model, "model", &text))
             }
+            Kind::ModelSwap => Some(swapped(event)),
             Kind::SessionStart => {
                 let body: &SessionStart = event.body();
                 let config = crate::model::artifact::hex(&body.config_sha256);
@@ -262,6 +264,26 @@ fn command(event: &Event) -> Option<Alert> {
     let (verb, by, why) = (verb_name(body.verb), who(body.actor), reason_of(body));
     let text = format!("command {verb} by {by} ({origin}): {why}");
     Some(of(event, severity, Class::Command, format!("command:{}", event.seq), &text))
+}
+
+/// Another model decides, or was to. What nobody asked for needs a look.
+fn swapped(event: &Event) -> Alert {
+    let body: &ModelSwap = event.body();
+    let asked =
+        Reason::Operator as u16 == body.reason || Reason::ChampionMoved as u16 == body.reason;
+    let severity = if asked && body.role != 0 { Severity::P3 } else { Severity::P2 };
+    let (version, why) = (padded(&body.version), reason_name(body.reason));
+    let hash = crate::model::artifact::hex(&body.sha256);
+    let text = match swap_name(body) {
+        "champion" => format!("model {version} decides from here on ({why}), SHA-256 {hash}"),
+        "canary" => format!(
+            "model {version} decides {} basis points of blocks of {} ms ({why}), SHA-256 {hash}",
+            body.share_bps, body.block_ms
+        ),
+        "canary ends" => format!("the trial of model {version} is over ({why})"),
+        _ => format!("model {version} was refused ({why}); what decided goes on"),
+    };
+    of(event, severity, Class::Model, format!("swap:{}", event.seq), &text)
 }
 
 /// What comes of a kill: a round alerts where it says that it should.

@@ -3,8 +3,8 @@
 
 use super::line::{Line, time};
 use crate::base::event::{
-    Breaker, Command, Denied, KillRound, ModelLoaded, SessionCarried, SessionStart, SizeChange,
-    StateChange,
+    Breaker, COMMAND_MODEL, Command, Denied, KillRound, ModelLoaded, ModelSwap, SessionCarried,
+    SessionStart, SizeChange, StateChange,
 };
 use crate::base::{Control, Event, Kind, Level, Reason};
 use crate::journal::read_attachment;
@@ -66,6 +66,7 @@ impl Entry {
         let (what, says) = match event.kind()? {
             Kind::SessionStart => ("start", start(event, dir)),
             Kind::ModelLoaded => ("model", model(event)),
+            Kind::ModelSwap => ("swap", swap(event)),
             Kind::SessionCarried => ("carried", carried(event)),
             Kind::Command => ("command", command(event)),
             Kind::KillRound => ("kill_round", kill_round(event)),
@@ -218,6 +219,7 @@ pub fn verb_name(number: u32) -> &'static str {
         Some(Verb::KillImmediate) => "immediate kill",
         Some(Verb::Arm) => "arm",
         Some(Verb::Clear) => "clear",
+        None if number == COMMAND_MODEL => "model",
         None => "no verb",
     }
 }
@@ -262,6 +264,30 @@ fn limits(dir: &Path) -> Option<String> {
 fn model(event: &Event) -> Value {
     let body: &ModelLoaded = event.body();
     json!({ "version": padded(&body.version), "sha256": hex(&body.sha256) })
+}
+
+fn swap(event: &Event) -> Value {
+    let body: &ModelSwap = event.body();
+    json!({
+        "role": swap_name(body),
+        "version": padded(&body.version),
+        "sha256": hex(&body.sha256),
+        "reason": reason_name(body.reason),
+        "who": who(body.actor),
+        "share_bps": body.share_bps,
+        "block_ms": body.block_ms,
+        "seed": body.seed,
+    })
+}
+
+/// What a swap did, in a word or two.
+pub fn swap_name(body: &ModelSwap) -> &'static str {
+    match (body.role, body.share_bps) {
+        (1, _) => "champion",
+        (2, 0) => "canary ends",
+        (2, _) => "canary",
+        _ => "refused",
+    }
 }
 
 fn carried(event: &Event) -> Value {

@@ -156,8 +156,10 @@ pub struct LimitView {
 pub struct ModelView {
     /// Version name.
     pub version: String,
-    /// `champion` or `challenger`.
+    /// `champion`, `canary`, or `previous` for the champion before it, which is kept warm.
     pub stage: &'static str,
+    /// Share of the trading that a canary decides, in basis points.
+    pub share_bps: u16,
     /// SHA-256 of the model file in hex.
     pub sha256: String,
     /// `native` or `tract`.
@@ -166,6 +168,8 @@ pub struct ModelView {
     pub verified: bool,
     /// Predictions made.
     pub predictions: u64,
+    /// Times it failed or its answer was none.
+    pub faults: u64,
 }
 
 /// One challenger against the champion.

@@ -468,6 +468,7 @@ pub(super) fn deny(cause: &Event, wanted: &Wanted, check: Check, trip: Trip) -> 
         limit: trip.limit,
         px: wanted.px.0,
         qty: wanted.qty.0,
+        model_tag: wanted.model_tag,
         ..Denied::default()
     };
     let event = Event::caused_by(cause, Kind::Denied, wanted.instrument, &body);

@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done, 1 failed or refused, 2 bad usage or bad configuration, 78 killed.
 
+mod ab;
 mod audit;
 mod backtest;
 mod check;
@@ -93,6 +94,9 @@ enum CommandLine {
     /// Champion against challengers, from the shadow log: report.
     #[command(subcommand, after_help = "Example: peregrine shadow report")]
     Shadow(shadow::ShadowCommand),
+    /// A challenger's share of a running session's trading.
+    #[command(subcommand, after_help = "Example: peregrine ab status --state state")]
+    Ab(ab::AbCommand),
 }
 
 /// What a command ends with.
@@ -141,6 +145,7 @@ pub fn main() -> ExitCode {
         CommandLine::Check(arguments) => check::check(&arguments),
         CommandLine::Model(command) => model::model(&command),
         CommandLine::Shadow(command) => shadow::shadow(&command),
+        CommandLine::Ab(command) => ab::ab(&command),
     })
 }
 

@@ -25,7 +25,7 @@ pub struct Where {
     config: Option<PathBuf>,
     /// Print one JSON object as the last line.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 #[derive(Args)]
@@ -167,7 +167,8 @@ pub fn clear(arguments: &CommandArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn state_of(at: &Where) -> Result<PathBuf, Failure> {
+/// The state folder.
+pub fn state_of(at: &Where) -> Result<PathBuf, Failure> {
     match (&at.state, &at.config) {
         (Some(state), _) => Ok(state.clone()),
         (None, Some(file)) => Ok(PathBuf::from(config::load(file)?.settings.session.state_dir)),

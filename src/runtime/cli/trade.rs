@@ -86,8 +86,17 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
     let statement = Some(statement::LEDGER_PATH);
     let (name, duration, key_rotated) = (session::DEMO, Some(length), false);
     let (stop, kill, json) = (Arc::default(), Arc::default(), arguments.json);
-    let order =
-        SessionOrder { loaded, name, duration, stop, kill, credentials, key_rotated, statement };
+    let order = SessionOrder {
+        loaded,
+        name,
+        signed: None,
+        duration,
+        stop,
+        kill,
+        credentials,
+        key_rotated,
+        statement,
+    };
     let result = trade(order, json);
     server.stop();
     result
@@ -101,6 +110,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     };
     let loaded = config::load(&arguments.config)?;
     let today = wall_now().utc_day();
+    let signed = (loaded.settings.mode == Mode::Live).then(|| loaded.clone());
     let (name, loaded) = match loaded.settings.mode {
         Mode::Paper => ("paper", stage::within_limits(loaded, today)),
         Mode::Testnet => ("testnet", stage::within_limits(loaded, today)),
@@ -115,8 +125,17 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     }
     let credentials = access::credentials_from_environment().map_err(Failure::Usage)?;
     let (stop, kill, statement) = (Arc::default(), Arc::default(), None);
-    let order =
-        SessionOrder { loaded, name, duration, stop, kill, credentials, key_rotated, statement };
+    let order = SessionOrder {
+        loaded,
+        name,
+        signed,
+        duration,
+        stop,
+        kill,
+        credentials,
+        key_rotated,
+        statement,
+    };
     trade(order, arguments.json)
 }
 

@@ -111,6 +111,20 @@ pub fn live_objections(loaded: &Loaded, today: i64) -> Vec<String> {
     }
 }
 
+/// Everything that keeps a model with this SHA-256 from trading real money on `today` in the
+/// session of `loaded`, exactly as at its start; empty where nothing does.
+pub fn model_objections(loaded: &Loaded, model_sha256: &str, today: i64) -> Vec<String> {
+    let settings = &loaded.settings;
+    let judged = running(loaded).and_then(|artefacts| {
+        let artefacts = Artefacts { model: model_sha256.to_owned(), ..artefacts };
+        let record = record(loaded)?;
+        Ok(judge(settings.mode, &settings.risk.stage, record.as_ref(), &artefacts, today).missing)
+    });
+    let mut objections = judged.unwrap_or_else(|error| vec![format!("{error:#}")]);
+    objections.extend(decision_objections(&settings.risk.stage, model_sha256, today));
+    objections
+}
+
 /// The configuration with the model named that is judged: a champion that changes between the look
 /// and the start is not traded.
 ///

@@ -273,6 +273,7 @@ fn thread(
         rest: Metered::new(SimRest::new(world, Account::new()), budget),
         symbols,
         commands,
+        swaps: crossbeam::channel::never(),
         stop: Arc::new(AtomicBool::new(false)),
         counters,
         heartbeat: Arc::new(Heartbeat::default()),

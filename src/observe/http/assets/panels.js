@@ -190,10 +190,12 @@ function showModels(s) {
   const rate = s.session.uptime_seconds;
   fill("models", [
     line("Stage", m => m.stage || "challenger"),
+    line("Share", m => m.share_bps ? percent(m.share_bps / 10000, 0) : NONE),
     line("Executor", m => m.executor || NONE),
     line("Verified", m => m.verified == null ? NONE :
       m.verified ? ["● yes", "good"] : ["■ no", "bad"]),
     line("Predictions", m => num(m.predictions)),
+    line("Failed answers", m => m.faults == null ? NONE : [num(m.faults), m.faults ? "bad" : ""]),
     line("A second", m => rate > 0 && m.predictions != null ? num(m.predictions / rate, 1) : NONE),
     line("Profit", m => m === champion ? [num(s.account.pnl_quote, 4, true), sign(s.account.pnl_quote)] :
       other(m, shadow => [num(shadow.pnl_quote, 4, true), sign(shadow.pnl_quote)])),

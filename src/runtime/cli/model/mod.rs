@@ -33,6 +33,8 @@ pub enum ModelCommand {
     Show(look::ShowArguments),
     /// Tell every change: when, what, who, why, and on which papers.
     History(look::HistoryArguments),
+    /// Have a running session trade on another version.
+    Use(super::ab::UseArguments),
     /// Register a version: any ONNX file with its card that meets the contract.
     Register(bring::RegisterArguments),
     /// Hash every file of every version and compare with what was registered.
@@ -103,6 +105,7 @@ pub fn model(command: &ModelCommand) -> Result<(), Failure> {
         ModelCommand::List(arguments) => look::list(arguments),
         ModelCommand::Show(arguments) => look::show(arguments),
         ModelCommand::History(arguments) => look::history(arguments),
+        ModelCommand::Use(arguments) => super::ab::use_model(arguments),
         ModelCommand::Register(arguments) => bring::register(arguments),
         ModelCommand::Verify(arguments) => look::verify(arguments),
         ModelCommand::Promote(arguments) => moves::promote(arguments),

@@ -1,0 +1,348 @@
+//! The models of the inference stage: a few places for them, and which one decides.
+//!
+//! ```text
+//!  side thread                                  inference stage
+//!  read, verify, prove ── Arrival, by ring ───► slots  0 │ 1 │ 2 │ 3
+//!        │                                             ▲ champion, canary: by ModelSwap events
+//!        └─ ModelSwap, by the river, afterwards ───────┘
+//!  drop ◄──────────────── replaced models, by ring
+//! ```
+//! A model is on the ring before the event that names it enters the river, so whoever takes the
+//! event finds it: nothing waits, and nothing is made or given back to memory on this thread. A
+//! model that starts to work begins with a zero state, and moves it from the next bar on; one that
+//! is at work already keeps it, and so does one that rests between two blocks of a trial.
+
+use super::link::Halt;
+use crate::base::event::ModelSwap;
+use crate::base::ids::InstrumentId;
+use crate::base::split::Split;
+use crate::base::time::Nanos;
+use crate::base::{Event, Reason};
+use crate::features::{FeatureVector, Selection};
+use crate::model::{Model, ModelOutput};
+use crossbeam::utils::CachePadded;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Places for models: champion, the one before it, canary, and one for the next.
+pub const SLOTS: usize = 4;
+/// Replaced models that fit on their way back: every place, and as many on their way there.
+const GONE_MAX: usize = 2 * SLOTS;
+
+/// What a [`ModelSwap`] changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SwapRole {
+    /// Nothing: the change was refused.
+    Refused = 0,
+    /// The model that decides.
+    Champion = 1,
+    /// The model that decides a share beside it, or none any more.
+    Canary = 2,
+}
+
+/// A model as the stage runs it: everything that belongs to it, made before it comes here.
+pub struct Mounted {
+    /// A carried state belongs to one instrument; a model without state serves them all.
+    models: Vec<Model>,
+    /// Bars that had closed when each instrument's state last moved.
+    moved: Vec<u64>,
+    selection: Selection,
+    input: Vec<f32>,
+}
+
+impl Mounted {
+    /// `selection` is the model's input, in its order.
+    pub fn new(model: Model, selection: Selection, instruments: usize) -> Self {
+        let stateful = !model.state().is_empty();
+        Self {
+            input: vec![0.0; selection.len()],
+            moved: vec![0; instruments],
+            models: vec![model; if stateful { instruments.max(1) } else { 1 }],
+            selection,
+        }
+    }
+
+    /// The model, in the state of the first instrument.
+    pub fn model(&self) -> &Model {
+        &self.models[0]
+    }
+
+    fn is_stateful(&self) -> bool {
+        !self.model().state().is_empty()
+    }
+
+    fn is(&self, swap: &ModelSwap) -> bool {
+        *self.model().sha256() == swap.sha256 && self.model().card() == swap.card
+    }
+
+    /// Begins anew: zero states, which move from the next bar on.
+    fn begin(&mut self, bars: impl Iterator<Item = u64>) {
+        self.models.iter_mut().for_each(Model::reset_state);
+        self.moved.iter_mut().zip(bars).for_each(|(moved, bars)| *moved = bars);
+    }
+
+    /// Takes its features out of the vector.
+    #[inline]
+    pub(super) fn gather(&mut self, vector: &FeatureVector) -> Result<(), (Reason, u16)> {
+        self.selection.gather(vector, &mut self.input)
+    }
+
+    /// Answers what was gathered. The state moves once per bar, with the first answer after the bar
+    /// closed; `bars` have.
+    #[inline]
+    pub(super) fn run(
+        &mut self,
+        instrument: usize,
+        bars: u64,
+        out: &mut ModelOutput,
+    ) -> Result<(), Reason> {
+        let place = if self.models.len() > 1 { instrument } else { 0 };
+        let model = self.models.get_mut(place).ok_or(Reason::ModelMissing)?;
+        model.run(&self.input, out)?;
+        let moved = self.moved.get_mut(instrument).ok_or(Reason::ModelMissing)?;
+        if *moved != bars {
+            *moved = bars;
+            model.commit_state();
+        }
+        Ok(())
+    }
+
+    /// The row of the last answer.
+    pub(super) fn input(&self) -> &[f32] {
+        &self.input
+    }
+}
+
+/// A model on its way to its place.
+struct Arrival {
+    slot: usize,
+    model: Box<Mounted>,
+}
+
+/// The stage's ends of the rings.
+pub struct ModelIntake {
+    arrivals: Consumer<Arrival>,
+    gone: Producer<Box<Mounted>>,
+}
+
+/// The other ends: a side thread's, or a replay's.
+pub struct ModelSupply {
+    arrivals: Producer<Arrival>,
+    gone: Consumer<Box<Mounted>>,
+    /// Models at the stage or on their way to or from it; the session's first is one.
+    out: usize,
+}
+
+/// Both ends.
+pub fn model_rings() -> (ModelSupply, ModelIntake) {
+    let (to, arrivals) = RingBuffer::new(SLOTS);
+    let (gone, back) = RingBuffer::new(GONE_MAX);
+    let supply = ModelSupply { arrivals: to, gone: back, out: 1 };
+    (supply, ModelIntake { arrivals, gone })
+}
+
+impl ModelSupply {
+    /// Sends a model to a place that is not at work. It lies there for every [`ModelSwap`] that
+    /// enters the river afterwards. False where too many are on their way already.
+    pub fn send(&mut self, slot: usize, model: Box<Mounted>) -> bool {
+        self.take_back();
+        let sent = self.out < GONE_MAX && self.arrivals.push(Arrival { slot, model }).is_ok();
+        self.out += usize::from(sent);
+        sent
+    }
+
+    /// Drops what came back.
+    pub fn take_back(&mut self) {
+        while self.gone.pop().is_ok() {
+            self.out -= 1;
+        }
+    }
+}
+
+/// What a place's model did, for side threads.
+#[derive(Debug, Default)]
+struct SlotSigns {
+    answers: AtomicU64,
+    faults: AtomicU64,
+    in_a_row: AtomicU32,
+}
+
+/// What the models do, for side threads; the stage alone writes.
+#[derive(Debug, Default)]
+pub struct ModelSigns {
+    swaps: CachePadded<AtomicU64>,
+    slots: [CachePadded<SlotSigns>; SLOTS],
+}
+
+/// What a place's model did since it came there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotSeen {
+    /// Predictions.
+    pub answers: u64,
+    /// Times it failed or its answer was none.
+    pub faults: u64,
+    /// Such times in a row, up to now, since it began to work.
+    pub faults_in_a_row: u32,
+}
+
+impl ModelSigns {
+    /// [`ModelSwap`] events the stage has taken.
+    pub fn swaps(&self) -> u64 {
+        self.swaps.load(Ordering::Acquire)
+    }
+
+    /// What the model at `slot` did.
+    pub fn slot(&self, slot: usize) -> SlotSeen {
+        self.slots.get(slot).map_or_else(SlotSeen::default, |signs| SlotSeen {
+            answers: signs.answers.load(Ordering::Relaxed),
+            faults: signs.faults.load(Ordering::Relaxed),
+            faults_in_a_row: signs.in_a_row.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// See the head of this file.
+pub(super) struct Models {
+    slots: [Option<Box<Mounted>>; SLOTS],
+    champion: usize,
+    canary: Option<(usize, Split)>,
+    intake: Option<ModelIntake>,
+    signs: Arc<ModelSigns>,
+    /// Where the answer of a model that does not decide goes.
+    aside: ModelOutput,
+}
+
+impl Models {
+    /// `first` decides, at the first place.
+    pub fn new(first: Mounted) -> Self {
+        let mut slots = [const { None }; SLOTS];
+        slots[0] = Some(Box::new(first));
+        let (signs, aside) = (Arc::default(), ModelOutput::default());
+        Self { slots, champion: 0, canary: None, intake: None, signs, aside }
+    }
+
+    /// Lets models come and go.
+    pub fn wire(&mut self, intake: ModelIntake, signs: Arc<ModelSigns>) {
+        (self.intake, self.signs) = (Some(intake), signs);
+    }
+
+    /// Whose turn it is.
+    #[inline]
+    pub fn decides(&self, instrument: InstrumentId, now: Nanos) -> usize {
+        match &self.canary {
+            Some((slot, split)) if split.is_canary(instrument, now) => *slot,
+            _ => self.champion,
+        }
+    }
+
+    /// The model at a place.
+    #[inline]
+    pub fn at(&mut self, slot: usize) -> Option<&mut Mounted> {
+        self.slots.get_mut(slot)?.as_deref_mut()
+    }
+
+    /// First eight bytes of the SHA-256 of the model at a place; 0 for none.
+    #[inline]
+    pub fn tag(&self, slot: usize) -> u64 {
+        let mounted = self.slots.get(slot).and_then(Option::as_ref);
+        mounted.map_or(0, |mounted| mounted.model().tag())
+    }
+
+    /// Counts what came of a decision.
+    #[inline]
+    pub fn note(&self, slot: usize, result: Result<(), Reason>) {
+        let Some(signs) = self.signs.slots.get(slot) else { return };
+        match result {
+            Ok(()) => {
+                signs.answers.store(signs.answers.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                if signs.in_a_row.load(Ordering::Relaxed) > 0 {
+                    signs.in_a_row.store(0, Ordering::Relaxed);
+                }
+            }
+            // A row that is not finite is no fault of the model.
+            Err(Reason::ModelFailed | Reason::ModelOutput | Reason::ModelMissing) => {
+                signs.faults.store(signs.faults.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                let in_a_row = signs.in_a_row.load(Ordering::Relaxed).saturating_add(1);
+                signs.in_a_row.store(in_a_row, Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// After a decision: during a trial the model whose turn it was not moves its state too, so
+    /// that neither knows less of the market than it would alone. Nothing without a trial or state.
+    #[inline]
+    pub fn follow(&mut self, decided: usize, instrument: usize, bars: u64, seen: &FeatureVector) {
+        let Some((canary, _)) = self.canary else { return };
+        let other = if decided == canary { self.champion } else { canary };
+        let Some(other) = self.slots[other].as_mut() else { return };
+        let behind = other.moved.get(instrument).is_some_and(|moved| *moved != bars);
+        if behind && other.is_stateful() && other.gather(seen).is_ok() {
+            // What it answers nobody asked for; where it fails its state stays.
+            let _ = other.run(instrument, bars, &mut self.aside);
+        }
+    }
+
+    /// Takes a [`ModelSwap`]; `bars` are those of the instruments, in order.
+    ///
+    /// # Errors
+    /// [`Halt::ModelAbsent`] where it names a model that is not at its place.
+    pub fn swap(&mut self, event: &Event, bars: impl Iterator<Item = u64>) -> Result<(), Halt> {
+        self.take_in();
+        let swap: &ModelSwap = event.body();
+        let slot = usize::from(swap.slot);
+        if swap.role == SwapRole::Champion as u8 {
+            self.begin(swap, bars)?;
+            self.champion = slot;
+            self.canary = self.canary.filter(|(canary, _)| *canary != slot);
+        } else if swap.role == SwapRole::Canary as u8 && swap.share_bps == 0 {
+            self.canary = None;
+        } else if swap.role == SwapRole::Canary as u8 {
+            self.begin(swap, bars)?;
+            let ModelSwap { seed, share_bps, block_ms, .. } = *swap;
+            self.canary = Some((slot, Split { seed, share_bps, block_ms }));
+        }
+        let swaps = self.signs.swaps.load(Ordering::Relaxed) + 1;
+        self.signs.swaps.store(swaps, Ordering::Release);
+        Ok(())
+    }
+
+    /// The model that `swap` names begins to work, unless it is at work already.
+    fn begin(&mut self, swap: &ModelSwap, bars: impl Iterator<Item = u64>) -> Result<(), Halt> {
+        let slot = usize::from(swap.slot);
+        let at_work = self.is_at_work(slot);
+        let mounted = self.at(slot).filter(|mounted| mounted.is(swap));
+        let mounted = mounted.ok_or(Halt::ModelAbsent { slot: swap.slot })?;
+        if !at_work {
+            mounted.begin(bars);
+            self.signs.slots[slot].in_a_row.store(0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn is_at_work(&self, slot: usize) -> bool {
+        self.champion == slot || self.canary.is_some_and(|(canary, _)| canary == slot)
+    }
+
+    /// Puts what arrived in its place; what lay there goes back, and so does what was sent to a
+    /// place that is at work.
+    fn take_in(&mut self) {
+        while let Some(Arrival { slot, model }) =
+            self.intake.as_mut().and_then(|intake| intake.arrivals.pop().ok())
+        {
+            let is_free = slot < SLOTS && !self.is_at_work(slot);
+            let gone = if is_free { self.slots[slot].replace(model) } else { Some(model) };
+            if is_free {
+                let signs = &self.signs.slots[slot];
+                signs.answers.store(0, Ordering::Relaxed);
+                signs.faults.store(0, Ordering::Relaxed);
+            }
+            if let (Some(gone), Some(intake)) = (gone, &mut self.intake) {
+                // `ModelSupply` lets no more out than fit on their way back.
+                let _ = intake.gone.push(gone);
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The models of the session as the page shows them.
+
+use super::places::Places;
+use crate::engine::{ModelSigns, SLOTS};
+use crate::model::artifact::hex;
+use crate::observe::snapshot::ModelView;
+use crate::runtime::readiness::ModelFiles;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A place and the view of its model, counts apart.
+type Shown = (usize, ModelView);
+
+/// See the head of this file. Shared by side threads alone.
+#[derive(Debug, Default)]
+pub struct ModelBoard {
+    signs: Arc<ModelSigns>,
+    shown: Mutex<Vec<Shown>>,
+    /// Files of a new champion, until the readiness takes them over.
+    files: Mutex<Option<ModelFiles>>,
+}
+
+impl ModelBoard {
+    /// Shows `first`, at the first place.
+    pub fn new(signs: Arc<ModelSigns>, first: ModelView) -> Self {
+        Self { signs, shown: Mutex::new(vec![(0, first)]), files: Mutex::default() }
+    }
+
+    /// The views; `verified` says whether the champion's files are those that run.
+    pub fn views(&self, verified: bool) -> Vec<ModelView> {
+        let view = |(slot, view): &Shown| {
+            let seen = self.signs.slot(*slot);
+            ModelView {
+                verified: verified || view.stage != "champion",
+                predictions: seen.answers,
+                faults: seen.faults,
+                ..view.clone()
+            }
+        };
+        held(&self.shown).iter().map(view).collect()
+    }
+
+    /// Files of a champion that began to decide since the last call.
+    pub fn new_files(&self) -> Option<ModelFiles> {
+        held(&self.files).take()
+    }
+
+    /// What lies where, after a change; `dir` is the registry's folder.
+    pub(super) fn show(&self, places: &Places, dir: &Path, champion_is_new: bool) {
+        let trial = places.trial.map(|(slot, split)| (slot, split.share_bps));
+        let stage = |slot: usize| match slot {
+            _ if slot == places.champion => Some(("champion", 0)),
+            _ if trial.is_some_and(|(canary, _)| canary == slot) => {
+                Some(("canary", trial.map_or(0, |(_, share)| share)))
+            }
+            _ if places.previous == Some(slot) => Some(("previous", 0)),
+            _ => None,
+        };
+        let mut shown: Vec<Shown> = (0..SLOTS)
+            .filter_map(|slot| {
+                let (seat, (stage, share_bps)) = (places.seat(slot)?, stage(slot)?);
+                let (version, sha256) = (seat.version.clone(), hex(&seat.sha256));
+                let executor = seat.executor;
+                let view =
+                    ModelView { version, stage, sha256, executor, share_bps, ..Default::default() };
+                Some((slot, view))
+            })
+            .collect();
+        // The champion first, then the canary.
+        shown.sort_by_key(|(_, view)| (view.stage != "champion", view.stage != "canary"));
+        *held(&self.shown) = shown;
+        if let (true, Some(seat)) = (champion_is_new, places.seat(places.champion)) {
+            let folder: PathBuf = dir.join(&seat.version);
+            *held(&self.files) = Some(ModelFiles::of(&folder, seat.sha256, seat.card_sha256));
+        }
+    }
+}
+
+/// Nobody panics while holding one, so a broken lock holds a whole value.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(|broken| broken.into_inner())
+}

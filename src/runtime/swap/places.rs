@@ -1,0 +1,124 @@
+//! Which model lies at which place of the inference stage, and what each is there for.
+
+use crate::base::split::Split;
+use crate::engine::SLOTS;
+use crate::model::ArtifactFiles;
+use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, sha256};
+use crate::registry::Record;
+
+/// A model at its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seat {
+    pub version: String,
+    pub sha256: [u8; 32],
+    pub card_sha256: [u8; 32],
+    pub card: u64,
+    pub horizon_ms: u64,
+    pub executor: &'static str,
+}
+
+impl Seat {
+    pub fn new(files: &ArtifactFiles, executor: &'static str) -> Self {
+        Self {
+            version: files.card.version.clone(),
+            sha256: files.sha256,
+            card_sha256: sha256(files.card_text.as_bytes()),
+            card: files.card_tag(),
+            horizon_ms: files.card.horizon_ms,
+            executor,
+        }
+    }
+
+    /// True where it is what was registered under that name, to the last byte.
+    pub fn is(&self, version: &str, record: &Record) -> bool {
+        let hash = |name: &str| record.files.iter().find(|file| file.path == name);
+        let same = |name, own: &[u8; 32]| hash(name).is_some_and(|file| file.sha256 == hex(own));
+        self.version == version
+            && same(ONNX_FILE, &self.sha256)
+            && same(CARD_FILE, &self.card_sha256)
+    }
+}
+
+/// See the head of this file.
+pub(super) struct Places {
+    pub seats: [Option<Seat>; SLOTS],
+    pub champion: usize,
+    /// The champion before, warm; none once it was gone back to.
+    pub previous: Option<usize>,
+    pub trial: Option<(usize, Split)>,
+}
+
+impl Places {
+    pub fn new(first: Seat) -> Self {
+        let mut seats = [const { None }; SLOTS];
+        seats[0] = Some(first);
+        Self { seats, champion: 0, previous: None, trial: None }
+    }
+
+    pub fn seat(&self, slot: usize) -> Option<&Seat> {
+        self.seats.get(slot)?.as_ref()
+    }
+
+    /// Where that version lies, if it does.
+    pub fn find(&self, version: &str, record: &Record) -> Option<usize> {
+        let is = |seat: &Option<Seat>| seat.as_ref().is_some_and(|seat| seat.is(version, record));
+        self.seats.iter().position(is)
+    }
+
+    /// A place for the next model: an empty one, or one that is there for nothing.
+    pub fn spare(&self) -> usize {
+        let is_used = |slot: usize| {
+            let trial = self.trial.map(|(slot, _)| slot);
+            slot == self.champion || self.previous == Some(slot) || trial == Some(slot)
+        };
+        let empty = (0..SLOTS).find(|slot| self.seats[*slot].is_none());
+        // Three uses at most, and one place more.
+        empty.or((0..SLOTS).find(|slot| !is_used(*slot))).unwrap_or(SLOTS - 1)
+    }
+
+    /// Another champion; the one before stays warm.
+    pub fn promote(&mut self, slot: usize) {
+        if slot != self.champion {
+            self.previous = Some(self.champion);
+            self.champion = slot;
+        }
+        self.trial = self.trial.filter(|(canary, _)| *canary != slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seat(version: &str) -> Seat {
+        let version = version.to_owned();
+        let (sha256, card_sha256) = ([1; 32], [2; 32]);
+        Seat { version, sha256, card_sha256, card: 3, horizon_ms: 4, executor: "native" }
+    }
+
+    #[test]
+    fn a_place_in_use_is_never_given_to_the_next_model() {
+        let split = Split { seed: 1, share_bps: 1_000, block_ms: 1_000 };
+        let mut places = Places::new(seat("0"));
+        for (number, trial) in [false, true, false, false, true, true, false].iter().enumerate() {
+            let slot = places.spare();
+            let used = [Some(places.champion), places.previous, places.trial.map(|t| t.0)];
+            assert!(!used.contains(&Some(slot)), "{slot} at {number}: {used:?}");
+            places.seats[slot] = Some(seat(&number.to_string()));
+            if *trial {
+                places.trial = Some((slot, split));
+            } else {
+                places.promote(slot);
+                assert_eq!(places.previous, used[0], "the one before stays warm");
+            }
+        }
+    }
+
+    #[test]
+    fn a_canary_that_is_promoted_is_no_canary_any_more() {
+        let mut places = Places::new(seat("0"));
+        places.trial = Some((2, Split { seed: 1, share_bps: 1_000, block_ms: 1_000 }));
+        places.promote(2);
+        assert_eq!((places.champion, places.previous, places.trial), (2, Some(0), None));
+    }
+}
