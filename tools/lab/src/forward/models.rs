@@ -195,3 +195,42 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::small;
+    use super::super::{Job, run};
+    use super::*;
+    use crate::history::rows;
+    use crate::history::tests::two;
+
+    #[test]
+    fn walk_forward_judges_the_kind_that_is_asked_for() {
+        let (_dir, set) = two(61, 1_200, 0.6);
+        for (kind, name, trials) in
+            [(Kind::Dense, "walk-00-dense", 2), (Kind::Stack, "walk-00-stack-depth-02", 4)]
+        {
+            let mut config = small();
+            config.model.kind = kind;
+            config.folds.groups = 0;
+            config.folds.count = 2;
+            config.trees.depths = vec![2, 3];
+            config.trees.rounds = 8;
+            config.dense.epochs = 6;
+            config.stack.groups = 2;
+            let rows = rows(&set, &config.wanted(), &config.label_of(), &mut |_| {}).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let job = Job { rows: &rows, config: &config, out: dir.path(), threads: 2 };
+            let outcome = run(job, &mut |_| {}).unwrap();
+            // Without trees there is one model for both depths, with each of two thresholds.
+            assert_eq!(outcome.tried.len(), trials, "{kind:?}");
+            assert!(outcome.stored.iter().any(|stored| stored == name), "{:?}", outcome.stored);
+            let has_splits = outcome.importance.iter().any(|&share| share > 0.0);
+            assert_eq!(has_splits, kind == Kind::Stack, "{kind:?}");
+            for fold in &outcome.folds {
+                let prior = fold.log_loss_prior.unwrap();
+                assert!(fold.log_loss < prior + 0.05, "{kind:?}: {} to {prior}", fold.log_loss);
+            }
+        }
+    }
+}

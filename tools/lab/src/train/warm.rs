@@ -49,7 +49,7 @@ impl Warm {
             ensure!(registered.sha256 == files.sha256, "is not the version that was registered");
         }
         let parent = read(&files.onnx, card.features.len())
-            .with_context(|| format!("{} cannot be gone on from: it", card.version))?;
+            .with_context(|| format!("{} cannot be gone on from", card.version))?;
         ensure!(
             parent.trees.base.len() == CLASSES.len(),
             "{} tells {} classes apart, {} are needed",
