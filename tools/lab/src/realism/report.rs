@@ -74,8 +74,9 @@ fn page(found: &Attribution, journal: &str) -> String {
     let sum = |all: &[i128]| money(all.iter().sum()).0;
     let mut text = format!(
         "# Session against backtest\n\nJournal `{journal}`. Amounts in quote currency; everything \
-         is valued at each contract's last price.\n\n| | |\n|---|---:|\n| session | {} |\n| \
-         backtest | {} |\n| **difference** | **{}** |\n\n| part | amount | what it is |\n|---|---:|---|\n",
+         is valued at each contract's last price.\n\n\
+         | | |\n|---|---:|\n| session | {} |\n| backtest | {} |\n\
+         | **difference** | **{}** |\n\n| part | amount | what it is |\n|---|---:|---|\n",
         sum(&found.session),
         sum(&found.backtest),
         whole.difference
