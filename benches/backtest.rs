@@ -1,5 +1,5 @@
-//! A whole backtest over a market: read, decode, book, features, model, risk, fills, journal; and the
-//! same over the market of a journal, where nothing is left to unpack or decode.
+//! A whole backtest over a market: read, decode, book, features, model, risk, fills, journal; and
+//! the same over the market of a journal, where nothing is left to unpack or decode.
 
 #[path = "harness/mod.rs"]
 mod harness;
@@ -57,8 +57,8 @@ fn synthetic(dir: &Path, frames: usize) -> PathBuf {
     path
 }
 
-/// Updates of the market in a journal: every level of a depth change, every trade, every best quote.
-/// So others count.
+/// Updates of the market in a journal: every level of a depth change, every trade, every best
+/// quote. So others count.
 fn updates(journal: &Path) -> u64 {
     let of = |event: &Event| match event.kind() {
         Some(Kind::DepthLevels) => {
@@ -88,10 +88,8 @@ const WAYS: [Way; 3] = [
 fn main() {
     let mut bench = Bench::start(
         "backtest: recorded market to fills, one thread, journal on",
-        &[
-            "other backtesters: tools/lab/parity/backtest_speed.py; everything else is in, unpacking \
-             gzip too",
-        ],
+        &["other backtesters: tools/lab/parity/backtest_speed.py; everything else is in, \
+             unpacking gzip too"],
     );
     harness::machine::pin_last();
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -142,8 +140,8 @@ fn replayed(way: &Way, journal: &Path, outcome: &BacktestOutcome) {
     assert_eq!(replayed.differences, 0, "{:?}", replayed.first);
     let count = |counter| outcome.summary.counters.get(counter);
     println!(
-        "{}: checked, {} records replay to the same bytes; {} events, {} predictions, {} orders, {} \
-         fills",
+        "{}: checked, {} records replay to the same bytes; {} events, {} predictions, {} orders, \
+         {} fills",
         way.name,
         replayed.records,
         count(Counter::Events),

@@ -7,8 +7,8 @@
 //! ```
 //! Everything happens in event time, by receipt: an order that arrives at `t` meets the market as
 //! it was known to us at `t`, so the feed's own delay belongs into the order latency. Fills are
-//! limited by the displayed quantity: what is not on show is not filled; what takes pays for the part it
-//! takes, see `impact`. A post-only order that
+//! limited by the displayed quantity: what is not on show is not filled; what takes pays for the
+//! part it takes, see `impact`. A post-only order that
 //! would take is refused, an IOC's rest expires, a market order's rest takes from the next quotes.
 //! Of our own two orders that would meet, the resting one expires. A protective stop waits apart
 //! from the orders, as at the real venue, see `stops`. Nothing allocates after [`PaperVenue::new`].

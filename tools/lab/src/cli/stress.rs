@@ -22,7 +22,7 @@ pub struct Stress {
     /// The trader's configuration.
     #[arg(long, value_name = "FILE", default_value = "config/paper.toml")]
     config: PathBuf,
-    /// Models of latency, queue and impact that `calibrate` estimated, laid over the configuration's.
+    /// Models of latency, queue and impact that `calibrate` estimated, over the configuration's.
     #[arg(long, value_name = "FILE")]
     fills: Option<PathBuf>,
     /// The scenarios.

@@ -230,12 +230,14 @@ fn folds(text: &mut String, outcome: &Outcome) {
 fn through_the_trader(text: &mut String, outcome: &Outcome, engine: &Engine) {
     let _ = writeln!(
         text,
-        "## Through the trader\n\nThe same folds through the trader's own stages: each with its own \
-         model, with sizing, risk gate, fills of the paper venue, fees and funding. Configuration \
-         `{}`.\n\n| | lab | trader |\n|---|---:|---:|\n| net return | {} | {} |\n| Sharpe, annual | {} \
-         | {} |\n| largest fall | {} | {} |\n| round trips | {} | {} |\n\n| fold | net, lab | net, \
-         trader | round trips | won | decisions | orders | fills | refused | fees | funding | worst \
-         state |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+        "## Through the trader\n\nThe same folds through the trader's own stages: each with its \
+         own model, with sizing, risk gate, fills of the paper venue, fees and funding. \
+         Configuration `{}`.\n\n\
+         | | lab | trader |\n|---|---:|---:|\n| net return | {} | {} |\n\
+         | Sharpe, annual | {} | {} |\n| largest fall | {} | {} |\n| round trips | {} | {} |\n\n\
+         | fold | net, lab | net, trader | round trips | won | decisions | orders | fills \
+         | refused | fees | funding | worst state |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
         engine.trader_sha256,
         percent(Some(outcome.pooled.net_return)),
         percent(Some(engine.net_return)),
@@ -250,8 +252,8 @@ fn through_the_trader(text: &mut String, outcome: &Outcome, engine: &Engine) {
         let ([trips, won], [decisions, orders, fills, refused]) = (lived.round_trips, lived.counts);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {trips} | {won} | {decisions} | {orders} | {fills} | {refused} | {} | \
-             {} | {} |",
+            "| {} | {} | {} | {trips} | {won} | {decisions} | {orders} | {fills} | {refused} | {} \
+             | {} | {} |",
             fold.number,
             percent(Some(fold.net_return)),
             percent(Some(lived.net())),

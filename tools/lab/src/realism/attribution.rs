@@ -294,10 +294,13 @@ fn counts(session: &Recorded, timed: &Recorded) -> Result<Counts> {
     })
 }
 
+/// An answer of the model: when, of what, on which row, and its bits.
+type Said = (i64, u16, u64, [u32; 3]);
+
 /// Answers of the model that are not the same in both: the model knows the market alone, so that
 /// there should be none whatever became of orders.
 fn signals_off(one: &Path, other: &Path) -> Result<u64> {
-    let answers = |dir: &Path| -> Result<Vec<(i64, u16, u64, [u32; 3])>> {
+    let answers = |dir: &Path| -> Result<Vec<Said>> {
         let mut answers = Vec::new();
         for item in LaneReader::open(dir, 1)? {
             let event = item?.1;

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 /// The file's text.
 pub fn text(found: &Calibration) -> String {
     let mut text = format!(
-        "# Estimated from {} session{} by `peregrine-lab calibrate`. A key that is not set keeps the \
-         value\n# of the configuration. Intervals hold the truth 95 times of 100.\n\n[paper]\n",
+        "# Estimated from {} session{} by `peregrine-lab calibrate`. A key that is not set keeps \
+         the value\n# of the configuration. Intervals hold the truth 95 times of 100.\n\n[paper]\n",
         found.sessions,
         if found.sessions == 1 { "" } else { "s" }
     );

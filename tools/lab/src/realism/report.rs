@@ -73,9 +73,10 @@ fn page(found: &Attribution, journal: &str) -> String {
     let whole = found.whole();
     let sum = |all: &[i128]| money(all.iter().sum()).0;
     let mut text = format!(
-        "# Session against backtest\n\nJournal `{journal}`. Amounts in quote currency; everything is \
-         valued at each contract's last price.\n\n| | |\n|---|---:|\n| session | {} |\n| backtest | \
-         {} |\n| **difference** | **{}** |\n\n| part | amount | what it is |\n|---|---:|---|\n",
+        "# Session against backtest\n\nJournal `{journal}`. Amounts in quote currency; everything \
+         is valued at each contract's last price.\n\n\
+         | | |\n|---|---:|\n| session | {} |\n| backtest | {} |\n\
+         | **difference** | **{}** |\n\n| part | amount | what it is |\n|---|---:|---|\n",
         sum(&found.session),
         sum(&found.backtest),
         whole.difference
@@ -110,8 +111,8 @@ fn counts(text: &mut String, found: &Attribution) {
     };
     let _ = writeln!(
         text,
-        "\n{signals}\n\n| | session | backtest with its latencies |\n|---|---:|---:|\n| requests | {} \
-         | {} |\n| fills | {} | {} |\n| requests without an answer | {} | |",
+        "\n{signals}\n\n| | session | backtest with its latencies |\n|---|---:|---:|\n| requests \
+         | {} | {} |\n| fills | {} | {} |\n| requests without an answer | {} | |",
         counts.requests[0], counts.requests[1], counts.fills[0], counts.fills[1], counts.unanswered
     );
 }

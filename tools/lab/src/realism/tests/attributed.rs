@@ -10,7 +10,7 @@ use peregrine::journal::LaneReader;
 use std::path::Path;
 use toml::Value;
 
-/// Profit of a journal by money alone, 1e-16: paid and got, fees, and what is left at the last mark.
+/// Profit of a journal by money alone, 1e-16: paid and got, fees, what is left at the last mark.
 fn profit(dir: &Path) -> i128 {
     let (mut money, mut held, mut mark) = (0_i128, 0_i128, 0_i128);
     for item in LaneReader::open(dir, 0).expect("a lane") {

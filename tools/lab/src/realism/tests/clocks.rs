@@ -21,8 +21,8 @@ fn the_offset_of_the_venues_clock_is_in_no_latency() {
         ("paper", "report_latency_us", Value::Integer(2_000)),
     ];
     let own = session(&dir.path().join("own"), &trader(&values), (5, 240));
-    // As a real venue tells it: the market moved LATE before we saw it, and an order that meets what
-    // we see at t was matched at t - LATE; both in the venue's time.
+    // As a real venue tells it: the market moved LATE before we saw it, and an order that meets
+    // what we see at t was matched at t - LATE; both in the venue's time.
     let moved = rewritten(&own, &dir.path().join("moved"), &|lane, event| {
         let is_market = event.kind < Kind::SessionStart as u8;
         let is_report = (48..=55).contains(&event.kind);
