@@ -148,6 +148,8 @@ fn the_help_of_every_command_has_an_example() {
         "model show",
         "model register",
         "model verify",
+        "shadow",
+        "shadow report",
     ];
     for command in commands {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
