@@ -141,7 +141,7 @@ pub fn breaches(limits: &[f64; ROLLBACK.len()], health: &Health) -> Vec<Breach> 
         let value = (rule.value)(health)?;
         // What is no number is no reason to stay.
         let well = rule.well.holds(Some(value), *limit);
-        (!well).then(|| Breach { cause: rule.cause, key: rule.key, value, limit: *limit })
+        (!well).then_some(Breach { cause: rule.cause, key: rule.key, value, limit: *limit })
     };
     ROLLBACK.iter().zip(limits).filter_map(passed).collect()
 }

@@ -164,6 +164,8 @@ fn the_help_of_every_command_has_an_example() {
         "ab start",
         "ab status",
         "ab stop",
+        "shadow",
+        "shadow report",
     ];
     for command in commands {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
