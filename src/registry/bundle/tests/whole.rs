@@ -22,6 +22,11 @@ fn imported(registry: &mut Registry, path: &Path, trusted: Option<&[PublicKey]>)
     registry.import((path, &bundle), trusted, change("brought")).unwrap()
 }
 
+/// The registry of this repository.
+fn shipped() -> Registry {
+    Registry::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models_saved")).unwrap()
+}
+
 /// A registry with `v1`, and `v2` made from it.
 fn family() -> (tempfile::TempDir, Registry) {
     let (root, mut registry) = staged(&["v1"]);
@@ -101,12 +106,12 @@ fn every_version_is_imported_once_and_under_the_parent_that_it_has() {
     assert!(again.contains("v2 is registered already"), "{again}");
     // A version of that name which is another model.
     let (there, mut stranger) = staged(&[]);
-    let synthetic = Path::new(env!("CARGO_MANIFEST_DIR")).join("models_saved/synthetic-1");
+    let champion = shipped().champion().unwrap();
     let from = there.path().join("other");
     std::fs::create_dir(&from).unwrap();
-    std::fs::copy(synthetic.join("model.onnx"), from.join("model.onnx")).unwrap();
-    let card = std::fs::read_to_string(synthetic.join("card.toml")).unwrap();
-    let card = card.replacen("version = \"synthetic-1\"", "version = \"v1\"", 1);
+    std::fs::write(from.join("model.onnx"), &champion.onnx).unwrap();
+    let own = format!("version = \"{}\"", champion.card.version);
+    let card = champion.card_text.replacen(&own, "version = \"v1\"", 1);
     std::fs::write(from.join("card.toml"), card).unwrap();
     stranger.register(&from, None, change("x")).unwrap();
     let refused = stranger.import((&path, &bundle), None, change("x")).unwrap_err().to_string();
@@ -172,10 +177,9 @@ fn below_the_checksum_of_gzip_every_flipped_byte_is_refused_too() {
 
 #[test]
 fn a_large_bundle_is_refused_wherever_it_is_cut_or_flipped() {
-    let dir = tempfile::tempdir().unwrap();
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models_saved");
-    let registry = Registry::open(&models).unwrap();
-    let whole = registry.export("synthetic-1", &[], None).unwrap();
+    let registry = shipped();
+    let champion = registry.champion_version().unwrap();
+    let whole = registry.export(champion, &[], None).unwrap();
     let tar = tar_inside(&whole);
     let before = content(&whole).unwrap();
     for at in (0..whole.len()).step_by(whole.len() / 300) {
@@ -189,7 +193,6 @@ fn a_large_bundle_is_refused_wherever_it_is_cut_or_flipped() {
         changed[at] ^= 0x10;
         assert!(content(&gzip(&changed)).is_err(), "byte {at} of the tar");
     }
-    drop(dir);
 }
 
 proptest::proptest! {
