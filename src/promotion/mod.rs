@@ -2,7 +2,7 @@
 //! Pure: no file, no clock, no thread; everything is taken in piece by piece and stays bounded.
 //!
 //! ```text
-//! shadow_eval.jsonl ─► record ─► join ─► trial ─► observed ─► verdict ─► paper ─► registry
+//! shadow_eval.jsonl ─► record ─► join ─► trial ─► observed ─► verdict ─► registry
 //!                                          │                     ▲
 //!              scores, sequential, blocks, ┤                     │
 //!              figures, watch (drift) ◄────┘        gates.toml ─► settings (rules, rollback)
@@ -26,7 +26,6 @@
 //! | `observed` | the numbers the rules ask for |
 //! | `verdict` | promote, hold or reject, with the reasons |
 //! | `rollback` | when the champion leaves |
-//! | `paper` | the verdict as a document |
 
 pub mod assign;
 pub mod blocks;
@@ -35,7 +34,6 @@ pub mod figures;
 pub mod join;
 pub mod mixture;
 pub mod observed;
-pub mod paper;
 pub mod record;
 pub mod rollback;
 pub mod rules;
@@ -51,9 +49,8 @@ pub mod watch;
 pub use assign::{Arm, Assigned, Assignment};
 pub use join::Trials;
 pub use observed::Observed;
-pub use paper::Paper;
 pub use record::{Decided, Line, Outcome};
 pub use rollback::{Breach, Health, RollbackCause, breaches};
 pub use settings::PromotionSettings;
-pub use trial::{Contender, Trial};
-pub use verdict::{Ruling, Source, Verdict, judge};
+pub use trial::Trial;
+pub use verdict::{Source, Verdict, judge};

@@ -11,28 +11,9 @@ use super::sequential::Evidence;
 use super::settings::{ALPHA, PromotionSettings};
 use super::watch::RiseWatch;
 use crate::registry::Stage;
-use serde::{Deserialize, Serialize};
+use crate::registry::verdict::Contender;
 
 const DAY_NS: f64 = 86_400e9;
-
-/// A version by what it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Contender {
-    /// The version's name.
-    pub version: String,
-    /// SHA-256 of `model.onnx`.
-    pub sha256: String,
-    /// SHA-256 of `card.toml`.
-    pub card_sha256: String,
-}
-
-impl Contender {
-    fn of(told: &Told) -> Self {
-        let Told { version, sha256, card_sha256, .. } = told.clone();
-        Self { version, sha256, card_sha256 }
-    }
-}
 
 /// What one side has come to.
 #[derive(Clone, Debug)]
@@ -74,7 +55,7 @@ impl Trial {
     /// The trial that a first decision begins; push that decision next.
     pub fn new(settings: &PromotionSettings, first: &Decided) -> Self {
         let side = |told: &Told| Side {
-            who: Contender::of(told),
+            who: contender(told),
             figures: Figures::new(settings.sharpe_24h_min),
             loss: 0.0,
             calibration: Calibration::default(),
@@ -256,4 +237,10 @@ fn overconfidence(told: &Probabilities, class: usize) -> f64 {
     let best = told.iter().copied().fold(0.0, f64::max);
     let right = if told[class] >= best { 1.0 } else { 0.0 };
     (best - right + 1.0) / 2.0
+}
+
+/// A version of the log by what it is.
+fn contender(told: &Told) -> Contender {
+    let Told { version, sha256, card_sha256, .. } = told.clone();
+    Contender { version, sha256, card_sha256 }
 }

@@ -6,30 +6,9 @@ use super::rules::{CANARY, Rule, SHADOW};
 use super::settings::{ALPHA, PromotionSettings};
 use crate::registry::Stage;
 use crate::registry::decision::Criterion;
-use serde::{Deserialize, Serialize};
-
-/// What a comparison came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ruling {
-    /// The challenger goes on.
-    Promote,
-    /// Not known yet: everything stays as it is.
-    Hold,
-    /// The challenger is given up.
-    Reject,
-}
-
-impl Ruling {
-    /// As written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Promote => "promote",
-            Self::Hold => "hold",
-            Self::Reject => "reject",
-        }
-    }
-}
+use crate::registry::verdict::{Contender, PromotionVerdict, Ruling};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,6 +23,29 @@ pub struct Verdict {
     pub criteria: Vec<Criterion>,
     /// Why, for people.
     pub explained: String,
+}
+
+impl Verdict {
+    /// The document that the registry believes once it is signed.
+    ///
+    /// # Errors
+    /// What it contradicts.
+    pub fn document(
+        &self,
+        (champion, challenger): (&Contender, &Contender),
+        evidence: BTreeMap<String, String>,
+        decided_at_ms: u64,
+    ) -> Result<PromotionVerdict, String> {
+        PromotionVerdict::new(
+            (self.from, self.to),
+            Some(champion.clone()),
+            challenger.clone(),
+            self.verdict,
+            self.criteria.clone(),
+            evidence,
+            decided_at_ms,
+        )
+    }
 }
 
 /// The file that the values are from.

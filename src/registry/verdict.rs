@@ -55,7 +55,7 @@ impl Contender {
 /// What a comparison came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum Ruling {
     /// The challenger goes on.
     Promote,
     /// Not known yet: everything stays as it is.
@@ -64,7 +64,7 @@ pub enum Outcome {
     Reject,
 }
 
-impl Outcome {
+impl Ruling {
     /// As written.
     pub const fn name(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ pub struct PromotionVerdict {
     /// What was judged.
     pub challenger: Contender,
     /// `promote` only where every criterion passed, and there is one.
-    pub verdict: Outcome,
+    pub verdict: Ruling,
     /// In the order they were judged.
     pub criteria: Vec<Criterion>,
     /// Every file that was looked at: name and SHA-256.
@@ -150,7 +150,7 @@ impl PromotionVerdict {
         (from, to): (Stage, Stage),
         champion: Option<Contender>,
         challenger: Contender,
-        verdict: Outcome,
+        verdict: Ruling,
         criteria: Vec<Criterion>,
         evidence: BTreeMap<String, String>,
         decided_at_ms: u64,
@@ -196,7 +196,7 @@ impl PromotionVerdict {
             let (from, other, to) = (self.from.name(), self.to.name(), to.name());
             found.push(format!("is about going from {from} to {other}, not to {to}"));
         }
-        if self.verdict != Outcome::Promote {
+        if self.verdict != Ruling::Promote {
             let failed = self.criteria.iter().filter(|criterion| !criterion.passed);
             let told: Vec<String> = failed.map(Criterion::told).collect();
             let told =
@@ -217,7 +217,7 @@ impl PromotionVerdict {
         }
         check_criteria(&self.criteria)?;
         let passed = self.criteria.iter().all(|criterion| criterion.passed);
-        if self.verdict == Outcome::Promote && (self.criteria.is_empty() || !passed) {
+        if self.verdict == Ruling::Promote && (self.criteria.is_empty() || !passed) {
             return Err("the verdict promote is not of its criteria".to_owned());
         }
         match digest_without_time(self) {

@@ -3,7 +3,7 @@
 use crate::pipeline_support::{last_json, peregrine_in, root, text};
 use peregrine::registry::decision::{Criterion, DecidedModel, Decision, Relation};
 use peregrine::registry::seal::{Sealed, SigningKey};
-use peregrine::registry::verdict::{Contender, Outcome, PromotionVerdict};
+use peregrine::registry::verdict::{Contender, PromotionVerdict, Ruling};
 use peregrine::registry::{Registry, Stage};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ impl Office {
         let champion = self.registry().champion_version().map(|name| self.contender(name));
         let (challenger, evidence) = (self.contender(version), BTreeMap::new());
         let criteria = vec![criterion()];
-        let (step, outcome, at_ms) = ((from, to), Outcome::Promote, now_ms());
+        let (step, outcome, at_ms) = ((from, to), Ruling::Promote, now_ms());
         let verdict =
             PromotionVerdict::new(step, champion, challenger, outcome, criteria, evidence, at_ms);
         let text = verdict.unwrap().sealed(&self.key("engine")).unwrap();

@@ -2,13 +2,14 @@
 
 use super::market::{self, EQUAL, Scene};
 use super::shipped;
+use crate::promotion::Trials;
 use crate::promotion::record::{
     Came, Decided, FeatureDrift, LINE_BYTES_MAX, Line, Outcome, SHADOW_SCHEMA, Signal, Told,
     VirtualFill,
 };
 use crate::promotion::verdict::{Source, judge};
-use crate::promotion::{Paper, Ruling, Trials};
 use crate::registry::Stage;
+use crate::registry::verdict::Ruling;
 use std::collections::BTreeMap;
 
 pub fn fill() -> VirtualFill {
@@ -179,7 +180,7 @@ fn a_log_of_two_equal_models_holds_and_its_paper_is_the_same_whenever_written() 
     let verdict = judge(&shipped(), trial.stage(), &trial.observed(1), source).unwrap();
     assert_eq!(verdict.verdict, Ruling::Hold, "{}", verdict.explained);
     let evidence = BTreeMap::from([("shadow_eval.jsonl".to_owned(), "cd".to_owned())]);
-    let paper = |at_ms| Paper::new(&verdict, trial.pair(), evidence.clone(), at_ms).unwrap();
+    let paper = |at_ms| verdict.document(trial.pair(), evidence.clone(), at_ms).unwrap();
     let (one, other) = (paper(1), paper(2));
     assert_eq!(one.evidence_digest, other.evidence_digest);
     let keys: Vec<String> =

@@ -2,9 +2,10 @@
 
 use super::shipped;
 use crate::promotion::rules::{CANARY, Rule, SHADOW};
-use crate::promotion::verdict::{Ruling, Source, Verdict, judge};
+use crate::promotion::verdict::{Source, Verdict, judge};
 use crate::promotion::{Observed, observed::Shown};
 use crate::registry::Stage;
+use crate::registry::verdict::Ruling;
 
 /// Sets what a criterion looks at.
 type Set = fn(&mut Observed, Option<f64>);

@@ -3,7 +3,7 @@
 use super::{DAY_MS, TODAY, again, change, crown, key, staged};
 use crate::registry::decision::{Criterion, DecidedModel, Decision, Relation};
 use crate::registry::seal::{PublicKey, Sealed, SigningKey};
-use crate::registry::verdict::{Approval, Contender, Outcome, PromotionVerdict, Role};
+use crate::registry::verdict::{Approval, Contender, PromotionVerdict, Role, Ruling};
 use crate::registry::{PaperFiles, Promotion, Proving, Registry, RegistryError, Stage, Trust};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -73,17 +73,17 @@ impl World {
         self.write("gate_decision.json", &Sealed::new(&body, self.key(by)).unwrap().text().unwrap())
     }
 
-    fn verdict(&self, from: Stage, outcome: Outcome) -> PromotionVerdict {
+    fn verdict(&self, from: Stage, outcome: Ruling) -> PromotionVerdict {
         let to = if from == Stage::Shadow { Stage::Canary } else { Stage::Champion };
         let (champion, challenger) = (Some(self.contender("v1")), self.contender("v2"));
-        let criteria = vec![criterion(outcome == Outcome::Promote)];
+        let criteria = vec![criterion(outcome == Ruling::Promote)];
         let evidence = BTreeMap::from([("shadow_eval.jsonl".to_owned(), "e".repeat(64))]);
         PromotionVerdict::new((from, to), champion, challenger, outcome, criteria, evidence, NOW)
             .unwrap()
     }
 
     fn judged(&self, from: Stage) -> PathBuf {
-        let text = self.verdict(from, Outcome::Promote).sealed(self.key("engine")).unwrap();
+        let text = self.verdict(from, Ruling::Promote).sealed(self.key("engine")).unwrap();
         self.write("promotion_verdict.json", &text)
     }
 
@@ -209,7 +209,7 @@ fn canary_needs_a_verdict_that_says_promote_against_the_champion_there_is() {
     world.refuses(Stage::Canary, &PaperFiles::default(), &["--verdict"]);
     let decision = world.decision("v2", true, NOW, "gate");
     world.refuses(Stage::Canary, &decided(decision), &["--verdict"]);
-    let good = world.verdict(Stage::Shadow, Outcome::Promote);
+    let good = world.verdict(Stage::Shadow, Ruling::Promote);
     let remade = |verdict: &PromotionVerdict| {
         let PromotionVerdict { from, to, champion, challenger, criteria, evidence, .. } =
             verdict.clone();
@@ -219,10 +219,10 @@ fn canary_needs_a_verdict_that_says_promote_against_the_champion_there_is() {
     };
     type Edit = fn(&mut PromotionVerdict, &World);
     let cases: [(Edit, &str); 9] = [
-        (|v, _| v.verdict = Outcome::Hold, "the verdict is hold"),
-        (|v, w| *v = w.verdict(Stage::Shadow, Outcome::Hold), "hold: e_value is 3, needs >= 20"),
-        (|v, w| *v = w.verdict(Stage::Shadow, Outcome::Reject), "the verdict is reject"),
-        (|v, w| *v = w.verdict(Stage::Canary, Outcome::Promote), "from canary to champion"),
+        (|v, _| v.verdict = Ruling::Hold, "the verdict is hold"),
+        (|v, w| *v = w.verdict(Stage::Shadow, Ruling::Hold), "hold: e_value is 3, needs >= 20"),
+        (|v, w| *v = w.verdict(Stage::Shadow, Ruling::Reject), "the verdict is reject"),
+        (|v, w| *v = w.verdict(Stage::Canary, Ruling::Promote), "from canary to champion"),
         (|v, _| v.decided_at_ms = NOW - 8 * DAY_MS, "8 days old, stage.verdict_days_max is 7"),
         (|v, _| v.decided_at_ms = NOW + 2 * DAY_MS, "from the future"),
         (|v, w| v.champion = Some(w.contender("v2")), "against the champion v2"),
@@ -250,8 +250,8 @@ fn canary_needs_a_verdict_that_says_promote_against_the_champion_there_is() {
 #[test]
 fn a_verdict_that_contradicts_itself_is_none() {
     let mut world = World::at(Stage::Shadow);
-    let good = world.verdict(Stage::Shadow, Outcome::Promote);
-    let hold = world.verdict(Stage::Shadow, Outcome::Hold);
+    let good = world.verdict(Stage::Shadow, Ruling::Promote);
+    let hold = world.verdict(Stage::Shadow, Ruling::Hold);
     let step = (Stage::Staged, Stage::Champion);
     type Edit<'e> = Box<dyn Fn(&mut PromotionVerdict) + 'e>;
     let cases: [(Edit<'_>, &str); 6] = [

@@ -4,10 +4,9 @@ use super::Failure;
 use crate::model::artifact::hex;
 use crate::promotion::record::LINE_BYTES_MAX;
 use crate::promotion::{
-    Breach, Line, Observed, Paper, PromotionSettings, Source, Trial, Trials, Verdict, breaches,
-    judge,
+    Breach, Line, Observed, PromotionSettings, Source, Trial, Trials, Verdict, breaches, judge,
 };
-use crate::registry::seal::{Sealed, SigningKey};
+use crate::registry::seal::SigningKey;
 use crate::runtime::clock::wall_now;
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
@@ -199,10 +198,10 @@ fn write<'a>(
         (arguments.config.display().to_string(), rules_sha256.to_owned()),
     ]);
     let at_ms = u64::try_from(wall_now().to_millis()).unwrap_or(0);
-    let paper = Paper::new(&one.verdict, one.trial.pair(), evidence, at_ms)?;
+    let document = one.verdict.document(one.trial.pair(), evidence, at_ms);
+    let document = document.map_err(|what| anyhow!("the verdict contradicts itself: {what}"))?;
     let key = SigningKey::read(key)?;
-    let text = Sealed::new(&serde_json::to_value(&paper)?, &key)?.text()?;
-    std::fs::write(out, text).with_context(|| out.display().to_string())?;
+    std::fs::write(out, document.sealed(&key)?).with_context(|| out.display().to_string())?;
     Ok(out)
 }
 
