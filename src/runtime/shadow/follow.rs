@@ -1,0 +1,174 @@
+//! A session's journal into the engine, while it is written or after: lane 0, and lane 1 beside it.
+
+use super::engine::{Engine, EngineCounts};
+use super::log::EvalLog;
+use crate::base::event::Event;
+use crate::base::settings::{Mode, OrderRoute};
+use crate::base::time::Nanos;
+use crate::execution::Signer;
+use crate::journal::{Followed, LaneFollower, RecordIndex, read_attachment};
+use crate::model::ArtifactFiles;
+use crate::runtime::assemble::Parts;
+use crate::runtime::backtest::Again;
+use crate::runtime::config;
+use crate::runtime::recover::Carried;
+use anyhow::{Context, Result};
+use std::path::Path;
+
+/// The session of a journal as the champion's place runs it: its configuration, its instruments
+/// and its model, on paper and armed from the start.
+///
+/// # Errors
+/// When the journal's attachments or its opening cannot be read.
+pub fn session_parts(dir: &Path) -> Result<Parts> {
+    let text = |name: &str| -> Result<String> {
+        String::from_utf8(read_attachment(dir, name)?).with_context(|| name.to_owned())
+    };
+    let files = ArtifactFiles::from_bytes(read_attachment(dir, "model.onnx")?, text("card.toml")?)?;
+    let loaded = config::from_text("config.toml", &text("config.toml")?)?;
+    let mut settings = loaded.settings;
+    // Nothing is asked of a venue here, so nothing can stand against trading there.
+    (settings.mode, settings.venue.orders) = (Mode::Paper, OrderRoute::Paper);
+    let instruments = Again::market(dir).instruments()?;
+    let (text, carried, signer) = (loaded.text, Carried::default(), Signer::paper());
+    Ok(Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer })
+}
+
+/// The same session with another model.
+pub fn challenger_parts(champion: &Parts, files: ArtifactFiles) -> Parts {
+    Parts {
+        settings: champion.settings.clone(),
+        text: champion.text.clone(),
+        instruments: champion.instruments.clone(),
+        files,
+        epoch: champion.epoch,
+        mode: champion.mode,
+        carried: Carried::default(),
+        signer: Signer::paper(),
+    }
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Progress {
+    /// Records of lane 0 read.
+    pub read: u64,
+    /// Records of lane 0 that retention removed before they were read.
+    pub dropped: u64,
+    /// Time of the newest input, nanoseconds since 1970.
+    pub newest_ns: i64,
+    /// What the engine counted.
+    pub engine: EngineCounts,
+}
+
+impl Progress {
+    /// How far behind `now` the newest input is, milliseconds.
+    pub fn behind_ms(&self, now: Nanos) -> i64 {
+        (now - Nanos(self.newest_ns)).to_millis().max(0)
+    }
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Records were read: there may be more.
+    Read,
+    /// There is nothing yet.
+    Idle,
+    /// The lane is at its end.
+    Ended,
+}
+
+/// See the head of this file.
+pub struct Follower {
+    engine: Engine,
+    log: EvalLog,
+    inputs: LaneFollower,
+    answers: LaneFollower,
+    progress: Progress,
+}
+
+impl Follower {
+    /// Over the journal in `dir`, from its first record on.
+    ///
+    /// # Errors
+    /// When its lanes cannot be followed.
+    pub fn new(dir: &Path, engine: Engine, log: EvalLog) -> Result<Self> {
+        let open = |lane| LaneFollower::open(dir, lane, RecordIndex(0));
+        let (inputs, answers) = (open(0)?, open(1)?);
+        Ok(Self { engine, log, inputs, answers, progress: Progress::default() })
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        let newest_ns = self.engine.newest().0;
+        Progress { newest_ns, engine: self.engine.counts(), ..self.progress }
+    }
+
+    /// The engine, for checks of its books.
+    pub const fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// The log.
+    pub const fn log(&self) -> &EvalLog {
+        &self.log
+    }
+
+    /// Reads `most` records of lane 0 at most, and what lane 1 has of them; writes what is ripe.
+    ///
+    /// # Errors
+    /// When a sealed segment is damaged, a stage cannot go on or the log cannot be written.
+    pub fn turn(&mut self, most: usize) -> Result<Turn> {
+        let mut count = 0;
+        while count < most {
+            match self.inputs.read()? {
+                Followed::Record(_, event) => {
+                    count += 1;
+                    self.engine.on_input(&Event { check: 0, ..event })?;
+                }
+                Followed::Retired(from, to) => {
+                    self.progress.dropped += to.0 - from.0;
+                    self.engine.on_hole()?;
+                }
+                Followed::Nothing => break,
+            }
+        }
+        self.progress.read += count as u64;
+        self.read_answers()?;
+        self.write(false)?;
+        Ok(match count {
+            0 if self.inputs.is_closed() && self.answers.is_closed() => Turn::Ended,
+            0 => Turn::Idle,
+            _ => Turn::Read,
+        })
+    }
+
+    /// Writes what is left, without the answers that did not come.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn finish(&mut self) -> Result<()> {
+        self.read_answers()?;
+        self.write(true)
+    }
+
+    /// What the session said up to where lane 0 has been read, and one record beyond.
+    fn read_answers(&mut self) -> Result<()> {
+        while self.engine.wants_answers() {
+            match self.answers.read()? {
+                Followed::Record(_, event) => self.engine.on_recorded(&event),
+                Followed::Retired(..) => {}
+                Followed::Nothing => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, at_end: bool) -> Result<()> {
+        let Self { engine, log, .. } = self;
+        let at_end = at_end || self.answers.is_closed() && self.inputs.is_closed();
+        engine.drain(at_end, |line, at_ns| log.push(line, at_ns))?;
+        log.flush()
+    }
+}
