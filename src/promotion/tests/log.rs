@@ -173,6 +173,21 @@ fn each_pair_and_stage_has_a_trial_of_its_own_and_challengers_share_the_level() 
 }
 
 #[test]
+fn a_number_that_another_session_used_is_no_repetition() {
+    let scene = market::scenes(1, 1, EQUAL)[0];
+    let mut trials = Trials::new(shipped());
+    let line = |ts_event_ns| {
+        Line::Decision(Box::new(Decided { ts_event_ns, ..decided(7, &scene) }))
+    };
+    trials.push(line(100)).unwrap();
+    assert!(trials.push(line(100)).unwrap_err().contains("twice"));
+    trials.push(line(200)).unwrap();
+    trials.push(Line::Outcome(came(7, 2))).unwrap();
+    // Two decisions, one outcome, none waits, and the older one's never came.
+    assert_eq!(trials.counts(), [2, 1, 0, 1]);
+}
+
+#[test]
 fn a_log_of_two_equal_models_holds_and_its_paper_is_the_same_whenever_written() {
     let trials = read(lines(3, 2_500));
     let trial = &trials.trials()[0];

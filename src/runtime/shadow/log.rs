@@ -56,7 +56,11 @@ pub struct EvalLog {
 pub fn parts(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found: Vec<(u64, PathBuf)> = Vec::new();
     let folder = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    for entry in std::fs::read_dir(folder.unwrap_or(Path::new(".")))? {
+    let folder = folder.unwrap_or(Path::new("."));
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
         if let Some(number) = number_of(path, &name.to_string_lossy()) {
             found.push((number, path.with_file_name(name)));

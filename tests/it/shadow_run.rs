@@ -1,0 +1,288 @@
+//! Challengers beside the champion over a session's journal: against what the session recorded,
+//! what its market came to, and a run that was not interrupted.
+
+use crate::pipeline_support::{
+    EAGER, Rig, lane, last_json, parts, peregrine, root, synthetic, text,
+};
+use peregrine::base::event::{Event, Kind, OrderReport, Prediction, flags};
+use peregrine::base::units::SCALE;
+use peregrine::book::{Book, BookUpdate};
+use peregrine::model::ArtifactFiles;
+use peregrine::promotion::Line;
+use peregrine::promotion::record::{Came, Decided};
+use peregrine::runtime::shadow::{
+    Engine, EvalLog, Follower, LogBounds, Turn, challenger_parts, parts as log_parts, session_parts,
+};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const WHOLE: LogBounds = LogBounds { part: 1 << 30, all: 1 << 32 };
+
+/// A session in a folder, with its journal.
+struct Session {
+    dir: TempDir,
+}
+
+impl Session {
+    fn new(frames: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (instruments, arrivals) = synthetic(7, frames, &[]);
+        let mut rig = Rig::fused(&parts(instruments, &EAGER), &dir.path().join("journal"));
+        rig.run(&arrivals);
+        rig.finish();
+        Self { dir }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.dir.path().join("journal")
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name).join("shadow_eval.jsonl")
+    }
+
+    /// The champion against a copy of itself under another name.
+    fn follower(&self, name: &str, bounds: LogBounds) -> Follower {
+        let champion = session_parts(&self.journal()).unwrap();
+        let card = champion.files.card_text.replacen("\"synthetic-1\"", "\"copy-1\"", 1);
+        let files = ArtifactFiles::from_bytes(champion.files.onnx.clone(), card).unwrap();
+        let challenger = challenger_parts(&champion, files);
+        let engine = Engine::new(&champion, &[challenger]).unwrap();
+        let log = EvalLog::open(&self.log(name), bounds).unwrap();
+        Follower::new(&self.journal(), engine, log).unwrap()
+    }
+
+    fn run(&self, name: &str, bounds: LogBounds) -> Follower {
+        let mut follower = self.follower(name, bounds);
+        while follower.turn(4_096).unwrap() == Turn::Read {}
+        follower.finish().unwrap();
+        follower
+    }
+}
+
+/// Every line of a log, its parts in order.
+fn lines(path: &Path) -> Vec<Line> {
+    let all: Vec<u8> =
+        log_parts(path).unwrap().iter().flat_map(|part| std::fs::read(part).unwrap()).collect();
+    let whole = all.split_inclusive(|byte| *byte == b'\n');
+    whole.map(|line| Line::parse(&line[..line.len() - 1]).unwrap()).collect()
+}
+
+fn decisions(lines: &[Line]) -> Vec<&Decided> {
+    let decided = |line| match line {
+        &Line::Decision(ref decided) => Some(&**decided),
+        &Line::Outcome(_) => None,
+    };
+    lines.iter().filter_map(decided).collect()
+}
+
+fn outcomes(lines: &[Line]) -> Vec<Came> {
+    let came = |line: &Line| match line {
+        Line::Decision(_) => None,
+        Line::Outcome(came) => Some(came.clone()),
+    };
+    lines.iter().filter_map(came).collect()
+}
+
+/// Lines without what a clock measured.
+fn timeless(mut lines: Vec<Line>) -> Vec<Line> {
+    for line in &mut lines {
+        if let Line::Decision(decided) = line {
+            (decided.champion.latency_ns, decided.challenger.latency_ns) = (0, 0);
+        }
+    }
+    lines
+}
+
+/// Quantity, signed value of the fills and fees of an instrument, added up from lane 0.
+fn filled(inputs: &[Event], instrument: usize) -> [i128; 3] {
+    let mut sums = [0; 3];
+    for event in inputs {
+        if event.kind() != Some(Kind::OrderFilled) || event.instrument().index() != instrument {
+            continue;
+        }
+        let report: &OrderReport = event.body();
+        let sign = if event.has(flags::SELL) { -1 } else { 1 };
+        let (qty, px) = (i128::from(report.last_qty), i128::from(report.last_px));
+        assert_eq!(qty * px % i128::from(SCALE), 0, "a value of this market is exact");
+        sums[0] += sign * qty;
+        sums[1] += sign * qty * px / i128::from(SCALE);
+        sums[2] += i128::from(report.fee);
+    }
+    sums
+}
+
+#[test]
+fn a_copy_of_the_champion_says_what_the_session_recorded_and_has_its_books() {
+    let session = Session::new(20_000);
+    let mut follower = session.run("log", WHOLE);
+    let inputs = lane(&session.journal(), 0);
+    let recorded = lane(&session.journal(), 1);
+    let said: Vec<(u64, [f64; 3], String)> = recorded
+        .iter()
+        .filter(|event| event.kind() == Some(Kind::Prediction))
+        .map(|event| {
+            let body: &Prediction = event.body();
+            let proba = body.probability.map(f64::from);
+            (event.seq, proba, format!("{:016x}", body.features_hash))
+        })
+        .collect();
+    assert!(said.len() > 500, "{} predictions are too few to compare", said.len());
+
+    let lines = lines(&session.log("log"));
+    let told = decisions(&lines);
+    assert!(told.iter().all(|decided| decided.features_match));
+    for pick in [|d: &Decided| d.champion.clone(), |d: &Decided| d.challenger.clone()] {
+        let answers: Vec<(u64, [f64; 3], String)> = told
+            .iter()
+            .map(|decided| (decided.seq, pick(decided)))
+            .filter_map(|(seq, told)| Some((seq, told.proba?, told.features_hash)))
+            .collect();
+        assert_eq!(answers, said);
+    }
+    let counts = follower.progress().engine;
+    assert_eq!((counts.compared, counts.mismatches), (said.len() as u64, 0));
+    assert_eq!(follower.progress().dropped, 0);
+
+    let engine = follower.engine();
+    let books = [
+        engine.champion().ledger().unwrap().clone(),
+        engine.challengers()[0].ledger().unwrap().clone(),
+    ];
+    let mut fees = 0;
+    for ledger in books {
+        for (i, position) in ledger.positions().iter().enumerate() {
+            let value = i128::from(position.cost.0) - i128::from(position.realised.0);
+            let held = [i128::from(position.qty.0), value, i128::from(position.fees.0)];
+            assert_eq!(held, filled(&inputs, i), "instrument {i}");
+            fees += held[2];
+        }
+    }
+    assert!(fees > 0, "a session without fills compares too little");
+    // What the lines tell of fees and trades is what the fills came to.
+    let last = told.last().unwrap();
+    let paid: f64 = told.iter().filter_map(|d| Some(d.challenger.virtual_fill?.fees)).sum();
+    assert!((paid * SCALE as f64 * 2.0 - fees as f64).abs() < 1e5, "{paid} {fees} {last:?}");
+    assert!(told.iter().any(|d| d.challenger.closed_pnl.is_some()));
+}
+
+#[test]
+fn outcomes_are_what_the_market_came_to_and_stand_in_the_order_of_decisions() {
+    let session = Session::new(20_000);
+    drop(session.run("log", WHOLE));
+    // Every change of each book: number, time, twice the mid.
+    let mut books = [Book::new(8_192), Book::new(8_192)];
+    let mut mids: [Vec<(u64, i64, i64)>; 2] = Default::default();
+    for event in lane(&session.journal(), 0) {
+        let i = event.instrument().index();
+        let Some(book) = books.get_mut(i) else { continue };
+        if matches!(book.apply(&event), BookUpdate::Applied { .. } | BookUpdate::Synced) {
+            let twice = book.best_bid().unwrap().px + book.best_ask().unwrap().px;
+            mids[i].push((event.seq, event.ts_recv, twice));
+        }
+    }
+    let lines = lines(&session.log("log"));
+    let horizon = 5_000_000_000;
+    let expected: Vec<(u64, u8, i64)> = decisions(&lines)
+        .iter()
+        .map_while(|decided| {
+            let mids = &mids[usize::from(decided.symbol == "ETHUSDT")];
+            let (_, _, before) = mids.iter().rev().find(|(seq, ..)| *seq <= decided.seq)?;
+            let due = decided.ts_event_ns + horizon;
+            let (_, at, after) = mids.iter().find(|(_, at, _)| *at >= due)?;
+            let bps = 1e4 * (*after as f64 / *before as f64 - 1.0);
+            let class = if bps < -0.7 { 0 } else { 1 + u8::from(bps > 0.7) };
+            Some((decided.seq, class, *at))
+        })
+        .collect();
+    assert!(expected.len() > 200, "{} outcomes are too few to compare", expected.len());
+    assert!((0..3).all(|class| expected.iter().any(|one| one.1 == class)), "a class is missing");
+    let told: Vec<(u64, u8, i64)> = outcomes(&lines)
+        .iter()
+        .map(|came| (came.seq, came.outcome.class, came.outcome.t1_ns))
+        .collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_run_that_was_killed_leaves_the_log_of_one_that_was_not() {
+    let session = Session::new(12_000);
+    let whole = session.run("whole", WHOLE);
+    assert!(whole.log().written() > 100);
+    let small = LogBounds { part: 200_000, all: 1 << 30 };
+    let path = session.log("killed");
+    for turns in [3, 9, 20] {
+        let mut follower = session.follower("killed", small);
+        for _ in 0..turns {
+            follower.turn(1_000).unwrap();
+        }
+        drop(follower);
+        // It died while it wrote.
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend_from_slice(b"{\"record\":\"decision\",\"sch");
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let last = session.run("killed", small);
+    assert_eq!(last.log().cut(), 25);
+    assert!(log_parts(&path).unwrap().len() > 2, "the log is in parts");
+    let wanted = timeless(lines(&session.log("whole")));
+    assert!(timeless(lines(&path)) == wanted, "the lines differ");
+    let again = session.run("killed", small);
+    assert_eq!((again.log().written(), again.log().cut()), (0, 0));
+}
+
+#[test]
+fn the_oldest_parts_go_when_all_take_too_much() {
+    let session = Session::new(12_000);
+    let bounds = LogBounds { part: 100_000, all: 400_000 };
+    let follower = session.run("log", bounds);
+    assert!(follower.log().removed() > 0, "nothing had to go");
+    let parts = log_parts(&session.log("log")).unwrap();
+    let sizes = parts.iter().map(|part| std::fs::metadata(part).unwrap().len());
+    assert!(sizes.sum::<u64>() <= 400_000);
+    let wanted = timeless(lines(&{
+        drop(session.run("whole", WHOLE));
+        session.log("whole")
+    }));
+    let kept = timeless(lines(&session.log("log")));
+    assert!(wanted.ends_with(&kept), "what is left is not the newest");
+}
+
+#[test]
+fn the_report_reads_what_the_command_wrote_and_others_are_refused_by_name() {
+    let session = Session::new(12_000);
+    let (journal, log) = (session.journal(), session.log("log"));
+    let models = root().join("models_saved");
+    let run = |challenger: &str| {
+        peregrine(&[
+            "shadow",
+            "run",
+            "--journal",
+            text(&journal),
+            "--models",
+            text(&models),
+            "--challenger",
+            challenger,
+            "--log",
+            text(&log),
+            "--part-mib",
+            "1",
+            "--json",
+        ])
+    };
+    let output = run("synthetic-1");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let ran = last_json(&output);
+    assert_eq!(ran["progress"]["engine"]["mismatches"], 0);
+    let output = peregrine(&["shadow", "report", "--log", text(&log), "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = last_json(&output);
+    assert_eq!(report["malformed"].as_array().unwrap().len(), 0, "{report}");
+    assert_eq!(report["lines"], ran["lines"]);
+    assert_eq!(report["decisions"], ran["progress"]["engine"]["decisions"]);
+    assert_eq!(report["outcomes"], ran["progress"]["engine"]["outcomes"]);
+    assert_eq!(report["trials"][0]["observed"]["differing"], 0);
+    let output = run("nobody-1");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nobody-1"), "{output:?}");
+}
