@@ -176,9 +176,8 @@ fn each_pair_and_stage_has_a_trial_of_its_own_and_challengers_share_the_level() 
 fn a_number_that_another_session_used_is_no_repetition() {
     let scene = market::scenes(1, 1, EQUAL)[0];
     let mut trials = Trials::new(shipped());
-    let line = |ts_event_ns| {
-        Line::Decision(Box::new(Decided { ts_event_ns, ..decided(7, &scene) }))
-    };
+    let line =
+        |ts_event_ns| Line::Decision(Box::new(Decided { ts_event_ns, ..decided(7, &scene) }));
     trials.push(line(100)).unwrap();
     assert!(trials.push(line(100)).unwrap_err().contains("twice"));
     trials.push(line(200)).unwrap();

@@ -6,7 +6,9 @@ use super::seat::{Identity, Said, Seat, units};
 use crate::base::event::{Event, Gap, Kind, Prediction};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::time::Nanos;
+use crate::base::units::Money;
 use crate::observe::CycleClock;
+use crate::observe::snapshot::ShadowView;
 use crate::promotion::Line;
 use crate::promotion::record::{Came, Decided, SHADOW_SCHEMA, Told};
 use crate::registry::Stage;
@@ -56,6 +58,8 @@ pub struct Engine {
     seq: u64,
     newest: Nanos,
     counts: EngineCounts,
+    /// Decisions in which each challenger wanted what the champion did.
+    agreed: Vec<u64>,
 }
 
 impl Engine {
@@ -82,6 +86,7 @@ impl Engine {
         let rule = rule(champion, seat.identity());
         Ok(Self {
             champion: seat,
+            agreed: vec![0; seats.len()],
             challengers: seats,
             outcomes: Outcomes::new(rule),
             symbols: champion.symbols(),
@@ -108,6 +113,19 @@ impl Engine {
     /// What was counted.
     pub fn counts(&self) -> EngineCounts {
         EngineCounts { lost: self.outcomes.lost(), ..self.counts }
+    }
+
+    /// Each challenger as a page shows it.
+    pub fn views(&mut self) -> Vec<ShadowView> {
+        let decisions = self.counts.decisions;
+        let view = |(seat, agreed): (&mut Seat, &u64)| ShadowView {
+            version: seat.identity().version.clone(),
+            decisions,
+            agreement_ratio: *agreed as f64 / decisions.max(1) as f64,
+            pnl_quote: seat.ledger().map_or(Money::ZERO, |l| l.equity() - l.starting_equity()),
+            sharpe: None,
+        };
+        self.challengers.iter_mut().zip(&self.agreed).map(view).collect()
     }
 
     /// Time of the newest input.
@@ -223,8 +241,10 @@ impl Engine {
             .context("the time of an input is out of range")?
             .to_string();
         let mut lines = Vec::with_capacity(answers.len());
-        for (seat, answer) in self.challengers.iter_mut().zip(answers) {
+        let seats = self.challengers.iter_mut().zip(&mut self.agreed);
+        for ((seat, agreed), answer) in seats.zip(answers) {
             let challenger = seat.told(instrument, answer.as_ref())?;
+            *agreed += u64::from(challenger.signal == champion.signal);
             let same_row = seat.identity().features == self.champion.identity().features;
             let features_match = !same_row || rows_match(&champion, &challenger);
             lines.push(Decided {

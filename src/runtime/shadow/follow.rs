@@ -26,12 +26,19 @@ pub fn session_parts(dir: &Path) -> Result<Parts> {
     };
     let files = ArtifactFiles::from_bytes(read_attachment(dir, "model.onnx")?, text("card.toml")?)?;
     let loaded = config::from_text("config.toml", &text("config.toml")?)?;
-    let mut settings = loaded.settings;
-    // Nothing is asked of a venue here, so nothing can stand against trading there.
-    (settings.mode, settings.venue.orders) = (Mode::Paper, OrderRoute::Paper);
+    let settings = loaded.settings;
     let instruments = Again::market(dir).instruments()?;
     let (text, carried, signer) = (loaded.text, Carried::default(), Signer::paper());
-    Ok(Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer })
+    let (epoch, mode) = (1, 0);
+    Ok(on_paper(Parts { settings, text, instruments, files, epoch, mode, carried, signer }))
+}
+
+/// A session on paper that begins with nothing, armed from the start.
+pub(super) fn on_paper(mut parts: Parts) -> Parts {
+    // Nothing is asked of a venue here, so nothing can stand against trading there.
+    (parts.settings.mode, parts.settings.venue.orders) = (Mode::Paper, OrderRoute::Paper);
+    (parts.epoch, parts.mode) = (1, 0);
+    parts
 }
 
 /// The same session with another model.

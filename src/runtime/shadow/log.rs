@@ -37,6 +37,8 @@ struct Reached {
 
 /// See the head of this file.
 pub struct EvalLog {
+    /// Held while it is open: two writers would not know of each other's lines.
+    _lock: File,
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -95,12 +97,14 @@ impl EvalLog {
     /// Opens the log at `path`, or begins it. Half a line at its end is cut off.
     ///
     /// # Errors
-    /// When it cannot be read or written.
+    /// When it cannot be read or written, or another process writes it.
     pub fn open(path: &Path, bounds: LogBounds) -> Result<Self> {
         let shown = || path.display().to_string();
         if let Some(folder) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).with_context(shown)?;
         }
+        let lock = File::create(path.with_extension("lock")).with_context(shown)?;
+        lock.try_lock().with_context(|| format!("{}: is written by another", shown()))?;
         let mut reached = BTreeMap::new();
         let mut whole = 0;
         for part in parts(path).with_context(shown)? {
@@ -111,6 +115,7 @@ impl EvalLog {
         let bytes = if length == 0 { 0 } else { whole };
         file.set_len(bytes).with_context(shown)?;
         Ok(Self {
+            _lock: lock,
             path: path.to_path_buf(),
             file,
             bytes,

@@ -7,7 +7,7 @@
 //!                     └─► Outcomes ───────────┤
 //!   lane 1 ─► what the session's champion said┘
 //! ```
-//! The session pays nothing: the journal is read from its files, and no stage knows of it.
+//! No stage pays for it: the journal is read from its files, and no stage knows of it.
 //!
 //! | file | holds |
 //! |---|---|
@@ -17,6 +17,7 @@
 //! | `engine` | one input to every seat; lines in the order of decisions |
 //! | `follow` | the two lanes, while they are written or after |
 //! | `log` | the lines on disk |
+//! | `thread` | all of it beside a running session |
 
 mod books;
 mod engine;
@@ -24,12 +25,14 @@ mod follow;
 mod log;
 mod outcome;
 mod seat;
+mod thread;
 
 pub use engine::{Engine, EngineCounts};
 pub use follow::{Follower, Progress, Turn, challenger_parts, session_parts};
 pub use log::{EvalLog, LogBounds, parts};
 pub use outcome::{Outcomes, Rule};
 pub use seat::{Identity, Said, Seat};
+pub use thread::{ShadowBoard, ShadowThread};
 
 /// Challengers at once at most.
 pub const CHALLENGERS_MAX: usize = 3;
