@@ -114,7 +114,7 @@ fn filled(inputs: &[Event], instrument: usize) -> [i128; 3] {
 
 #[test]
 fn a_copy_of_the_champion_says_what_the_session_recorded_and_has_its_books() {
-    let session = Session::new(20_000);
+    let session = Session::new(60_000);
     let mut follower = session.run("log", WHOLE);
     let inputs = lane(&session.journal(), 0);
     let recorded = lane(&session.journal(), 1);
@@ -168,7 +168,7 @@ fn a_copy_of_the_champion_says_what_the_session_recorded_and_has_its_books() {
 
 #[test]
 fn outcomes_are_what_the_market_came_to_and_stand_in_the_order_of_decisions() {
-    let session = Session::new(20_000);
+    let session = Session::new(60_000);
     drop(session.run("log", WHOLE));
     // Every change of each book: number, time, twice the mid.
     let mut books = [Book::new(8_192), Book::new(8_192)];
@@ -183,18 +183,18 @@ fn outcomes_are_what_the_market_came_to_and_stand_in_the_order_of_decisions() {
     }
     let lines = lines(&session.log("log"));
     let horizon = 5_000_000_000;
-    let expected: Vec<(u64, u8, i64)> = decisions(&lines)
-        .iter()
-        .map_while(|decided| {
-            let mids = &mids[usize::from(decided.symbol == "ETHUSDT")];
-            let (_, _, before) = mids.iter().rev().find(|(seq, ..)| *seq <= decided.seq)?;
-            let due = decided.ts_event_ns + horizon;
-            let (_, at, after) = mids.iter().find(|(_, at, _)| *at >= due)?;
-            let bps = 1e4 * (*after as f64 / *before as f64 - 1.0);
-            let class = if bps < -0.7 { 0 } else { 1 + u8::from(bps > 0.7) };
-            Some((decided.seq, class, *at))
-        })
-        .collect();
+    let mut expected: Vec<(u64, u8, i64)> = Vec::new();
+    for decided in decisions(&lines) {
+        let mids = &mids[usize::from(decided.symbol == "ETHUSDT")];
+        let before = mids.iter().rev().find(|(seq, ..)| *seq <= decided.seq);
+        // Before the first book there is nothing to hold a price against.
+        let Some((_, _, before)) = before else { continue };
+        let due = decided.ts_event_ns + horizon;
+        let Some((_, at, after)) = mids.iter().find(|(_, at, _)| *at >= due) else { break };
+        let bps = 1e4 * (*after as f64 / *before as f64 - 1.0);
+        let class = if bps < -0.7 { 0 } else { 1 + u8::from(bps > 0.7) };
+        expected.push((decided.seq, class, *at));
+    }
     assert!(expected.len() > 200, "{} outcomes are too few to compare", expected.len());
     assert!((0..3).all(|class| expected.iter().any(|one| one.1 == class)), "a class is missing");
     let told: Vec<(u64, u8, i64)> = outcomes(&lines)
@@ -206,12 +206,12 @@ fn outcomes_are_what_the_market_came_to_and_stand_in_the_order_of_decisions() {
 
 #[test]
 fn a_run_that_was_killed_leaves_the_log_of_one_that_was_not() {
-    let session = Session::new(12_000);
+    let session = Session::new(20_000);
     let whole = session.run("whole", WHOLE);
     assert!(whole.log().written() > 100);
-    let small = LogBounds { part: 200_000, all: 1 << 30 };
+    let small = LogBounds { part: 50_000, all: 1 << 30 };
     let path = session.log("killed");
-    for turns in [3, 9, 20] {
+    for turns in [5, 15, 25] {
         let mut follower = session.follower("killed", small);
         for _ in 0..turns {
             follower.turn(1_000).unwrap();
@@ -233,13 +233,13 @@ fn a_run_that_was_killed_leaves_the_log_of_one_that_was_not() {
 
 #[test]
 fn the_oldest_parts_go_when_all_take_too_much() {
-    let session = Session::new(12_000);
-    let bounds = LogBounds { part: 100_000, all: 400_000 };
+    let session = Session::new(20_000);
+    let bounds = LogBounds { part: 40_000, all: 160_000 };
     let follower = session.run("log", bounds);
     assert!(follower.log().removed() > 0, "nothing had to go");
     let parts = log_parts(&session.log("log")).unwrap();
     let sizes = parts.iter().map(|part| std::fs::metadata(part).unwrap().len());
-    assert!(sizes.sum::<u64>() <= 400_000);
+    assert!(sizes.sum::<u64>() <= 160_000);
     let wanted = timeless(lines(&{
         drop(session.run("whole", WHOLE));
         session.log("whole")
@@ -250,7 +250,7 @@ fn the_oldest_parts_go_when_all_take_too_much() {
 
 #[test]
 fn the_report_reads_what_the_command_wrote_and_others_are_refused_by_name() {
-    let session = Session::new(12_000);
+    let session = Session::new(20_000);
     let (journal, log) = (session.journal(), session.log("log"));
     let models = root().join("models_saved");
     let run = |challenger: &str| {
@@ -285,4 +285,15 @@ fn the_report_reads_what_the_command_wrote_and_others_are_refused_by_name() {
     let output = run("nobody-1");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("nobody-1"), "{output:?}");
+}
+
+#[test]
+fn one_at_a_time_writes_a_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shadow_eval.jsonl");
+    let first = EvalLog::open(&path, WHOLE).unwrap();
+    let error = EvalLog::open(&path, WHOLE).err().unwrap();
+    assert!(format!("{error:#}").contains("written by another"), "{error:#}");
+    drop(first);
+    drop(EvalLog::open(&path, WHOLE).unwrap());
 }
