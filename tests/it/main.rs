@@ -170,6 +170,8 @@ mod shadow_report;
 /// Challengers beside the champion say what the session recorded, are scored by the market, and go
 /// on after a kill.
 mod shadow_run;
+/// A running session's own shadow.
+mod shadow_session;
 /// An immediate kill leaves every position and opens none.
 mod pipeline_kill;
 /// Frames of the account's own stream become reports, to the last digit.

@@ -40,7 +40,7 @@ pub struct RunArguments {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_024))]
     part_mib: u64,
     /// Size of all parts together, MiB; the oldest are removed.
-    #[arg(long, default_value_t = 8_192, value_parser = clap::value_parser!(u64).range(2..=1 << 20))]
+    #[arg(long, default_value_t = 8_192, value_parser = clap::value_parser!(u64).range(2..))]
     all_mib: u64,
     /// Print one JSON object as the last line.
     #[arg(long)]

@@ -38,7 +38,7 @@ struct Reached {
 /// See the head of this file.
 pub struct EvalLog {
     /// Held while it is open: two writers would not know of each other's lines.
-    _lock: File,
+    lock: File,
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -115,7 +115,7 @@ impl EvalLog {
         let bytes = if length == 0 { 0 } else { whole };
         file.set_len(bytes).with_context(shown)?;
         Ok(Self {
-            _lock: lock,
+            lock,
             path: path.to_path_buf(),
             file,
             bytes,
@@ -227,6 +227,8 @@ impl Drop for EvalLog {
     fn drop(&mut self) {
         // A log that cannot be written has been told at the flush before.
         let _ = self.flush();
+        // A child that is being started may hold the file a little longer than this process.
+        let _ = self.lock.unlock();
     }
 }
 

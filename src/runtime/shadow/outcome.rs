@@ -1,5 +1,5 @@
-//! What came of decisions, by the rule that the models were trained with: the mid of the book at the
-//! decision against the mid at the first change of the book when the horizon is over.
+//! What came of decisions, by the rule that the models were trained with: the mid of the book at
+//! the decision against the mid at the first change of the book when the horizon is over.
 //!
 //! ```text
 //!   mid₀ at t ───────── horizon ─────────► mid₁ at the first change of the book ≥ t + horizon
