@@ -227,6 +227,7 @@ fn a_run_that_was_killed_leaves_the_log_of_one_that_was_not() {
     assert!(log_parts(&path).unwrap().len() > 2, "the log is in parts");
     let wanted = timeless(lines(&session.log("whole")));
     assert!(timeless(lines(&path)) == wanted, "the lines differ");
+    drop(last);
     let again = session.run("killed", small);
     assert_eq!((again.log().written(), again.log().cut()), (0, 0));
 }

@@ -32,7 +32,8 @@ pub enum ShadowCommand {
     /// Run challengers beside the champion over a session's journal, and write the shadow log.
     #[command(after_help = "Example: peregrine shadow run --journal state/journal/0000001-paper \
                       --follow\n\n\
-                      The journal is only read. A run that begins again goes on where the log ends.")]
+                      The journal is only read. A run that begins again goes on where the log \
+                      ends.")]
     Run(super::shadow_run::RunArguments),
 }
 
