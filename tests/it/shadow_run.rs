@@ -69,11 +69,13 @@ fn lines(path: &Path) -> Vec<Line> {
 }
 
 fn decisions(lines: &[Line]) -> Vec<&Decided> {
-    let decided = |line| match line {
-        &Line::Decision(ref decided) => Some(&**decided),
-        &Line::Outcome(_) => None,
-    };
-    lines.iter().filter_map(decided).collect()
+    let mut found = Vec::new();
+    for line in lines {
+        if let Line::Decision(decided) = line {
+            found.push(&**decided);
+        }
+    }
+    found
 }
 
 fn outcomes(lines: &[Line]) -> Vec<Came> {
