@@ -41,8 +41,8 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// Blocks as a session deals them, of which the first `carry_over` (the horizon and what is kept
-    /// free after it) counts for nobody. `None` where that leaves nothing.
+    /// Blocks as a session deals them, of which the first `carry_over` (the horizon and what is
+    /// kept free after it) counts for nobody. `None` where that leaves nothing.
     pub fn new(split: Split, carry_over: Nanos) -> Option<Self> {
         let made = Self { split, carry_over };
         (carry_over >= Nanos::ZERO && split.length() > carry_over).then_some(made)
