@@ -1,4 +1,4 @@
-//! `mutate-gate`: breaks the order gate, the order states and the ledger on purpose, piece by piece,
+//! `mutate-gate`: breaks the order gate, the order states and the ledger on purpose, piece by piece
 //! and sees whether a test notices. What no test notices is printed, and fails the run.
 //!
 //! ```text

@@ -27,9 +27,14 @@ pub struct Split {
 }
 
 impl Split {
+    /// Length of a block.
+    pub fn length(&self) -> Nanos {
+        Nanos::from_millis(i64::from(self.block_ms.max(1)))
+    }
+
     /// The number of the block that `now` (event time) lies in.
     pub fn block(&self, now: Nanos) -> i64 {
-        now.0.div_euclid(i64::from(self.block_ms.max(1)) * 1_000_000)
+        now.0.div_euclid(self.length().0)
     }
 
     /// True where the canary decides for `instrument` at `now` (event time).

@@ -85,6 +85,7 @@ impl Ledger {
                 _ => Stage::Working,
             },
             cancel_pending: body.state == PENDING_CANCEL,
+            cancel_refused: false,
             sent_at: Nanos(body.ts_sent),
             atr_px: Px(body.atr_px),
             target_px: Px(body.target_px),

@@ -147,6 +147,7 @@ impl Ledger {
                 self.on_mark(event.instrument(), Px(body.mark_px), event.now());
             }
             Some(Kind::AccountStatus | Kind::MarginStatus) => self.on_account(event),
+            Some(Kind::Timer) if self.orders.cancel_anew() => return LedgerChange::Order,
             _ => return self.on_report(event),
         }
         LedgerChange::None
@@ -216,6 +217,7 @@ impl Ledger {
             reported: Qty::ZERO,
             stage: Stage::InFlight,
             cancel_pending: false,
+            cancel_refused: false,
             sent_at: event.now(),
             atr_px: Px(body.atr_px),
             target_px: Px(body.target_px),

@@ -46,6 +46,9 @@ pub struct OpenOrder {
     pub stage: Stage,
     /// A cancel is on its way.
     pub cancel_pending: bool,
+    /// A cancel was refused; the next waits for a timer. A venue that refuses at once would
+    /// otherwise be asked as fast as it answers, until the journal is full.
+    pub cancel_refused: bool,
     /// Event time of the approval.
     pub sent_at: Nanos,
     /// Average true range an entry was decided with; 0 where not known.
@@ -61,9 +64,10 @@ impl OpenOrder {
         self.purpose == Purpose::Protect
     }
 
-    /// A cancel may be asked for: none is under way, and the order is not over.
+    /// A cancel may be asked for: none is under way or was refused since the last timer, and the
+    /// order is not over.
     pub fn is_cancellable(&self) -> bool {
-        !self.cancel_pending && self.stage != Stage::Settling
+        !self.cancel_pending && !self.cancel_refused && self.stage != Stage::Settling
     }
 
     /// The venue has told that it lives. One that was not known can be cancelled anew.
@@ -97,6 +101,12 @@ impl OpenOrders {
 
     pub(super) fn as_slice(&self) -> &[OpenOrder] {
         &self.orders
+    }
+
+    /// Orders whose cancel was refused may be cancelled anew; true when there were any.
+    pub(super) fn cancel_anew(&mut self) -> bool {
+        let refused = self.orders.iter_mut().map(|order| std::mem::take(&mut order.cancel_refused));
+        refused.fold(false, |any, refused| any | refused)
     }
 
     /// False when the table is full or knows the id.
@@ -143,6 +153,7 @@ mod tests {
             reported: Qty::ZERO,
             stage: Stage::InFlight,
             cancel_pending: false,
+            cancel_refused: false,
             sent_at: Nanos(0),
             atr_px: Px::ZERO,
             target_px: Px::ZERO,

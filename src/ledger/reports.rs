@@ -31,6 +31,7 @@ impl Ledger {
                 // same answer would come to every further cancel, so none is sent until then.
                 let absent = report.reason == Reason::UnknownOrder as u16;
                 order.cancel_pending &= absent;
+                order.cancel_refused = !absent;
                 if absent && order.stage != Stage::Settling {
                     order.stage = Stage::Unknown;
                 }

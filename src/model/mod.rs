@@ -47,6 +47,7 @@ pub use plan::NativeExecutor;
 pub use tract_exec::TractExecutor;
 
 use crate::base::Reason;
+use crate::base::settings::ModelSettings;
 use executor::Loaded;
 use graph::Graph;
 
@@ -57,6 +58,17 @@ pub struct LoadPolicy {
     pub allow_tract: bool,
     /// Refuse an executor whose measured p99 is above this, nanoseconds; `u64::MAX` is no limit.
     pub p99_budget_ns: u64,
+}
+
+impl LoadPolicy {
+    /// Any executor, however slow.
+    pub const ANY: Self = Self { allow_tract: true, p99_budget_ns: u64::MAX };
+
+    /// As the configuration's `[model]` says.
+    pub fn of(settings: &ModelSettings) -> Self {
+        let p99_budget_ns = u64::from(settings.budget_us) * 1_000;
+        Self { allow_tract: settings.allow_tract, p99_budget_ns }
+    }
 }
 
 /// A model that was verified, proved and is ready to run.

@@ -6,8 +6,10 @@ use super::rollback::ROLLBACK;
 use super::rules::{CANARY, Rule, SHADOW};
 use super::scores::Score;
 use super::sequential::{Design, LAGS_MAX};
+use crate::base::Nanos;
 use crate::base::settings::section::Section;
 use crate::base::settings::{SettingsError, parse_document};
+use crate::base::split::Split;
 use crate::model::artifact::{hex, sha256};
 
 /// The tables that are read here.
@@ -33,8 +35,8 @@ pub struct PromotionSettings {
     pub reach_ns: i64,
     /// Part of the blocks that the canary has.
     pub canary_share: f64,
-    /// Length of such a block, nanoseconds.
-    pub block_ns: i64,
+    /// Length of such a block, milliseconds.
+    pub block_ms: u32,
     /// Days after which an open trial is told to be extended.
     pub days_extended: f64,
     /// Blocks of an arm at which its comparison is sharpest.
@@ -107,9 +109,13 @@ impl PromotionSettings {
         if errors.is_empty() { Ok(read) } else { Err(errors) }
     }
 
-    /// The canary's blocks of one trial; `seed` is written into the record of its begin.
+    /// The canary's blocks of one trial; `seed` is written into the record of its begin. `None`
+    /// where the horizon leaves nothing of a block.
     pub fn assignment(&self, seed: u64) -> Option<Assignment> {
-        Assignment::new(seed, self.canary_share, self.block_ns, self.reach_ns)
+        // Both are in range, see `trial`: a share is a number of basis points.
+        let share_bps = (self.canary_share * 10_000.0).round() as u16;
+        let split = Split { seed, share_bps, block_ms: self.block_ms };
+        Assignment::new(split, Nanos(self.reach_ns))
     }
 }
 
@@ -143,7 +149,7 @@ fn trial(section: &mut Section<'_>, sha256: String) -> PromotionSettings {
         design,
         reach_ns: reach_ms * NS_PER_MS,
         canary_share: section.number("canary_share", 0.1..=0.2),
-        block_ns: block_ms * NS_PER_MS,
+        block_ms: u32::try_from(block_ms).unwrap_or(u32::MAX),
         days_extended: section.number("days_extended", 7.0..=14.0),
         blocks_tuned: section.number("blocks_tuned", 2.0..=100_000.0),
         shadow: [0.0; SHADOW.len()],

@@ -110,10 +110,7 @@ pub struct Proving {
 
 impl Proving {
     /// Whatever the card says, on any executor at any speed.
-    pub const ANY: Self = Self {
-        schema_hash: None,
-        policy: LoadPolicy { allow_tract: true, p99_budget_ns: u64::MAX },
-    };
+    pub const ANY: Self = Self { schema_hash: None, policy: LoadPolicy::ANY };
 }
 
 /// Where a version comes from.
@@ -166,6 +163,14 @@ impl Registry {
         let registry = Self { dir: dir.to_owned(), document: Document::empty() };
         store::create(dir, &registry.document)?;
         Ok(registry)
+    }
+
+    /// Opens the registry of a folder; starts one where there is none.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::create`].
+    pub fn open_or_create(dir: &Path) -> Result<Self, RegistryError> {
+        if dir.join(store::REGISTRY_FILE).exists() { Self::open(dir) } else { Self::create(dir) }
     }
 
     /// Every version with its record, by name.

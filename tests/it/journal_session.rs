@@ -88,7 +88,7 @@ fn read_by_the_book(dir: &Path, lane: u32) -> Vec<Vec<u8>> {
     for number in 0.. {
         let bytes = fs::read(dir.join(format!("lane{lane}-{number:06}.pgj"))).unwrap();
         assert_eq!(&bytes[..8], b"PGRNJNL\n");
-        assert_eq!((u32_at(&bytes, 8), u32_at(&bytes, 12)), (1, 3));
+        assert_eq!((u32_at(&bytes, 8), u32_at(&bytes, 12)), (1, 4));
         let (session, capacity) = (u64_at(&bytes, 16), u64_at(&bytes, 48));
         assert_eq!((u32_at(&bytes, 24), u32_at(&bytes, 28)), (lane, 128));
         assert_eq!((u64_at(&bytes, 32), u64_at(&bytes, 40)), (number, number * capacity));

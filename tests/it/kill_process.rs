@@ -1,7 +1,7 @@
 //! A real trader at a real exchange, killed in every way there is: what is left is read from the
 //! exchange's own ledger, what happened from the journal.
 
-use crate::lanes::{has, read};
+use crate::lanes::{count, has, read};
 use crate::pipeline_support::{last_json, peregrine, peregrine_in, root, text};
 use crate::process::{Process, look, wait};
 use crate::trader_world::{World, error_of};
@@ -148,6 +148,11 @@ fn check_journal(world: &World, what: &str) -> Option<Command> {
     });
     assert!(entries.clone().count() > 0, "{what}: it traded before");
     assert_eq!(entries.filter(|event| event.seq > killed).count(), 0, "{what}: an entry after it");
+    // A cancel that is refused is asked for again with the next timer, not with the refusal.
+    let orders = count(&decided, Kind::OrderApproved);
+    let most = orders * (count(&inputs, Kind::Timer) + 1);
+    let cancels = count(&decided, Kind::CancelApproved);
+    assert!(cancels <= most, "{what}: {cancels} cancels of {orders} orders");
     let mut rounds = inputs.iter().filter(|event| event.kind() == Some(Kind::KillRound));
     let last: KillRound = *rounds.next_back().expect("a round").body();
     assert_eq!((last.orders, last.reason), (0, Reason::KillEmpty as u16), "{what}");

@@ -43,7 +43,8 @@ fn a_price_that_takes_a_position_or_their_sum_beyond_the_range_is_a_fault() {
     ledger.on_mark(BTC, Px::whole(2), at(2));
     assert_eq!(ledger.fault(), Some(Reason::Overflow), "one position");
     let mut ledger = Ledger::new(2, Money::ZERO);
-    (bought(&mut ledger, 1, BTC), bought(&mut ledger, 2, ETH));
+    bought(&mut ledger, 1, BTC);
+    bought(&mut ledger, 2, ETH);
     ledger.on_mark(BTC, Px::whole(1), at(1));
     assert_eq!(ledger.fault(), None);
     ledger.on_mark(ETH, Px::whole(1), at(2));

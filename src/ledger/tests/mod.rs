@@ -401,7 +401,11 @@ fn an_order_that_the_venue_does_not_know_is_not_cancelled_over_and_over() {
     assert!(ledger.entry_to_cancel().is_some(), "it lives after all");
     ledger.on_order_sent(&cancel).unwrap();
     ledger.on_report(&report(Kind::CancelRejected, 1));
+    assert_eq!(ledger.entry_to_cancel(), None, "a venue that refuses at once is not asked at once");
+    let timer = report(Kind::Timer, 0);
+    assert_eq!(ledger.on_event(&timer), LedgerChange::Order);
     assert!(ledger.entry_to_cancel().is_some(), "any other refusal lets it be tried again");
+    assert_eq!(ledger.on_event(&timer), LedgerChange::None, "nothing waited any more");
 }
 
 #[test]

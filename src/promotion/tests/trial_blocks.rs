@@ -1,5 +1,7 @@
 //! Who trades when, and what the two arms' blocks come to.
 
+use crate::base::split::Split;
+use crate::base::{InstrumentId, Nanos};
 use crate::promotion::blocks::SwitchBack;
 use crate::promotion::{Arm, Assigned, Assignment};
 use rand::{Rng, SeedableRng};
@@ -8,8 +10,15 @@ use rand_distr::StandardNormal;
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 
+const SOL: InstrumentId = InstrumentId(0);
+const BTC: InstrumentId = InstrumentId(1);
+
+fn split(seed: u64, hours: u32) -> Split {
+    Split { seed, share_bps: 1_500, block_ms: hours * 3_600_000 }
+}
+
 fn assignment(seed: u64) -> Assignment {
-    Assignment::new(seed, 0.15, 6 * HOUR_NS, 4 * HOUR_NS).unwrap()
+    Assignment::new(split(seed, 6), Nanos(4 * HOUR_NS)).unwrap()
 }
 
 #[test]
@@ -17,7 +26,7 @@ fn the_canary_has_its_share_of_the_blocks() {
     for seed in 0..5 {
         let assignment = assignment(seed);
         let canary = (0..20_000)
-            .filter(|block| assignment.at("SOLUSDT", block * 6 * HOUR_NS).arm == Arm::Canary)
+            .filter(|block| assignment.at(SOL, Nanos(block * 6 * HOUR_NS)).arm == Arm::Canary)
             .count() as f64;
         // Four standard errors of a share of 0.15 of 20 000.
         assert!((canary / 20_000.0 - 0.15).abs() < 4.0 * 0.002_525, "{canary}");
@@ -27,19 +36,19 @@ fn the_canary_has_its_share_of_the_blocks() {
 #[test]
 fn an_assignment_depends_on_seed_instrument_and_block_and_on_nothing_else() {
     let times: Vec<i64> = (0..400).map(|n| n * 6 * HOUR_NS + 5).collect();
-    let arms = |seed: u64, symbol: &str| {
+    let arms = |seed: u64, instrument: InstrumentId| {
         let assignment = assignment(seed);
-        times.iter().map(|ts| assignment.at(symbol, *ts).arm).collect::<Vec<_>>()
+        times.iter().map(|ts| assignment.at(instrument, Nanos(*ts)).arm).collect::<Vec<_>>()
     };
-    let forward = arms(1, "SOLUSDT");
+    let forward = arms(1, SOL);
     let one = assignment(1);
-    let mut backward: Vec<Arm> = times.iter().rev().map(|ts| one.at("SOLUSDT", *ts).arm).collect();
+    let mut backward: Vec<Arm> = times.iter().rev().map(|ts| one.at(SOL, Nanos(*ts)).arm).collect();
     backward.reverse();
     assert_eq!(forward, backward, "whatever the order of asking");
-    assert_ne!(forward, arms(2, "SOLUSDT"));
-    assert_ne!(forward, arms(1, "BTCUSDT"));
+    assert_ne!(forward, arms(2, SOL));
+    assert_ne!(forward, arms(1, BTC));
     let canary = |arms: &[Arm]| arms.iter().map(|arm| *arm == Arm::Canary).collect::<Vec<_>>();
-    let (own, other) = (canary(&forward), canary(&arms(1, "BTCUSDT")));
+    let (own, other) = (canary(&forward), canary(&arms(1, BTC)));
     let both = own.iter().zip(&other).filter(|(a, b)| **a && **b).count();
     assert!(both < 25, "instruments are drawn apart: {both} of 400 together, 9 expected");
 }
@@ -50,11 +59,11 @@ fn a_block_has_one_arm_and_begins_with_its_carry_over() {
     for block in -3_i64..50 {
         let begin = block * 6 * HOUR_NS;
         let seen = [0, 1, 4 * HOUR_NS - 1, 4 * HOUR_NS, 6 * HOUR_NS - 1]
-            .map(|offset| assignment.at("SOLUSDT", begin + offset));
+            .map(|offset| assignment.at(SOL, Nanos(begin + offset)));
         assert!(seen.iter().all(|a| a.block == block && a.arm == seen[0].arm));
         assert_eq!(seen.map(|a| a.carry_over), [true, true, true, false, false]);
     }
-    assert!(Assignment::new(1, 0.15, 4 * HOUR_NS, 4 * HOUR_NS).is_none(), "nothing would count");
+    assert!(Assignment::new(split(1, 4), Nanos(4 * HOUR_NS)).is_none(), "nothing would count");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod each_check;
 mod every_limit;
 mod gate;
 mod moves;
+mod no_limits;
 mod property;
 mod stages;
 mod stops;

@@ -25,13 +25,10 @@ impl ModelTerms {
     /// When the model is refused, a feature it wants is not in the schema, or it rests on bars of
     /// another length.
     pub fn load(&self, files: &ArtifactFiles, budget: Budget) -> Result<(Model, Selection)> {
-        let policy = LoadPolicy {
-            allow_tract: self.model.allow_tract,
-            p99_budget_ns: match budget {
-                Budget::Configured => u64::from(self.model.budget_us) * 1_000,
-                Budget::None => u64::MAX,
-            },
-        };
+        let mut policy = LoadPolicy::of(&self.model);
+        if budget == Budget::None {
+            policy.p99_budget_ns = u64::MAX;
+        }
         let named = || format!("model {}", files.card.version);
         let model = Model::load(files, schema_hash(), policy).with_context(named)?;
         let selection = Selection::new(model.feature_names()).with_context(named)?;

@@ -58,11 +58,8 @@ pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     found.push(of("topology", topology.as_ref().map(Topology::to_string), remedy));
     found.push(of("state folder", state(&settings.session.state_dir), "see the error"));
     found.extend(places::examine(&arguments.root, &arguments.config, settings));
-    let policy = LoadPolicy {
-        allow_tract: settings.model.allow_tract,
-        p99_budget_ns: u64::from(settings.model.budget_us) * 1_000,
-    };
     let remedy = "peregrine model verify; restore the version, or choose another";
+    let policy = LoadPolicy::of(&settings.model);
     let loads = model(&settings.model.dir, &settings.model.version, policy);
     found.push(of("model", loads, remedy));
     let remedy = "bring what is missing, or choose the stage that is lawful";

@@ -1,6 +1,6 @@
 //! `model rollback`, `quarantine`, `release`, `prune`: leaving a version behind.
 
-use super::{DirArguments, Failure, WhoArguments, folder, loaded, proving};
+use super::{DirArguments, Failure, PlaceArguments, WhoArguments, loaded, proving, reasons};
 use crate::registry::{Pruned, Registry, Rollback, Target};
 use clap::Args;
 use std::path::PathBuf;
@@ -22,12 +22,8 @@ pub struct RollbackArguments {
     /// Configuration whose folder and rules for models hold.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The registry's folder; the configuration's where none is named, else models_saved.
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// Print one JSON object as the last line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
     #[command(flatten)]
     who: WhoArguments,
 }
@@ -59,12 +55,8 @@ pub struct PruneArguments {
     /// Do it; without, only what would happen is told.
     #[arg(long)]
     execute: bool,
-    /// The registry's folder; the configuration's where none is named, else models_saved.
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// Print one JSON object as the last line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
     #[command(flatten)]
     who: WhoArguments,
 }
@@ -73,7 +65,7 @@ const NOT_DONE: &str = "nothing was changed: --execute does it";
 
 pub fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
     let loaded = loaded(arguments.config.as_deref())?;
-    let mut registry = Registry::open(&folder(arguments.dir.as_deref(), loaded.as_ref()))?;
+    let mut registry = arguments.place.open(loaded.as_ref())?;
     let target = match arguments.to.as_deref() {
         None => Target::Previous,
         Some("none") => Target::Nothing,
@@ -82,12 +74,8 @@ pub fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
     let (proving, change) = (proving(loaded.as_ref()), arguments.who.change());
     let plan = registry.rollback(target, proving, change, arguments.execute)?;
     let Rollback { leaves, to, skipped, executor } = plan;
-    if arguments.json {
-        let skipped: Vec<_> = skipped
-            .iter()
-            .map(|(version, why)| serde_json::json!({"version": version, "why": why}))
-            .collect();
-        let told = serde_json::json!({"from": leaves, "to": to, "skipped": skipped,
+    if arguments.place.json {
+        let told = serde_json::json!({"from": leaves, "to": to, "skipped": reasons(&skipped),
             "executor": executor, "executed": arguments.execute});
         println!("{told}");
         return Ok(());
@@ -130,19 +118,15 @@ pub fn mark(arguments: &MarkArguments, quarantined: bool) -> Result<(), Failure>
 
 pub fn prune(arguments: &PruneArguments) -> Result<(), Failure> {
     let loaded = loaded(arguments.config.as_deref())?;
-    let mut registry = Registry::open(&folder(arguments.dir.as_deref(), loaded.as_ref()))?;
+    let mut registry = arguments.place.open(loaded.as_ref())?;
     let mut papers = arguments.decision.clone();
     let configured = loaded.map(|loaded| loaded.settings.risk.stage.decision_file);
     papers.extend(configured.filter(|path| !path.is_empty()).map(PathBuf::from));
     let change = arguments.who.change();
     let pruned = registry.prune(arguments.keep, &papers, change, arguments.execute)?;
     let Pruned { removed, bytes, kept } = pruned;
-    if arguments.json {
-        let kept: Vec<_> = kept
-            .iter()
-            .map(|(version, why)| serde_json::json!({"version": version, "why": why}))
-            .collect();
-        let told = serde_json::json!({"removed": removed, "bytes": bytes, "kept": kept,
+    if arguments.place.json {
+        let told = serde_json::json!({"removed": removed, "bytes": bytes, "kept": reasons(&kept),
             "executed": arguments.execute});
         println!("{told}");
         return Ok(());

@@ -1,6 +1,6 @@
 //! `model register`, `import`, `export`, `sign`: versions come in, go out, and are vouched for.
 
-use super::{DirArguments, Failure, WhoArguments, opened_or_made, write_new};
+use super::{DirArguments, Failure, WhoArguments, write_new};
 use crate::model::artifact::{hex, read_capped, sha256};
 use crate::registry::seal::{PublicKey, SigningKey};
 use crate::registry::{Birth, Bundle, Registry, Stage};
@@ -85,7 +85,7 @@ pub struct SignArguments {
 }
 
 pub fn register(arguments: &RegisterArguments) -> Result<(), Failure> {
-    let mut registry = opened_or_made(&arguments.at.dir)?;
+    let mut registry = Registry::open_or_create(&arguments.at.dir)?;
     let change = arguments.who.change();
     change.check()?;
     let mut birth = Birth { parent: arguments.parent.clone(), ..Birth::default() };
@@ -131,7 +131,7 @@ pub fn import(arguments: &ImportArguments) -> Result<(), Failure> {
     change.check()?;
     // A bundle that is refused makes no registry either.
     bundle.check(&arguments.bundle, given)?;
-    let mut registry = opened_or_made(&arguments.at.dir)?;
+    let mut registry = Registry::open_or_create(&arguments.at.dir)?;
     let imported = registry.import((&arguments.bundle, &bundle), given, change)?;
     let signed_by = imported.signed_by.map(|key| key.fingerprint());
     let vouchers: Vec<String> = imported.vouchers.iter().map(PublicKey::fingerprint).collect();

@@ -20,6 +20,8 @@ use crate::runtime::clock::wall_now;
 use crate::runtime::config::{self, Loaded};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -77,6 +79,25 @@ pub struct DirArguments {
     json: bool,
 }
 
+/// The registry of a command that may be given a configuration.
+#[derive(Args)]
+pub struct PlaceArguments {
+    /// The registry's folder; the configuration's where none is named, else models_saved.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl PlaceArguments {
+    fn open(&self, loaded: Option<&Loaded>) -> Result<Registry> {
+        let configured = loaded.map(|loaded| PathBuf::from(&loaded.settings.model.dir));
+        let named = self.dir.clone().or(configured);
+        Ok(Registry::open(&named.unwrap_or_else(|| PathBuf::from("models_saved")))?)
+    }
+}
+
 /// Who changes something, and why.
 #[derive(Args)]
 pub struct WhoArguments {
@@ -121,19 +142,10 @@ pub fn model(command: &ModelCommand) -> Result<(), Failure> {
     }
 }
 
-/// The registry of a folder; a new one where there is none.
-fn opened_or_made(dir: &Path) -> Result<Registry> {
-    let fresh = !dir.join("registry.json").exists();
-    Ok(if fresh { Registry::create(dir)? } else { Registry::open(dir)? })
-}
-
 /// What a model must prove in this program: its feature schema, and with a configuration what that
 /// allows.
 fn proving(loaded: Option<&Loaded>) -> Proving {
-    let policy = loaded.map_or(Proving::ANY.policy, |loaded| LoadPolicy {
-        allow_tract: loaded.settings.model.allow_tract,
-        p99_budget_ns: u64::from(loaded.settings.model.budget_us) * 1_000,
-    });
+    let policy = loaded.map_or(LoadPolicy::ANY, |loaded| LoadPolicy::of(&loaded.settings.model));
     Proving { schema_hash: Some(schema_hash()), policy }
 }
 
@@ -141,11 +153,9 @@ fn loaded(config: Option<&Path>) -> Result<Option<Loaded>, config::ConfigError> 
     config.map(config::load).transpose()
 }
 
-/// The folder that is named, or the configuration's, or the usual one.
-fn folder(dir: Option<&Path>, loaded: Option<&Loaded>) -> PathBuf {
-    let configured = loaded.map(|loaded| PathBuf::from(&loaded.settings.model.dir));
-    let named = dir.map(Path::to_owned).or(configured);
-    named.unwrap_or_else(|| PathBuf::from("models_saved"))
+/// Versions with a reason each.
+fn reasons(versions: &[(String, impl Serialize)]) -> Vec<Value> {
+    versions.iter().map(|(version, why)| json!({"version": version, "why": why})).collect()
 }
 
 /// Writes a file that is not there yet.

@@ -1,6 +1,6 @@
 //! `model promote`, `approve`, `retire`: stages are passed with papers.
 
-use super::{DirArguments, Failure, WhoArguments, folder, proving, write_new};
+use super::{DirArguments, Failure, PlaceArguments, WhoArguments, proving, write_new};
 use crate::registry::seal::SigningKey;
 use crate::registry::verdict::{Approval, Contender, Role};
 use crate::registry::{PaperFiles, Promotion, Registry, Stage};
@@ -58,12 +58,8 @@ pub struct PromoteArguments {
     /// Only tell what would happen.
     #[arg(long)]
     dry_run: bool,
-    /// The registry's folder; the configuration's where none is named.
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// Print one JSON object as the last line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
     #[command(flatten)]
     who: WhoArguments,
 }
@@ -108,7 +104,7 @@ pub struct RetireArguments {
 
 pub fn promote(arguments: &PromoteArguments) -> Result<(), Failure> {
     let loaded = config::load(&arguments.config)?;
-    let mut registry = Registry::open(&folder(arguments.dir.as_deref(), Some(&loaded)))?;
+    let mut registry = arguments.place.open(Some(&loaded))?;
     let (version, to) = (arguments.version.as_str(), arguments.to.stage());
     let files = PaperFiles {
         decision: arguments.decision.clone(),
@@ -120,7 +116,7 @@ pub fn promote(arguments: &PromoteArguments) -> Result<(), Failure> {
     let execute = !arguments.dry_run;
     let promoted = registry.promote((version, to), (&files, &trust), proving, change, execute)?;
     let Promotion { from, replaces, papers, first } = promoted;
-    if arguments.json {
+    if arguments.place.json {
         let told = serde_json::json!({"version": version, "from": from.name(), "to": to.name(),
             "replaces": replaces, "papers": papers, "first": first, "executed": execute});
         println!("{told}");

@@ -49,8 +49,7 @@ pub fn judge(reading: Reading<'_>, progress: &mut dyn FnMut(f64)) -> Result<Valu
     config.check()?;
     let files = ArtifactFiles::read(reading.model)?;
     let edge = chosen(reading, &files)?;
-    let policy = LoadPolicy { allow_tract: true, p99_budget_ns: u64::MAX };
-    let mut model = Model::load(&files, schema_hash(), policy)?;
+    let mut model = Model::load(&files, schema_hash(), LoadPolicy::ANY)?;
     ensure!(model.state().is_empty(), "{}: it carries a state", reading.model.display());
     let model_sha256 = hex(&files.sha256);
     // The same model by the same rule reads the same: that is no further reading.

@@ -107,8 +107,8 @@ fn threads_change_no_byte_and_the_file_has_every_key_the_gate_reads() {
         assert_eq!(&Value::from(found), hash, "{name}");
     }
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let top = "kind schema data_manifest_sha256 config_sha256 seed trials folds pooled cpcv pbo \
-               calibration files";
+    let top = "kind schema data_manifest_sha256 config_sha256 code hold_out_from_ms \
+               training_sha256 chosen seed trials folds pooled cpcv pbo calibration files";
     assert_eq!(keys(&json).join(" "), top);
     let fold = "number train_from_ms train_to_ms test_from_ms test_to_ms rows_fit rows_test sharpe \
                 net_return log_loss log_loss_prior trades";

@@ -1,7 +1,7 @@
 //! One hidden layer: relu(W·x + b), then V·h + c.
 
 use super::affine::Affine;
-use super::{Lesson, Net, OUTPUTS, Scale, centre, cross_entropy, to_single};
+use super::{Lesson, Net, OUTPUTS, Scale, begin_at, cross_entropy, finish};
 
 /// See the head of this file.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,9 +25,7 @@ impl Dense {
         let (body, head) = (net.body(), net.head());
         body.start(&mut net.weights, draw);
         head.start(&mut net.weights, draw);
-        for (class, share) in shares.iter().enumerate() {
-            net.weights[head.end() - OUTPUTS + class] = libm::log(share.max(1e-9));
-        }
+        begin_at(&mut net.weights, head, shares);
         net
     }
 
@@ -59,12 +57,7 @@ impl Dense {
     /// Divides logits, takes from them what they have in common, rounds to f32.
     pub fn finish(&mut self, temperature: f64) {
         let head = self.head();
-        let all = &mut self.weights[head.at..];
-        all.iter_mut().for_each(|weight| *weight /= temperature);
-        let (matrix, bias) = all.split_at_mut(OUTPUTS * head.inputs);
-        centre(matrix, head.inputs);
-        centre(bias, 1);
-        to_single(&mut self.weights);
+        finish(&mut self.weights, head, temperature);
     }
 }
 

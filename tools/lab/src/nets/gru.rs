@@ -8,7 +8,7 @@
 //! lead up to the others. In use the memory is carried from row to row.
 
 use super::affine::Affine;
-use super::{Lesson, Net, OUTPUTS, Scale, centre, cross_entropy, to_single};
+use super::{Lesson, Net, OUTPUTS, Scale, begin_at, cross_entropy, finish};
 
 /// See the head of this file.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,10 +56,8 @@ impl Gru {
         for layer in [net.inward(), net.memory(), net.head()] {
             layer.start(&mut net.weights, draw);
         }
-        let end = net.head().end();
-        for (class, share) in shares.iter().enumerate() {
-            net.weights[end - OUTPUTS + class] = libm::log(share.max(1e-9));
-        }
+        let head = net.head();
+        begin_at(&mut net.weights, head, shares);
         net
     }
 
@@ -136,12 +134,7 @@ impl Gru {
     /// Divides logits, takes from them what they have in common, rounds to f32.
     pub fn finish(&mut self, temperature: f64) {
         let head = self.head();
-        let all = &mut self.weights[head.at..];
-        all.iter_mut().for_each(|weight| *weight /= temperature);
-        let (matrix, bias) = all.split_at_mut(OUTPUTS * head.inputs);
-        centre(matrix, head.inputs);
-        centre(bias, 1);
-        to_single(&mut self.weights);
+        finish(&mut self.weights, head, temperature);
     }
 }
 

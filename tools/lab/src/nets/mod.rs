@@ -26,6 +26,8 @@ mod scale;
 #[cfg(test)]
 mod tests;
 
+use affine::Affine;
+
 pub use dense::Dense;
 pub use fit::{Epoch, Fitted, fit};
 pub use gru::{Gru, Windows};
@@ -87,6 +89,24 @@ fn cross_entropy(logits: &mut [f64], class: usize, weight: f64) -> f64 {
     logits[class] -= 1.0;
     logits.iter_mut().for_each(|slope| *slope *= weight);
     loss
+}
+
+/// Has a head whose weights say nothing yet answer with `shares`.
+fn begin_at(weights: &mut [f64], head: Affine, shares: &[f64]) {
+    for (class, share) in shares.iter().enumerate() {
+        weights[head.end() - OUTPUTS + class] = libm::log(share.max(1e-9));
+    }
+}
+
+/// Divides the head's logits, takes from them what they have in common, rounds all to f32. Nothing
+/// lies behind the head.
+fn finish(weights: &mut [f64], head: Affine, temperature: f64) {
+    let all = &mut weights[head.at..];
+    all.iter_mut().for_each(|weight| *weight /= temperature);
+    let (matrix, bias) = all.split_at_mut(OUTPUTS * head.inputs);
+    centre(matrix, head.inputs);
+    centre(bias, 1);
+    to_single(weights);
 }
 
 /// Rounds weights to f32.

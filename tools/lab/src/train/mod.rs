@@ -212,11 +212,7 @@ pub fn write(version: &Version, dir: &Path) -> Result<()> {
 pub fn register(dir: &Path, parent: Option<&str>, origin: &str, at_ms: u64) -> Result<String> {
     let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
     let above = above.unwrap_or(Path::new("."));
-    let mut registry = match Registry::open(above) {
-        Ok(registry) => registry,
-        Err(_) if !above.join("registry.json").exists() => Registry::create(above)?,
-        Err(error) => return Err(error.into()),
-    };
+    let mut registry = Registry::open_or_create(above)?;
     let change = |reason: &str| Change {
         at_ms,
         by: "peregrine-lab".to_owned(),
