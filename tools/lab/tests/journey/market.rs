@@ -11,16 +11,18 @@ pub const START_MS: i64 = 1_772_409_600_000;
 pub const BAR_MS: i64 = 180_000;
 /// Its name in files.
 pub const BAR_NAME: &str = "3m";
-/// Drift of a candle, and the deviation of what chance adds.
-const MOVE: f64 = 5e-4;
+/// Drift of a candle.
+const DRIFT: f64 = 7e-4;
+/// Deviation of what chance adds to it.
+const CHANCE: f64 = 4e-4;
 
 /// Which way the price drifts in each four hours of a day. Every day ends about where it began.
 pub type Relation = [f64; 6];
 
 /// How it was before day 0.
-pub const BEFORE: Relation = [1.0, 1.0, 1.0, -1.0, -1.0, -1.0];
+pub const BEFORE: Relation = [-1.0, 1.0, 1.0, 1.0, -1.0, -1.0];
 /// How it is from day 0 on: who knows what was before is right in four of six.
-pub const SINCE: Relation = [1.0, 1.0, -1.0, 1.0, -1.0, -1.0];
+pub const SINCE: Relation = [1.0, 1.0, 1.0, -1.0, -1.0, -1.0];
 
 /// The same, turned around.
 pub fn turned(relation: Relation) -> Relation {
@@ -42,7 +44,8 @@ pub fn candles(seed: u64, first: i64, days: &[Relation]) -> String {
         for bar in 0..DAY_MS / BAR_MS {
             let drift = relation[(bar * BAR_MS * 6 / DAY_MS) as usize];
             let normal = (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
-            let close = (px * (1.0 + MOVE * (drift + normal)) * 100.0).round() / 100.0;
+            let change = DRIFT * drift + CHANCE * normal;
+            let close = (px * (1.0 + change) * 100.0).round() / 100.0;
             let (high, low) = (px.max(close) + 0.5, px.min(close) - 0.5);
             let volume = 0.8 + 0.001 * f64::from(random.random_range(-5..=5));
             let ms = START_MS + day * DAY_MS + bar * BAR_MS;

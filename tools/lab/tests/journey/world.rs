@@ -20,7 +20,7 @@ const KEYS: [(&str, &str); 4] = [
     ("mlops", "mlops_keys"),
 ];
 /// How far a label looks ahead, in candles and milliseconds.
-pub const HORIZON_BARS: i64 = 10;
+pub const HORIZON_BARS: i64 = 5;
 pub const HORIZON_MS: i64 = HORIZON_BARS * BAR_MS;
 /// Share and length of the canary's blocks.
 pub const SHARE_BPS: u16 = 2_000;
@@ -63,7 +63,7 @@ market_age_ms_max = 180000
 model_identical_max = 1000
 model_one_sided_percent_max = 100
 [breakers]
-stale_degraded_ms = 3600000
+stale_degraded_ms = 3599999
 stale_ms = 3600000
 range_trip_percent = 100000
 [canary]
@@ -86,9 +86,9 @@ bar_ms = 180000
 every_bars = 1
 features = [\"hour_sin\", \"hour_cos\"]
 [label]
-horizon_bars = 10
+horizon_bars = 5
 barrier = 0.0
-flat_bps = 10.0
+flat_bps = 0.0
 [folds]
 count = 5
 embargo_bars = 20
@@ -96,11 +96,11 @@ groups = 6
 tested = 2
 blocks = 6
 [trees]
-rounds = 40
-learning_rate = 0.15
-depths = [4]
+rounds = 120
+learning_rate = 0.2
+depths = [3]
 leaf_rows_min = 20
-patience = 8
+patience = 10
 [policy]
 enter_edges = [0.3, 0.9999]
 ";
@@ -110,12 +110,12 @@ const GATES: &str = "
 [stress]
 scenarios = [\"gaps\"]
 [promotion]
-horizon_ms = 1800000
-slot_ms = 900000
+horizon_ms = 900000
+slot_ms = 450000
 canary_share = 0.2
 block_ms = 3600000
 [drift]
-window = 192
+window = 240
 ";
 
 const SCENARIOS: &str = "seed = 3\n[[scenario]]\nname = \"gaps\"\nwhat = \"jumps\"\n\
@@ -145,7 +145,10 @@ fn laid_over(below: &mut Table, above: &str) {
 
 impl World {
     pub fn new() -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
+        let mut dir = tempfile::tempdir().unwrap();
+        dir.disable_cleanup(std::env::var_os("JOURNEY_KEEP").is_some());
+        eprintln!("DEV {}", dir.path().display());
+        let world = Self { dir };
         for folder in ["config", "keys", "downloads"] {
             std::fs::create_dir(world.path(folder)).unwrap();
         }
