@@ -122,6 +122,11 @@ impl Follower {
         &self.log
     }
 
+    /// The log, for the next.
+    pub fn into_log(self) -> EvalLog {
+        self.log
+    }
+
     /// Reads `most` records of lane 0 at most, and what lane 1 has of them; writes what is ripe.
     ///
     /// # Errors
@@ -164,8 +169,8 @@ impl Follower {
     fn read_answers(&mut self) -> Result<()> {
         while self.engine.wants_answers() {
             match self.answers.read()? {
-                Followed::Record(_, event) => self.engine.on_recorded(&event),
-                Followed::Retired(..) => {}
+                Followed::Record(_, event) => self.engine.answers().on_recorded(&event),
+                Followed::Retired(..) => self.engine.answers().on_hole(),
                 Followed::Nothing => break,
             }
         }
