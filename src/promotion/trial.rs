@@ -85,11 +85,7 @@ impl Trial {
             figures: Figures::new(settings.sharpe_24h_min),
             loss: 0.0,
             calibration: Calibration::default(),
-            account: Account {
-                session_ns: first.session_ns,
-                factor: 1.0,
-                equity: told.equity,
-            },
+            account: Account { session_ns: first.session_ns, factor: 1.0, equity: told.equity },
         };
         let watch = RiseWatch::new(settings.reach_ns, &settings.drift);
         Self {

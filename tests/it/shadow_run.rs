@@ -2,9 +2,7 @@
 //! what its market came to, and a run that was not interrupted.
 
 use crate::pipeline_support::{lane, last_json, peregrine, root, text};
-use crate::shadow_support::{
-    Session, WHOLE, decisions, lines, outcomes, shipped, timeless,
-};
+use crate::shadow_support::{Session, WHOLE, decisions, lines, outcomes, shipped, timeless};
 use peregrine::base::Nanos;
 use peregrine::base::event::{Event, Kind, OrderReport, Prediction, flags};
 use peregrine::base::units::SCALE;
