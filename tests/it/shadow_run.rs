@@ -1,14 +1,19 @@
 //! Challengers beside the champion over a session's journal: against what the session recorded,
 //! what its market came to, and a run that was not interrupted.
 
-use crate::pipeline_support::{lane, last_json, peregrine, root, text};
+use crate::pipeline_support::{
+    EAGER, Rig, lane, last_json, parts, peregrine, root, synthetic, text,
+};
 use crate::shadow_support::{Session, WHOLE, decisions, lines, outcomes, shipped, timeless};
 use peregrine::base::Nanos;
 use peregrine::base::event::{Event, Kind, OrderReport, Prediction, flags};
 use peregrine::base::units::SCALE;
 use peregrine::book::{Book, BookUpdate};
 use peregrine::promotion::record::Decided;
-use peregrine::runtime::shadow::{EvalLog, LogBounds, parts as log_parts};
+use peregrine::runtime::shadow::{
+    Challenger, Engine, EvalLog, Field, Follower, LogBounds, Turn, challenger_parts,
+    parts as log_parts, session_parts,
+};
 
 /// Quantity, signed value of the fills and fees of an instrument, added up from lane 0.
 fn filled(inputs: &[Event], instrument: usize) -> [i128; 3] {
@@ -194,6 +199,52 @@ fn the_report_reads_what_the_command_wrote_and_others_are_refused_by_name() {
     let output = run("nobody-1", &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("nobody-1"), "{output:?}");
+}
+
+#[test]
+fn what_retention_took_before_it_was_read_is_counted_and_ends_the_run_by_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal");
+    let (instruments, arrivals) = synthetic(7, 40_000, &[]);
+    let short = [("journal", "input_segment_mib", "1"), ("journal", "keep_segments", "2")];
+    let mut rig = Rig::fused(&parts(instruments, &[&EAGER[..], &short[..]].concat()), &journal);
+    let (first, rest) = arrivals.split_at(2_000);
+    rig.run(first);
+    let champion = session_parts(&journal).unwrap();
+    let challengers = [Challenger {
+        parts: challenger_parts(&champion, champion.files.clone()),
+        since: Nanos::ZERO,
+    }];
+    let (field, path) = (
+        Field {
+            journal: &journal,
+            champion: &champion,
+            challengers: &challengers,
+            drift: &shipped(),
+        },
+        dir.path().join("shadow_eval.jsonl"),
+    );
+    let log = EvalLog::open(&path, WHOLE).unwrap();
+    let mut follower = Follower::new(&journal, Engine::new(&field).unwrap(), log).unwrap();
+    while follower.turn(4_096).unwrap() == Turn::Read {}
+    let read = follower.progress().read;
+    rig.run(rest);
+    rig.finish();
+    let error = loop {
+        match follower.turn(4_096) {
+            Ok(turn) => assert_eq!(turn, Turn::Read, "the hole is overlooked"),
+            Err(error) => break format!("{error:#}"),
+        }
+    };
+    let progress = follower.progress();
+    assert!(read > 1_000 && progress.read >= read);
+    let (from, to) = (progress.read + 1, progress.read + progress.dropped);
+    assert_eq!(error, format!("inputs {from} to {to} were removed before they were read"));
+    // What is left begins behind them, and no line was told of it.
+    let left = lane(&journal, 0);
+    assert_eq!(left.first().unwrap().seq, to + 1);
+    assert!(decisions(&lines(&path)).iter().all(|decided| decided.seq < from));
+    assert_eq!(progress.engine.mismatches, 0);
 }
 
 #[test]

@@ -117,10 +117,7 @@ fn tell(arguments: &RunArguments, follower: &Follower) -> Result<(), Failure> {
         return Ok(());
     }
     let counts = progress.engine;
-    println!(
-        "records      {} read, {} gone before they were read",
-        progress.read, progress.dropped
-    );
+    println!("records      {} read", progress.read);
     println!("behind       {behind_ms} ms at the newest input");
     println!(
         "decisions    {}, {} rows compared with the session's, {} differ",

@@ -6,7 +6,7 @@ use super::held::{Answers, Held, Waiting};
 use super::outcome::{Outcomes, Rule};
 use super::rows::Rows;
 use super::seat::{Identity, Said, Seat, units};
-use crate::base::event::{Event, Gap, Kind, ModelSwap, Prediction};
+use crate::base::event::{Event, Kind, ModelSwap, Prediction};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::time::Nanos;
 use crate::base::units::Money;
@@ -225,20 +225,6 @@ impl Engine {
             let identity = trial.seat.identity();
             let is_its = identity.model == swap.sha256 && identity.card == swap.card;
             trial.deal.on_swap(swap, is_its);
-        }
-        Ok(())
-    }
-
-    /// Records from here on were not read: no book is what it was.
-    ///
-    /// # Errors
-    /// As [`Self::on_input`].
-    pub fn on_hole(&mut self) -> Result<()> {
-        for i in 0..self.symbols.len() {
-            let instrument = InstrumentId(u16::try_from(i)?);
-            let mut gap = Event::new(Kind::Gap, instrument, &Gap::default());
-            gap.ts_recv = self.newest.0;
-            self.on_input(&gap)?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::runtime::assemble::Parts;
 use crate::runtime::backtest::Again;
 use crate::runtime::config;
 use crate::runtime::recover::Carried;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// The session of a journal as the champion's place runs it: its configuration, its instruments
@@ -130,7 +130,8 @@ impl Follower {
     /// Reads `most` records of lane 0 at most, and what lane 1 has of them; writes what is ripe.
     ///
     /// # Errors
-    /// When a sealed segment is damaged, a stage cannot go on or the log cannot be written.
+    /// When a sealed segment is damaged, retention removed records before they were read, a stage
+    /// cannot go on or the log cannot be written.
     pub fn turn(&mut self, most: usize) -> Result<Turn> {
         let mut count = 0;
         while count < most {
@@ -141,7 +142,10 @@ impl Follower {
                 }
                 Followed::Retired(from, to) => {
                     self.progress.dropped += to.0 - from.0;
-                    self.engine.on_hole()?;
+                    // Neither books nor models are known behind it; what was told stands.
+                    self.finish()?;
+                    let (first, last) = (from.0 + 1, to.0);
+                    bail!("inputs {first} to {last} were removed before they were read");
                 }
                 Followed::Nothing => break,
             }

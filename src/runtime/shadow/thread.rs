@@ -121,18 +121,19 @@ impl Work {
                 self.pause(REGISTRY);
                 continue;
             };
-            let (lag, ended) = match self.follow(&names, log.take()) {
+            match self.follow(&names, log.take()) {
                 Ok(left) => {
-                    log = Some(left);
-                    (ShadowLag::default(), None)
+                    (log, failed) = (Some(left), None);
+                    self.board.show(Default::default());
                 }
                 Err(error) => {
                     tracing::warn!("shadow: {error:#}");
-                    (ShadowLag { failed: 1, ..ShadowLag::default() }, Some(names))
+                    failed = Some(names);
+                    // What it came to stays on the page.
+                    let (shown, lag) = self.board.view();
+                    self.board.show((shown, ShadowLag { failed: 1, ..lag }));
                 }
-            };
-            failed = ended;
-            self.board.show((Vec::new(), lag));
+            }
         }
     }
 
@@ -182,9 +183,9 @@ impl Work {
         let mut follower = Follower::new(&self.journal, engine, log)?;
         let mut looked = Instant::now();
         while !self.is_ending() {
-            let turn = follower.turn(TURN_RECORDS)?;
+            let turn = follower.turn(TURN_RECORDS);
             self.show(&mut follower);
-            match turn {
+            match turn? {
                 Turn::Read => {}
                 Turn::Idle => std::thread::sleep(IDLE),
                 Turn::Ended => self.pause(REGISTRY),
