@@ -133,31 +133,36 @@ impl Follower {
     /// When a sealed segment is damaged, retention removed records before they were read, a stage
     /// cannot go on or the log cannot be written.
     pub fn turn(&mut self, most: usize) -> Result<Turn> {
-        let mut count = 0;
-        while count < most {
+        let before = self.progress.read;
+        let taken = self.take(most);
+        // What was said up to a fault stands.
+        self.read_answers()?;
+        self.write(taken.is_err())?;
+        taken?;
+        Ok(match self.progress.read - before {
+            0 if self.inputs.is_closed() && self.answers.is_closed() => Turn::Ended,
+            0 => Turn::Idle,
+            _ => Turn::Read,
+        })
+    }
+
+    fn take(&mut self, most: usize) -> Result<()> {
+        for _ in 0..most {
             match self.inputs.read()? {
                 Followed::Record(_, event) => {
-                    count += 1;
+                    self.progress.read += 1;
                     self.engine.on_input(&Event { check: 0, ..event })?;
                 }
                 Followed::Retired(from, to) => {
                     self.progress.dropped += to.0 - from.0;
-                    // Neither books nor models are known behind it; what was told stands.
-                    self.finish()?;
+                    // Neither books nor models are known behind it.
                     let (first, last) = (from.0 + 1, to.0);
                     bail!("inputs {first} to {last} were removed before they were read");
                 }
                 Followed::Nothing => break,
             }
         }
-        self.progress.read += count as u64;
-        self.read_answers()?;
-        self.write(false)?;
-        Ok(match count {
-            0 if self.inputs.is_closed() && self.answers.is_closed() => Turn::Ended,
-            0 => Turn::Idle,
-            _ => Turn::Read,
-        })
+        Ok(())
     }
 
     /// Writes what is left, without the answers that did not come.
