@@ -112,7 +112,7 @@ mod tests {
         assert!(drift.psi_max > 0.25 && drift.drifted_frac == 1.0, "{drift:?}");
         let drift = DriftSettings { window: 100, window_hours: 1.0, ..Default::default() };
         let mut silent = Rows::new(&Card { training: None, ..card() }, 1, &drift).unwrap();
-        let at = |number| Nanos::from_secs(number * 1_000);
+        let at = |number: i64| Nanos::from_secs(number * 1_000);
         assert!((0..200).all(|n| silent.push(InstrumentId(0), at(n), &[0.0; 9]).is_none()));
     }
 }
