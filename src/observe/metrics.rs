@@ -127,6 +127,8 @@ fn shadow(out: &mut Exposition, snapshot: &Snapshot) {
     out.gauge("peregrine_shadow_events_behind", waiting, lag.events_behind);
     let age = "Age of the newest input that challengers in shadow have seen.";
     out.gauge("peregrine_shadow_behind_seconds", age, lag.behind_ms as f64 / 1e3);
+    let failed = "1 where the challengers' trial ended by a fault.";
+    out.gauge("peregrine_shadow_failed", failed, lag.failed);
     for (name, help, value) in [
         ("dropped", "Inputs that were gone before challengers read them.", lag.dropped),
         ("mismatches", "Rows of features that came out differently.", lag.mismatches),

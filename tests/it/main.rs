@@ -172,6 +172,10 @@ mod shadow_report;
 mod shadow_run;
 /// A running session's own shadow.
 mod shadow_session;
+/// The session changes its models beside its challengers, or deals them a share.
+mod shadow_changes;
+/// A session with its journal, and a run of challengers over it.
+mod shadow_support;
 /// An immediate kill leaves every position and opens none.
 mod pipeline_kill;
 /// Frames of the account's own stream become reports, to the last digit.

@@ -4,97 +4,16 @@
 use crate::pipeline_support::{
     EAGER, Rig, lane, last_json, parts, peregrine, root, synthetic, text,
 };
+use crate::shadow_support::{Session, WHOLE, decisions, lines, outcomes, shipped, timeless};
+use peregrine::base::Nanos;
 use peregrine::base::event::{Event, Kind, OrderReport, Prediction, flags};
 use peregrine::base::units::SCALE;
 use peregrine::book::{Book, BookUpdate};
-use peregrine::model::ArtifactFiles;
-use peregrine::promotion::Line;
-use peregrine::promotion::record::{Came, Decided};
+use peregrine::promotion::record::Decided;
 use peregrine::runtime::shadow::{
-    Engine, EvalLog, Follower, LogBounds, Turn, challenger_parts, parts as log_parts, session_parts,
+    Challenger, Engine, EvalLog, Field, Follower, LogBounds, Turn, challenger_parts,
+    parts as log_parts, session_parts,
 };
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-const WHOLE: LogBounds = LogBounds { part: 1 << 30, all: 1 << 32 };
-
-/// A session in a folder, with its journal.
-struct Session {
-    dir: TempDir,
-}
-
-impl Session {
-    fn new(frames: usize) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (instruments, arrivals) = synthetic(7, frames, &[]);
-        let mut rig = Rig::fused(&parts(instruments, &EAGER), &dir.path().join("journal"));
-        rig.run(&arrivals);
-        rig.finish();
-        Self { dir }
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.dir.path().join("journal")
-    }
-
-    fn log(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name).join("shadow_eval.jsonl")
-    }
-
-    /// The champion against a copy of itself under another name.
-    fn follower(&self, name: &str, bounds: LogBounds) -> Follower {
-        let champion = session_parts(&self.journal()).unwrap();
-        let card = champion.files.card_text.replacen("\"synthetic-1\"", "\"copy-1\"", 1);
-        let files = ArtifactFiles::from_bytes(champion.files.onnx.clone(), card).unwrap();
-        let challenger = challenger_parts(&champion, files);
-        let engine = Engine::new(&champion, &[challenger]).unwrap();
-        let log = EvalLog::open(&self.log(name), bounds).unwrap();
-        Follower::new(&self.journal(), engine, log).unwrap()
-    }
-
-    fn run(&self, name: &str, bounds: LogBounds) -> Follower {
-        let mut follower = self.follower(name, bounds);
-        while follower.turn(4_096).unwrap() == Turn::Read {}
-        follower.finish().unwrap();
-        follower
-    }
-}
-
-/// Every line of a log, its parts in order.
-fn lines(path: &Path) -> Vec<Line> {
-    let all: Vec<u8> =
-        log_parts(path).unwrap().iter().flat_map(|part| std::fs::read(part).unwrap()).collect();
-    let whole = all.split_inclusive(|byte| *byte == b'\n');
-    whole.map(|line| Line::parse(&line[..line.len() - 1]).unwrap()).collect()
-}
-
-fn decisions(lines: &[Line]) -> Vec<&Decided> {
-    let mut found = Vec::new();
-    for line in lines {
-        if let Line::Decision(decided) = line {
-            found.push(&**decided);
-        }
-    }
-    found
-}
-
-fn outcomes(lines: &[Line]) -> Vec<Came> {
-    let came = |line: &Line| match line {
-        Line::Decision(_) => None,
-        Line::Outcome(came) => Some(came.clone()),
-    };
-    lines.iter().filter_map(came).collect()
-}
-
-/// Lines without what a clock measured.
-fn timeless(mut lines: Vec<Line>) -> Vec<Line> {
-    for line in &mut lines {
-        if let Line::Decision(decided) = line {
-            (decided.champion.latency_ns, decided.challenger.latency_ns) = (0, 0);
-        }
-    }
-    lines
-}
 
 /// Quantity, signed value of the fills and fees of an instrument, added up from lane 0.
 fn filled(inputs: &[Event], instrument: usize) -> [i128; 3] {
@@ -117,7 +36,7 @@ fn filled(inputs: &[Event], instrument: usize) -> [i128; 3] {
 #[test]
 fn a_copy_of_the_champion_says_what_the_session_recorded_and_has_its_books() {
     let session = Session::new(60_000);
-    let mut follower = session.run("log", WHOLE);
+    let mut follower = session.run_copy("log", WHOLE);
     let inputs = lane(&session.journal(), 0);
     let recorded = lane(&session.journal(), 1);
     let said: Vec<(u64, [f64; 3], String)> = recorded
@@ -147,10 +66,9 @@ fn a_copy_of_the_champion_says_what_the_session_recorded_and_has_its_books() {
     assert_eq!(follower.progress().dropped, 0);
 
     let engine = follower.engine();
-    let books = [
-        engine.champion().ledger().unwrap().clone(),
-        engine.challengers()[0].ledger().unwrap().clone(),
-    ];
+    let mut books = vec![engine.champion().ledger().unwrap().clone()];
+    books.extend(engine.challengers().map(|seat| seat.ledger().unwrap().clone()));
+    assert_eq!(books.len(), 2);
     let mut fees = 0;
     for ledger in books {
         for (i, position) in ledger.positions().iter().enumerate() {
@@ -171,7 +89,7 @@ fn a_copy_of_the_champion_says_what_the_session_recorded_and_has_its_books() {
 #[test]
 fn outcomes_are_what_the_market_came_to_and_stand_in_the_order_of_decisions() {
     let session = Session::new(60_000);
-    drop(session.run("log", WHOLE));
+    drop(session.run_copy("log", WHOLE));
     // Every change of each book: number, time, twice the mid.
     let mut books = [Book::new(8_192), Book::new(8_192)];
     let mut mids: [Vec<(u64, i64, i64)>; 2] = Default::default();
@@ -209,12 +127,13 @@ fn outcomes_are_what_the_market_came_to_and_stand_in_the_order_of_decisions() {
 #[test]
 fn a_run_that_was_killed_leaves_the_log_of_one_that_was_not() {
     let session = Session::new(20_000);
-    let whole = session.run("whole", WHOLE);
+    let whole = session.run_copy("whole", WHOLE);
     assert!(whole.log().written() > 100);
     let small = LogBounds { part: 50_000, all: 1 << 30 };
     let path = session.log("killed");
     for turns in [5, 15, 25] {
-        let mut follower = session.follower("killed", small);
+        let copy = [(session.copy(), Nanos::ZERO)];
+        let mut follower = session.follower(("killed", small), &copy, &shipped()).unwrap();
         for _ in 0..turns {
             follower.turn(1_000).unwrap();
         }
@@ -224,13 +143,13 @@ fn a_run_that_was_killed_leaves_the_log_of_one_that_was_not() {
         bytes.extend_from_slice(b"{\"record\":\"decision\",\"sch");
         std::fs::write(&path, bytes).unwrap();
     }
-    let last = session.run("killed", small);
+    let last = session.run_copy("killed", small);
     assert_eq!(last.log().cut(), 25);
     assert!(log_parts(&path).unwrap().len() > 2, "the log is in parts");
     let wanted = timeless(lines(&session.log("whole")));
     assert!(timeless(lines(&path)) == wanted, "the lines differ");
     drop(last);
-    let again = session.run("killed", small);
+    let again = session.run_copy("killed", small);
     assert_eq!((again.log().written(), again.log().cut()), (0, 0));
 }
 
@@ -238,13 +157,13 @@ fn a_run_that_was_killed_leaves_the_log_of_one_that_was_not() {
 fn the_oldest_parts_go_when_all_take_too_much() {
     let session = Session::new(20_000);
     let bounds = LogBounds { part: 40_000, all: 160_000 };
-    let follower = session.run("log", bounds);
+    let follower = session.run_copy("log", bounds);
     assert!(follower.log().removed() > 0, "nothing had to go");
     let parts = log_parts(&session.log("log")).unwrap();
     let sizes = parts.iter().map(|part| std::fs::metadata(part).unwrap().len());
     assert!(sizes.sum::<u64>() <= 160_000);
     let wanted = timeless(lines(&{
-        drop(session.run("whole", WHOLE));
+        drop(session.run_copy("whole", WHOLE));
         session.log("whole")
     }));
     let kept = timeless(lines(&session.log("log")));
@@ -256,24 +175,16 @@ fn the_report_reads_what_the_command_wrote_and_others_are_refused_by_name() {
     let session = Session::new(20_000);
     let (journal, log) = (session.journal(), session.log("log"));
     let models = root().join("models_saved");
-    let run = |challenger: &str| {
-        peregrine(&[
-            "shadow",
-            "run",
-            "--journal",
-            text(&journal),
-            "--models",
-            text(&models),
-            "--challenger",
-            challenger,
-            "--log",
-            text(&log),
-            "--part-mib",
-            "1",
-            "--json",
-        ])
+    let run = |challenger: &str, more: &[&str]| {
+        let over = ["shadow", "run", "--journal", text(&journal), "--models", text(&models)];
+        let named = ["--challenger", challenger, "--log", text(&log), "--part-mib", "1", "--json"];
+        peregrine(&[&over[..], &named[..], more].concat())
     };
-    let output = run("synthetic-1");
+    // The session was before the version was registered.
+    let output = run("synthetic-1", &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(last_json(&output)["lines"], 0);
+    let output = run("synthetic-1", &["--whole"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let ran = last_json(&output);
     assert_eq!(ran["progress"]["engine"]["mismatches"], 0);
@@ -285,9 +196,55 @@ fn the_report_reads_what_the_command_wrote_and_others_are_refused_by_name() {
     assert_eq!(report["decisions"], ran["progress"]["engine"]["decisions"]);
     assert_eq!(report["outcomes"], ran["progress"]["engine"]["outcomes"]);
     assert_eq!(report["trials"][0]["observed"]["differing"], 0);
-    let output = run("nobody-1");
+    let output = run("nobody-1", &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("nobody-1"), "{output:?}");
+}
+
+#[test]
+fn what_retention_took_before_it_was_read_is_counted_and_ends_the_run_by_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal");
+    let (instruments, arrivals) = synthetic(7, 40_000, &[]);
+    let short = [("journal", "input_segment_mib", "1"), ("journal", "keep_segments", "2")];
+    let mut rig = Rig::fused(&parts(instruments, &[&EAGER[..], &short[..]].concat()), &journal);
+    let (first, rest) = arrivals.split_at(2_000);
+    rig.run(first);
+    let champion = session_parts(&journal).unwrap();
+    let challengers = [Challenger {
+        parts: challenger_parts(&champion, champion.files.clone()),
+        since: Nanos::ZERO,
+    }];
+    let (field, path) = (
+        Field {
+            journal: &journal,
+            champion: &champion,
+            challengers: &challengers,
+            drift: &shipped(),
+        },
+        dir.path().join("shadow_eval.jsonl"),
+    );
+    let log = EvalLog::open(&path, WHOLE).unwrap();
+    let mut follower = Follower::new(&journal, Engine::new(&field).unwrap(), log).unwrap();
+    while follower.turn(4_096).unwrap() == Turn::Read {}
+    let read = follower.progress().read;
+    rig.run(rest);
+    rig.finish();
+    let error = loop {
+        match follower.turn(4_096) {
+            Ok(turn) => assert_eq!(turn, Turn::Read, "the hole is overlooked"),
+            Err(error) => break format!("{error:#}"),
+        }
+    };
+    let progress = follower.progress();
+    assert!(read > 1_000 && progress.read >= read);
+    let (from, to) = (progress.read + 1, progress.read + progress.dropped);
+    assert_eq!(error, format!("inputs {from} to {to} were removed before they were read"));
+    // What is left begins behind them, and no line was told of it.
+    let left = lane(&journal, 0);
+    assert_eq!(left.first().unwrap().seq, to + 1);
+    assert!(decisions(&lines(&path)).iter().all(|decided| decided.seq < from));
+    assert_eq!(progress.engine.mismatches, 0);
 }
 
 #[test]

@@ -15,11 +15,14 @@ pub struct ShadowSettings {
     pub part_mib: u32,
     /// Size of all parts of the log together, MiB; the oldest are removed.
     pub all_mib: u32,
+    /// The file whose `[drift]` says how drift of features is looked for.
+    pub gates: String,
 }
 
 impl Default for ShadowSettings {
     fn default() -> Self {
-        Self { on: false, challengers_max: 3, part_mib: 64, all_mib: 8_192 }
+        let gates = "config/gates.toml".to_owned();
+        Self { on: false, challengers_max: 3, part_mib: 64, all_mib: 8_192, gates }
     }
 }
 
@@ -32,6 +35,7 @@ impl ShadowSettings {
             challengers_max: s.u32_opt("challengers_max", 1..=3).unwrap_or(usual.challengers_max),
             part_mib: s.u32_opt("part_mib", 1..=1_024).unwrap_or(usual.part_mib),
             all_mib: s.u32_opt("all_mib", 2..=1 << 20).unwrap_or(usual.all_mib),
+            gates: s.text_opt("gates").unwrap_or(usual.gates),
         };
         if settings.all_mib < 2 * settings.part_mib {
             s.fail("all_mib", "must be twice part_mib at least");
@@ -54,8 +58,10 @@ mod tests {
 
     #[test]
     fn every_key_is_read_and_what_is_not_lawful_is_named() {
-        let (settings, errors) = read("on = true\nchallengers_max = 2\npart_mib = 5\nall_mib = 10");
-        let wanted = ShadowSettings { on: true, challengers_max: 2, part_mib: 5, all_mib: 10 };
+        let keys = "on = true\nchallengers_max = 2\npart_mib = 5\nall_mib = 10\ngates = \"a\"";
+        let (settings, errors) = read(keys);
+        let (on, gates) = (true, "a".to_owned());
+        let wanted = ShadowSettings { on, challengers_max: 2, part_mib: 5, all_mib: 10, gates };
         assert_eq!((settings, errors), (wanted, Vec::new()));
         assert_eq!(read("").0, ShadowSettings::default());
         for (text, named) in [

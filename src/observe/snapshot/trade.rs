@@ -201,6 +201,8 @@ pub struct ShadowLag {
     pub mismatches: u64,
     /// Lines of the log written.
     pub lines: u64,
+    /// 1 where the trial ended by a fault, which the program's own log tells.
+    pub failed: u64,
 }
 
 /// One order.

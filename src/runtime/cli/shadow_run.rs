@@ -1,12 +1,12 @@
 //! `shadow run`: challengers beside the champion, as a process of its own.
 
 use super::Failure;
-use crate::model::ArtifactFiles;
-use crate::registry::{Registry, Stage};
+use crate::registry::Registry;
 use crate::runtime::assemble::Parts;
 use crate::runtime::clock::wall_now;
 use crate::runtime::shadow::{
-    CHALLENGERS_MAX, Engine, EvalLog, Follower, LogBounds, Turn, challenger_parts, session_parts,
+    CHALLENGERS_MAX, Challenger, Engine, EvalLog, Field, Follower, LogBounds, Turn, challengers,
+    drift, on_trial, session_parts,
 };
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -27,12 +27,19 @@ pub struct RunArguments {
     /// Go on until the session ends, instead of up to what is there.
     #[arg(long)]
     follow: bool,
-    /// A challenger's version, for each; without it those that the registry has in shadow.
+    /// A challenger's version, for each; without it those that the registry has in shadow or as
+    /// canary.
     #[arg(long, value_name = "VERSION")]
     challenger: Vec<String>,
     /// The registry; without it the one that the session was configured with.
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
+    /// From the session's beginning on, also what a challenger's training may have seen.
+    #[arg(long)]
+    whole: bool,
+    /// Its [drift] says how drift of features is looked for.
+    #[arg(long, default_value = "config/gates.toml", value_name = "FILE")]
+    gates: PathBuf,
     /// The shadow log.
     #[arg(long, default_value = "logs/shadow/shadow_eval.jsonl", value_name = "FILE")]
     log: PathBuf,
@@ -54,8 +61,12 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     }
     let dir = &arguments.journal;
     let champion = session_parts(dir).with_context(|| dir.display().to_string())?;
-    let challengers = challengers(arguments, &champion)?;
-    let engine = Engine::new(&champion, &challengers)?;
+    let engine = Engine::new(&Field {
+        journal: dir,
+        champion: &champion,
+        challengers: &named(arguments, &champion)?,
+        drift: &drift(&arguments.gates)?,
+    })?;
     let bounds = LogBounds { part: arguments.part_mib << 20, all: arguments.all_mib << 20 };
     let log = EvalLog::open(&arguments.log, bounds)?;
     if log.cut() > 0 {
@@ -75,25 +86,22 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
 }
 
 /// The models on trial, as the registry verifies them.
-fn challengers(arguments: &RunArguments, champion: &Parts) -> Result<Vec<Parts>, Failure> {
+fn named(arguments: &RunArguments, champion: &Parts) -> Result<Vec<Challenger>, Failure> {
     let configured = Path::new(&champion.settings.model.dir);
     let registry = Registry::open(arguments.models.as_deref().unwrap_or(configured))?;
     let mut names = arguments.challenger.clone();
     if names.is_empty() {
-        let on_trial = registry.list().filter(|(_, record)| record.stage == Stage::Shadow);
-        names = on_trial.map(|(name, _)| name.to_owned()).collect();
+        names = on_trial(&registry);
     }
     if names.is_empty() {
-        let told = "no version is in shadow: name one with --challenger";
+        let told = "no version is in shadow or a canary: name one with --challenger";
         return Err(Failure::Usage(anyhow!(told)));
     }
     if names.len() > CHALLENGERS_MAX {
         let told = format!("{} challengers; {CHALLENGERS_MAX} at most: name them", names.len());
         return Err(Failure::Usage(anyhow!(told)));
     }
-    let files: Vec<ArtifactFiles> =
-        names.iter().map(|name| registry.files(name)).collect::<Result<_, _>>()?;
-    Ok(files.into_iter().map(|files| challenger_parts(champion, files)).collect())
+    Ok(challengers(&registry, champion, &names, arguments.whole)?)
 }
 
 fn tell(arguments: &RunArguments, follower: &Follower) -> Result<(), Failure> {
@@ -109,10 +117,7 @@ fn tell(arguments: &RunArguments, follower: &Follower) -> Result<(), Failure> {
         return Ok(());
     }
     let counts = progress.engine;
-    println!(
-        "records      {} read, {} gone before they were read",
-        progress.read, progress.dropped
-    );
+    println!("records      {} read", progress.read);
     println!("behind       {behind_ms} ms at the newest input");
     println!(
         "decisions    {}, {} rows compared with the session's, {} differ",

@@ -1,23 +1,46 @@
 //! One input of a session to the champion and every challenger; what they said as lines.
 
 use super::CHALLENGERS_MAX;
+use super::deal::Deal;
+use super::held::{Answers, Held, Waiting};
 use super::outcome::{Outcomes, Rule};
+use super::rows::Rows;
 use super::seat::{Identity, Said, Seat, units};
-use crate::base::event::{Event, Gap, Kind, Prediction};
+use crate::base::event::{Event, Kind, ModelSwap, Prediction};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::time::Nanos;
 use crate::base::units::Money;
+use crate::engine::SwapRole;
+use crate::ledger::Ledger;
 use crate::observe::CycleClock;
 use crate::observe::snapshot::ShadowView;
 use crate::promotion::Line;
 use crate::promotion::record::{Came, Decided, SHADOW_SCHEMA, Told};
+use crate::promotion::settings::DriftSettings;
 use crate::registry::Stage;
 use crate::runtime::assemble::Parts;
-use anyhow::{Context, Result, bail, ensure};
-use std::collections::VecDeque;
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
 
-/// Lines that wait for the session's own answer at most; beyond it the oldest goes on without.
-const HELD_MAX: usize = 1 << 16;
+/// A model on trial.
+pub struct Challenger {
+    /// The session's parts with this model.
+    pub parts: Parts,
+    /// Its lines begin here: what came before its training may have seen.
+    pub since: Nanos,
+}
+
+/// A session and who is on trial beside its champion.
+pub struct Field<'f> {
+    /// Folder of the session's journal: models that it changes to lie there.
+    pub journal: &'f Path,
+    /// The session with the model that it began with.
+    pub champion: &'f Parts,
+    /// Who is on trial.
+    pub challengers: &'f [Challenger],
+    /// How drift of features is looked for.
+    pub drift: &'f DriftSettings,
+}
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -36,65 +59,66 @@ pub struct EngineCounts {
     pub lost: u64,
 }
 
-/// A decision and what came before it was told.
-enum Held {
-    Decision { seq: u64, instrument: InstrumentId, hash: Option<u64>, lines: Vec<Decided> },
-    Came { at_ns: i64, lines: Vec<Came> },
+/// A challenger's place and what is known of it.
+struct Trial {
+    seat: Seat,
+    since: Nanos,
+    rows: Rows,
+    deal: Deal,
+    /// Decisions compared, and those in which it wanted what the champion did.
+    compared: u64,
+    agreed: u64,
 }
 
 /// See the head of this file.
 pub struct Engine {
     champion: Seat,
-    challengers: Vec<Seat>,
+    trials: Vec<Trial>,
     outcomes: Outcomes,
     symbols: Vec<Symbol>,
     bar_ns: i64,
-    held: VecDeque<Held>,
-    /// What the session's own champion said, not yet met by a decision: number, place and hash.
-    recorded: VecDeque<(u64, InstrumentId, u64)>,
-    /// Number of the newest record of the session's inference.
-    passed: u64,
-    /// Number of the newest input.
-    seq: u64,
+    /// When the session began.
+    session_ns: i64,
+    /// Place of the model that decides a share in the session, while one does.
+    share: Option<u8>,
+    waiting: Waiting,
     newest: Nanos,
     counts: EngineCounts,
-    /// Decisions in which each challenger wanted what the champion did.
-    agreed: Vec<u64>,
 }
 
 impl Engine {
-    /// The champion of `champion` and the model of each of `challengers`, with the same settings
-    /// and instruments, over a session that begins.
+    /// Every model of `field` with the same settings and instruments, over a session that begins.
     ///
     /// # Errors
     /// When there is no challenger or too many, a model is refused, or a challenger's label is
     /// another than the champion's: what they say cannot be scored by one outcome.
-    pub fn new(champion: &Parts, challengers: &[Parts]) -> Result<Self> {
-        let (count, most) = (challengers.len(), CHALLENGERS_MAX);
+    pub fn new(field: &Field<'_>) -> Result<Self> {
+        let (count, most) = (field.challengers.len(), CHALLENGERS_MAX);
         ensure!(count > 0 && count <= most, "{count} challengers: 1 to {most} can be on trial");
         let clock = CycleClock::calibrate();
-        let seat = Seat::new(champion, &clock)?;
-        let mut seats = Vec::new();
-        for parts in challengers {
-            let other = Seat::new(parts, &clock)?;
-            check_label(seat.identity(), other.identity())?;
-            let name = &other.identity().version;
-            let twice = seats.iter().any(|seat: &Seat| seat.identity().version == *name);
+        let champion = Seat::of_champion(field.champion, &clock, field.journal)?;
+        let instruments = field.champion.instruments.len();
+        let mut trials: Vec<Trial> = Vec::new();
+        for Challenger { parts, since } in field.challengers {
+            let seat = Seat::new(parts, &clock)?;
+            check_label(champion.identity(), seat.identity())?;
+            let name = &seat.identity().version;
+            let twice = trials.iter().any(|trial| trial.seat.identity().version == *name);
             ensure!(!twice, "{name}: is named twice");
-            seats.push(other);
+            let rows = Rows::new(&parts.files.card, instruments, field.drift)?;
+            let deal = Deal::default();
+            trials.push(Trial { seat, since: *since, rows, deal, compared: 0, agreed: 0 });
         }
-        let rule = rule(champion, seat.identity());
+        let rule = rule(field.champion, champion.identity());
         Ok(Self {
-            champion: seat,
-            agreed: vec![0; seats.len()],
-            challengers: seats,
+            champion,
+            trials,
             outcomes: Outcomes::new(rule),
-            symbols: champion.symbols(),
-            bar_ns: i64::from(champion.settings.features.bar_interval_ms.max(1)) * 1_000_000,
-            held: VecDeque::new(),
-            recorded: VecDeque::new(),
-            passed: 0,
-            seq: 0,
+            symbols: field.champion.symbols(),
+            bar_ns: i64::from(field.champion.settings.features.bar_interval_ms.max(1)) * 1_000_000,
+            session_ns: 0,
+            share: None,
+            waiting: Waiting::default(),
             newest: Nanos::ZERO,
             counts: EngineCounts::default(),
         })
@@ -106,8 +130,8 @@ impl Engine {
     }
 
     /// The challengers' places, in the order they were named.
-    pub fn challengers(&mut self) -> &mut [Seat] {
-        &mut self.challengers
+    pub fn challengers(&mut self) -> impl Iterator<Item = &mut Seat> {
+        self.trials.iter_mut().map(|trial| &mut trial.seat)
     }
 
     /// What was counted.
@@ -117,15 +141,15 @@ impl Engine {
 
     /// Each challenger as a page shows it.
     pub fn views(&mut self) -> Vec<ShadowView> {
-        let decisions = self.counts.decisions;
-        let view = |(seat, agreed): (&mut Seat, &u64)| ShadowView {
-            version: seat.identity().version.clone(),
-            decisions,
-            agreement_ratio: *agreed as f64 / decisions.max(1) as f64,
-            pnl_quote: seat.ledger().map_or(Money::ZERO, |l| l.equity() - l.starting_equity()),
+        let earned = |ledger: &Ledger| ledger.equity() - ledger.starting_equity();
+        let view = |trial: &mut Trial| ShadowView {
+            version: trial.seat.identity().version.clone(),
+            decisions: trial.compared,
+            agreement_ratio: trial.agreed as f64 / trial.compared.max(1) as f64,
+            pnl_quote: trial.seat.ledger().map_or(Money::ZERO, earned),
             sharpe: None,
         };
-        self.challengers.iter_mut().zip(&self.agreed).map(view).collect()
+        self.trials.iter_mut().map(view).collect()
     }
 
     /// Time of the newest input.
@@ -133,27 +157,34 @@ impl Engine {
         self.newest
     }
 
-    /// Takes in a record of lane 0. Time passes with every one; the market is run, and what a
-    /// venue or an operator told the session is not.
+    /// Takes in a record of lane 0. Time passes with every one; the market and changes of the model
+    /// are run, and what a venue or an operator told the session is not.
     ///
     /// # Errors
-    /// When a stage cannot go on, or another champion begins to decide in the session.
+    /// When a stage cannot go on, or the session changes to a model that cannot be compared.
     pub fn on_input(&mut self, event: &Event) -> Result<()> {
-        self.seq = self.seq.max(event.seq);
+        self.waiting.read_to(event.seq);
         self.newest = self.newest.max(event.now());
         let ts = self.newest;
-        for seat in std::iter::once(&mut self.champion).chain(&mut self.challengers) {
+        for seat in std::iter::once(&mut self.champion).chain(seats(&mut self.trials)) {
             seat.pass_to(ts)?;
         }
-        self.check_champion(event)?;
-        if !is_market(event) {
-            return Ok(());
+        match event.kind() {
+            Some(Kind::SessionStart) => self.session_ns = ts.0,
+            Some(Kind::ModelSwap) => self.changed(event)?,
+            _ if is_market(event) => self.run(event)?,
+            _ => {}
         }
+        Ok(())
+    }
+
+    /// The market goes on.
+    fn run(&mut self, event: &Event) -> Result<()> {
         self.counts.inputs += 1;
         self.outcomes.on_event(event);
         let said = self.champion.take(event)?;
-        let mut answers = Vec::with_capacity(self.challengers.len());
-        for seat in &mut self.challengers {
+        let mut answers = Vec::with_capacity(self.trials.len());
+        for seat in seats(&mut self.trials) {
             answers.push(seat.take(event)?);
         }
         let known = event.instrument().index() < self.symbols.len();
@@ -162,67 +193,50 @@ impl Engine {
         }
         while let Some((at, seq, instrument, outcome)) = self.outcomes.next_known() {
             let symbol = self.symbols[instrument.index()].to_string();
-            let came = |seat: &Seat| Came {
+            let scored = self.trials.iter().filter(|trial| trial.since <= at);
+            let came = |trial: &Trial| Came {
                 schema: SHADOW_SCHEMA,
                 seq,
                 symbol: symbol.clone(),
-                challenger: seat.identity().version.clone(),
+                challenger: trial.seat.identity().version.clone(),
                 outcome,
             };
-            let lines = self.challengers.iter().map(came).collect();
-            self.held.push_back(Held::Came { at_ns: at.0, lines });
+            let lines = scored.map(came).collect();
+            self.waiting.push(Held::Came { at_ns: at.0, lines });
         }
         Ok(())
     }
 
-    /// Records from here on were not read: no book is what it was.
-    ///
-    /// # Errors
-    /// As [`Self::on_input`].
-    pub fn on_hole(&mut self) -> Result<()> {
-        for i in 0..self.symbols.len() {
-            let instrument = InstrumentId(u16::try_from(i)?);
-            let mut gap = Event::new(Kind::Gap, instrument, &Gap::default());
-            gap.ts_recv = self.newest.0;
-            self.on_input(&gap)?;
-        }
-        Ok(())
-    }
-
-    /// Takes in a record of lane 1: what the session's own model said.
-    pub fn on_recorded(&mut self, event: &Event) {
-        self.passed = self.passed.max(event.seq);
-        if event.kind() == Some(Kind::Prediction) {
-            let body: &Prediction = event.body();
-            if body.model_tag == self.champion.identity().tag {
-                self.recorded.push_back((event.seq, event.instrument(), body.features_hash));
+    /// The session changes its models: the champion's place follows, and a challenger may begin or
+    /// end to trade a share there. Another champion is another trial of every challenger.
+    fn changed(&mut self, event: &Event) -> Result<()> {
+        let swap: &ModelSwap = event.body();
+        if swap.role == SwapRole::Canary as u8 {
+            self.share = (swap.share_bps > 0).then_some(swap.slot);
+        } else if swap.role == SwapRole::Champion as u8 {
+            self.share = self.share.filter(|share| *share != swap.slot);
+            self.champion.change(event)?;
+            for seat in seats(&mut self.trials) {
+                check_label(self.champion.identity(), seat.identity())
+                    .with_context(|| format!("input {}: another champion decides", event.seq))?;
             }
         }
-        if self.recorded.len() > HELD_MAX {
-            self.recorded.pop_front();
+        for trial in &mut self.trials {
+            let identity = trial.seat.identity();
+            let is_its = identity.model == swap.sha256 && identity.card == swap.card;
+            trial.deal.on_swap(swap, is_its);
         }
+        Ok(())
+    }
+
+    /// What the session's own models said, as lane 1 has it.
+    pub const fn answers(&mut self) -> &mut Answers {
+        &mut self.waiting.answers
     }
 
     /// Whether records of lane 1 are still behind those of lane 0.
     pub const fn wants_answers(&self) -> bool {
-        self.passed <= self.seq
-    }
-
-    /// Another champion is another trial: nothing said from there on is compared with this one.
-    fn check_champion(&self, event: &Event) -> Result<()> {
-        if event.kind() != Some(Kind::ModelSwap) {
-            return Ok(());
-        }
-        let swap: &crate::base::event::ModelSwap = event.body();
-        let tag = crate::model::artifact::tag_of(&swap.sha256);
-        if swap.role == 1 && tag != self.champion.identity().tag {
-            let seq = event.seq;
-            bail!(
-                "input {seq}: another champion decides from here on; begin anew with the next \
-                   session"
-            );
-        }
-        Ok(())
+        self.waiting.wants_answers()
     }
 
     fn decided(
@@ -236,36 +250,49 @@ impl Engine {
         self.outcomes.decided(seq, instrument, at);
         let price = self.price(instrument, said, answers);
         let champion = self.champion.told(instrument, said)?;
-        let hash = prediction(said).map(|p| p.features_hash);
         let timestamp = jiff::Timestamp::from_nanosecond(i128::from(at.0))
             .context("the time of an input is out of range")?
             .to_string();
         let mut lines = Vec::with_capacity(answers.len());
-        let seats = self.challengers.iter_mut().zip(&mut self.agreed);
-        for ((seat, agreed), answer) in seats.zip(answers) {
-            let challenger = seat.told(instrument, answer.as_ref())?;
-            *agreed += u64::from(challenger.signal == champion.signal);
-            let same_row = seat.identity().features == self.champion.identity().features;
-            let features_match = !same_row || rows_match(&champion, &challenger);
+        for (trial, answer) in self.trials.iter_mut().zip(answers) {
+            let challenger = trial.seat.told(instrument, answer.as_ref())?;
+            let drift = match prediction(answer.as_ref()) {
+                Some(_) => trial.rows.push(instrument, at, trial.seat.row()),
+                None => None,
+            };
+            // Both are gone over in any case: what they did is told since the decision before.
+            if at < trial.since {
+                continue;
+            }
+            trial.compared += 1;
+            trial.agreed += u64::from(challenger.signal == champion.signal);
+            let (theirs, ours) = (trial.seat.identity(), self.champion.identity());
+            let (assigned, guardrail) = trial.deal.at(instrument, at, theirs.horizon);
+            let stage = if assigned.is_some() { Stage::Canary } else { Stage::Shadow };
+            let same_row = theirs.features == ours.features;
             lines.push(Decided {
                 schema: SHADOW_SCHEMA,
                 seq,
                 timestamp: timestamp.clone(),
                 ts_event_ns: at.0,
                 ts_decision_ns: at.0,
+                session_ns: self.session_ns,
                 symbol: self.symbols[instrument.index()].to_string(),
                 price,
                 bar_id: at.0.div_euclid(self.bar_ns),
-                stage: Stage::Shadow,
-                assigned: None,
-                features_match,
-                drift: None,
-                guardrail: None,
+                stage,
+                assigned,
+                features_match: !same_row || rows_match(&champion, &challenger),
+                drift,
+                guardrail,
                 champion: champion.clone(),
                 challenger,
             });
         }
-        self.held.push_back(Held::Decision { seq, instrument, hash, lines });
+        let row = prediction(said).map(|p| p.features_hash);
+        let tag = self.champion.identity().tag;
+        let alone = self.share.is_none();
+        self.waiting.push(Held::Decision { seq, instrument, tag, row, alone, lines });
         Ok(())
     }
 
@@ -273,7 +300,7 @@ impl Engine {
     fn price(&self, instrument: InstrumentId, said: Option<&Said>, all: &[Option<Said>]) -> f64 {
         let answers = std::iter::once(said).chain(all.iter().map(Option::as_ref));
         let touch = answers.filter_map(prediction).next();
-        let mid = touch.map_or(0.0, |p| (units(p.bid_px) + units(p.ask_px)) / 2.0);
+        let mid = touch.map_or(0.0, |p| f64::midpoint(units(p.bid_px), units(p.ask_px)));
         self.outcomes.mid(instrument).map_or(mid, |mid| units(mid as i64))
     }
 
@@ -287,49 +314,31 @@ impl Engine {
         at_end: bool,
         mut take: impl FnMut(&Line, i64) -> Result<()>,
     ) -> Result<()> {
-        while let Some(first) = self.held.front() {
-            // A later record of the same lane says that there was none for this one.
-            let waits = matches!(first, Held::Decision { seq, .. } if *seq >= self.passed
-                && !self.recorded.iter().any(|(recorded, ..)| recorded == seq));
-            if waits && !at_end && self.held.len() <= HELD_MAX {
-                return Ok(());
-            }
-            match self.held.pop_front() {
-                Some(Held::Decision { seq, instrument, hash, lines }) => {
-                    let same = self.same_as_recorded(seq, instrument, hash);
+        while let Some((held, same)) = self.waiting.pop_ripe(at_end) {
+            self.counts.compared += u64::from(same.is_some());
+            match held {
+                Held::Decision { lines, .. } => {
                     for mut line in lines {
-                        line.features_match &= same;
+                        line.features_match &= same != Some(false);
                         self.counts.mismatches += u64::from(!line.features_match);
                         let at_ns = line.ts_event_ns;
                         take(&Line::Decision(Box::new(line)), at_ns)?;
                     }
                 }
-                Some(Held::Came { at_ns, lines }) => {
+                Held::Came { at_ns, lines } => {
                     for line in lines {
                         self.counts.outcomes += 1;
                         take(&Line::Outcome(line), at_ns)?;
                     }
                 }
-                None => {}
             }
         }
         Ok(())
     }
+}
 
-    /// Whether the champion's row is the one of the session, as far as both are known.
-    fn same_as_recorded(&mut self, seq: u64, place: InstrumentId, hash: Option<u64>) -> bool {
-        while let Some((recorded, instrument, theirs)) = self.recorded.front().copied() {
-            if recorded > seq {
-                break;
-            }
-            self.recorded.pop_front();
-            if let (true, Some(hash)) = (recorded == seq && instrument == place, hash) {
-                self.counts.compared += 1;
-                return hash == theirs;
-            }
-        }
-        true
-    }
+fn seats(trials: &mut [Trial]) -> impl Iterator<Item = &mut Seat> {
+    trials.iter_mut().map(|trial| &mut trial.seat)
 }
 
 fn prediction(said: Option<&Said>) -> Option<&Prediction> {

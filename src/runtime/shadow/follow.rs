@@ -12,7 +12,7 @@ use crate::runtime::assemble::Parts;
 use crate::runtime::backtest::Again;
 use crate::runtime::config;
 use crate::runtime::recover::Carried;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// The session of a journal as the champion's place runs it: its configuration, its instruments
@@ -122,33 +122,47 @@ impl Follower {
         &self.log
     }
 
+    /// The log, for the next.
+    pub fn into_log(self) -> EvalLog {
+        self.log
+    }
+
     /// Reads `most` records of lane 0 at most, and what lane 1 has of them; writes what is ripe.
     ///
     /// # Errors
-    /// When a sealed segment is damaged, a stage cannot go on or the log cannot be written.
+    /// When a sealed segment is damaged, retention removed records before they were read, a stage
+    /// cannot go on or the log cannot be written.
     pub fn turn(&mut self, most: usize) -> Result<Turn> {
-        let mut count = 0;
-        while count < most {
-            match self.inputs.read()? {
-                Followed::Record(_, event) => {
-                    count += 1;
-                    self.engine.on_input(&Event { check: 0, ..event })?;
-                }
-                Followed::Retired(from, to) => {
-                    self.progress.dropped += to.0 - from.0;
-                    self.engine.on_hole()?;
-                }
-                Followed::Nothing => break,
-            }
-        }
-        self.progress.read += count as u64;
+        let before = self.progress.read;
+        let taken = self.take(most);
+        // What was said up to a fault stands.
         self.read_answers()?;
-        self.write(false)?;
-        Ok(match count {
+        self.write(taken.is_err())?;
+        taken?;
+        Ok(match self.progress.read - before {
             0 if self.inputs.is_closed() && self.answers.is_closed() => Turn::Ended,
             0 => Turn::Idle,
             _ => Turn::Read,
         })
+    }
+
+    fn take(&mut self, most: usize) -> Result<()> {
+        for _ in 0..most {
+            match self.inputs.read()? {
+                Followed::Record(_, event) => {
+                    self.progress.read += 1;
+                    self.engine.on_input(&Event { check: 0, ..event })?;
+                }
+                Followed::Retired(from, to) => {
+                    self.progress.dropped += to.0 - from.0;
+                    // Neither books nor models are known behind it.
+                    let (first, last) = (from.0 + 1, to.0);
+                    bail!("inputs {first} to {last} were removed before they were read");
+                }
+                Followed::Nothing => break,
+            }
+        }
+        Ok(())
     }
 
     /// Writes what is left, without the answers that did not come.
@@ -164,8 +178,8 @@ impl Follower {
     fn read_answers(&mut self) -> Result<()> {
         while self.engine.wants_answers() {
             match self.answers.read()? {
-                Followed::Record(_, event) => self.engine.on_recorded(&event),
-                Followed::Retired(..) => {}
+                Followed::Record(_, event) => self.engine.answers().on_recorded(&event),
+                Followed::Retired(..) => self.engine.answers().on_hole(),
                 Followed::Nothing => break,
             }
         }

@@ -8,6 +8,7 @@
 //! The stages are those of a backtest over the session's journal, in the same order of events.
 
 use super::books::Books;
+use super::changes::Changes;
 use crate::base::counters::Counters;
 use crate::base::event::{Event, Kind, NoDecision, Order, Prediction, flags};
 use crate::base::hop::{Hop, Stamp};
@@ -20,6 +21,7 @@ use crate::engine::{Crossing, FeedStage, Halt, Next, Outlet, Probe, With};
 use crate::feed::Feed;
 use crate::journal::Recorder;
 use crate::ledger::Ledger;
+use crate::model::ArtifactFiles;
 use crate::model::artifact::{hex, sha256};
 use crate::observe::CycleClock;
 use crate::promotion::record::{Signal, Told};
@@ -27,6 +29,7 @@ use crate::runtime::assemble::{Budget, Parts, StageRecorders};
 use crate::venue::paper::PaperVenue;
 use anyhow::{Context, Result, ensure};
 use rtrb::Consumer;
+use std::path::Path;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -42,6 +45,10 @@ pub struct Identity {
     pub sha256: String,
     /// SHA-256 of `card.toml`, hexadecimal.
     pub card_sha256: String,
+    /// SHA-256 of `model.onnx`.
+    pub model: [u8; 32],
+    /// First eight bytes of the SHA-256 of `card.toml`.
+    pub card: u64,
     /// First eight bytes of the SHA-256 of `model.onnx`, as records carry it.
     pub tag: u64,
     /// What the model is given, in its order.
@@ -50,6 +57,27 @@ pub struct Identity {
     pub horizon: Nanos,
     /// Moves up to this are flat, basis points; `None` where the card does not tell.
     pub threshold_bps: Option<f64>,
+}
+
+impl Identity {
+    /// What the files say.
+    ///
+    /// # Errors
+    /// When the horizon is out of range.
+    pub fn of(files: &ArtifactFiles) -> Result<Self> {
+        let card = &files.card;
+        Ok(Self {
+            version: card.version.clone(),
+            sha256: hex(&files.sha256),
+            card_sha256: hex(&sha256(files.card_text.as_bytes())),
+            model: files.sha256,
+            card: files.card_tag(),
+            tag: files.tag(),
+            features: card.features.clone(),
+            horizon: Nanos::from_millis(i64::try_from(card.horizon_ms)?),
+            threshold_bps: card.metrics.get("threshold_bps").copied(),
+        })
+    }
 }
 
 /// What a model said on one input.
@@ -82,6 +110,8 @@ impl Probe for Timing {
 /// See the head of this file.
 pub struct Seat {
     identity: Identity,
+    /// The session's other models, where this place follows its champion.
+    changes: Option<Changes>,
     feed: FeedStage,
     paper: PaperVenue,
     orders: Consumer<Crossing<Event>>,
@@ -109,19 +139,23 @@ impl Seat {
     /// # Errors
     /// When the model is refused or the books have nothing to begin with.
     pub fn new(parts: &Parts, clock: &CycleClock) -> Result<Self> {
+        Self::build(parts, clock, None)
+    }
+
+    /// The champion of the session whose journal is in that folder; it changes when the session's
+    /// does.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_champion(parts: &Parts, clock: &CycleClock, journal: &Path) -> Result<Self> {
+        Self::build(parts, clock, Some(journal))
+    }
+
+    fn build(parts: &Parts, clock: &CycleClock, journal: Option<&Path>) -> Result<Self> {
         let (model, selection) = parts.load_model(Budget::None)?;
         let version = &parts.files.card.version;
         let deposit = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
         ensure!(deposit > Money::ZERO, "{version}: risk.starting_equity must be above 0 in shadow");
-        let identity = Identity {
-            version: version.clone(),
-            sha256: hex(model.sha256()),
-            card_sha256: hex(&sha256(parts.files.card_text.as_bytes())),
-            tag: model.tag(),
-            features: model.feature_names().to_vec(),
-            horizon: Nanos::from_millis(i64::try_from(model.horizon_ms())?),
-            threshold_bps: parts.files.card.metrics.get("threshold_bps").copied(),
-        };
         let opening = parts.opening(&model);
         let tapped = |shows: fn(&Event) -> bool| {
             let (producer, consumer) = ring(TAP_EVENTS);
@@ -134,10 +168,12 @@ impl Seat {
         let (orders_in, orders) = ring(TAP_EVENTS);
         let counters = Arc::new(Counters::new());
         let outlet = Outlet::ring(orders_in);
-        let stages = parts.fused((model, selection), recorders, outlet, &counters)?;
+        let mut stages = parts.fused((model, selection), recorders, outlet, &counters)?;
+        let changes = journal.map(|dir| Changes::new(dir, parts, &mut stages)).transpose()?;
         let next = Next::Here(Box::new(stages));
         Ok(Self {
-            identity,
+            identity: Identity::of(&parts.files)?,
+            changes,
             feed: FeedStage::new(Feed::new(&parts.instruments), inputs, next, counters),
             paper: PaperVenue::new(&parts.instruments, parts.settings.paper, deposit),
             orders,
@@ -161,6 +197,28 @@ impl Seat {
         let Next::Here(inference) = self.feed.next_mut() else { return None };
         let Next::Here(risk) = inference.next() else { return None };
         Some(risk.ledger())
+    }
+
+    /// The row of its last prediction, in the order of its features.
+    pub fn row(&mut self) -> &[f32] {
+        match self.feed.next_mut() {
+            Next::Here(inference) => inference.row(),
+            Next::Ring { .. } | Next::End => &[],
+        }
+    }
+
+    /// The session changes its champion (a `ModelSwap`): so does this place, where it follows that.
+    /// Books and windows of features go on.
+    ///
+    /// # Errors
+    /// When the model is not beside the journal or is refused.
+    pub fn change(&mut self, event: &Event) -> Result<()> {
+        let Some(changes) = &mut self.changes else { return Ok(()) };
+        self.identity = changes.provide(event)?;
+        let (ts, event) = (event.now(), Event { check: 0, ..*event });
+        self.call(|feed, with| feed.on_event(event, ts, with))?;
+        self.note();
+        Ok(())
     }
 
     /// Time has passed to `ts`: what is due at the paper venue comes first, and the opening before

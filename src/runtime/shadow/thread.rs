@@ -6,13 +6,15 @@
 //! ```
 //! Whatever goes wrong here is told and ends the trial of this set; the session goes on.
 
-use super::engine::Engine;
+use super::engine::{Engine, Field};
 use super::follow::{Follower, Turn, challenger_parts, on_paper};
+use super::gates::drift;
 use super::log::{EvalLog, LogBounds};
+use super::roster::{challengers, on_trial};
 use crate::base::settings::ShadowSettings;
 use crate::journal::JournalHealth;
 use crate::observe::snapshot::{ShadowLag, ShadowView};
-use crate::registry::{Registry, Stage};
+use crate::registry::Registry;
 use crate::runtime::assemble::Parts;
 use crate::runtime::clock::wall_now;
 use anyhow::{Context, Result};
@@ -111,16 +113,26 @@ impl Work {
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
             tracing::warn!(%error, "shadow: runs at the usual priority");
         }
-        let mut failed: Option<Vec<String>> = None;
+        let (mut failed, mut log) = (None, None);
         while !self.is_ending() {
             let names = self.names();
-            if !names.is_empty() && failed.as_ref() != Some(&names) {
-                if let Err(error) = self.follow(&names) {
+            let tried = names.is_none() || names == failed;
+            let Some(names) = names.filter(|names| !names.is_empty() && !tried) else {
+                self.pause(REGISTRY);
+                continue;
+            };
+            match self.follow(&names, log.take()) {
+                Ok(left) => {
+                    (log, failed) = (Some(left), None);
+                    self.board.show(Default::default());
+                }
+                Err(error) => {
                     tracing::warn!("shadow: {error:#}");
                     failed = Some(names);
+                    // What it came to stays on the page.
+                    let (shown, lag) = self.board.view();
+                    self.board.show((shown, ShadowLag { failed: 1, ..lag }));
                 }
-            } else {
-                self.pause(REGISTRY);
             }
         }
     }
@@ -136,26 +148,18 @@ impl Work {
         }
     }
 
-    /// Who is in shadow, by name; what cannot be read has nobody.
-    fn names(&self) -> Vec<String> {
-        let Ok(registry) = Registry::open(Path::new(&self.champion.settings.model.dir)) else {
-            return Vec::new();
-        };
-        let on_trial = registry.list().filter(|(_, record)| record.stage == Stage::Shadow);
-        on_trial
-            .map(|(name, _)| name.to_owned())
-            .take(self.settings.challengers_max as usize)
-            .collect()
+    fn registry(&self) -> Result<Registry> {
+        Ok(Registry::open(Path::new(&self.champion.settings.model.dir))?)
     }
 
-    /// Runs `names` from the session's first record on, until others are in shadow.
-    fn follow(&self, names: &[String]) -> Result<()> {
-        let registry = Registry::open(Path::new(&self.champion.settings.model.dir))?;
-        let mut challengers = Vec::new();
-        for name in names {
-            challengers.push(challenger_parts(&self.champion, registry.files(name)?));
-        }
-        let engine = Engine::new(&self.champion, &challengers)?;
+    /// Who is on trial, by name; `None` where the registry cannot be read just now.
+    fn names(&self) -> Option<Vec<String>> {
+        let mut names = on_trial(&self.registry().ok()?);
+        names.truncate(self.settings.challengers_max as usize);
+        Some(names)
+    }
+
+    fn open_log(&self) -> Result<EvalLog> {
         let mib = |mib: u32| u64::from(mib) << 20;
         let bounds =
             LogBounds { part: mib(self.settings.part_mib), all: mib(self.settings.all_mib) };
@@ -163,24 +167,38 @@ impl Work {
         if log.cut() > 0 {
             tracing::warn!(bytes = log.cut(), "shadow: half a line at the log's end was cut off");
         }
+        Ok(log)
+    }
+
+    /// Runs `names` from the session's first record on, until others are on trial; the log goes on.
+    fn follow(&self, names: &[String], log: Option<EvalLog>) -> Result<EvalLog> {
+        let log = log.map_or_else(|| self.open_log(), Ok)?;
+        let challengers = challengers(&self.registry()?, &self.champion, names, false)?;
+        let engine = Engine::new(&Field {
+            journal: &self.journal,
+            champion: &self.champion,
+            challengers: &challengers,
+            drift: &drift(Path::new(&self.settings.gates))?,
+        })?;
         let mut follower = Follower::new(&self.journal, engine, log)?;
         let mut looked = Instant::now();
         while !self.is_ending() {
-            let turn = follower.turn(TURN_RECORDS)?;
+            let turn = follower.turn(TURN_RECORDS);
             self.show(&mut follower);
-            match turn {
+            match turn? {
                 Turn::Read => {}
                 Turn::Idle => std::thread::sleep(IDLE),
                 Turn::Ended => self.pause(REGISTRY),
             }
             if looked.elapsed() >= REGISTRY {
                 looked = Instant::now();
-                if self.names() != names {
+                if self.names().is_some_and(|now| now != names) {
                     break;
                 }
             }
         }
-        follower.finish()
+        follower.finish()?;
+        Ok(follower.into_log())
     }
 
     fn show(&self, follower: &mut Follower) {
@@ -192,6 +210,7 @@ impl Work {
             dropped: progress.dropped,
             mismatches: progress.engine.mismatches,
             lines: follower.log().written(),
+            failed: 0,
         };
         self.board.show((follower.engine().views(), lag));
     }
