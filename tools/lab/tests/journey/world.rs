@@ -116,6 +116,7 @@ canary_share = 0.2
 block_ms = 3600000
 [drift]
 window = 240
+window_hours = 24.0
 ";
 
 const SCENARIOS: &str = "seed = 3\n[[scenario]]\nname = \"gaps\"\nwhat = \"jumps\"\n\
