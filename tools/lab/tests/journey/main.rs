@@ -40,6 +40,8 @@ use world::World;
 
 const FIRST: &str = "first-1";
 const FADE: &str = "fade-1";
+/// Where the night of the first session's last day leaves what it did.
+const NIGHT: &str = "learning/nights/2026-03-15";
 /// What all sessions begin with, 1e-8.
 const DEPOSIT: i64 = 10_000 * 100_000_000;
 /// Where the challengers' lines go.
@@ -86,12 +88,20 @@ fn the_first_champion_trades(world: &World) {
     assert!(equity(&journal) > DEPOSIT, "{}", equity(&journal));
 }
 
+/// The nightly job learns from what the first session recorded; the version it brought to shadow.
 fn the_night_makes_a_challenger(world: &World) -> String {
-    let night = "night-1".to_owned();
-    world.data("seen", (5, 0), &[SINCE; 14]);
-    world.train(&night, "seen");
-    register_and_shadow(world, &night, "seen");
-    assert_eq!(world.registry().champion_version(), Some(FIRST), "it is never touched");
+    let (config, two_o_clock) = (world.text("config/learn.toml"), market::at_hour(14, 2));
+    world.lab(&["learn", "once", "--config", &config, "--at", &two_o_clock]);
+    let told = world.json(&format!("{NIGHT}/night.json"));
+    assert_eq!(told["outcome"], "challenger", "{told:#}");
+    let night = told["registered"]["version"].as_str().unwrap().to_owned();
+    let registry = world.registry();
+    let record = registry.show(&night).unwrap();
+    assert_eq!(record.stage, Stage::Shadow);
+    // What it was made from is what was traded on: the frozen days, by their hash.
+    let manifest = world.path(&format!("{NIGHT}/data/data_manifest.yaml"));
+    assert_eq!(record.data_hash, story::hash_of(&manifest));
+    assert_eq!(registry.champion_version(), Some(FIRST), "it is never touched");
     night
 }
 
@@ -251,7 +261,7 @@ fn the_audit_trail_tells_all_of_it(world: &World, night: &str) {
     assert_eq!(told, wanted);
     let papers: Vec<(String, String)> = entries.iter().flat_map(story::papers).collect();
     let files = [
-        format!("reports/{night}/gate_decision.json"),
+        format!("{NIGHT}/reports/gate_decision.json"),
         format!("reports/{FADE}/gate_decision.json"),
         "verdict_shadow.json".to_owned(),
         "verdict_canary.json".to_owned(),

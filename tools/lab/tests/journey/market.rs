@@ -31,7 +31,12 @@ pub fn turned(relation: Relation) -> Relation {
 
 /// When a day begins, as commands take it.
 pub fn at(day: i64) -> String {
-    let seconds = (START_MS + day * DAY_MS) / 1_000;
+    at_hour(day, 0)
+}
+
+/// An hour of a day, as commands take it.
+pub fn at_hour(day: i64, hour: i64) -> String {
+    let seconds = (START_MS + day * DAY_MS) / 1_000 + hour * 3_600;
     jiff::Timestamp::from_second(seconds).unwrap().to_string()
 }
 

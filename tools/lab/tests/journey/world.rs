@@ -119,6 +119,15 @@ window = 240
 window_hours = 24.0
 ";
 
+/// The nightly learning, below folders that are filled in.
+const LEARN: &str = "
+session = \"paper\"
+name = \"night\"
+nights_max = 1
+bar_ms = 180000
+[gate]
+";
+
 const SCENARIOS: &str = "seed = 3\n[[scenario]]\nname = \"gaps\"\nwhat = \"jumps\"\n\
                          minutes = 10\nframes_per_second = 50\ngaps = [[5, -300], [7, 500]]\n";
 
@@ -163,6 +172,7 @@ impl World {
         world.write("config/gates.toml", &gates.to_string());
         world.write("config/forward.toml", FORWARD);
         world.write("config/stress.toml", SCENARIOS);
+        world.write("config/learn.toml", &world.learning());
         world
     }
 
@@ -179,6 +189,24 @@ impl World {
         for (name, list) in KEYS {
             let keys = format!("[stage]\n{list} = [\"{}\"]\n", self.public(name).hex());
             laid_over(&mut table, &keys);
+        }
+        table.to_string()
+    }
+
+    fn learning(&self) -> String {
+        let mut table: Table = LEARN.parse().unwrap();
+        let mut set = |key: &str, path: &str| {
+            table.insert(key.to_owned(), self.text(path).into());
+        };
+        set("state", "state");
+        set("registry", "models");
+        set("work", "learning");
+        set("forward", "config/forward.toml");
+        let gate = [("key", "keys/gate"), ("gates", "config/gates.toml")];
+        let more = [("trader", "config/paper.toml"), ("scenarios", "config/stress.toml")];
+        for (key, path) in gate.into_iter().chain(more) {
+            let place = table["gate"].as_table_mut().unwrap();
+            place.insert(key.to_owned(), self.text(path).into());
         }
         table.to_string()
     }
