@@ -124,7 +124,10 @@ const LEARN: &str = "
 session = \"paper\"
 name = \"night\"
 nights_max = 1
+nice = 0
 bar_ms = 180000
+[check]
+gap_s_max = 120
 [gate]
 ";
 
@@ -155,10 +158,7 @@ fn laid_over(below: &mut Table, above: &str) {
 
 impl World {
     pub fn new() -> Self {
-        let mut dir = tempfile::tempdir().unwrap();
-        dir.disable_cleanup(std::env::var_os("JOURNEY_KEEP").is_some());
-        eprintln!("DEV {}", dir.path().display());
-        let world = Self { dir };
+        let world = Self { dir: tempfile::tempdir().unwrap() };
         for folder in ["config", "keys", "downloads"] {
             std::fs::create_dir(world.path(folder)).unwrap();
         }
