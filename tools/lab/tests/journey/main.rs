@@ -114,7 +114,7 @@ fn a_worse_one_comes_with_the_same_papers(world: &World) {
 /// Validates, stresses, decides, registers, and brings into shadow on a signed GO.
 fn register_and_shadow(world: &World, version: &str, data: &str) {
     let decision = world.decided(version, data);
-    world.model(&["register", &world.made(version), "--parent", FIRST], "bob", "from the lab");
+    world.model(&["register", &world.made(version)], "bob", "from the lab");
     let config = world.text("config/paper.toml");
     let words = ["promote", version, "--to", "shadow", "--config", &config];
     assert_eq!(world.model_code(&words, "bob", "without a paper"), 1);
