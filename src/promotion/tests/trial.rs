@@ -162,3 +162,25 @@ fn rows_like_those_of_training_are_well_and_others_are_not() {
     assert!(moved.psi_max > 0.25 && moved.drifted_frac == 0.25, "{moved:?}");
     assert!(FeatureWatch::new(&[vec![1.0; 1_000]], 1.0, &drift).is_none(), "a constant");
 }
+
+/// The card's deciles tell what the training's own values tell, a constant feature included.
+#[test]
+fn a_card_tells_rows_like_those_of_training_from_others() {
+    use crate::model::Training;
+    use crate::promotion::watch::FeatureWatch;
+    let drift = crate::promotion::settings::DriftSettings { window: 500, ..super::shipped().drift };
+    let row = |n: u16, moved: f32| [f32::from((n * 61) % 1_000), f32::from(n % 1_000) + moved, 3.0];
+    let rows: Vec<f32> = (0..1_000).flat_map(|n| row(n, 0.0)).collect();
+    let training = Training::of(3, &rows).unwrap();
+    let mut watch = FeatureWatch::of_training((&training, 3), 1.0, &drift).unwrap();
+    (0..499).for_each(|n| watch.push(&row(n * 2, 0.0)));
+    assert_eq!(watch.judge(), None, "a window is judged when it is full");
+    watch.push(&row(998, 0.0));
+    let calm = watch.judge().unwrap();
+    assert!(calm.psi_max < 0.1 && calm.drifted_frac == 0.0, "{calm:?}");
+    (0..500).for_each(|n| watch.push(&row(n * 2, 400.0)));
+    let moved = watch.judge().unwrap();
+    assert!(moved.psi_max > 0.25, "{moved:?}");
+    assert!((moved.drifted_frac - 1.0 / 3.0).abs() < 1e-12, "{moved:?}");
+    assert!(FeatureWatch::of_training((&training, 2), 1.0, &drift).is_none(), "other features");
+}
