@@ -16,6 +16,7 @@ mod parse;
 mod policy;
 mod portfolio;
 mod risk;
+mod rollback;
 mod route;
 pub mod section;
 mod sizing;
@@ -37,6 +38,7 @@ pub use policy::PolicySettings;
 pub(crate) use policy::policy_keys;
 pub use portfolio::PortfolioSettings;
 pub use risk::{RiskSettings, gate_keys};
+pub use rollback::RollbackSettings;
 pub use route::{OrderEntry, OrderRoute};
 pub use sizing::SizingSettings;
 pub use stage::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
@@ -72,6 +74,8 @@ pub struct Settings {
     pub model: ModelSettings,
     /// A share of the trading for a challenger.
     pub canary: CanarySettings,
+    /// What takes the champion out by itself.
+    pub rollback: RollbackSettings,
     /// How predictions become wanted positions.
     pub policy: PolicySettings,
     /// How large entries are.
