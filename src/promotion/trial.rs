@@ -246,11 +246,11 @@ impl Side {
         let figures = &self.figures;
         Shown {
             score: (scored > 0).then(|| self.loss / scored as f64),
-            sharpe: figures.sharpe(),
-            sharpe_24h: figures.sharpe_recent(),
-            drawdown_max: (figures.decisions() > 0).then(|| figures.drawdown_max()),
-            trades: figures.trades(),
-            losses_in_a_row: figures.losses_in_a_row(),
+            sharpe: figures.account().sharpe(),
+            sharpe_24h: figures.account().sharpe_recent(),
+            drawdown_max: (figures.decisions() > 0).then(|| figures.account().drawdown_max()),
+            trades: figures.account().trades(),
+            losses_in_a_row: figures.account().losses_in_a_row(),
             latency_p99_ns: figures.latency_p99_ns().map(|ns| ns as f64),
             slippage_apart: figures.slippage_apart(),
         }

@@ -24,6 +24,7 @@
 //! | `host` | how the host is tuned, from `/proc` and `/sys` |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `swap` | which model decides, changed while a session runs |
+//! | `revert` | a session that judges its champion and leaves it by itself |
 //! | `watcher` | the observer's loop: snapshots |
 //! | `readiness` | what stands against trading |
 //! | `shown` | what the page shows of books, orders, limits and the journal |
@@ -58,6 +59,7 @@ pub mod private;
 pub mod readiness;
 pub mod recover;
 pub mod replay;
+pub mod revert;
 pub mod rig;
 pub mod scripted;
 pub mod running;

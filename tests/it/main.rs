@@ -50,6 +50,8 @@ mod deploy_watching;
 /// What a service manager hears of a whole process.
 mod service_notify;
 /// Everything that `peregrine check` tells an operator.
+mod champion_back;
+mod champion_judge;
 mod check_host;
 /// Statements of a day against the exchange's own ledger.
 mod statement_ledger;

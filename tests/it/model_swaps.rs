@@ -24,13 +24,13 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A registry with the shipped champion and more versions.
-struct Models {
-    dir: TempDir,
+pub struct Models {
+    pub dir: TempDir,
     made: TempDir,
 }
 
 impl Models {
-    fn new(versions: &[&ArtifactFiles]) -> Self {
+    pub fn new(versions: &[&ArtifactFiles]) -> Self {
         let (dir, made) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         copy(&root().join("models_saved"), dir.path());
         let models = Self { dir, made };
@@ -38,11 +38,11 @@ impl Models {
         models
     }
 
-    fn registry(&self) -> Registry {
+    pub fn registry(&self) -> Registry {
         Registry::open(self.dir.path()).unwrap()
     }
 
-    fn register(&self, files: &ArtifactFiles) {
+    pub fn register(&self, files: &ArtifactFiles) {
         let folder = self.made.path().join(&files.card.version);
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("model.onnx"), &files.onnx).unwrap();
@@ -50,18 +50,18 @@ impl Models {
         self.registry().register(&folder, None, change()).unwrap();
     }
 
-    fn promote(&self, version: &str) {
+    pub fn promote(&self, version: &str) {
         for stage in [Stage::Shadow, Stage::Canary, Stage::Champion] {
             self.registry().advance(version, stage, change()).unwrap();
         }
     }
 
-    fn file(&self, version: &str, name: &str) -> PathBuf {
+    pub fn file(&self, version: &str, name: &str) -> PathBuf {
         self.dir.path().join(version).join(name)
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
@@ -73,13 +73,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn change() -> Change {
+pub fn change() -> Change {
     let (by, reason) = ("a test".to_owned(), "to swap".to_owned());
     Change { at_ms: 1, by, reason, evidence_sha256: Some("00".repeat(32)) }
 }
 
 /// A session that decides often on these models, with these changes to its configuration.
-fn session(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Session) {
+pub fn session(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Session) {
     let dir = format!("\"{}\"", text(models.dir.path()));
     let usual = [("model", "dir", dir.as_str()), ("policy", "decision_interval_ms", "20")];
     let changes = [&usual[..], &EAGER[..], more].concat();
@@ -88,19 +88,19 @@ fn session(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Ses
     (exchange, session)
 }
 
-fn tags(lane_1: &[Event]) -> Vec<u64> {
+pub fn tags(lane_1: &[Event]) -> Vec<u64> {
     let told = lane_1.iter().filter(|event| event.kind() == Some(Kind::Prediction));
     told.map(|event| event.body::<Prediction>().model_tag).collect()
 }
 
-fn swaps(session: &Session) -> Vec<(u64, ModelSwap)> {
+pub fn swaps(session: &Session) -> Vec<(u64, ModelSwap)> {
     let lane = read(&session.journal(), 0);
     let swaps = lane.iter().filter(|event| event.kind() == Some(Kind::ModelSwap));
     swaps.map(|event| (event.seq, *event.body())).collect()
 }
 
 /// Ends the session in order, and replays it.
-fn end_and_replay(session: Session) {
+pub fn end_and_replay(session: Session) {
     let journal = session.journal();
     let (outcome, _state) = session.end();
     assert_eq!((outcome.halt, outcome.differences), (None, Vec::new()));
@@ -109,7 +109,7 @@ fn end_and_replay(session: Session) {
 
 /// Waits until the river holds a change of this role and reason; its place.
 #[track_caller]
-fn told(session: &Session, role: u8, reason: Reason) -> u64 {
+pub fn told(session: &Session, role: u8, reason: Reason) -> u64 {
     look("the change in the river", || {
         let swaps = swaps(session);
         let found =
@@ -281,7 +281,7 @@ fn fault_m08_a_new_model_that_errs_three_times_in_a_row_goes_and_the_one_before_
 }
 
 /// A model whose answers overflow on every row that a market makes.
-fn overflowing(version: &str) -> ArtifactFiles {
+pub fn overflowing(version: &str) -> ArtifactFiles {
     let files = softmax_of("rsi_14", [1e38, -1e38, 1e38], schema_hash());
     let card = Card { version: version.to_owned(), ..files.card };
     ArtifactFiles::from_bytes(files.onnx, card.to_toml().unwrap()).unwrap()

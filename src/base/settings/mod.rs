@@ -16,6 +16,7 @@ mod parse;
 mod policy;
 mod portfolio;
 mod risk;
+mod rollback;
 mod route;
 pub mod section;
 mod shadow;
@@ -38,6 +39,7 @@ pub use policy::PolicySettings;
 pub(crate) use policy::policy_keys;
 pub use portfolio::PortfolioSettings;
 pub use risk::{RiskSettings, gate_keys};
+pub use rollback::RollbackSettings;
 pub use route::{OrderEntry, OrderRoute};
 pub use shadow::ShadowSettings;
 pub use sizing::SizingSettings;
@@ -76,6 +78,8 @@ pub struct Settings {
     pub canary: CanarySettings,
     /// Challengers beside the champion.
     pub shadow: ShadowSettings,
+    /// What takes the champion out by itself.
+    pub rollback: RollbackSettings,
     /// How predictions become wanted positions.
     pub policy: PolicySettings,
     /// How large entries are.

@@ -3,8 +3,9 @@
 use crate::base::split::Split;
 use crate::engine::SLOTS;
 use crate::model::ArtifactFiles;
-use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, sha256};
+use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, sha256, tag_of};
 use crate::registry::Record;
+use crate::runtime::revert::judge::Champion;
 
 /// A model at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,16 @@ impl Seat {
             card: files.card_tag(),
             horizon_ms: files.card.horizon_ms,
             executor,
+        }
+    }
+
+    /// By what it is.
+    pub fn champion(&self) -> Champion {
+        Champion {
+            version: self.version.clone(),
+            sha256: hex(&self.sha256),
+            card_sha256: hex(&self.card_sha256),
+            tag: tag_of(&self.sha256),
         }
     }
 
