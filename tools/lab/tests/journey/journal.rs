@@ -1,7 +1,9 @@
 //! A session's journal as it lies on disk.
 
 use peregrine::base::Kind;
-use peregrine::base::event::{Denied, Event, ModelSwap, NoDecision, Order, Position, Prediction};
+use peregrine::base::event::{
+    Command, Denied, Event, ModelSwap, NoDecision, Order, Position, Prediction,
+};
 use peregrine::journal::LaneReader;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,4 +46,14 @@ pub fn equity(dir: &Path) -> i64 {
     let risk = lane(dir, 2);
     let newest = risk.iter().rev().find(|event| event.kind() == Some(Kind::Position));
     newest.expect("a position").body::<Position>().equity
+}
+
+/// Why anything was asked for, in words.
+pub fn reasons(dir: &Path) -> Vec<String> {
+    let commands = lane(dir, 0).into_iter().filter(|event| event.kind() == Some(Kind::Command));
+    let words = |event: Event| {
+        let reason = event.body::<Command>().reason;
+        String::from_utf8_lossy(&reason).trim_end_matches('\0').to_owned()
+    };
+    commands.map(words).collect()
 }

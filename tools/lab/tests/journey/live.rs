@@ -26,6 +26,7 @@ use peregrine::runtime::clock::CycleProbe;
 use peregrine::runtime::config::Loaded;
 use peregrine::runtime::inlet::{Inlet, OrderVenue};
 use peregrine::runtime::recover::Carried;
+use peregrine::runtime::revert::LeftModels;
 use peregrine::runtime::running::Gathered;
 use peregrine::runtime::swap::board::ModelBoard;
 use peregrine::runtime::swap::desk::{Ask, Asking, DeskWork, Wish};
@@ -102,6 +103,8 @@ impl Live {
             health: journal.health(),
             journal: journal.dir(),
             board: Arc::new(ModelBoard::new(signs, first)),
+            left: Arc::new(LeftModels::read(&world.path("state")).unwrap()),
+            failed: None,
         })
         .unwrap();
         let next = Next::Here(Box::new(stages));

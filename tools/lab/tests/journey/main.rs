@@ -56,7 +56,7 @@ fn tag(registry: &Registry, version: &str) -> u64 {
 }
 
 #[test]
-fn a_better_model_earns_its_way_to_the_trading_and_a_worse_one_never_does() {
+fn a_model_earns_its_way_to_the_trading_and_leaves_it_by_itself_when_the_market_turns() {
     let world = World::new();
     let days = [[SINCE; 31].as_slice(), &[turned(SINCE); 4]].concat();
     world.data("market", (5, 0), &days);
@@ -66,7 +66,8 @@ fn a_better_model_earns_its_way_to_the_trading_and_a_worse_one_never_does() {
     the_shadow_tells_them_apart(&world, &night);
     let live = the_canary_has_its_share(&world, &night);
     let live = people_promote_it_and_it_trades(&world, &night, live);
-    the_session_ends(&world, live, &[&night]);
+    let live = the_market_turns_and_the_session_goes_back(&world, live);
+    the_session_ends(&world, live, &[&night, FIRST]);
     the_audit_trail_tells_all_of_it(&world, &night);
 }
 
@@ -216,6 +217,22 @@ fn check_swap(swap: &ModelSwap, version: &str, reason: Reason) {
     assert_eq!((swap.role, swap.reason), (1, reason as u16));
 }
 
+/// From day 31 on the market is the other way round, and nobody does anything.
+fn the_market_turns_and_the_session_goes_back(world: &World, mut live: Live) -> Live {
+    let mut hours = 0;
+    while live.swaps().len() < 3 {
+        hours += 1;
+        assert!(hours < 4 * 24, "the market is over, and nothing happened");
+        live.run_until(day(31) + Nanos::from_secs(hours * 3_600));
+        live.look();
+    }
+    check_swap(&live.swaps()[2], FIRST, Reason::ChampionSharpe);
+    live.run_until(day(31) + Nanos::from_secs((hours + 6) * 3_600));
+    let why = journal::reasons(&world.journal(3));
+    assert!(why.iter().any(|why| why.starts_with("rollback.sharpe_hours_below_max")), "{why:?}");
+    live
+}
+
 /// Ends the session; its journal holds together, replays, and names in every record the model whose
 /// turn it was from the first of these champions on.
 fn the_session_ends(world: &World, live: Live, champions: &[&str]) {
@@ -241,6 +258,12 @@ fn the_session_ends(world: &World, live: Live, champions: &[&str]) {
         assert!(is_wanted, "{:?} at {} by {named:016x}", event.kind(), event.seq);
     }
     world.trader_does(&["replay", journal.to_str().unwrap(), "--verify"]);
+    // What the session did by itself the registry knows.
+    assert_eq!(registry.champion_version(), champions.last().copied());
+    for left in &champions[..champions.len() - 1] {
+        assert_eq!(registry.show(left).unwrap().stage, Stage::Retired);
+        assert!(registry.standing().unwrap().quarantined.contains(left));
+    }
 }
 
 fn the_audit_trail_tells_all_of_it(world: &World, night: &str) {
@@ -257,6 +280,9 @@ fn the_audit_trail_tells_all_of_it(world: &World, night: &str) {
         format!("moved {FADE} shadow>retired"),
         format!("moved {FIRST} champion>retired"),
         format!("moved {night} canary>champion promotion_verdict+approval_risk+approval_mlops"),
+        format!("rolled_back {night} champion>retired"),
+        format!("quarantined {night} retired>retired"),
+        format!("rolled_back {FIRST} retired>champion"),
     ];
     assert_eq!(told, wanted);
     let papers: Vec<(String, String)> = entries.iter().flat_map(story::papers).collect();
@@ -272,4 +298,10 @@ fn the_audit_trail_tells_all_of_it(world: &World, night: &str) {
     let named: Vec<String> = papers.into_iter().map(|(_, sha256)| sha256).collect();
     assert_eq!(named, hashes, "every paper that was believed lies there, unchanged");
     world.trader_does(&["model", "verify", "--dir", &world.text("models")]);
+    // The last three are the session's own, with what it saw and what would have been well.
+    for entry in &entries[entries.len() - 3..] {
+        assert_eq!(entry["by"], "session 0000003-paper", "{entry}");
+        let why = entry["reason"].as_str().unwrap();
+        assert!(why.contains("rollback.sharpe_hours_below_max: 24 is above 23"), "{entry}");
+    }
 }

@@ -181,9 +181,10 @@ impl World {
         let mut table: Table = shipped.text.parse().unwrap();
         laid_over(&mut table, TRADER);
         let own = format!(
-            "[session]\nstate_dir = {:?}\n[model]\ndir = {:?}\n",
+            "[session]\nstate_dir = {:?}\n[model]\ndir = {:?}\n[rollback]\ngates = {:?}\n",
             self.text("state"),
             self.text("models"),
+            self.text("config/gates.toml"),
         );
         laid_over(&mut table, &own);
         for (name, list) in KEYS {
