@@ -35,6 +35,7 @@ use peregrine::base::{Nanos, Reason};
 use peregrine::model::artifact::tag_of;
 use peregrine::registry::verdict::Ruling;
 use peregrine::registry::{Registry, Stage};
+use peregrine::runtime::revert::LeftModels;
 use trials::{approved, check_canary_lines, check_deal, day_by_day, missed, shadow, verdict};
 use world::World;
 
@@ -149,8 +150,9 @@ fn the_shadow_tells_them_apart(world: &World, night: &str) {
     world.model(&["retire", FADE], "bob", "rejected in shadow");
 }
 
-/// A seed whose deal leaves most of the hours alone in which the two disagree, and gives the
-/// canary more than a fifth of what the rules ask for.
+/// A seed whose deal leaves most of the hours alone in which the two disagree: each change of hands
+/// there makes a losing trade of the champion, and five in a row would end its reign. The canary
+/// gets more blocks than the rules ask for.
 fn seed() -> u64 {
     let hour = |day: i64, hour: i64| (START_MS + day * DAY_MS + hour * 3_600_000) * 1_000_000;
     let calm = |seed: &u64| {
@@ -179,8 +181,10 @@ fn the_canary_has_its_share(world: &World, night: &str) -> Live {
     assert_eq!(live.swaps().len(), 1, "no guardrail tripped");
     let registry = world.registry();
     let deal = (seed(), tag(&registry, FIRST), tag(&registry, night));
-    let begins = swaps(&world.journal(3))[0].0;
-    let [canary, champion] = check_deal(world, 3, deal, (begins, u64::MAX));
+    let (begins, swap) = swaps(&world.journal(3))[0];
+    assert_eq!((swap.role, swap.seed, swap.reason), (2, seed(), Reason::StartUp as u16));
+    assert_eq!((swap.share_bps, swap.block_ms), (world::SHARE_BPS, world::BLOCK_MS));
+    let [canary, champion] = check_deal(&world.journal(3), begins, deal);
     // Five deviations of a binomial of 192 with 0.2 around its mean.
     assert!((20..=66).contains(&canary) && champion >= 20, "{canary} {champion}");
     shadow(world, 3, LOG);
@@ -193,6 +197,10 @@ fn people_promote_it_and_it_trades(world: &World, night: &str, mut live: Live) -
     let judged = verdict(world, LOG, night, "verdict_canary.json");
     assert_eq!((judged.from, judged.to), (Stage::Canary, Stage::Champion));
     assert_eq!(judged.verdict, Ruling::Promote, "{:?}", missed(&judged));
+    // It rests on the log and the rules as they lie there, by their bytes.
+    let files = [world.text(LOG), world.text("config/gates.toml")];
+    let hashes = files.map(|file| (file.clone(), story::hash_of(file.as_ref())));
+    assert_eq!(judged.evidence, hashes.into_iter().collect());
     let risk = approved(world, night, "risk", "carol");
     let mlops = approved(world, night, "mlops", "dave");
     let (config, paper) = (world.text("config/paper.toml"), world.text("verdict_canary.json"));
@@ -258,7 +266,8 @@ fn the_session_ends(world: &World, live: Live, champions: &[&str]) {
         assert!(is_wanted, "{:?} at {} by {named:016x}", event.kind(), event.seq);
     }
     world.trader_does(&["replay", journal.to_str().unwrap(), "--verify"]);
-    // What the session did by itself the registry knows.
+    // What the session did by itself the registry knows, and nothing waits for it.
+    assert_eq!(LeftModels::read(&world.path("state")).unwrap().waiting(), 0);
     assert_eq!(registry.champion_version(), champions.last().copied());
     for left in &champions[..champions.len() - 1] {
         assert_eq!(registry.show(left).unwrap().stage, Stage::Retired);

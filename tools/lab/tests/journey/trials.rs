@@ -1,10 +1,8 @@
 //! Challengers beside the champion: the log of the shadow, verdicts by rule, approvals by people.
 
-use crate::journal::lane;
+use crate::journal::{lane, tag};
 use crate::market::DAY_MS;
 use crate::world::{BLOCK_MS, HORIZON_MS, SHARE_BPS, World};
-use peregrine::base::Kind;
-use peregrine::base::event::Prediction;
 use peregrine::registry::verdict::{PromotionVerdict, Ruling};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,23 +73,20 @@ pub fn is_canary(seed: u64, ts_ns: i64) -> bool {
     xxh3_64(&words) % 10_000 < u64::from(SHARE_BPS)
 }
 
-/// Holds every prediction of a trial and every line about it against the deal; the blocks of the
-/// canary and of the champion.
+/// Holds every decision, order and denial of a trial that began at a place of the river against the
+/// deal of seed, champion and canary; the blocks of the canary and of the champion.
 pub fn check_deal(
-    world: &World,
-    number: u32,
+    dir: &Path,
+    begins: u64,
     (seed, champion, canary): (u64, u64, u64),
-    (from_seq, to_seq): (u64, u64),
 ) -> [usize; 2] {
     let mut blocks = [BTreeSet::new(), BTreeSet::new()];
-    for event in lane(&world.journal(number), 1) {
-        if event.kind() != Some(Kind::Prediction) || !(from_seq..to_seq).contains(&event.seq) {
-            continue;
-        }
+    for event in (1..=3).flat_map(|number| lane(dir, number)) {
+        let Some(named) = tag(&event).filter(|_| event.seq > begins) else { continue };
         let at = event.now().0;
         let dealt = is_canary(seed, at);
         let wanted = if dealt { canary } else { champion };
-        assert_eq!(event.body::<Prediction>().model_tag, wanted, "at {}", event.seq);
+        assert_eq!(named, wanted, "{:?} at {}", event.kind(), event.seq);
         blocks[usize::from(!dealt)].insert(at.div_euclid(i64::from(BLOCK_MS) * 1_000_000));
     }
     blocks.map(|blocks| blocks.len())
