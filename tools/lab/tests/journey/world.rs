@@ -131,7 +131,7 @@ gap_s_max = 120
 [gate]
 ";
 
-const SCENARIOS: &str = "seed = 3\n[[scenario]]\nname = \"gaps\"\nwhat = \"jumps\"\n\
+const SCENARIOS: &str = "seed = 3\nbars_min = 3\n[[scenario]]\nname = \"gaps\"\nwhat = \"jumps\"\n\
                          minutes = 10\nframes_per_second = 50\ngaps = [[5, -300], [7, 500]]\n";
 
 /// See the head of this file.
