@@ -23,8 +23,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Of the model of `card`, in a session of so many instruments that are decided on no more often
-    /// than every `interval`.
+    /// Of the model of `card`, in a session of so many instruments, each decided on after every
+    /// `interval` at the earliest.
     ///
     /// # Errors
     /// When what the card tells of its training cannot be held against rows.
