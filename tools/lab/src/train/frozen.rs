@@ -8,7 +8,7 @@
 
 use super::warm::{Warm, learned_until};
 use super::{GOLDEN_COUNT, PART_ROWS_MIN, STOP_PART, Step, Version, judge};
-use crate::card::golden;
+use crate::card::{golden, training};
 use crate::export::to_onnx;
 use crate::forward::config::Config;
 use crate::forward::learn::{Learned, learn};
@@ -163,6 +163,7 @@ pub(crate) fn version_of(
             training_sha256: Some(training_hash(config, config.trials()[0].depth)),
         },
         metrics: metrics(rows, learned, spread.as_ref(), test),
+        training: training(&rows.table, &learned.fit),
         golden: golden(pair, (rows.ground(), test), GOLDEN_COUNT),
     };
     Ok(Version { predictor: learned.predictor.clone(), spread, onnx, card })
