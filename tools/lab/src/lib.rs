@@ -13,6 +13,7 @@
 //! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
 //! | `learn` | what is learned from rows, whatever the kind of model |
 //! | `nets` | dense net and recurrent step |
+//! | `nightly` | a challenger each night, from what the sessions recorded |
 //! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
 //! | `paper` | weeks of trading on paper, and whether real money may follow |
@@ -39,6 +40,7 @@ pub mod history;
 pub mod learn;
 pub mod metrics;
 pub mod nets;
+pub mod nightly;
 pub mod paper;
 pub mod realism;
 pub mod samples;
