@@ -312,6 +312,7 @@ fn main() {
     );
     let seconds = seconds(&bench);
     challengers(&mut bench, seconds);
-    changes(&mut bench, if bench.smoke { 2 * seconds } else { 2 * seconds.max(60) });
+    let load_seconds = if bench.smoke { 2 * seconds } else { 2 * seconds.max(60) };
+    changes(&mut bench, load_seconds);
     bench.finish();
 }
