@@ -2,10 +2,10 @@
 //! program over loopback.
 //!
 //! ```text
-//!  challengers   the demo, and the demo with three challengers in shadow, in turn: bytes in memory to
-//!                the prediction and to the order's bytes, out of the journal's latency stamps
-//!  changes       a demo that trades, asked for another model and for the one before, again and again:
-//!                from the wish to the answer that it is done, and to the first prediction by it
+//!  challengers   the demo, and the demo with three challengers in shadow, in turn: bytes in memory
+//!                to the prediction and to the order's bytes, out of the journal's latency stamps
+//!  changes       a demo that trades, asked for another model and for the one before, in turn: from
+//!                the wish to the answer that it is done, and to the first prediction by it
 //! ```
 //!
 //! ```sh
@@ -312,6 +312,7 @@ fn main() {
     );
     let seconds = seconds(&bench);
     challengers(&mut bench, seconds);
-    changes(&mut bench, if bench.smoke { 2 * seconds } else { 2 * seconds.max(60) });
+    let load_seconds = if bench.smoke { 2 * seconds } else { 2 * seconds.max(60) };
+    changes(&mut bench, load_seconds);
     bench.finish();
 }

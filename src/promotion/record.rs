@@ -113,8 +113,7 @@ pub struct Decided {
     pub ts_event_ns: i64,
     /// Time of the decision, nanoseconds since 1970.
     pub ts_decision_ns: i64,
-    /// When the session began in which it was made, nanoseconds since 1970: accounts begin anew with
-    /// each.
+    /// When its session began, nanoseconds since 1970: accounts begin anew with each.
     #[serde(default)]
     pub session_ns: i64,
     /// Instrument.

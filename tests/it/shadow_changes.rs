@@ -66,9 +66,9 @@ fn probability(told: &Prediction) -> [f64; 3] {
 fn another_champion_begins_another_trial_and_the_run_goes_on() {
     let other = model("other", "imbalance_1");
     let session = Session::driven(FRAMES, |rig, parts, taken| match taken {
-        12_000 => bring(rig, parts, &other, 1),
-        14_000 => rig.swap(&swap_to(&other, 1)),
-        26_000 => rig.swap(&swap_to(&parts.files, 0)),
+        8_000 => bring(rig, parts, &other, 1),
+        10_000 => rig.swap(&swap_to(&other, 1)),
+        22_000 => rig.swap(&swap_to(&parts.files, 0)),
         _ => {}
     });
     let [there, back] = swaps(&session)[..] else { panic!("two changes") };
@@ -84,7 +84,7 @@ fn another_champion_begins_another_trial_and_the_run_goes_on() {
         assert_eq!(decided.champion.proba, recorded.get(&decided.seq).map(probability));
         by[usize::from(turn)] += 1;
     }
-    assert!(by[0] > 300 && by[1] > 300, "{by:?}");
+    assert!(by[0] > 100 && by[1] > 100, "{by:?}");
     let progress = follower.progress().engine;
     assert_eq!((progress.compared, progress.mismatches), (recorded.len() as u64, 0));
     // Decisions just before a change have their outcome behind it.
@@ -121,7 +121,7 @@ fn a_champion_with_another_label_ends_the_run_by_name() {
 #[test]
 fn while_it_has_a_share_its_lines_are_a_canarys_and_its_end_by_itself_is_told() {
     let other = model("other", "imbalance_1");
-    let split = Split { seed: 3, share_bps: 3_000, block_ms: 20_000 };
+    let split = Split { seed: 3, share_bps: 4_000, block_ms: 6_000 };
     let deal = |share_bps, reason: Reason| ModelSwap {
         role: 2,
         seed: split.seed,
@@ -130,10 +130,10 @@ fn while_it_has_a_share_its_lines_are_a_canarys_and_its_end_by_itself_is_told() 
         reason: reason as u16,
         ..swap_to(&other, 1)
     };
-    let session = Session::driven(FRAMES, |rig, parts, taken| match taken {
-        8_000 => bring(rig, parts, &other, 1),
-        10_000 => rig.swap(&deal(split.share_bps, Reason::Operator)),
-        30_000 => rig.swap(&deal(0, Reason::ModelErrors)),
+    let session = Session::driven(60_000, |rig, parts, taken| match taken {
+        6_000 => bring(rig, parts, &other, 1),
+        8_000 => rig.swap(&deal(split.share_bps, Reason::Operator)),
+        36_000 => rig.swap(&deal(0, Reason::ModelErrors)),
         _ => {}
     });
     let [begins, ends] = swaps(&session)[..] else { panic!("begin and end") };
@@ -171,7 +171,7 @@ fn while_it_has_a_share_its_lines_are_a_canarys_and_its_end_by_itself_is_told() 
         }
         arms[usize::from(canary)] += 1;
     }
-    assert!(last.is_some() && arms[0] > arms[1] && arms[1] > 50, "{arms:?}");
+    assert!(last.is_some() && arms[0] > 50 && arms[1] > 50, "{arms:?}");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_challengers_lines_begin_where_its_training_cannot_have_seen_the_market() {
 
 #[test]
 fn drift_is_told_of_a_card_that_knows_its_training_and_of_no_other() {
-    let session = Session::new(20_000);
+    let session = Session::new(FRAMES);
     let copy = session.copy();
     let count = copy.card.features.len();
     // Trained on a market of another kind: every feature far above what it comes to here.
@@ -206,7 +206,7 @@ fn drift_is_told_of_a_card_that_knows_its_training_and_of_no_other() {
     let (version, training) = ("knows".to_owned(), Training::of(count, &elsewhere));
     let card = Card { version, training, ..copy.card.clone() };
     let knows = ArtifactFiles::from_bytes(copy.onnx.clone(), card.to_toml().unwrap()).unwrap();
-    let quick = DriftSettings { window: 100, window_hours: 0.001, ..shipped() };
+    let quick = DriftSettings { window: 300, window_hours: 0.001, ..shipped() };
     let challengers = [(copy, Nanos::ZERO), (knows, Nanos::ZERO)];
     drop(session.run(("log", WHOLE), &challengers, &quick).unwrap());
     let lines = session.lines("log");
@@ -215,7 +215,8 @@ fn drift_is_told_of_a_card_that_knows_its_training_and_of_no_other() {
     });
     let told: Vec<_> = told.collect();
     assert!(!told.is_empty() && told.iter().all(|(name, _)| *name == "knows"), "{told:?}");
-    assert!(told.iter().all(|(_, drift)| drift.psi_max > 0.25 && drift.drifted_frac > 0.5));
+    let moved = told.iter().all(|(_, drift)| drift.psi_max > 0.25 && drift.drifted_frac == 1.0);
+    assert!(moved, "{told:?}");
     let mut trials = Trials::new(settings());
     lines.into_iter().for_each(|line| trials.push(line).unwrap());
     let known = |name: &str| {

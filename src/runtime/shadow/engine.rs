@@ -97,7 +97,8 @@ impl Engine {
         ensure!(count > 0 && count <= most, "{count} challengers: 1 to {most} can be on trial");
         let clock = CycleClock::calibrate();
         let champion = Seat::of_champion(field.champion, &clock, field.journal)?;
-        let instruments = field.champion.instruments.len();
+        let interval = i64::from(field.champion.settings.policy.decision_interval_ms);
+        let pace = (field.champion.instruments.len(), Nanos::from_millis(interval));
         let mut trials: Vec<Trial> = Vec::new();
         for Challenger { parts, since } in field.challengers {
             let seat = Seat::new(parts, &clock)?;
@@ -105,7 +106,7 @@ impl Engine {
             let name = &seat.identity().version;
             let twice = trials.iter().any(|trial| trial.seat.identity().version == *name);
             ensure!(!twice, "{name}: is named twice");
-            let rows = Rows::new(&parts.files.card, instruments, field.drift)?;
+            let rows = Rows::new(&parts.files.card, pace, field.drift)?;
             let deal = Deal::default();
             trials.push(Trial { seat, since: *since, rows, deal, compared: 0, agreed: 0 });
         }

@@ -23,16 +23,21 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Of the model of `card`, in a session of so many instruments.
+    /// Of the model of `card`, in a session of so many instruments, each decided on after every
+    /// `interval` at the earliest.
     ///
     /// # Errors
     /// When what the card tells of its training cannot be held against rows.
-    pub fn new(card: &Card, instruments: usize, drift: &DriftSettings) -> Result<Self> {
+    pub fn new(
+        card: &Card,
+        (instruments, interval): (usize, Nanos),
+        drift: &DriftSettings,
+    ) -> Result<Self> {
         let covered_ns = drift.window_hours * 3_600e9;
         let spacing = Nanos((covered_ns * instruments as f64 / f64::from(drift.window)) as i64);
         // Labels that overlap make neighbours tell the same.
         let horizon = Nanos::from_millis(i64::try_from(card.horizon_ms)?);
-        let dependence = (horizon.0 as f64 / spacing.0.max(1) as f64).max(1.0);
+        let dependence = (horizon.0 as f64 / spacing.max(interval).0.max(1) as f64).max(1.0);
         let of = |training| {
             let told = (training, card.features.len());
             let watch = FeatureWatch::of_training(told, dependence, drift);
@@ -76,7 +81,7 @@ mod tests {
             false_discovery_rate: 0.01,
             ..Default::default()
         };
-        Rows::new(&card, 1, &drift).unwrap()
+        Rows::new(&card, (1, Nanos::ZERO), &drift).unwrap()
     }
 
     fn card() -> Card {
@@ -111,7 +116,8 @@ mod tests {
         let [drift] = told.collect::<Vec<_>>()[..] else { panic!("one judgement") };
         assert!(drift.psi_max > 0.25 && drift.drifted_frac == 1.0, "{drift:?}");
         let drift = DriftSettings { window: 100, window_hours: 1.0, ..Default::default() };
-        let mut silent = Rows::new(&Card { training: None, ..card() }, 1, &drift).unwrap();
+        let mut silent =
+            Rows::new(&Card { training: None, ..card() }, (1, Nanos::ZERO), &drift).unwrap();
         let at = |number: i64| Nanos::from_secs(number * 1_000);
         assert!((0..200).all(|n| silent.push(InstrumentId(0), at(n), &[0.0; 9]).is_none()));
     }

@@ -21,7 +21,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// Bytes that a column holds in memory.
 const HELD_BYTES_MAX: usize = 32 << 20;
 /// Zeros written at once where a file grows.
-const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// What can stand in a file as it stands in memory.
 pub trait Plain: FromBytes + IntoBytes + Immutable + Copy {}

@@ -66,6 +66,9 @@ struct Watch {
 
 #[derive(Args)]
 struct Step {
+    /// The process that it ends with.
+    #[arg(long)]
+    parent: i32,
     /// A command of this program.
     #[arg(last = true, required = true)]
     words: Vec<OsString>,
@@ -197,6 +200,11 @@ fn tell(name: &str, entry: &Entry) {
 fn step(step: Step) -> Result<ExitCode> {
     let signal = rustix::process::Signal::KILL;
     rustix::process::set_parent_process_death_signal(Some(signal))?;
+    // It may have gone before that was asked for.
+    let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_pid);
+    if parent != Some(step.parent) {
+        bail!("whoever began this step is gone");
+    }
     let words = std::iter::once("peregrine-lab".into()).chain(step.words);
     let command = Cli::try_parse_from(words)?.command;
     if matches!(command, super::Command::Learn(_)) {

@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Who runs steps.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// The program; it takes `learn step -- WORDS`.
+    /// The program; it takes `learn step --parent ID -- WORDS`.
     pub program: PathBuf,
     /// Longest time of a step.
     pub limit: Duration,
@@ -46,7 +46,9 @@ impl Worker {
         let (out, err) =
             (self.logs.join(format!("{log}.out")), self.logs.join(format!("{log}.err")));
         let mut command = Command::new(&self.program);
-        command.args(["learn", "step", "--"]).args(words).stdin(Stdio::null());
+        let parent = std::process::id().to_string();
+        command.args(["learn", "step", "--parent", &parent, "--"]).args(words);
+        command.stdin(Stdio::null());
         command.stdout(File::create(&out)?).stderr(File::create(&err)?);
         let mut child = command.spawn().with_context(|| self.program.display().to_string())?;
         let since = Instant::now();

@@ -6,6 +6,7 @@
 //! ```
 
 use super::compete::{answers, learned_until};
+use super::days::DAY_MS;
 use super::settings::Drift;
 use crate::data::{freeze::freeze, import::import};
 use crate::forward::Config;
@@ -29,6 +30,8 @@ pub struct Look<'l> {
     pub work: &'l Path,
     /// Begin of the running day, milliseconds.
     pub from_ms: i64,
+    /// Now.
+    pub until_ms: i64,
 }
 
 /// Why to learn early; `None` where nothing drifted, or too little was seen to tell.
@@ -48,7 +51,7 @@ pub fn look(
         ArtifactFiles::read(look.champion).with_context(|| look.champion.display().to_string())?;
     let wanted = Wanted { features: files.card.features.clone(), ..config.wanted() };
     let seen = rows(&set, &wanted, &config.label_of(), &mut |_| {})?;
-    if let Some(why) = features(&files, (&seen, look.from_ms), config, (drift, gates)) {
+    if let Some(why) = features(&files, (&seen, look.until_ms), config, (drift, gates)) {
         return Ok(Some(why));
     }
     let said = answers(&set, config, &files, &seen)?;
@@ -56,24 +59,30 @@ pub fn look(
     Ok(losses(&said, &seen, (since, look.from_ms), (config, gates.adwin_delta)))
 }
 
-/// The rows of the running day against the deciles of the card.
+/// The rows of the last 24 hours against the deciles of the card: a whole day, since what goes with
+/// the hour is never alike on a part of one.
 fn features(
     files: &ArtifactFiles,
-    (seen, from_ms): (&Rows, i64),
+    (seen, until_ms): (&Rows, i64),
     config: &Config,
     (drift, gates): (&Drift, &DriftSettings),
 ) -> Option<String> {
     let training = files.card.training.as_ref()?;
-    let own = seen.lives.partition_point(|life| life.from < from_ms)..seen.len();
-    // All that there is of the day, up to a window: the newest rows fill it.
-    let window = u32::try_from(own.len()).ok()?.min(gates.window);
+    let from_ms = until_ms - DAY_MS;
+    let first = seen.lives.partition_point(|life| life.from < from_ms);
+    if first == 0 {
+        return None;
+    }
+    // Spread over the day where there are more than a window takes.
+    let step = (seen.len() - first).div_ceil(gates.window.max(1) as usize).max(1);
+    let own = (first..seen.len()).step_by(step);
+    let window = u32::try_from(own.len()).ok()?;
     if window < WINDOW_MIN {
         return None;
     }
-    // Rows that share a label tell one thing; several symbols tell a thing each.
-    let symbols = seen.markets.len().max(1) as f64;
+    // Rows that share a label tell one thing, and so do symbols at the same time.
     let rows_of_label = config.label.horizon_bars as f64 / f64::from(config.rows.every_bars);
-    let dependence = rows_of_label.max(1.0) * symbols;
+    let dependence = (rows_of_label * seen.markets.len() as f64 / step as f64).max(1.0);
     let width = seen.names.len();
     let of = DriftSettings { window, ..*gates };
     let mut watch = FeatureWatch::of_training((training, width), dependence, &of)?;
@@ -93,7 +102,7 @@ fn features(
     })
 }
 
-/// Fewest rows of the day that tell of its features.
+/// Fewest rows that tell of a day's features.
 const WINDOW_MIN: u32 = 100;
 
 /// Whether the mean of the loss rose within the running day. Means over whole horizons: labels that

@@ -348,8 +348,13 @@ impl Nightly {
         })?;
         let champion = settings.registry.join(champion);
         let data = work.join(LOOK).join("data");
-        let asked =
-            look::Look { champion: &champion, days: &days, work: &data, from_ms: day.from_ms() };
+        let asked = look::Look {
+            champion: &champion,
+            days: &days,
+            work: &data,
+            from_ms: day.from_ms(),
+            until_ms: now_ms,
+        };
         match look::look(&asked, &self.config, (&settings.drift, &gates.drift)) {
             Ok(why) => Ok(why),
             Err(error) => {

@@ -12,7 +12,7 @@ use super::days::{Day, Night};
 use super::enter::{challenge, register};
 use super::report::{JSON_FILE, REPORT_FILE, Told};
 use super::settings::Settings;
-use super::store::{Outcome, Steps};
+use super::store::{Outcome, Steps, tell_begin};
 use crate::data::{freeze::freeze, import::import};
 use crate::files::write_whole;
 use crate::forward::{Config, training_hash};
@@ -126,6 +126,7 @@ impl Work<'_> {
             files: self.steps.files(),
         };
         let text = serde_json::to_string_pretty(&told.json())? + "\n";
+        tell_begin(self.steps.dir(), "report");
         write_whole(&self.steps.dir().join(REPORT_FILE), told.page().as_bytes())?;
         write_whole(&self.steps.dir().join(JSON_FILE), text.as_bytes())?;
         Ok(ending)
@@ -346,6 +347,7 @@ impl Work<'_> {
         let parent = facts.champion.as_ref().map(|(name, _)| name.as_str()).filter(|_| is_warm);
         let reason = format!("night of {}: {}", self.night.name(), choice.reason);
         let at = (facts.at_ms, reason.as_str());
+        tell_begin(self.steps.dir(), "registry");
         let version = register(&self.settings.registry, model, (parent, Some(training)), at)?;
         let decision = self.path(REPORTS).join(DECISION_FILE);
         if !decision.exists() {

@@ -222,6 +222,7 @@ impl Steps {
                 if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             drop(removed);
         }
+        tell_begin(&self.dir, name);
         let told = work(self).with_context(|| name.to_owned())?;
         let files = self.hashes(outputs)?;
         self.state.steps.push((name.to_owned(), Done { files, told: told.clone() }));
@@ -251,6 +252,11 @@ impl Steps {
         let text = serde_json::to_string_pretty(&self.state)? + "\n";
         write_whole(&self.dir.join(STATE_FILE), text.as_bytes())
     }
+}
+
+/// Says on standard error what begins.
+pub fn tell_begin(dir: &Path, step: &str) {
+    eprintln!("{}: {step}", dir.file_name().unwrap_or_default().display());
 }
 
 #[cfg(test)]
