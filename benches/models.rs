@@ -312,6 +312,8 @@ fn main() {
     );
     let seconds = seconds(&bench);
     challengers(&mut bench, seconds);
-    changes(&mut bench, if bench.smoke { 2 * seconds } else { 2 * seconds.max(60) });
+    // A thousand changes take a while.
+    let longer = if bench.smoke { 2 * seconds } else { 2 * seconds.max(120) };
+    changes(&mut bench, longer);
     bench.finish();
 }
