@@ -77,12 +77,23 @@ fn the_service_is_walled_in_and_its_secrets_are_credentials() {
     assert!(service.iter().all(|(key, _)| !key.starts_with("Environment")));
 }
 
+/// Every unit that is shipped.
+const UNITS: [&str; 5] = [
+    "peregrine.service",
+    "peregrine-statement.service",
+    "peregrine-statement.timer",
+    "peregrine-learn.service",
+    "peregrine-learn.timer",
+];
+
 /// The units as they are shipped, with the program that was built, and the cores of the example.
 fn units() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let deploy = root().join("tools/deploy");
-    for name in ["peregrine.service", "peregrine-statement.service", "peregrine-statement.timer"] {
+    for name in UNITS {
         let unit = std::fs::read_to_string(deploy.join(name)).unwrap();
+        // Any program that is there stands for the lab's: another package builds that.
+        let unit = unit.replace("/usr/local/bin/peregrine-lab", "/usr/local/bin/peregrine");
         let built = env!("CARGO_BIN_EXE_peregrine");
         std::fs::write(dir.path().join(name), unit.replace("/usr/local/bin/peregrine", built))
             .unwrap();
@@ -109,7 +120,7 @@ fn analyze(units: &tempfile::TempDir, words: &[&str]) -> Option<(bool, String)> 
 #[test]
 fn systemd_itself_rates_the_services_at_most_one_and_a_half() {
     let units = units();
-    for name in ["peregrine.service", "peregrine-statement.service"] {
+    for name in UNITS.into_iter().filter(|name| name.ends_with(".service")) {
         let path = units.path().join(name);
         let words = ["security", "--offline=true", "--threshold=15", text(&path)];
         let Some((fine, said)) = analyze(&units, &words) else { return };
@@ -123,8 +134,7 @@ fn systemd_itself_rates_the_services_at_most_one_and_a_half() {
 #[test]
 fn systemd_itself_reads_every_line_of_the_units_and_of_the_cores() {
     let units = units();
-    let names = ["peregrine.service", "peregrine-statement.service", "peregrine-statement.timer"];
-    let verified = analyze(&units, &[&["verify"], &names[..]].concat());
+    let verified = analyze(&units, &[&["verify"], &UNITS[..]].concat());
     let Some((fine, said)) = verified else { return };
     // Other units of the machine are none of ours.
     let ours = |line: &&str| line.contains("peregrine");
@@ -134,7 +144,7 @@ fn systemd_itself_reads_every_line_of_the_units_and_of_the_cores() {
     let cores = units.path().join("peregrine.service.d/cores.conf");
     let cores_text = std::fs::read_to_string(&cores).unwrap();
     std::fs::write(&cores, format!("{cores_text}AllowedCores=1\n")).unwrap();
-    let (_, said) = analyze(&units, &["verify", names[0]]).unwrap();
+    let (_, said) = analyze(&units, &["verify", UNITS[0]]).unwrap();
     assert!(said.contains("AllowedCores"), "{said}");
 }
 
@@ -167,4 +177,17 @@ fn the_image_has_no_shell_and_no_root_and_its_service_writes_nowhere_but_to_its_
         let published = service.lines().filter(|line| line.contains("ports:"));
         assert!(published.clone().all(|line| line.contains("[\"127.0.0.1:")), "{service}");
     }
+}
+
+/// What learns beside a trader that trades: it may wait for anything, takes what is left, and is the
+/// first to go where memory ends.
+#[test]
+fn learning_takes_what_the_trader_leaves_and_is_made_up_for_after_a_downtime() {
+    let read =
+        |name: &str| std::fs::read_to_string(root().join("tools/deploy").join(name)).unwrap();
+    let (service, timer) = (read("peregrine-learn.service"), read("peregrine-learn.timer"));
+    for wanted in ["Nice=19", "IOSchedulingClass=idle", "CPUWeight=1", "MemoryMax=4G"] {
+        assert!(service.lines().any(|line| line == wanted), "{wanted}");
+    }
+    assert!(timer.lines().any(|line| line == "Persistent=true"), "{timer}");
 }
