@@ -18,7 +18,7 @@
 mod harness;
 
 use harness::demo::{Demo, Passages, answer, free_page, journal, lane, registry_with};
-use harness::{Bench, heading, histogram, nanos_at, record_nanos, row};
+use harness::{Bench, heading, histogram, nanos_at, record_nanos, repository, row};
 use hdrhistogram::Histogram;
 use peregrine::base::Kind;
 use peregrine::base::event::{Event, ModelSwap, Prediction, Trade, flags};
@@ -31,6 +31,7 @@ use peregrine::runtime::shadow::parts;
 use peregrine::runtime::swap::ask_swap;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Pairs of runs without and with challengers.
@@ -95,11 +96,11 @@ fn check_replay(journal: &Path) {
     assert_eq!(report.differences, 0, "{:?}", report.first);
 }
 
-/// Every line of the log agrees with the session, and every challenger is in it.
-fn check_log(state: &Path) -> u64 {
-    let log = state.join("logs/shadow/shadow_eval.jsonl");
+/// Decisions of each challenger in the log; each agrees with the session and with the champion,
+/// whose copy it is.
+fn decisions(log: &Path) -> BTreeMap<String, u64> {
     let mut by = BTreeMap::<String, u64>::new();
-    for part in parts(&log).expect("the folder of the log") {
+    for part in parts(log).expect("the folder of the log") {
         let text = std::fs::read(part).expect("a part of the log");
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             let line = Line::parse(line.trim_ascii_end()).expect("a line of the log");
@@ -109,13 +110,28 @@ fn check_log(state: &Path) -> u64 {
             *by.entry(decided.challenger.version).or_default() += 1;
         }
     }
-    assert_eq!(by.len(), CHALLENGERS, "{by:?}");
-    let least = by.values().copied().min().unwrap_or(0);
-    assert!(least > 50, "too few decisions to compare: {by:?}");
-    least
+    by
 }
 
-/// One run; what was behind and lost just before its end, and decisions of a challenger.
+/// Has the log brought to the end of the session, and checks all of it; how many decisions of a
+/// challenger were in it while the session ran.
+fn check_log(state: &Path, models: &str) -> u64 {
+    let log = state.join("logs/shadow/shadow_eval.jsonl");
+    let live = decisions(&log).values().copied().min().unwrap_or(0);
+    let status = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+        .args(["shadow", "run", "--models", models, "--journal"])
+        .args([&journal(state), Path::new("--log"), &log])
+        .current_dir(repository("."))
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.expect("the program starts").success(), "the log cannot be brought to its end");
+    let by = decisions(&log);
+    assert_eq!(by.len(), CHALLENGERS, "{by:?}");
+    assert!(by.values().all(|count| *count > 50), "too few decisions to compare: {by:?}");
+    live
+}
+
+/// One run; what was behind and lost just before its end, and decisions of a challenger until then.
 fn run(seconds: u64, with: bool, models: &Path, into: &mut Measured) -> [f64; 4] {
     let state = tempfile::tempdir().expect("a temporary folder");
     let (page, on) = (free_page(), if with { "true" } else { "false" });
@@ -138,7 +154,7 @@ fn run(seconds: u64, with: bool, models: &Path, into: &mut Measured) -> [f64; 4]
     if !with {
         return [0.0; 4];
     }
-    let decisions = check_log(state.path()) as f64;
+    let decisions = check_log(state.path(), models) as f64;
     let lag = ["events_behind", "behind_seconds", "dropped_total"];
     let [behind, seconds, dropped] =
         lag.map(|name| metric(&newest, &format!("peregrine_shadow_{name}")));
@@ -312,7 +328,8 @@ fn main() {
     );
     let seconds = seconds(&bench);
     challengers(&mut bench, seconds);
-    let load_seconds = if bench.smoke { 2 * seconds } else { 2 * seconds.max(60) };
-    changes(&mut bench, load_seconds);
+    // A thousand changes take a while.
+    let longer = if bench.smoke { 2 * seconds } else { 2 * seconds.max(120) };
+    changes(&mut bench, longer);
     bench.finish();
 }

@@ -14,6 +14,7 @@ use peregrine::runtime::shadow::{
     Challenger, Engine, EvalLog, Field, Follower, LogBounds, Turn, challenger_parts,
     parts as log_parts, session_parts,
 };
+use std::collections::BTreeMap;
 
 /// Quantity, signed value of the fills and fees of an instrument, added up from lane 0.
 fn filled(inputs: &[Event], instrument: usize) -> [i128; 3] {
@@ -84,6 +85,34 @@ fn a_copy_of_the_champion_says_what_the_session_recorded_and_has_its_books() {
     let paid: f64 = told.iter().filter_map(|d| Some(d.challenger.virtual_fill?.fees)).sum();
     assert!((paid * SCALE as f64 * 2.0 - fees as f64).abs() < 1e5, "{paid} {fees} {last:?}");
     assert!(told.iter().any(|d| d.challenger.closed_pnl.is_some()));
+}
+
+#[test]
+fn rows_that_are_not_the_sessions_are_told_on_their_lines_and_counted() {
+    let session = Session::new(20_000);
+    let mut champion = session_parts(&session.journal()).unwrap();
+    // A session that decided at other moments.
+    champion.settings.policy.decision_interval_ms = 70;
+    let parts = challenger_parts(&champion, session.copy());
+    let challengers = [Challenger { parts, since: Nanos::ZERO }];
+    let (journal, champion, drift) = (&session.journal(), &champion, &shipped());
+    let field = Field { journal, champion, challengers: &challengers, drift };
+    let log = EvalLog::open(&session.log("log"), WHOLE).unwrap();
+    let mut follower = Follower::new(journal, Engine::new(&field).unwrap(), log).unwrap();
+    while follower.turn(4_096).unwrap() == Turn::Read {}
+    let recorded: BTreeMap<u64, String> = lane(journal, 1)
+        .iter()
+        .filter(|event| event.kind() == Some(Kind::Prediction))
+        .map(|event| (event.seq, format!("{:016x}", event.body::<Prediction>().features_hash)))
+        .collect();
+    let (lines, mut differ) = (session.lines("log"), 0);
+    for decided in decisions(&lines).into_iter().filter(|d| d.champion.proba.is_some()) {
+        let same = recorded.get(&decided.seq) == Some(&decided.champion.features_hash);
+        assert_eq!(decided.features_match, same, "at {}", decided.seq);
+        differ += u64::from(!same);
+    }
+    assert!(differ > 50, "{differ}");
+    assert_eq!(follower.progress().engine.mismatches, differ);
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! A running session's own shadow: it follows the registry and the journal, and no stage knows.
 
 use crate::lanes::read;
-use crate::pipeline_support::{EAGER, assert_replays, root, text};
-use crate::process::look;
+use crate::pipeline_support::{EAGER, assert_replays, leaning, root, text};
+use crate::process::{look, wait};
 use crate::session_support::Session;
 use peregrine::base::event::{Kind, Prediction};
 use peregrine::exchange::ServerSettings;
+use peregrine::journal::JournalHealth;
 use peregrine::model::ArtifactFiles;
 use peregrine::promotion::Line;
 use peregrine::promotion::record::Decided;
 use peregrine::registry::{Change, Registry, Stage};
+use peregrine::runtime::shadow::{ShadowBoard, ShadowThread, session_parts};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -53,6 +56,39 @@ fn decisions(log: &Path) -> Vec<Decided> {
             Line::Outcome(_) => None,
         })
         .collect()
+}
+
+#[test]
+fn a_trial_that_cannot_be_is_shown_and_the_next_set_is_tried() {
+    let (models, made) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    registry(models.path(), made.path());
+    // Its label is another than the champion's: no outcome can score both.
+    let strange = leaning("a-strange-one", "imbalance_1", 1.0);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model.onnx"), &strange.onnx).unwrap();
+    std::fs::write(folder.path().join("card.toml"), &strange.card_text).unwrap();
+    let mut registry = Registry::open(models.path()).unwrap();
+    registry.register(folder.path(), None, change()).unwrap();
+    registry.advance("a-strange-one", Stage::Shadow, change()).unwrap();
+    let ran = crate::shadow_support::Session::new(8_000);
+    let mut parts = session_parts(&ran.journal()).unwrap();
+    parts.settings.model.dir = text(models.path()).to_owned();
+    parts.settings.shadow.on = true;
+    let (state, board) = (tempfile::tempdir().unwrap(), Arc::<ShadowBoard>::default());
+    let journal = (Arc::<JournalHealth>::default(), &*ran.journal());
+    let shadow = ShadowThread::start(&parts, journal, state.path(), &board).unwrap();
+    wait("the fault is shown", || board.view().1.failed == 1);
+    let log = state.path().join("logs/shadow/shadow_eval.jsonl");
+    assert!(decisions(&log).is_empty(), "nothing can be said of them");
+    registry.advance("a-strange-one", Stage::Retired, change()).unwrap();
+    look("the other is compared", || {
+        let (shown, lag) = board.view();
+        let compared = shown.first().map_or(0, |one| one.decisions);
+        let good = lag.failed == 0 && lag.lines > 100 && compared > 50;
+        if good { Ok(()) } else { Err(format!("{shown:?} {lag:?}")) }
+    });
+    drop(shadow);
+    assert!(decisions(&log).iter().all(|decided| decided.challenger.version == "copy-1"));
 }
 
 #[test]
