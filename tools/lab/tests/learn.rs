@@ -256,7 +256,7 @@ fn nights(output: &Output) -> Vec<(String, String, String)> {
         .collect()
 }
 
-fn names<'n>(nights: &'n [(String, String, String)]) -> Vec<(&'n str, &'n str)> {
+fn names(nights: &[(String, String, String)]) -> Vec<(&str, &str)> {
     nights.iter().map(|(name, outcome, _)| (name.as_str(), outcome.as_str())).collect()
 }
 

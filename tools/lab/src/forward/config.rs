@@ -313,7 +313,7 @@ impl Config {
     /// Up to which return a label is flat, basis points; `None` where barriers decide.
     pub fn threshold_bps(&self) -> Option<f64> {
         let label = self.label_of();
-        (self.label.barrier == 0.0).then(|| 1e4 * (label.flat + label.cost))
+        (self.label.barrier == 0.0).then_some(1e4 * (label.flat + label.cost))
     }
 
     /// How trees of a depth are grown.
