@@ -124,6 +124,11 @@ impl InferenceStage {
         self.markets.get(instrument.index()).map(|m| &m.book)
     }
 
+    /// The row that the champion was last given, in the order of its features.
+    pub fn row(&self) -> &[f32] {
+        self.models.row()
+    }
+
     /// The way on, for checks of the stages behind it.
     pub const fn next(&self) -> &Next<RiskStage> {
         &self.next

@@ -26,6 +26,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     machine(&mut text, snapshot);
     journal(&mut text, snapshot);
     models(&mut text, snapshot);
+    shadow(&mut text, snapshot);
     money(&mut text, snapshot);
     alerts(&mut text, snapshot);
     controls(&mut text, snapshot);
@@ -117,6 +118,28 @@ fn models(out: &mut Exposition, snapshot: &Snapshot) {
     out.family("peregrine_model_faults_total", "counter", "Failed answers of each model.");
     for model in &snapshot.models {
         out.sample("", &[("version", &*model.version)], model.faults);
+    }
+}
+
+fn shadow(out: &mut Exposition, snapshot: &Snapshot) {
+    let lag = snapshot.shadow_lag;
+    let waiting = "Inputs that challengers in shadow have not seen yet.";
+    out.gauge("peregrine_shadow_events_behind", waiting, lag.events_behind);
+    let age = "Age of the newest input that challengers in shadow have seen.";
+    out.gauge("peregrine_shadow_behind_seconds", age, lag.behind_ms as f64 / 1e3);
+    let failed = "1 where the challengers' trial ended by a fault.";
+    out.gauge("peregrine_shadow_failed", failed, lag.failed);
+    for (name, help, value) in [
+        ("dropped", "Inputs that were gone before challengers read them.", lag.dropped),
+        ("mismatches", "Rows of features that came out differently.", lag.mismatches),
+        ("lines", "Lines of the shadow log written.", lag.lines),
+    ] {
+        out.family(&format!("peregrine_shadow_{name}_total"), "counter", help);
+        out.sample("", &[], value);
+    }
+    out.family("peregrine_shadow_decisions", "gauge", "Decisions of each challenger compared.");
+    for challenger in &snapshot.shadow {
+        out.sample("", &[("version", &*challenger.version)], challenger.decisions);
     }
 }
 

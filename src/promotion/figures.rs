@@ -67,13 +67,14 @@ impl Figures {
         }
     }
 
-    /// Takes in what a model said and had at `ts_ns`, in the order of time.
-    pub fn push(&mut self, ts_ns: i64, told: &Told) {
-        self.hours.push(ts_ns, told.equity, self.sharpe_recent_min);
+    /// Takes in what a model said at `ts_ns`, in the order of time, and the equity of its account
+    /// then: that of one account, where each session tells of its own.
+    pub fn push(&mut self, ts_ns: i64, told: &Told, equity: f64) {
+        self.hours.push(ts_ns, equity, self.sharpe_recent_min);
         self.first_ns.get_or_insert(ts_ns);
         self.last_ns = self.last_ns.max(ts_ns);
-        self.equity = told.equity;
-        self.peak = self.peak.max(told.equity);
+        self.equity = equity;
+        self.peak = self.peak.max(equity);
         self.drawdown_max = self.drawdown_max.max(self.drawdown());
         if let Some(pnl) = told.closed_pnl {
             self.trades += 1;

@@ -28,6 +28,7 @@
 //! | `readiness` | what stands against trading |
 //! | `shown` | what the page shows of books, orders, limits and the journal |
 //! | `backtest`, `replay` | the same stages in event time |
+//! | `shadow` | challengers beside the champion, over a session's journal |
 //! | `scripted` | a synthetic market driven to where it seldom goes |
 //! | `cli` | the commands |
 
@@ -62,6 +63,7 @@ pub mod scripted;
 pub mod running;
 pub mod secret;
 pub mod session;
+pub mod shadow;
 pub mod shown;
 pub mod stage;
 pub mod stage_thread;

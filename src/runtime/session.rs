@@ -21,6 +21,7 @@ use super::kill::latch::{Cleared, Latch, StaysKilled};
 use super::kill::switch::Switched;
 use super::recover::{Carried, Chain, newest_epoch};
 use super::rig::{Launch, Rig, VenueAccess};
+use super::shadow::ShadowThread;
 use super::state::StateFolder;
 use super::statement;
 use super::stopped;
@@ -119,6 +120,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let signed = order.signed.as_ref().unwrap_or(&order.loaded);
     let (desk, board) = models(signed, &parts, &model.0, &mut rig)?;
     let watched = rig.watched(&parts, board, order.name);
+    let shadow = ShadowThread::start(&parts, rig.journal(), state.dir(), &watched.shadow)?;
     let watch = Watch::of(&watched, &order.stop);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
     let commands = watcher.commands();
@@ -139,7 +141,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let ended = running.join(starting);
     beside.watcher.look();
     admin.settle();
-    drop((admin, desk));
+    drop((admin, desk, shadow));
     // Also when a thread panicked, or the venue did not answer in time while it was asked to.
     let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
     if let (Some(credentials), false) = (&credentials, in_order) {

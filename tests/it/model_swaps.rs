@@ -8,7 +8,7 @@ use crate::pipeline_support::{
 use crate::process::{look, wait};
 use crate::session_support::{Session, order, urls};
 use peregrine::base::event::{
-    COMMAND_MODEL, Command, Event, Kind, ModelLoaded, ModelSwap, Prediction,
+    COMMAND_MODEL, Command, Event, Kind, ModelLoaded, ModelSwap, Prediction, Trade,
 };
 use peregrine::base::split::Split;
 use peregrine::base::{InstrumentId, Nanos, Reason};
@@ -19,6 +19,7 @@ use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use peregrine::runtime::swap::ask_swap;
 use peregrine::venue::account::Credentials;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -132,6 +133,10 @@ fn a_session_trades_on_what_it_is_asked_to_and_goes_back_a_thousand_times() {
     for round in 0..999 {
         let done = ask_swap(session.state(), "previous", "back").unwrap();
         assert_eq!(done["swaps"], round + 2);
+        if round == 490 {
+            let filled = |event: &Event| event.kind() == Some(Kind::OrderFilled);
+            session.wait(|lane| lane.iter().skip_while(|e| !is_swap(e)).any(filled));
+        }
         if round == 500 {
             assert_eq!(admin::ask(session.state(), &pause).unwrap()["ok"], true);
         }
@@ -146,6 +151,7 @@ fn a_session_trades_on_what_it_is_asked_to_and_goes_back_a_thousand_times() {
     let lane_0 = read(&journal, 0);
     assert!((1..).zip(&lane_0).all(|(seq, event)| event.seq == seq), "numbered without a hole");
     assert_eq!(lane_0.iter().filter(|e| e.kind() == Some(Kind::ModelSwap)).count(), 1_000);
+    assert_whole_and_trading(&lane_0);
     let asked = |event: &&Event| event.body::<Command>().verb == COMMAND_MODEL;
     let commands = lane_0.iter().filter(|event| event.kind() == Some(Kind::Command));
     let commands: Vec<_> = commands.filter(asked).map(|e| *e.body::<Command>()).collect();
@@ -162,6 +168,32 @@ fn a_session_trades_on_what_it_is_asked_to_and_goes_back_a_thousand_times() {
         assert_eq!(event.body::<Prediction>().model_tag, turn, "at {}", event.seq);
     }
     assert_replays(&journal);
+}
+
+fn is_swap(event: &Event) -> bool {
+    event.kind() == Some(Kind::ModelSwap)
+}
+
+/// From the first change of the model to the last: what the venue itself numbered came without a
+/// hole and in order, no stream broke, and orders were filled.
+fn assert_whole_and_trading(lane_0: &[Event]) {
+    let first = lane_0.iter().find(|event| is_swap(event)).unwrap().seq;
+    let last = lane_0.iter().rfind(|event| is_swap(event)).unwrap().seq;
+    let (mut newest, mut trades, mut fills) = (BTreeMap::new(), 0, 0);
+    for event in lane_0.iter().filter(|event| (first..last).contains(&event.seq)) {
+        match event.kind() {
+            Some(Kind::AggTrade) => {
+                let id = event.body::<Trade>().trade_id;
+                let before = newest.insert(event.instrument, id);
+                assert!(before.is_none_or(|before| before + 1 == id), "{before:?}, then {id}");
+                trades += 1;
+            }
+            Some(Kind::Gap) => panic!("a stream has a hole at {}", event.seq),
+            Some(Kind::OrderFilled) => fills += 1,
+            _ => {}
+        }
+    }
+    assert!(newest.len() == 2 && trades > 100 && fills > 0, "{trades} trades, {fills} fills");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod portfolio;
 mod risk;
 mod route;
 pub mod section;
+mod shadow;
 mod sizing;
 mod stage;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub(crate) use policy::policy_keys;
 pub use portfolio::PortfolioSettings;
 pub use risk::{RiskSettings, gate_keys};
 pub use route::{OrderEntry, OrderRoute};
+pub use shadow::ShadowSettings;
 pub use sizing::SizingSettings;
 pub use stage::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
 pub use watch::{MarginType, WatchSettings, Window};
@@ -72,6 +74,8 @@ pub struct Settings {
     pub model: ModelSettings,
     /// A share of the trading for a challenger.
     pub canary: CanarySettings,
+    /// Challengers beside the champion.
+    pub shadow: ShadowSettings,
     /// How predictions become wanted positions.
     pub policy: PolicySettings,
     /// How large entries are.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub use machine::{CounterValues, ResourceView, RingView, SessionView, ThreadView};
 pub use trade::{
     AccountView, EquityPoint, FeedView, FillView, LimitView, MarketView, ModelView, OrderView,
-    PerformanceView, PositionView, ShadowView, SymbolView,
+    PerformanceView, PositionView, ShadowLag, ShadowView, SymbolView,
 };
 
 /// Orders, fills and alerts shown at most, newest last: a page, not an archive. The journal has
@@ -74,6 +74,8 @@ pub struct Snapshot {
     pub models: Vec<ModelView>,
     /// Challengers against the champion.
     pub shadow: Vec<ShadowView>,
+    /// How far they are behind.
+    pub shadow_lag: ShadowLag,
     /// The histograms behind the percentiles since start.
     #[serde(skip)]
     pub histograms: Arc<HopTotals>,

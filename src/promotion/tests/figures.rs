@@ -4,6 +4,27 @@ use super::log::told;
 use crate::promotion::figures::Figures;
 use crate::promotion::record::Told;
 
+/// Figures of one account.
+struct Account(Figures);
+
+impl Account {
+    fn new() -> Self {
+        Self(Figures::new(1.0))
+    }
+
+    fn push(&mut self, ts_ns: i64, told: &Told) {
+        self.0.push(ts_ns, told, told.equity);
+    }
+}
+
+impl std::ops::Deref for Account {
+    type Target = Figures;
+
+    fn deref(&self) -> &Figures {
+        &self.0
+    }
+}
+
 const HOUR_NS: i64 = 3_600_000_000_000;
 
 fn at(equity: f64) -> Told {
@@ -20,7 +41,7 @@ fn naive(returns: &[f64]) -> f64 {
 
 #[test]
 fn the_ratio_is_that_of_hourly_returns_with_quiet_hours_in_them() {
-    let mut figures = Figures::new(1.0);
+    let mut figures = Account::new();
     assert_eq!((figures.sharpe(), figures.sharpe_recent()), (None, None));
     let equities: Vec<f64> = (0..60).map(|h| 1_000.0 + f64::from((h * 37) % 23)).collect();
     let mut returns: Vec<f64> = equities.windows(2).map(|pair| pair[1] / pair[0] - 1.0).collect();
@@ -41,7 +62,7 @@ fn the_ratio_is_that_of_hourly_returns_with_quiet_hours_in_them() {
 
 #[test]
 fn hours_below_the_limit_are_counted_in_a_row() {
-    let mut figures = Figures::new(1.0);
+    let mut figures = Account::new();
     let fall = |hour: i64| 1_000.0 - hour as f64 - f64::from(hour as i32 % 2);
     (0..=24).for_each(|hour| figures.push(hour * HOUR_NS, &at(fall(hour))));
     assert_eq!(figures.hours_below(), 1, "the first whole day");
@@ -53,7 +74,7 @@ fn hours_below_the_limit_are_counted_in_a_row() {
 
 #[test]
 fn the_drawdown_is_from_the_highest_equity() {
-    let mut figures = Figures::new(1.0);
+    let mut figures = Account::new();
     for (hour, equity) in [100.0, 120.0, 90.0, 110.0, 108.0].into_iter().enumerate() {
         figures.push(hour as i64, &at(equity));
     }
@@ -63,7 +84,7 @@ fn the_drawdown_is_from_the_highest_equity() {
 
 #[test]
 fn losses_and_failures_are_counted_in_a_row() {
-    let mut figures = Figures::new(1.0);
+    let mut figures = Account::new();
     let closed = |pnl: f64| Told { closed_pnl: Some(pnl), ..at(100.0) };
     for pnl in [-1.0, 2.0, -1.0, -1.0, -3.0] {
         figures.push(0, &closed(pnl));
@@ -82,7 +103,7 @@ fn losses_and_failures_are_counted_in_a_row() {
 
 #[test]
 fn latency_and_slippage_are_those_that_were_told() {
-    let mut figures = Figures::new(1.0);
+    let mut figures = Account::new();
     assert_eq!((figures.latency_p99_ns(), figures.slippage_apart()), (None, None));
     for n in 1..=1_000_u64 {
         figures.push(0, &Told { latency_ns: n * 1_000, ..at(100.0) });

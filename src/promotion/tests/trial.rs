@@ -59,6 +59,34 @@ fn a_row_worked_out_differently_a_judgement_and_a_difference_arrive() {
 }
 
 #[test]
+fn an_account_goes_on_where_the_next_session_begins_with_money_of_its_own() {
+    // Three sessions of a day: up 2 %, down 5 %, up 4 %, each from 1 000 on, the challenger's from
+    // 500; hours between, in which nothing happens.
+    let sessions = [1.02, 0.95, 1.04];
+    let all = trials(3 * 288, 0.3, 0.6, |one| {
+        let (session, at) = ((one.seq / 288) as usize, one.seq % 288);
+        one.session_ns = session as i64 + 1;
+        let grown = 1.0 + (sessions[session] - 1.0) * at as f64 / 287.0;
+        (one.champion.equity, one.challenger.equity) = (1_000.0 * grown, 500.0 * grown);
+    });
+    // The same as one account.
+    let whole = trials(3 * 288, 0.3, 0.6, |one| {
+        let (session, at) = ((one.seq / 288) as usize, one.seq % 288);
+        let before: f64 = sessions[..session].iter().product();
+        let grown = 1.0 + (sessions[session] - 1.0) * at as f64 / 287.0;
+        one.champion.equity = 1_000.0 * before * grown;
+        one.challenger.equity = one.champion.equity;
+    });
+    let (all, whole) = (seen(&all), seen(&whole));
+    for (own, wanted) in [(&all.champion, &whole.champion), (&all.challenger, &whole.challenger)] {
+        let drawdown = own.drawdown_max.unwrap();
+        assert!((drawdown - 0.05).abs() < 1e-9, "{drawdown}");
+        assert!((drawdown - wanted.drawdown_max.unwrap()).abs() < 1e-9);
+        assert!((own.sharpe.unwrap() - wanted.sharpe.unwrap()).abs() < 1e-6, "{own:?}");
+    }
+}
+
+#[test]
 fn decisions_that_one_of_them_did_not_make_are_not_compared() {
     let silent = |told: &mut Told| {
         told.proba = None;

@@ -17,6 +17,7 @@ mod output;
 mod replay;
 mod report;
 mod shadow;
+mod shadow_run;
 mod trade;
 
 use clap::{Parser, Subcommand};
@@ -91,7 +92,7 @@ enum CommandLine {
     /// The model registry: versions, stages, papers, rollback, bundles.
     #[command(subcommand, after_help = "Example: peregrine model list")]
     Model(model::ModelCommand),
-    /// Champion against challengers, from the shadow log: report.
+    /// Champion against challengers: run, report.
     #[command(subcommand, after_help = "Example: peregrine shadow report")]
     Shadow(shadow::ShadowCommand),
     /// A challenger's share of a running session's trading.

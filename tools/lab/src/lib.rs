@@ -6,6 +6,7 @@
 //! | `metrics` | log-loss, accuracy, area under the curve |
 //! | `data` | what is brought in, looked at, frozen |
 //! | `gate` | whether a model may trade, decided and signed |
+//! | `column` | long rows of numbers, in a file where they would fill the memory |
 //! | `export` | a model as an ONNX file, and trees out of one |
 //! | `card` | golden vectors of a version's card |
 //! | `files` | files of reports, written whole |
@@ -28,6 +29,7 @@
 //! Features are never computed twice: rows come out of the same rooms that serve live trading.
 
 pub mod card;
+pub mod column;
 pub mod data;
 pub mod export;
 pub mod files;
