@@ -183,8 +183,8 @@ fn the_image_has_no_shell_and_no_root_and_its_service_writes_nowhere_but_to_its_
 /// first to go where memory ends.
 #[test]
 fn learning_takes_what_the_trader_leaves_and_is_made_up_for_after_a_downtime() {
-    let read =
-        |name: &str| std::fs::read_to_string(root().join("tools/deploy").join(name)).unwrap();
+    let deploy = root().join("tools/deploy");
+    let read = |name: &str| std::fs::read_to_string(deploy.join(name)).unwrap();
     let (service, timer) = (read("peregrine-learn.service"), read("peregrine-learn.timer"));
     for wanted in ["Nice=19", "IOSchedulingClass=idle", "CPUWeight=1", "MemoryMax=4G"] {
         assert!(service.lines().any(|line| line == wanted), "{wanted}");

@@ -1,11 +1,11 @@
 //! Learning each night from what the sessions recorded: a challenger, and never a champion.
 //!
 //! ```text
-//!   journals ─► collect ─► night (freeze, check, train, compare, decide) ─► registry: staged, shadow
+//!   journals ─► collect ─► night: freeze, check, train, compare, decide ─► registry, up to shadow
 //!       └─► look: drift of the running day ─► a night before its time, at most one a day
 //! ```
-//! What a night does depends on the journals, the settings, the registry's champion and the time it
-//! was begun at, which is kept: whoever was stopped, by whatever, and goes on ends in the same bytes.
+//! What a night does depends on the journals, the settings, the registry's champion and the time
+//! it was begun at, which is kept: whoever was stopped and goes on ends in the same bytes.
 //!
 //! | file | holds |
 //! |---|---|
