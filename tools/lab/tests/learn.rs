@@ -318,7 +318,7 @@ fn killed_in_each_step_it_goes_on_and_ends_in_the_same_bytes() {
 
 #[test]
 fn a_downtime_is_made_up_for_oldest_first_and_trials_add_up() {
-    let world = World::new("state", 12, "nights_max = 2\n", NO_DRIFT);
+    let world = World::new("state", 12, "nights_max = 2\nkeep_nights = 2\n", NO_DRIFT);
     assert!(world.once("2026-01-11T01:59:59Z").is_empty(), "its hour has not come");
     assert_eq!(names(&world.once("2026-01-11T02:00:00Z")), [("2026-01-10", "staged")]);
     let told = world.once("2026-01-14T12:00:00Z");
@@ -341,6 +341,11 @@ fn a_downtime_is_made_up_for_oldest_first_and_trials_add_up() {
     };
     let chosen = fourth["chosen"].as_str().unwrap();
     assert!(loss(chosen) < loss("champion") && loss(chosen) <= loss("cold").min(loss("warm")));
+    let tables = |name: &str| world.path("learning/nights").join(name).join("data/trades").exists();
+    let kept = ["2026-01-10", "2026-01-12", "2026-01-13"].map(tables);
+    assert_eq!(kept, [false, true, true], "tables of the newest nights");
+    let manifest = world.path("learning/nights/2026-01-10/data/data_manifest.yaml");
+    assert!(manifest.exists());
     assert_eq!(world.champion(), "first");
     let registry = Registry::open(&world.path("models_saved")).unwrap();
     let version = fourth["registered"]["version"].as_str().unwrap();

@@ -10,6 +10,8 @@
 use super::days::Day;
 use crate::files::write_whole;
 use anyhow::{Context, Result};
+use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
 use peregrine::base::event::{Event, Funding, MarkPrice, Trade, flags};
 use peregrine::base::units::{Px, Qty};
 use peregrine::base::{Kind, Nanos};
@@ -103,10 +105,11 @@ pub struct Source<'s> {
 }
 
 impl Source<'_> {
-    /// The session's journals with the time of their first record, oldest first.
+    /// The session's journals with the time of their first record, oldest first; where that cannot
+    /// be read, of the journal before, and the least there is without one.
     ///
     /// # Errors
-    /// A folder that cannot be listed, a journal without a sound first record.
+    /// A folder that cannot be listed.
     pub fn journals(&self) -> Result<Vec<(String, i64)>> {
         let names = journal_names(self.state).with_context(|| self.state.display().to_string())?;
         let own = |name: &String| name.split_once('-').is_some_and(|(_, s)| s == self.session);
@@ -116,10 +119,14 @@ impl Source<'_> {
             if !dir.join("manifest.json").exists() {
                 continue;
             }
-            let first = LaneReader::open(&dir, 0)?.next();
-            if let Some(first) = first {
-                found.push((name.clone(), first.with_context(|| name)?.1.now().to_millis()));
-            }
+            let first = LaneReader::open(&dir, 0).map(|mut lane| lane.next());
+            let begins = match first {
+                Ok(None) => continue,
+                Ok(Some(Ok((_, event)))) => event.now().to_millis(),
+                // It counts from the one before on: whatever day it touches is damaged by it.
+                _ => found.last().map_or(i64::MIN, |(_, begins)| *begins),
+            };
+            found.push((name, begins));
         }
         Ok(found)
     }
@@ -174,7 +181,7 @@ struct Lane {
 
 /// One stream of a symbol's trades.
 struct Trades {
-    file: BufWriter<File>,
+    file: GzEncoder<BufWriter<File>>,
     last: Option<u64>,
     missing: u64,
     count: u64,
@@ -251,8 +258,10 @@ impl Desk<'_> {
         let Some(lane) = self.lanes.get_mut(symbol) else { return Ok(()) };
         let told: &Trade = event.body();
         if !lane.trades.contains_key(stream) {
-            let path = self.out.join(format!("{symbol}-{stream}-{}.csv", self.facts.day));
-            let mut file = BufWriter::new(File::create(&path)?);
+            let path = self.out.join(format!("{symbol}-{stream}-{}.csv.gz", self.facts.day));
+            // Without a name and a time in its head, so that the same trades are the same bytes.
+            let text = BufWriter::new(File::create(&path)?);
+            let mut file = GzBuilder::new().write(text, Compression::default());
             writeln!(file, "time_ms,id,price,quantity,is_buyer_maker")?;
             lane.trades.insert(stream, Trades { file, last: None, missing: 0, count: 0 });
         }
@@ -271,18 +280,19 @@ impl Desk<'_> {
         for (symbol, lane) in std::mem::take(&mut self.lanes) {
             let facts = self.facts.symbols.entry(symbol.clone()).or_default();
             let mut written = Vec::new();
-            for (stream, mut trades) in lane.trades {
-                trades.file.flush()?;
-                written.push((stream, format!("{symbol}-{stream}-{day}.csv"), trades));
+            for (stream, trades) in lane.trades {
+                trades.file.finish()?.flush()?;
+                let name = format!("{symbol}-{stream}-{day}.csv.gz");
+                written.push((stream, name, (trades.count, trades.missing)));
             }
             // Both streams tell the same trades: one of them counts.
             let both = written.len() > 1;
-            for (stream, name, trades) in written {
+            for (stream, name, counted) in written {
                 if both && stream == "trades" {
                     fs::remove_file(self.out.join(name))?;
                     continue;
                 }
-                (facts.trades, facts.trades_missing) = (trades.count, trades.missing);
+                (facts.trades, facts.trades_missing) = counted;
                 self.facts.files.insert(name, String::new());
             }
             let mut marks = "open_time_ms,open,high,low,close\n".to_owned();

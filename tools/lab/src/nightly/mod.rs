@@ -45,6 +45,7 @@ use collect::{Collected, Source, known, replayed};
 use night::{Work, days_of};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::promotion::PromotionSettings;
+use peregrine::venue::dataset::Stream;
 use settings::Settings;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -135,7 +136,9 @@ impl Nightly {
     /// # Errors
     /// A ledger or state folder that cannot be read.
     pub fn due(&self, now_ms: i64) -> Result<Due> {
-        let first = self.source().journals()?.first().map(|(_, ms)| Day::of(*ms));
+        let journals = self.source().journals()?;
+        let sound = journals.iter().find(|(_, begins)| *begins > i64::MIN);
+        let first = sound.map(|(_, begins)| Day::of(*begins));
         Ok(due(&self.ledger()?, first, now_ms, &self.settings))
     }
 
@@ -163,7 +166,25 @@ impl Nightly {
         if self.settings.drift.on {
             told.extend(self.early(now_ms)?);
         }
+        self.tidy()?;
         Ok(told)
+    }
+
+    /// Removes the tables of nights behind the newest `keep_nights`: their manifests stay, and the
+    /// days they were made of.
+    fn tidy(&self) -> Result<()> {
+        let ledger = self.ledger()?;
+        let keep = self.settings.keep_nights as usize;
+        for name in ledger.nights.keys().rev().skip(keep) {
+            let data = self.settings.work.join(NIGHTS).join(name).join(night::DATA);
+            for stream in Stream::ALL {
+                let tables = data.join(stream.name());
+                if tables.is_dir() {
+                    fs::remove_dir_all(&tables).with_context(|| tables.display().to_string())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn source(&self) -> Source<'_> {

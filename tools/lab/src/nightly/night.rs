@@ -29,7 +29,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DATA: &str = "data";
+/// Folder of a night's frozen data set.
+pub const DATA: &str = "data";
 const REPORTS: &str = "reports";
 const FORWARD: &str = "forward.toml";
 const CHECK_FILE: &str = "check.json";

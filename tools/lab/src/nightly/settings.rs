@@ -28,6 +28,8 @@ pub struct Settings {
     pub nights_max: u32,
     /// How often a night that failed is tried.
     pub tries_max: u32,
+    /// Newest nights whose tables are kept.
+    pub keep_nights: u32,
     /// Most versions at the stage shadow.
     pub challengers_max: u32,
     /// Least gain in log-loss over the champion, nats.
@@ -127,6 +129,7 @@ impl Settings {
             ("window_days", (1..=365).contains(&self.window_days)),
             ("nights_max", (1..=31).contains(&self.nights_max)),
             ("tries_max", (1..=10).contains(&self.tries_max)),
+            ("keep_nights", (1..=1_000).contains(&self.keep_nights)),
             ("challengers_max", (1..=3).contains(&self.challengers_max)),
             ("improvement_min", (0.0..=1.0).contains(&self.improvement_min)),
             ("threads", (1..=64).contains(&self.threads)),
@@ -191,6 +194,7 @@ impl Default for Settings {
             window_days: 14,
             nights_max: 3,
             tries_max: 2,
+            keep_nights: 7,
             challengers_max: 3,
             improvement_min: 0.0,
             threads: 1,
