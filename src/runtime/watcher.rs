@@ -345,6 +345,7 @@ impl Watcher {
         }
         let verified = watched.readiness.is_model_verified(Instant::now());
         self.page.models = watched.models.views(verified);
+        self.page.rollback = watched.models.rollback();
         self.page.resources = resources(&watched.health);
         self.page.journal = JournalView::read(&watched.health);
         (self.page.alerts, self.page.alerting) = watched.board.view();

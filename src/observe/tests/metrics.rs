@@ -6,7 +6,7 @@ use crate::observe::latency::HopTotals;
 use crate::observe::metrics::render;
 use crate::observe::snapshot::{
     AccountView, ControlView, CounterValues, JournalView, LimitView, MarketView, ModelView,
-    NotReady, RingView, Snapshot, ThreadView,
+    NotReady, RingView, RollbackLimit, Snapshot, ThreadView,
 };
 use crate::observe::{Hop, SnapshotCell};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -40,6 +40,8 @@ fn full() -> Snapshot {
     let model =
         ModelView { version: "quick-1".to_owned(), stage: "champion", ..Default::default() };
     snapshot.models = vec![model];
+    let fall = RollbackLimit { name: "drawdown_frac_max", value: Some(0.1), limit: 0.2 };
+    snapshot.rollback.limits = vec![fall, RollbackLimit { name: "psi_max", value: None, ..fall }];
     let control =
         ControlView { name: "drawdown".to_owned(), level: "reduce", ..Default::default() };
     snapshot.controls = vec![control];
