@@ -27,6 +27,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     journal(&mut text, snapshot);
     models(&mut text, snapshot);
     shadow(&mut text, snapshot);
+    rollback(&mut text, snapshot);
     money(&mut text, snapshot);
     alerts(&mut text, snapshot);
     controls(&mut text, snapshot);
@@ -141,6 +142,24 @@ fn shadow(out: &mut Exposition, snapshot: &Snapshot) {
     for challenger in &snapshot.shadow {
         out.sample("", &[("version", &*challenger.version)], challenger.decisions);
     }
+}
+
+fn rollback(out: &mut Exposition, snapshot: &Snapshot) {
+    let view = &snapshot.rollback;
+    out.family("peregrine_rollback_value", "gauge", "What is known of the champion, by limit.");
+    for limit in &view.limits {
+        if let Some(value) = limit.value {
+            out.sample("", &[("limit", limit.name)], value);
+        }
+    }
+    out.family("peregrine_rollback_limit", "gauge", "Above this the champion is left.");
+    for limit in &view.limits {
+        out.sample("", &[("limit", limit.name)], limit.limit);
+    }
+    out.family("peregrine_rollbacks_total", "counter", "Times the session left its champion.");
+    out.sample("", &[], view.made);
+    let waiting = "Versions left that the registry does not say yet.";
+    out.gauge("peregrine_rollback_registry_waiting", waiting, view.waiting);
 }
 
 fn machine(out: &mut Exposition, snapshot: &Snapshot) {

@@ -349,6 +349,7 @@ impl Watcher {
         let verified = watched.readiness.is_model_verified(Instant::now());
         self.page.models = watched.models.views(verified);
         (self.page.shadow, self.page.shadow_lag) = watched.shadow.view();
+        self.page.rollback = watched.models.rollback();
         self.page.resources = resources(&watched.health);
         self.page.journal = JournalView::read(&watched.health);
         (self.page.alerts, self.page.alerting) = watched.board.view();

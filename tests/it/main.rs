@@ -52,6 +52,7 @@ mod service_notify;
 /// Everything that `peregrine check` tells an operator.
 mod champion_back;
 mod champion_judge;
+mod champion_left;
 mod check_host;
 /// Statements of a day against the exchange's own ledger.
 mod statement_ledger;

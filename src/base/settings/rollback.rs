@@ -9,6 +9,9 @@ use toml::Table;
 pub struct RollbackSettings {
     /// File whose tables `[rollback]` and `[drift]` judge the champion; empty for none.
     pub gates: String,
+    /// The champion's rows of features are worked out again beside the session: without it drift
+    /// and rows that differ are told by the shadow log alone.
+    pub rows: bool,
     /// A start whose champion is not what was registered, or does not load, begins with the
     /// champion before it instead of ending.
     pub at_start: bool,
@@ -19,6 +22,7 @@ impl RollbackSettings {
         let mut s = Section::new(&part.0, part.1, errors);
         let settings = Self {
             gates: s.text_opt("gates").unwrap_or_default(),
+            rows: s.flag("rows", false),
             at_start: s.flag("at_start", false),
         };
         s.finish();
@@ -37,8 +41,8 @@ mod tests {
             let part = ("rollback".to_owned(), text.parse().unwrap());
             (RollbackSettings::read(part, &mut errors), errors.len())
         };
-        let wanted = RollbackSettings { gates: "g.toml".to_owned(), at_start: true };
-        assert_eq!(read("gates = \"g.toml\"\nat_start = true"), (wanted, 0));
+        let wanted = RollbackSettings { gates: "g.toml".to_owned(), rows: true, at_start: true };
+        assert_eq!(read("gates = \"g.toml\"\nrows = true\nat_start = true"), (wanted, 0));
         assert_eq!(read(""), (RollbackSettings::default(), 0));
         assert_eq!(read("gate = \"g.toml\"").1, 1);
     }

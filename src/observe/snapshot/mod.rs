@@ -2,6 +2,7 @@
 //! whole. Readers take a reference to the newest one; a stage never sees it.
 
 mod machine;
+mod rollback;
 mod trade;
 
 use super::alerts::board::{AlertView, AlertingView};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use machine::{CounterValues, ResourceView, RingView, SessionView, ThreadView};
+pub use rollback::{RollbackLimit, RollbackView};
 pub use trade::{
     AccountView, EquityPoint, FeedView, FillView, LimitView, MarketView, ModelView, OrderView,
     PerformanceView, PositionView, ShadowLag, ShadowView, SymbolView,
@@ -72,6 +74,8 @@ pub struct Snapshot {
     pub controls: Vec<ControlView>,
     /// Models that decide or watch.
     pub models: Vec<ModelView>,
+    /// What judges the champion.
+    pub rollback: RollbackView,
     /// Challengers against the champion.
     pub shadow: Vec<ShadowView>,
     /// How far they are behind.

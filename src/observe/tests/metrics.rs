@@ -6,7 +6,7 @@ use crate::observe::latency::HopTotals;
 use crate::observe::metrics::render;
 use crate::observe::snapshot::{
     AccountView, ControlView, CounterValues, JournalView, LimitView, MarketView, ModelView,
-    NotReady, RingView, ShadowLag, ShadowView, Snapshot, ThreadView,
+    NotReady, RingView, RollbackLimit, ShadowLag, ShadowView, Snapshot, ThreadView,
 };
 use crate::observe::{Hop, SnapshotCell};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -50,6 +50,8 @@ fn full() -> Snapshot {
         lines: 34,
         failed: 1,
     };
+    let fall = RollbackLimit { name: "drawdown_frac_max", value: Some(0.1), limit: 0.2 };
+    snapshot.rollback.limits = vec![fall, RollbackLimit { name: "psi_max", value: None, ..fall }];
     let control =
         ControlView { name: "drawdown".to_owned(), level: "reduce", ..Default::default() };
     snapshot.controls = vec![control];

@@ -32,15 +32,15 @@ pub struct Evaluated {
 }
 
 impl Evaluated {
-    /// Of the log in this state folder, from its present end on.
-    pub fn new(state: &Path, rules: PromotionSettings) -> Self {
+    /// Of the log in this state folder, from its present end on; that champion is judged.
+    pub fn new(state: &Path, rules: PromotionSettings, champion: Champion) -> Self {
         let path = state.join("logs/shadow/shadow_eval.jsonl");
         let mut file = File::open(&path).ok();
         if let Some(open) = &mut file {
             let _ = open.seek(SeekFrom::End(0));
         }
         let (trials, part) = (Trials::new(rules.clone()), Vec::new());
-        let (champion, former) = (Champion::default(), BTreeSet::new());
+        let former = BTreeSet::new();
         let (mismatches, taken) = (0, BTreeMap::new());
         Self { path, file, part, rules, trials, champion, former, mismatches, taken }
     }

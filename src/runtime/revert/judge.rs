@@ -3,12 +3,16 @@
 
 use super::evaluated::Evaluated;
 use super::kept::{Kept, KeptFile};
+use super::rows::RowWatch;
 use crate::base::InstrumentId;
 use crate::base::units::Money;
 use crate::engine::SlotSeen;
 use crate::journal::{LaneFollower, RecordIndex, STAMPS_LANE};
+use crate::model::Card;
+use crate::observe::snapshot::RollbackLimit;
 use crate::promotion::books::Books;
 use crate::promotion::reign::Reign;
+use crate::promotion::rollback::{ROLLBACK, RollbackRule};
 use crate::promotion::{Breach, Health, PromotionSettings, breaches};
 use crate::runtime::assemble::Parts;
 use crate::runtime::readiness::ModelFiles;
@@ -51,6 +55,8 @@ pub struct Judge {
     files: Option<ModelFiles>,
     verified: bool,
     evaluated: Evaluated,
+    rows: Option<RowWatch>,
+    psi: Option<f64>,
     kept: Option<KeptFile>,
 }
 
@@ -76,8 +82,15 @@ impl Judge {
         if let Some(Kept { account, closed, .. }) = before {
             reign.resume(account, closed);
         }
+        let card = (&parts.files.card, tag);
+        let rows = match parts.settings.rollback.rows {
+            true => Some(RowWatch::new(parts, journal, card, rules.drift)?),
+            false => None,
+        };
         Ok(Self {
-            evaluated: Evaluated::new(state, rules.clone()),
+            rows,
+            psi: None,
+            evaluated: Evaluated::new(state, rules.clone(), champion.clone()),
             rules,
             champion,
             risk: follow(RISK_LANE)?,
@@ -99,12 +112,23 @@ impl Judge {
     }
 
     /// Another champion decides, or the same begins anew: nothing of what was counts for it.
-    /// `files` are those that are to stay what they are, `former` the versions that were champion.
-    pub fn begin(&mut self, champion: Champion, files: ModelFiles, former: BTreeSet<String>) {
+    /// `card` is its own, `files` are those that are to stay what they are, `former` the versions
+    /// that were champion.
+    pub fn begin(
+        &mut self,
+        champion: Champion,
+        card: &Card,
+        files: ModelFiles,
+        former: BTreeSet<String>,
+    ) {
         self.read();
+        if let Some(rows) = &mut self.rows {
+            rows.begin(card, champion.tag);
+        }
         self.reign.begin(champion.tag);
         self.times = Times::new(champion.tag, TIMES);
         (self.p99_ns, self.looked, self.verified) = (None, None, true);
+        self.psi = None;
         self.evaluated.begin(&champion, former);
         self.watch(files);
         self.champion = champion;
@@ -130,6 +154,8 @@ impl Judge {
             self.p99_ns = self.times.p99();
             self.verified = self.files.as_mut().is_none_or(|files| files.look(now));
             self.evaluated.read();
+            let drift = self.rows.as_ref().and_then(RowWatch::drift);
+            self.psi = drift.map(|drift| drift.psi_max);
             self.keep(now, false);
         }
         breaches(&self.rules.rollback, &self.health(seen))
@@ -137,29 +163,50 @@ impl Judge {
 
     /// What is known of the champion.
     pub fn health(&self, seen: SlotSeen) -> Health {
+        let told = self.evaluated.health();
+        let own = self.rows.as_ref().map_or(0, RowWatch::mismatches);
         let health = Health {
             hash_mismatches: u64::from(!self.verified),
             latency_p99_ns: self.p99_ns.map(|ns| ns as f64),
             errors_in_a_row: u64::from(seen.faults_in_a_row),
-            ..self.evaluated.health()
+            psi: self.psi,
+            feature_mismatches: told.feature_mismatches.max(own),
+            ..told
         };
         health.with_account(self.reign.account())
     }
 
-    /// The limits, in the order of [`crate::promotion::rollback::ROLLBACK`].
-    pub fn limits(&self) -> &[f64] {
-        &self.rules.rollback
+    /// Rows that were worked out again and held against what the session recorded.
+    pub fn rows_compared(&self) -> u64 {
+        self.rows.as_ref().map_or(0, RowWatch::compared)
+    }
+
+    /// Every limit with what is known.
+    pub fn view(&self, seen: SlotSeen) -> Vec<RollbackLimit> {
+        let health = self.health(seen);
+        let limit = |(rule, limit): (&RollbackRule, &f64)| RollbackLimit {
+            name: rule.key,
+            value: (rule.value)(&health),
+            limit: *limit,
+        };
+        ROLLBACK.iter().zip(&self.rules.rollback).map(limit).collect()
     }
 
     fn read(&mut self) {
-        let (reign, times) = (&mut self.reign, &mut self.times);
+        let (reign, times, rows) = (&mut self.reign, &mut self.times, &mut self.rows);
         read(&mut self.risk, |event| reign.note(event));
         read(&mut self.took, |event| times.note_passages(event));
         read(&mut self.answers, |event| {
             reign.note(event);
             times.note_prediction(event);
+            if let Some(rows) = rows {
+                rows.note_answer(event);
+            }
         });
         times.join();
+        if let Some(rows) = rows {
+            rows.read();
+        }
     }
 
     fn keep(&mut self, now: Instant, at_end: bool) {

@@ -13,6 +13,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `judge` | what is known of the champion, and which limit it passed |
+//! | `rows` | its rows of features, worked out again |
 //! | `kept` | its figures over restarts |
 //! | `evaluated` | what the shadow log says of it |
 //! | `left` | versions that were left, in the state folder |
@@ -24,6 +25,7 @@ pub mod judge;
 pub mod keeper;
 pub mod kept;
 pub mod left;
+pub mod rows;
 pub mod start;
 
 pub use judge::Judge;

@@ -6,7 +6,8 @@ use super::guard::Guard;
 use super::work::Work;
 use crate::base::event::{COMMAND_MODEL, ModelSwap};
 use crate::engine::SwapRole;
-use crate::promotion::Breach;
+use crate::observe::snapshot::RollbackView;
+use crate::promotion::{Breach, RollbackCause};
 use crate::registry::{Registry, RegistryError};
 use crate::risk::Verb;
 use crate::runtime::assemble::version_bytes;
@@ -50,6 +51,37 @@ impl Work {
         self.warm_up();
     }
 
+    /// Without rules a champion is left for one thing alone: that it does not answer.
+    pub fn judge_answers(&mut self, guard: &mut Guard) {
+        let champion = self.places.champion;
+        if !self.errs(champion) || self.places.previous.is_none() {
+            return;
+        }
+        let in_a_row = self.ends.signs.slot(champion).faults_in_a_row;
+        let breach = Breach {
+            cause: RollbackCause::InferenceErrors,
+            key: "errors_in_a_row_max",
+            value: f64::from(in_a_row),
+            limit: f64::from(self.canary.errors_max - 1),
+        };
+        if let Err(error) = self.go_back(&breach, guard) {
+            tracing::error!(error = format!("{error:#}"), "the model fails, and cannot be left");
+            self.places.previous = None;
+        }
+        self.warm_up();
+    }
+
+    /// Shows what judges the champion, and how far the registry is behind.
+    pub fn show_judgement(&self, judge: Option<&Judge>) {
+        let seen = self.ends.signs.slot(self.places.champion);
+        self.board.show_rollback(RollbackView {
+            limits: judge.map(|judge| judge.view(seen)).unwrap_or_default(),
+            made: self.gone_back,
+            waiting: self.left.waiting() as u64,
+            trouble: self.left.trouble(),
+        });
+    }
+
     /// The session begins: its first champion is judged, and the one before it is made ready.
     pub fn begin_judging(&mut self, judge: &mut Option<Judge>) {
         self.keeper.wake();
@@ -61,8 +93,10 @@ impl Work {
     }
 
     fn begin_anew(&self, judge: &mut Judge) {
+        let seat = self.places.seat(self.places.champion);
+        let Some(card) = seat.and_then(|seat| seat.about.as_deref()) else { return };
         if let (Some(champion), Some(files)) = (self.champion(), self.champion_files()) {
-            judge.begin(champion, files, self.former());
+            judge.begin(champion, card, files, self.former());
         }
     }
 
@@ -76,6 +110,7 @@ impl Work {
         let champion = self.champion().context("nothing decides")?;
         self.leave(&champion, &to, breach);
         self.use_slot(slot, &Ask::of_breach(breach, COMMAND_MODEL, ""), guard)?;
+        self.gone_back += 1;
         tracing::error!(left = champion.version, to, cause = %breach, "went back by itself");
         self.keeper.wake();
         Ok(())

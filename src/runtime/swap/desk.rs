@@ -208,6 +208,7 @@ impl ModelDesk {
             signed: (settings.mode == Mode::Live).then(|| (*signed).clone()),
             name: format!("session {journal}"),
             judged: judge.is_some(),
+            gone_back: 0,
             stopped_for: Vec::new(),
             keeper: keeper.context("the thread that has the registry follow")?,
             left: work.left,
@@ -285,9 +286,11 @@ fn run(
         if let Some((wish, cause)) = desk.fault(&mut guard) {
             serve(&mut desk, &mut guard, Ask::own(wish, cause));
         }
-        if let Some(judge) = &mut judge {
-            desk.judge(judge, &mut guard);
+        match &mut judge {
+            Some(judge) => desk.judge(judge, &mut guard),
+            None => desk.judge_answers(&mut guard),
         }
+        desk.show_judgement(judge.as_ref());
     }
 }
 

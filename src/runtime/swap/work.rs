@@ -66,6 +66,8 @@ pub(super) struct Work {
     pub name: String,
     /// Whether rules judge the champion.
     pub judged: bool,
+    /// Times it left a champion by itself.
+    pub gone_back: u64,
     /// Causes for which entries were stopped, as long as they stand.
     pub stopped_for: Vec<RollbackCause>,
     /// Set when the session ends: what it did not come to, it does not come to.
@@ -95,29 +97,34 @@ impl Work {
         done.map(|()| self.status(guard)).map_err(|error| format!("{error:#}"))
     }
 
-    /// What goes wrong, and what helps.
+    /// Why the trial has to end, if it has to.
     pub fn fault(&self, guard: &mut Guard) -> Option<(Wish, Reason)> {
         let over = guard.look();
-        let errs = |slot| self.ends.signs.slot(slot).faults_in_a_row >= self.canary.errors_max;
-        if let Some((slot, _)) = self.places.trial {
-            let over = if errs(slot) { Some(Reason::ModelErrors) } else { over };
-            if let Some(reason) = over {
-                return Some((Wish::EndTrial, reason));
-            }
-        }
-        // Where rules judge the champion, they have a limit for that.
-        let back = errs(self.places.champion) && self.places.previous.is_some() && !self.judged;
-        back.then(|| (Wish::Use("previous".to_owned()), Reason::ModelErrors))
+        let (slot, _) = self.places.trial?;
+        let over = if self.errs(slot) { Some(Reason::ModelErrors) } else { over };
+        over.map(|reason| (Wish::EndTrial, reason))
+    }
+
+    /// Whether the model at that place fails as often in a row as a trial may not.
+    pub(super) fn errs(&self, slot: usize) -> bool {
+        self.ends.signs.slot(slot).faults_in_a_row >= self.canary.errors_max
     }
 
     fn use_model(&mut self, name: &str, ask: &Ask, guard: &mut Guard) -> Result<()> {
         let found = match (name, self.places.previous) {
-            ("previous", Some(slot)) => Ok(slot),
+            ("previous", Some(slot)) => self.check_chosen(slot).map(|()| slot),
             ("previous", None) => bail!("there is no model before the one that decides"),
             _ => self.place_of(name),
         };
         let slot = found.or_else(|error| self.refuse(name, ask, error))?;
         self.use_slot(slot, ask, guard)
+    }
+
+    /// Refuses a place whose version was left or is quarantined, as far as that can be known.
+    fn check_chosen(&self, slot: usize) -> Result<()> {
+        let registry = Registry::open(Path::new(&self.terms.model.dir));
+        let (Some(seat), Ok(registry)) = (self.places.seat(slot), registry) else { return Ok(()) };
+        self.left.version_named(&registry, &seat.version).map(drop)
     }
 
     /// The model at that place decides.
