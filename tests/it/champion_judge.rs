@@ -334,7 +334,9 @@ impl Ran {
         let (instruments, arrivals) = synthetic(3, 6_000, &[]);
         let dir = format!("\"{}\"", text(state.path()));
         let own = [("session", "state_dir", dir.as_str()), ("rollback", "rows", "true")];
-        let mut parts = parts(instruments, &[&own[..], &EAGER[..]].concat());
+        // It decides and never enters: what it would lose is another cause.
+        let idle = [("policy", "enter_edge", "1.0")];
+        let mut parts = parts(instruments, &[&own[..], &EAGER[..], &idle[..]].concat());
         let files = leaning("watched", "imbalance_1", 1.0);
         let card = Card { training, horizon_ms: 10, ..files.card };
         parts.files = ArtifactFiles::from_bytes(files.onnx, card.to_toml().unwrap()).unwrap();
