@@ -1,5 +1,5 @@
-//! What an account has come to over time: its equity by the hour, its fall from the peak, its trades.
-//! Can be kept in a file and taken up again.
+//! What an account has come to over time: its equity by the hour, its fall from the peak, its
+//! trades. Can be kept in a file and taken up again.
 
 use serde::{Deserialize, Serialize};
 

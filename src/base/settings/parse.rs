@@ -133,7 +133,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         model: read.model(next()),
         canary: CanarySettings::read(next(), read.errors),
         shadow: super::ShadowSettings::read(next(), read.errors),
-        rollback: super::RollbackSettings::read(next(), read.errors),
+        rollback: super::RollbackSettings::read(next(), mode, read.errors),
         policy: PolicySettings::read(read.section(next())),
         sizing: SizingSettings::read(read.section(next()), mode),
         exits: ExitSettings::read(read.section(next()), mode),

@@ -1,7 +1,7 @@
 //! `[rollback]`: what takes the champion out by itself, and what a start does without it.
 
-use super::SettingsError;
 use super::section::Section;
+use super::{Mode, SettingsError};
 use toml::Table;
 
 /// Settings of rollbacks by the session itself.
@@ -18,8 +18,11 @@ pub struct RollbackSettings {
 }
 
 impl RollbackSettings {
-    pub(super) fn read(part: (String, Table), errors: &mut Vec<SettingsError>) -> Self {
+    pub(super) fn read(part: (String, Table), mode: Mode, errors: &mut Vec<SettingsError>) -> Self {
         let mut s = Section::new(&part.0, part.1, errors);
+        if mode == Mode::Live {
+            s.require(&["gates"]);
+        }
         let settings = Self {
             gates: s.text_opt("gates").unwrap_or_default(),
             rows: s.flag("rows", false),
@@ -36,11 +39,14 @@ mod tests {
 
     #[test]
     fn every_key_is_read_and_what_is_not_there_judges_nobody() {
-        let read = |text: &str| {
+        let read_in = |mode: Mode, text: &str| {
             let mut errors = Vec::new();
             let part = ("rollback".to_owned(), text.parse().unwrap());
-            (RollbackSettings::read(part, &mut errors), errors.len())
+            (RollbackSettings::read(part, mode, &mut errors), errors.len())
         };
+        let read = |text: &str| read_in(Mode::Paper, text);
+        assert_eq!(read_in(Mode::Live, "").1, 1, "with real money somebody has to say it");
+        assert_eq!(read_in(Mode::Live, "gates = \"\"").1, 0);
         let wanted = RollbackSettings { gates: "g.toml".to_owned(), rows: true, at_start: true };
         assert_eq!(read("gates = \"g.toml\"\nrows = true\nat_start = true"), (wanted, 0));
         assert_eq!(read(""), (RollbackSettings::default(), 0));

@@ -63,7 +63,7 @@ fn run(left: &LeftModels, dir: &std::path::Path, proving: Proving, woken: &Recei
             left.set_trouble(None);
             tracing::warn!(version = first.version, to = first.to, "the registry has followed");
             if let Err(error) = left.done() {
-                tracing::error!(%error, "the registry has followed, and the file cannot be emptied");
+                tracing::error!(%error, "the registry has followed; the file cannot say so");
             }
         }
         match woken.recv_timeout(wait) {

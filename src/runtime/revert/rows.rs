@@ -81,8 +81,8 @@ impl RowWatch {
         if let Ok(selection) = Selection::new(&card.features) {
             self.rows.select(selection);
         }
-        // Rows a horizon apart are independent. Where a window of those is more than a day, they are
-        // nearer, and each tells so much less.
+        // Rows a horizon apart are independent. Where a window of those is more than a day, they
+        // are nearer, and each tells so much less.
         let horizon_ns = card.horizon_ms as f64 * 1e6;
         let a_day = DAY_NS * self.sampled.len() as f64 / f64::from(self.drift.window.max(1));
         let spacing = horizon_ns.min(a_day).max(1.0);
