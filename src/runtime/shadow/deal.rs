@@ -12,8 +12,8 @@ use crate::promotion::{Assigned, Assignment};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deal {
     split: Option<Split>,
-    /// Why the share was taken away by itself, until a line has told it.
-    tripped: Option<&'static str>,
+    /// Why the share was taken away by what the challenger did, until a line has told it.
+    tripped: Option<Reason>,
 }
 
 impl Deal {
@@ -26,15 +26,16 @@ impl Deal {
             let split = is_its.then_some(Split { seed, share_bps, block_ms });
             *self = Self { split, tripped: None };
         } else if canary && self.split.is_some() {
-            let reason = Reason::from_u16(swap.reason);
-            if matches!(reason, Some(Reason::Operator | Reason::ChampionMoved)) {
-                self.split = None;
-            } else {
-                self.tripped = Some(reason.map_or("unknown", Reason::name));
+            // Any other reason is a person's or the champion's.
+            let own = [Reason::ModelErrors, Reason::CanaryLoss, Reason::CanarySlow];
+            self.tripped = Reason::from_u16(swap.reason).filter(|reason| own.contains(reason));
+            self.split = self.split.filter(|_| self.tripped.is_some());
+        } else if swap.role == SwapRole::Champion as u8 {
+            // It has all of the trading now, or the champion's errors ended the share with it.
+            let of_champion = self.tripped.is_some_and(|reason| reason as u16 == swap.reason);
+            if is_its || of_champion {
+                *self = Self::default();
             }
-        } else if swap.role == SwapRole::Champion as u8 && is_its {
-            // It has all of the trading now.
-            *self = Self::default();
         }
     }
 
@@ -58,7 +59,7 @@ impl Deal {
         if tripped.is_some() {
             self.split = None;
         }
-        (assigned, tripped.map(str::to_owned))
+        (assigned, tripped.map(|reason| reason.name().to_owned()))
     }
 }
 
@@ -109,6 +110,21 @@ mod tests {
         let (assigned, tripped) = deal.at(PLACE, Nanos::ZERO, Nanos::ZERO);
         assert!(assigned.is_some());
         assert_eq!(tripped.as_deref(), Some(Reason::ModelErrors.name()));
+        assert_eq!(deal.at(PLACE, Nanos::ZERO, Nanos::ZERO), (None, None));
+    }
+
+    #[test]
+    fn what_the_champion_did_is_no_guardrail_of_the_challenger() {
+        let mut deal = Deal::default();
+        for reason in [Reason::ChampionSharpe, Reason::ChampionMoved, Reason::Operator] {
+            deal.on_swap(&swap(SwapRole::Canary, 2_000, Reason::Operator), true);
+            deal.on_swap(&swap(SwapRole::Canary, 0, reason), true);
+            assert_eq!(deal.at(PLACE, Nanos::ZERO, Nanos::ZERO), (None, None), "{reason:?}");
+        }
+        // Its errors end the share and its own reign, one behind the other.
+        deal.on_swap(&swap(SwapRole::Canary, 2_000, Reason::Operator), true);
+        deal.on_swap(&swap(SwapRole::Canary, 0, Reason::ModelErrors), true);
+        deal.on_swap(&swap(SwapRole::Champion, 0, Reason::ModelErrors), false);
         assert_eq!(deal.at(PLACE, Nanos::ZERO, Nanos::ZERO), (None, None));
     }
 
