@@ -179,8 +179,8 @@ fn the_image_has_no_shell_and_no_root_and_its_service_writes_nowhere_but_to_its_
     }
 }
 
-/// What learns beside a trader that trades: it may wait for anything, takes what is left, and is the
-/// first to go where memory ends.
+/// What learns beside a trader that trades: it may wait for anything, takes what is left, and is
+/// the first to go where memory ends.
 #[test]
 fn learning_takes_what_the_trader_leaves_and_is_made_up_for_after_a_downtime() {
     let deploy = root().join("tools/deploy");

@@ -313,6 +313,9 @@ fn blocks(all: &mut [Said], losses: &[Vec<f64>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::tests::two;
+    use crate::train::frozen::{Order, train_frozen};
+    use crate::train::write;
 
     fn contender(name: &str, log_loss: Option<f64>) -> Contender {
         Contender {
@@ -350,6 +353,41 @@ mod tests {
         assert!(why.contains("cannot be compared: it carries a state"), "{why}");
         assert_eq!(name(chosen(&[("warm", Some(0.9))], 0.0)).as_deref(), Some("warm"));
         assert_eq!(name(chosen(&[("champion", Some(0.9))], 0.0)), None);
+    }
+
+    /// A version of little training on a data set, in a folder of its name.
+    fn version(set: &DataSet, config: &Config, name: &str, below: &Path) -> std::path::PathBuf {
+        let order = Order { version: name.to_owned(), config: config.clone(), threads: 1 };
+        let dir = below.join(name);
+        write(&train_frozen(set, &order, &mut |_| {}).unwrap(), &dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn nobody_is_judged_on_what_he_has_learned_from_and_as_good_is_not_better() {
+        let mut config = Config::default();
+        config.rows.every_bars = 1;
+        (config.label.horizon_bars, config.label.barrier) = (5, 0.0);
+        config.folds.embargo_bars = 10;
+        (config.trees.rounds, config.trees.depths, config.trees.leaf_rows_min) = (3, vec![2], 20);
+        // The longer one begins with the shorter one, and goes far beyond it.
+        let ((_one, set), (_other, long)) = (two(61, 1_500, 0.6), two(61, 3_000, 0.6));
+        let dir = tempfile::tempdir().unwrap();
+        let made = |set, name| version(set, &config, name, dir.path());
+        let (cold, late) = (made(&set, "cold"), made(&long, "late"));
+        let against = |champion: &Path| {
+            let entrants = [("champion", champion), ("cold", cold.as_path())];
+            let entrants = entrants.map(|(name, dir)| Entrant { name, dir });
+            compete(&set, (&config, 0.1), &entrants, 0.0).unwrap()
+        };
+        let same = against(&cold);
+        assert!(same.rows > 200, "{same:?}");
+        let [own, cold] = &same.contenders[..] else { panic!("two") };
+        assert_eq!(own.log_loss, cold.log_loss);
+        assert_eq!((cold.blocks_won, same.chosen.as_deref()), (Some(0), None));
+        let seen = against(&late);
+        assert_eq!((seen.rows, seen.chosen.as_deref()), (0, None));
+        assert!(seen.reason.starts_with("0 rows that no model has learned from"), "{seen:?}");
     }
 
     #[test]
