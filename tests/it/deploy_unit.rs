@@ -77,13 +77,21 @@ fn the_service_is_walled_in_and_its_secrets_are_credentials() {
     assert!(service.iter().all(|(key, _)| !key.starts_with("Environment")));
 }
 
+const UNITS: [&str; 4] = [
+    "peregrine.service",
+    "peregrine-statement.service",
+    "peregrine-statement.timer",
+    "peregrine-mirror.service",
+];
+
 /// The units as they are shipped, with the program that was built, and the cores of the example.
 fn units() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let deploy = root().join("tools/deploy");
-    for name in ["peregrine.service", "peregrine-statement.service", "peregrine-statement.timer"] {
+    for name in UNITS {
         let unit = std::fs::read_to_string(deploy.join(name)).unwrap();
         let built = env!("CARGO_BIN_EXE_peregrine");
+        let unit = unit.replace("/usr/local/bin/peregrine-lab", "/usr/local/bin/peregrine");
         std::fs::write(dir.path().join(name), unit.replace("/usr/local/bin/peregrine", built))
             .unwrap();
     }
@@ -109,7 +117,7 @@ fn analyze(units: &tempfile::TempDir, words: &[&str]) -> Option<(bool, String)> 
 #[test]
 fn systemd_itself_rates_the_services_at_most_one_and_a_half() {
     let units = units();
-    for name in ["peregrine.service", "peregrine-statement.service"] {
+    for name in UNITS.into_iter().filter(|name| name.ends_with(".service")) {
         let path = units.path().join(name);
         let words = ["security", "--offline=true", "--threshold=15", text(&path)];
         let Some((fine, said)) = analyze(&units, &words) else { return };
@@ -123,8 +131,7 @@ fn systemd_itself_rates_the_services_at_most_one_and_a_half() {
 #[test]
 fn systemd_itself_reads_every_line_of_the_units_and_of_the_cores() {
     let units = units();
-    let names = ["peregrine.service", "peregrine-statement.service", "peregrine-statement.timer"];
-    let verified = analyze(&units, &[&["verify"], &names[..]].concat());
+    let verified = analyze(&units, &[&["verify"], &UNITS[..]].concat());
     let Some((fine, said)) = verified else { return };
     // Other units of the machine are none of ours.
     let ours = |line: &&str| line.contains("peregrine");
@@ -134,7 +141,7 @@ fn systemd_itself_reads_every_line_of_the_units_and_of_the_cores() {
     let cores = units.path().join("peregrine.service.d/cores.conf");
     let cores_text = std::fs::read_to_string(&cores).unwrap();
     std::fs::write(&cores, format!("{cores_text}AllowedCores=1\n")).unwrap();
-    let (_, said) = analyze(&units, &["verify", names[0]]).unwrap();
+    let (_, said) = analyze(&units, &["verify", UNITS[0]]).unwrap();
     assert!(said.contains("AllowedCores"), "{said}");
 }
 

@@ -11,6 +11,7 @@
 //! | `files` | files of reports, written whole |
 //! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
 //! | `learn` | what is learned from rows, whatever the kind of model |
+//! | `mirror` | what the registry and reports say, shown on an MLflow server |
 //! | `nets` | dense net and recurrent step |
 //! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
@@ -36,6 +37,7 @@ pub mod gbdt;
 pub mod history;
 pub mod learn;
 pub mod metrics;
+pub mod mirror;
 pub mod nets;
 pub mod paper;
 pub mod realism;

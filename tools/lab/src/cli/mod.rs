@@ -5,6 +5,7 @@ mod chain;
 mod data;
 mod fetch;
 mod hold_out;
+mod mirror;
 mod paper;
 mod realism;
 mod stress;
@@ -80,6 +81,9 @@ enum Command {
         after_help = gate::HELP
     )]
     Gate(Box<gate::Gate>),
+    /// Show what the registry and reports say on an MLflow server.
+    #[command(after_help = mirror::HELP)]
+    Mirror(mirror::Mirror),
     /// Search for hyper-parameters in a study that Optuna opens too.
     #[command(after_help = "Examples:\n  peregrine-lab tune --config config/search.toml\n  \
         peregrine-lab tune --function branin --storage reports/optuna_study.db --trials 100")]
@@ -111,6 +115,7 @@ fn carry_out(command: Command) -> Result<ExitCode> {
         Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
         Command::HoldOut(arguments) => hold_out::hold_out(&arguments),
         Command::Gate(arguments) => return Ok(gate::gate(&arguments)),
+        Command::Mirror(arguments) => return mirror::mirror(&arguments),
         Command::Tune(arguments) => tune::tune(&arguments),
     }?;
     Ok(ExitCode::SUCCESS)
