@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 /// Most entities of one call: 1 000 are allowed, 100 of parameters and of tags.
 const BATCH_METRICS: usize = 500;
 const BATCH_PAIRS: usize = 90;
+/// The server's own tag of the run that another one lies below.
+pub const PARENT_TAG: &str = "mlflow.parentRunId";
 /// Runs or versions on a page.
 const PAGE: u64 = 1_000;
 /// Most pages that are read.
@@ -27,6 +29,8 @@ pub struct Seen {
     pub digest: Option<String>,
     /// Where its files go.
     pub artifacts: String,
+    /// The server's name of the run that it lies below.
+    pub parent: Option<String>,
 }
 
 /// A version at the server.
@@ -74,6 +78,7 @@ fn seen(run: &Value) -> Seen {
         key: tags.get(KEY_TAG).cloned().unwrap_or_default(),
         digest: tags.get(DIGEST_TAG).cloned(),
         artifacts: text(&run["info"]["artifact_uri"]),
+        parent: tags.get(PARENT_TAG).cloned(),
     }
 }
 
@@ -181,7 +186,15 @@ pub fn finish(client: &Client, id: &str, run: &Run, digest: &str) -> Result<(), 
     let status = if run.failed { "FAILED" } else { "FINISHED" };
     let end = json!({"run_id": id, "status": status, "end_time": run.at_ms.1});
     client.post("runs/update", &end)?;
-    let tag = json!({"run_id": id, "key": DIGEST_TAG, "value": digest});
+    tag_run(client, id, (DIGEST_TAG, digest))
+}
+
+/// Tells a tag of a run.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn tag_run(client: &Client, id: &str, (key, value): (&str, &str)) -> Result<(), Trouble> {
+    let tag = json!({"run_id": id, "key": key, "value": value});
     client.post("runs/set-tag", &tag).map(|_| ())
 }
 

@@ -85,6 +85,9 @@ impl<'a> Round<'a> {
                 self.outbox.settle(key, digest.clone())?;
             }
         }
+        for found in &gathered.found {
+            self.below(&found.run, &seen)?;
+        }
         self.model(gathered, &seen)?;
         Ok(self.done)
     }
@@ -152,6 +155,18 @@ impl<'a> Round<'a> {
             }
             Err(trouble) => self.trouble(&run.key, trouble),
         }
+    }
+
+    /// Lays a run below the one that its version has: another one, where that was made again.
+    fn below(&mut self, run: &Run, seen: &BTreeMap<String, Seen>) -> Result<()> {
+        let parent = run.parent.as_ref().and_then(|key| seen.get(key));
+        if let (Some(own), Some(parent)) = (seen.get(&run.key), parent)
+            && own.parent.as_ref() != Some(&parent.id)
+        {
+            api::tag_run(self.client, &own.id, (api::PARENT_TAG, &parent.id))?;
+            self.done.changes += 1;
+        }
+        Ok(())
     }
 
     /// Trouble with one thing: told, unless it is with the server as a whole.
@@ -284,8 +299,8 @@ fn send(
         None => api::create_run(client, experiment, run)?,
     };
     let mut told = run.clone();
-    if let Some(parent) = parent {
-        told.tags.insert("mlflow.parentRunId".to_owned(), parent);
+    if let Some(parent) = &parent {
+        told.tags.insert(api::PARENT_TAG.to_owned(), parent.clone());
     }
     api::log(client, &seen.id, &told)?;
     let folder = store_of(&seen.artifacts);
@@ -302,7 +317,7 @@ fn send(
         return Err(Trouble::Refused { code: String::new(), what });
     }
     api::finish(client, &seen.id, run, digest)?;
-    Ok(Seen { digest: Some(digest.to_owned()), ..seen })
+    Ok(Seen { digest: Some(digest.to_owned()), parent, ..seen })
 }
 
 /// The folder in the server's own store of artifacts that an address names.

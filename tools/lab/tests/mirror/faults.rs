@@ -33,16 +33,17 @@ fn an_answer_lost_cut_refused_or_late_at_any_request_leaves_everything_there_onc
     let world = World::new();
     let (wanted, count) = undisturbed(&world);
     assert!(count > 20, "{count} requests");
+    // Those that end like another one are tried less often.
     let faults = [
-        Fault::Lost,
-        Fault::AnswerLost,
-        Fault::HalfAnswer,
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Late,
+        (Fault::AnswerLost, 1),
+        (Fault::HalfAnswer, 5),
+        (Fault::Status(429), 1),
+        (Fault::Lost, 5),
+        (Fault::Status(500), 1),
+        (Fault::Late, 1),
     ];
-    for fault in faults {
-        for at in 0..count {
+    for (fault, step) in faults {
+        for at in (0..count).step_by(step) {
             let (fake, server) = server();
             let door = Door::open(server);
             door.plan(Some((at, fault)));

@@ -69,7 +69,9 @@ def models_of(client, key_of):
             version = client.get_model_version_by_alias(model.name, alias)
             aliases[alias] = keys[str(version.version)]
         shown[model.name] = {
-            "versions": [version.tags for version in versions],
+            "versions": sorted(
+                (version.tags for version in versions), key=lambda tags: tags["peregrine.version"]
+            ),
             "aliases": aliases,
             "tags": model.tags,
         }

@@ -67,6 +67,8 @@ fn python(dir: &Path) -> Command {
     let mut command = Command::new(dir.join("bin/python"));
     // Nothing is asked of anybody but this machine.
     command.env("MLFLOW_DISABLE_TELEMETRY", "true").env("DO_NOT_TRACK", "true");
+    // Half a dozen processes for jobs that nobody asks for.
+    command.env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false");
     command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("GIT_PYTHON_REFRESH", "quiet");
     command
@@ -74,7 +76,7 @@ fn python(dir: &Path) -> Command {
 
 /// Kills a process or, with a `-` before it, a group of them.
 pub fn kill(which: &str) {
-    let killed = Command::new("sh").args(["-c", &format!("kill -KILL -- {which}")]).status();
+    let killed = Command::new("sh").args(["-c", &format!("kill -KILL {which}")]).status();
     assert!(killed.expect("a shell").success(), "{which}");
 }
 

@@ -1,7 +1,7 @@
 //! What is to be seen: held against files and the registry by ways of its own.
 
 use crate::door::Door;
-use crate::fake::{Fake, server};
+use crate::fake::{Fake, FakeRun, server};
 use crate::world::{World, shown};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::observe::alerts::secret::Secret;
@@ -164,8 +164,13 @@ fn what_was_deleted_at_the_server_is_made_again_and_a_sync_without_need_changes_
         .map(|request| request.target.clone())
         .collect();
     assert_eq!(told, Vec::<String>::new(), "nothing is told twice");
-    let damages: [fn(&mut Fake); 5] = [
+    let damages: [fn(&mut Fake); 6] = [
         |fake| fake.runs.values_mut().for_each(|run| run.deleted = true),
+        |fake| {
+            let is_version = |run: &FakeRun| run.tags["peregrine.kind"] == "version";
+            let versions = fake.runs.values_mut().filter(|run| is_version(run));
+            versions.for_each(|run| run.deleted = true);
+        },
         |fake| fake.models.clear(),
         |fake| {
             let model = fake.models.get_mut("peregrine").expect("a model");
@@ -186,18 +191,15 @@ fn what_was_deleted_at_the_server_is_made_again_and_a_sync_without_need_changes_
             mirror.round().expect("a disk");
         }
         assert_eq!(mirror.status().problems, Vec::<String>::new(), "damage {at}");
-        let mut now = look(&fake);
-        let versions = now["models"]["peregrine"]["versions"].as_array_mut().expect("versions");
-        versions.sort_by_key(|tags| tags["peregrine.version"].to_string());
-        assert_eq!(now, wanted, "damage {at}");
+        assert_eq!(look(&fake), wanted, "damage {at}");
     }
 }
 
 #[test]
 fn a_file_that_is_not_what_was_registered_is_named_and_not_shown() {
     let world = World::new();
-    let path = world.path("models_saved/m-2/model.onnx");
-    let mut bytes = fs::read(&path).expect("a model");
+    let path = world.path("models_saved/m-2/card.toml");
+    let mut bytes = fs::read(&path).expect("a card");
     bytes[1_000] ^= 1;
     fs::write(&path, bytes).expect("written");
     let (fake, server) = server();
@@ -206,7 +208,7 @@ fn a_file_that_is_not_what_was_registered_is_named_and_not_shown() {
     let outcome = mirror.round().expect("a disk");
     assert!(matches!(outcome, Outcome::Through(_)), "{outcome:?}");
     let told = mirror.status().problems.join("\n");
-    assert!(told.contains("m-2/model.onnx"), "{told}");
+    assert!(told.contains("m-2/card.toml"), "{told}");
     let shown = look(&fake);
     assert!(shown["runs"].as_object().expect("runs").keys().all(|key| !key.contains("/m-2/")));
     assert_eq!(aliases(&shown), json!({"champion": "m-1"}));

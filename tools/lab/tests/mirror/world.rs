@@ -230,6 +230,8 @@ pub fn shown(fake: &Fake) -> Value {
         }
         let aliases: BTreeMap<&String, &String> =
             model.aliases.iter().map(|(alias, number)| (alias, &keys[number])).collect();
+        // One that is made again comes last.
+        versions.sort_by_key(|tags| tags["peregrine.version"].to_string());
         let told = json!({"versions": versions, "aliases": aliases, "tags": model.tags});
         models.insert(name.clone(), told);
     }
