@@ -166,6 +166,7 @@ impl Work {
     fn place_of(&mut self, name: &str) -> Result<usize> {
         let registry = Registry::open(Path::new(&self.terms.model.dir))?;
         let version = registry.version_named(name)?;
+        registry.check_free(version)?;
         let warm = self.places.find(version, registry.show(version)?);
         if let Some(slot) = warm {
             let traded = slot == self.places.champion || self.places.previous == Some(slot);
