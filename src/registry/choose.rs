@@ -1,4 +1,5 @@
-//! Names to versions, and whether a version may run: what is quarantined does not, whoever names it.
+//! Names to versions, and whether a version may run: what is quarantined does not, whoever names
+//! it.
 
 use super::{Registry, RegistryError};
 use crate::model::ArtifactFiles;

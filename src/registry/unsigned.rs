@@ -1,5 +1,5 @@
-//! The moves that need no papers: out of use, and up to the very first champion. Everything else that
-//! leads to money is `promote`'s.
+//! The moves that need no papers: out of use, and up to the very first champion. Everything else
+//! that leads to money is `promote`'s.
 
 use super::record::Stage;
 use super::{Change, Registry, RegistryError, advance};

@@ -339,7 +339,7 @@ fn a_challenger_is_given_up_by_retire_and_the_champion_is_not() {
 
 #[test]
 fn no_program_moves_a_version_without_papers_but_out_of_use_or_as_the_very_first_champion() {
-    // The move that looks at no papers is for tests; whoever calls it elsewhere would be found here.
+    // The move that looks at no papers is for tests; whoever calls it elsewhere is found here.
     let calls = |file: &crate::source::File| {
         let code = crate::source::code_of(&file.text);
         let is_test = crate::source::is_test(&file.path) || file.path.starts_with("src/registry/");

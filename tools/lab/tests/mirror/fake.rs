@@ -1,5 +1,5 @@
-//! What an MLflow server remembers, as far as it is asked for: the same answers, refusals and limits
-//! as the real one, which `real.rs` is about.
+//! What an MLflow server remembers, as far as it is asked for: the same answers, refusals and
+//! limits as the real one, which `real.rs` is about.
 
 use super::door::{Answer, Request, Server};
 use serde_json::{Map, Value, json};
@@ -256,8 +256,10 @@ impl Fake {
         match call {
             "GET registered-models/get" => {
                 let model = self.model(name)?;
-                let alias = |(alias, number): (&String, &u64)| json!({"alias": alias, "version": number.to_string()});
-                let aliases: Vec<Value> = model.aliases.iter().map(alias).collect();
+                let mut aliases = Vec::new();
+                for (alias, number) in &model.aliases {
+                    aliases.push(json!({"alias": alias, "version": number.to_string()}));
+                }
                 let tags = listed(&model.tags);
                 Ok(json!({"registered_model": {"name": name, "aliases": aliases, "tags": tags}}))
             }
