@@ -15,7 +15,7 @@ use peregrine::base::{InstrumentId, Nanos, Reason};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::features::schema_hash;
 use peregrine::model::{ArtifactFiles, Card};
-use peregrine::registry::{Action, Change, Entry, Registry, Stage};
+use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use peregrine::runtime::swap::ask_swap;
 use peregrine::venue::account::Credentials;
@@ -184,20 +184,15 @@ fn the_registrys_new_champion_decides_by_itself_and_a_restart_begins_with_it() {
     let changes = [&[("model", "dir", dir.as_str())][..], &EAGER[..]].concat();
     let again = order(state.path(), &urls(&exchange), credentials, &changes);
     let again = Session::run(state, again);
-    let lane = opening(&again.state().join("journal/0000002-paper"));
+    let second = again.state().join("journal/0000002-paper");
+    let lane = look("the second session's opening", || {
+        let lane = read(&second, 0);
+        let is_there = lane.iter().any(|event| event.kind() == Some(Kind::ModelLoaded));
+        if is_there { Ok(lane) } else { Err(format!("{} records", lane.len())) }
+    });
     let loaded = lane.iter().find(|event| event.kind() == Some(Kind::ModelLoaded)).unwrap();
     assert_eq!(loaded.body::<ModelLoaded>().sha256, other.sha256, "the registry's champion");
     assert_eq!(again.end().0.halt, None);
-}
-
-/// What the input lane of a journal begins with, once it tells the model.
-#[track_caller]
-fn opening(journal: &Path) -> Vec<Event> {
-    look("a session's opening", || {
-        let lane = read(journal, 0);
-        let is_there = lane.iter().any(|event| event.kind() == Some(Kind::ModelLoaded));
-        if is_there { Ok(lane) } else { Err(format!("{} records", lane.len())) }
-    })
 }
 
 #[test]
@@ -255,66 +250,9 @@ fn fault_m08_a_new_model_that_errs_three_times_in_a_row_goes_and_the_one_before_
         lane.last().is_some_and(|event| event.seq > back && event.kind() == Some(Kind::Prediction))
     });
     assert!(tags(&lane).iter().all(|tag| *tag == first.tag()));
-    // What failed is nothing to go back to by a wish for the one before, nor by its name.
+    // What failed is nothing to go back to by a wish for the one before.
     assert!(ask_swap(session.state(), "previous", "again").is_err());
-    let marked = quarantined(&models, "broken");
-    assert_eq!((marked.to, marked.reason.contains("left by itself")), (Stage::Staged, true));
-    let refused = format!("{:#}", ask_swap(session.state(), "broken", "again").unwrap_err());
-    assert!(refused.contains("broken is quarantined by session 0000001-paper"), "{refused}");
     end_and_replay(session);
-}
-
-/// The entry of a version's quarantine, once it is there.
-#[track_caller]
-fn quarantined(models: &Models, version: &str) -> Entry {
-    look("a quarantine in the registry", || {
-        let registry = models.registry();
-        let mut history = registry.history().iter();
-        let is_it =
-            |entry: &&Entry| entry.version == version && entry.action == Action::Quarantined;
-        history.find(is_it).cloned().ok_or_else(|| format!("{:?}", registry.history()))
-    })
-}
-
-#[test]
-fn a_champion_that_was_left_by_itself_is_left_in_the_registry_and_no_restart_brings_it_back() {
-    let broken = overflowing("broken");
-    let models = Models::new(&[&broken]);
-    let first = models.registry().champion().unwrap();
-    let (exchange, session) = session(&models, &[]);
-    models.promote("broken");
-    told(&session, 1, Reason::ChampionMoved);
-    let back = told(&session, 1, Reason::ModelErrors);
-    quarantined(&models, "broken");
-    let registry = models.registry();
-    assert_eq!(registry.champion_version(), Some(first.card.version.as_str()));
-    assert_eq!(registry.show("broken").unwrap().stage, Stage::Retired);
-    assert!(registry.verify().unwrap().problems.is_empty());
-    session.until("the one before decides on", 1, |lane| {
-        lane.last().is_some_and(|event| event.seq > back && event.kind() == Some(Kind::Prediction))
-    });
-    let state = session.state().to_owned();
-    let (outcome, folder) = session.end();
-    assert_eq!(outcome.halt, None);
-    let dir = format!("\"{}\"", text(models.dir.path()));
-    let credentials =
-        || Credentials::new(exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-    let changes = |version: &'static str| {
-        let named = [("model", "dir", dir.as_str()), ("model", "version", version)];
-        [&named[..], &EAGER[..]].concat()
-    };
-    // By its name it does not start either, and says why.
-    let by_name = order(&state, &urls(&exchange), credentials(), &changes("\"broken\""));
-    let refused = peregrine::runtime::session::run(by_name).err().expect("it does not start");
-    let refused = format!("{refused:#}");
-    assert!(refused.contains("broken is quarantined"), "{refused}");
-    let again = order(&state, &urls(&exchange), credentials(), &changes("\"champion\""));
-    let again = Session::run(folder, again);
-    let journal = again.state().join("journal/0000002-paper");
-    let lane = opening(&journal);
-    let loaded = lane.iter().find(|event| event.kind() == Some(Kind::ModelLoaded)).unwrap();
-    assert_eq!(loaded.body::<ModelLoaded>().sha256, first.sha256);
-    assert_eq!(again.end().0.halt, None);
 }
 
 /// A model whose answers overflow on every row that a market makes.
@@ -363,7 +301,6 @@ fn a_trial_is_begun_told_and_ended_from_the_command_line_and_a_failing_canary_en
     assert!(begun.status.success(), "{}", String::from_utf8_lossy(&begun.stderr));
     told(&session, 2, Reason::ModelErrors);
     wait("the trial is over", || last_json(&run(&["status"]))["canary"] == serde_json::Value::Null);
-    assert!(quarantined(&models, "broken").reason.contains("its trial ended"));
     end_and_replay(session);
 }
 

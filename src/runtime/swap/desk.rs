@@ -4,16 +4,13 @@
 use super::DeskEnds;
 use super::board::ModelBoard;
 use super::guard::Guard;
-use super::marks::{Mark, Marks};
 use super::places::{Places, Seat};
 use super::work::Work;
 use crate::base::Reason;
 use crate::base::event::{COMMAND_MODEL, COMMAND_REASON_BYTES, Command};
 use crate::base::settings::{CanarySettings, Mode};
-use crate::features::schema_hash;
 use crate::journal::{Attacher, JournalHealth};
-use crate::model::LoadPolicy;
-use crate::registry::{Proving, Registry};
+use crate::registry::Registry;
 use crate::risk::{ACTOR_SYSTEM, Origin};
 use crate::runtime::assemble::Parts;
 use crate::runtime::config::Loaded;
@@ -160,17 +157,11 @@ impl ModelDesk {
     pub fn start(work: DeskWork<'_>) -> Result<Self> {
         let DeskWork { parts, executor, signed, ends, attacher, health, journal, board } = work;
         let settings = &parts.settings;
-        let session = journal
-            .file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let guard = Guard::new(settings, booked(parts), journal, health)?;
         // A version that is named in the configuration stays.
         let follows = signed.settings.model.version == "champion";
         let dir = settings.model.dir.clone();
         let watch = RegistryWatch::new(follows.then_some(dir.as_str()), &parts.files.card.version);
-        let policy = LoadPolicy::of(&settings.model);
-        let proving = Proving { schema_hash: Some(schema_hash()), policy };
-        let marks = Marks::new(Path::new(&dir), &session, proving);
         let desk = Work {
             terms: parts.terms(),
             canary: settings.canary.clone(),
@@ -187,7 +178,7 @@ impl ModelDesk {
         let ending = Arc::clone(&desk.ending);
         let thread = std::thread::Builder::new()
             .name("models".to_owned())
-            .spawn(move || run(desk, watch, (guard, marks), &asked))
+            .spawn(move || run(desk, watch, guard, &asked))
             .context("the thread of the models")?;
         Ok(Self { asks: Some(asks), thread: Some(thread), waiting: Arc::default(), ending })
     }
@@ -220,12 +211,7 @@ fn booked(parts: &Parts) -> Vec<i64> {
     parts.symbols().into_iter().map(net).collect()
 }
 
-fn run(
-    mut desk: Work,
-    mut watch: RegistryWatch,
-    (mut guard, mut marks): (Guard, Marks),
-    asked: &Receiver<Ask>,
-) {
+fn run(mut desk: Work, mut watch: RegistryWatch, mut guard: Guard, asked: &Receiver<Ask>) {
     let CanarySettings { model, .. } = desk.canary.clone();
     if !model.is_empty() {
         let (share_bps, block_ms, seed) = (None, None, None);
@@ -242,27 +228,20 @@ fn run(
             serve(&mut desk, &mut guard, Ask::own(wish, Reason::ChampionMoved));
         }
         if let Some((wish, cause)) = desk.fault(&mut guard) {
-            let mark = Mark::of(&wish, cause, &desk.places);
-            if serve(&mut desk, &mut guard, Ask::own(wish, cause)) {
-                mark.into_iter().for_each(|mark| marks.note(mark));
-            }
+            serve(&mut desk, &mut guard, Ask::own(wish, cause));
         }
-        marks.write();
     }
 }
 
-/// Carries a wish out; whether it could be.
-fn serve(desk: &mut Work, guard: &mut Guard, mut ask: Ask) -> bool {
+fn serve(desk: &mut Work, guard: &mut Guard, mut ask: Ask) {
     let answer = ask.answer.take();
     let done = desk.serve(&ask, guard);
     if let Err(what) = &done {
         tracing::error!(what, "models: refused");
     }
-    let is_done = done.is_ok();
     if let Some(answer) = answer {
         let _ = answer.try_send(done);
     }
-    is_done
 }
 
 /// Sees that the registry names another champion.

@@ -16,7 +16,6 @@
 //! | `desk` | the thread: wishes, the registry's champion, guardrails |
 //! | `work` | what it does with a wish |
 //! | `guard` | what a trial costs, how fast its model answers |
-//! | `marks` | what failed, told to the registry |
 //! | `ask` | wishes over the admin socket |
 //! | `board` | what the page shows |
 
@@ -25,7 +24,6 @@ pub mod attached;
 pub mod board;
 pub mod desk;
 mod guard;
-mod marks;
 mod places;
 mod terms;
 mod work;
