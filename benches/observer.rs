@@ -16,12 +16,10 @@
 #[path = "harness/mod.rs"]
 mod harness;
 
-use harness::{Bench, repository};
+use harness::Bench;
+use harness::demo::{Demo, PATIENCE, answer, free_page};
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -30,8 +28,6 @@ const ASKERS: usize = 8;
 /// Seconds of each run.
 const SECONDS: u64 = 600;
 const SECONDS_SMOKE: u64 = 15;
-/// Longest wait for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The part of a run after which what is taken at start has been taken.
 const SETTLED: u64 = 4;
 /// Memory of its own may grow by so much after that, MiB a minute: 0.08 are the page's 0.6 in seven
@@ -56,52 +52,6 @@ const PAGES: [&str; 15] = [
     "/api/v1/alerts",
     "/metrics",
 ];
-
-/// A demo that runs; killed where it is not waited for.
-struct Demo(Option<Child>);
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Demo {
-    fn start(seconds: u64, page: SocketAddr, state: &Path) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
-            .args(["demo", "--json", "--for", &format!("{seconds}s")])
-            .env("PEREGRINE__HTTP__BIND", page.to_string())
-            .env("PEREGRINE__SESSION__STATE_DIR", state)
-            .current_dir(repository("."))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        Self(Some(child))
-    }
-
-    fn id(&self) -> u32 {
-        self.0.as_ref().map_or(0, Child::id)
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.0.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
-    }
-
-    /// What it said at its end.
-    fn summary(mut self) -> Value {
-        let child = self.0.take().expect("it is waited for once");
-        let output = child.wait_with_output().expect("its words can be read");
-        assert!(output.status.success(), "the demo did not end in order: {}", output.status);
-        let said = String::from_utf8_lossy(&output.stdout);
-        let last = said.lines().last().unwrap_or_default();
-        serde_json::from_str(last).expect("its last line is its summary")
-    }
-}
 
 /// What came of one run.
 struct Run {
@@ -134,16 +84,8 @@ impl Run {
 
 /// A page; true for an answer that is no failure of the server's.
 fn ask(page: SocketAddr, path: &str) -> bool {
-    let answer = || -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect_timeout(&page, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {page}\r\nconnection: close\r\n\r\n")?;
-        let mut text = Vec::new();
-        stream.read_to_end(&mut text)?;
-        Ok(text)
-    };
     // 503 is what readiness says while it is not.
-    answer().is_ok_and(|text| text.starts_with(b"HTTP/1.1 200") || path == "/readiness")
+    answer(page, path).is_ok_and(|text| text.starts_with(b"HTTP/1.1 200") || path == "/readiness")
 }
 
 /// Resident memory of a process, all of it and what is no file, in bytes.
@@ -158,9 +100,8 @@ fn memory(id: u32) -> Option<[u64; 2]> {
 
 fn run(seconds: u64, askers: usize) -> Run {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let page = free.expect("a free port");
-    let mut demo = Demo::start(seconds, page, dir.path());
+    let page = free_page();
+    let mut demo = Demo::start(seconds, page, dir.path(), &[]);
     let (over, answers, unanswered) =
         (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let memory = std::thread::scope(|scope| {

@@ -13,6 +13,7 @@
 // A bench uses the parts it needs.
 #![allow(dead_code)]
 
+pub mod demo;
 pub mod desk;
 pub mod gate;
 pub mod machine;

@@ -124,6 +124,22 @@ reasons! {
     ModelRefused = 315,
     /// No gate decision and sign-off let the model trade real money.
     ModelUnsigned = 316,
+    /// The champion's equity fell too far from its highest.
+    ChampionDrawdown = 317,
+    /// The champion lost too often in a row.
+    ChampionLosses = 318,
+    /// The champion's Sharpe ratio of a day stayed too low.
+    ChampionSharpe = 319,
+    /// The champion answers too slowly.
+    ChampionSlow = 320,
+    /// A row of features came out differently when it was worked out again.
+    FeaturesMismatched = 321,
+    /// The features are not those that the model was trained on.
+    FeaturesDrifted = 322,
+    /// The model is no longer as sure as it is right.
+    CalibrationBroken = 323,
+    /// The champion before has shown to be better.
+    FormerBetter = 324,
 
     /// RC-01: a limit is unset, so nothing is allowed.
     LimitUnset = 401,

@@ -22,9 +22,9 @@ use rtrb::Producer;
 use std::sync::Arc;
 
 /// Everything the stage knows of one instrument.
-struct Market {
+pub(super) struct Market {
     book: Book,
-    features: FeatureEngine,
+    pub(super) features: FeatureEngine,
     /// Best bid and ask of the newest of book and bookTicker.
     bid: Level,
     ask: Level,
@@ -79,21 +79,8 @@ impl InferenceStage {
         next: Next<RiskStage>,
         counters: Arc<Counters>,
     ) -> Self {
-        let market = |_| Market {
-            book: Book::new(settings.book_levels),
-            features: FeatureEngine::new(&settings.features),
-            bid: Level::default(),
-            ask: Level::default(),
-            newest_id: 0,
-            ts_quote: 0,
-            book_valid: false,
-            is_lost: false,
-            bars: 0,
-            decided: Nanos(i64::MIN / 2),
-            last_fault: (0, 0, 0),
-        };
         Self {
-            markets: (0..instruments).map(market).collect(),
+            markets: (0..instruments).map(|_| Market::new(settings)).collect(),
             models: Models::new(Mounted::new(model, selection, instruments)),
             decided: None,
             vector: FeatureVector::EMPTY,
@@ -124,6 +111,11 @@ impl InferenceStage {
         self.markets.get(instrument.index()).map(|m| &m.book)
     }
 
+    /// The row that the champion was last given, in the order of its features.
+    pub fn row(&self) -> &[f32] {
+        self.models.row()
+    }
+
     /// The way on, for checks of the stages behind it.
     pub const fn next(&self) -> &Next<RiskStage> {
         &self.next
@@ -136,16 +128,8 @@ impl InferenceStage {
 
     fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) -> Result<(), Halt> {
         let Some(market) = self.markets.get_mut(event.instrument as usize) else {
-            if event.kind == Kind::Timer as u8 {
-                for market in &mut self.markets {
-                    market.learn(event);
-                }
-            } else if event.kind == Kind::StreamStatus as u8 && !event.has(flags::ON) {
-                for (i, market) in self.markets.iter_mut().enumerate() {
-                    let instrument = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
-                    market.apply_to_book(event, instrument, &mut self.out);
-                }
-            } else if event.kind == Kind::ModelSwap as u8 {
+            Market::observe_all(&mut self.markets, event, &mut self.out);
+            if event.kind == Kind::ModelSwap as u8 {
                 self.models.swap(event, self.markets.iter().map(|market| market.bars))?;
             }
             return Ok(());
@@ -208,7 +192,7 @@ impl InferenceStage {
                 let body = Prediction {
                     probability: self.output.probability,
                     quantile: self.output.quantile,
-                    features_hash: xxhash_rust::xxh3::xxh3_64(zerocopy::IntoBytes::as_bytes(input)),
+                    features_hash: row_hash(input),
                     model_tag,
                     bid_px: market.bid.px,
                     bid_qty: market.bid.qty,
@@ -236,12 +220,42 @@ impl InferenceStage {
 }
 
 impl Market {
+    pub(super) fn new(settings: &InferenceSettings) -> Self {
+        Self {
+            book: Book::new(settings.book_levels),
+            features: FeatureEngine::new(&settings.features),
+            bid: Level::default(),
+            ask: Level::default(),
+            newest_id: 0,
+            ts_quote: 0,
+            book_valid: false,
+            is_lost: false,
+            bars: 0,
+            decided: Nanos(i64::MIN / 2),
+            last_fault: (0, 0, 0),
+        }
+    }
+
+    /// Takes in what is of no instrument, and so of all.
+    pub(super) fn observe_all(markets: &mut [Self], event: &Event, out: &mut Outbox) {
+        if event.kind == Kind::Timer as u8 {
+            for market in markets {
+                market.learn(event);
+            }
+        } else if event.kind == Kind::StreamStatus as u8 && !event.has(flags::ON) {
+            for (i, market) in markets.iter_mut().enumerate() {
+                let instrument = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
+                market.apply_to_book(event, instrument, out);
+            }
+        }
+    }
+
     fn learn(&mut self, event: &Event) {
         self.bars += u64::from(self.features.on_event(event).bar_closed);
     }
 
     /// Takes a market event in; true when it is one to decide on.
-    fn observe(&mut self, event: &Event, out: &mut Outbox) -> bool {
+    pub(super) fn observe(&mut self, event: &Event, out: &mut Outbox) -> bool {
         match event.kind() {
             Some(Kind::DepthHead | Kind::DepthLevels | Kind::Gap) => {
                 self.apply_to_book(event, event.instrument(), out)
@@ -314,6 +328,11 @@ impl Market {
         }
         top
     }
+}
+
+/// What a row of features is told by.
+pub fn row_hash(row: &[f32]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(zerocopy::IntoBytes::as_bytes(row))
 }
 
 /// What risk needs of the inputs: everything but trades and depth, which end in predictions.

@@ -16,6 +16,7 @@
 //! | `feed_stage` | decode, number, record: the only entrance |
 //! | `inference_stage` | book, features, model |
 //! | `models` | the models it holds, and which one decides |
+//! | `rows` | rows of features worked out again, beside the stage |
 //! | `risk_stage` | ledger, policy, gate |
 //! | `execution_stage` | intent, bytes, order states |
 
@@ -27,10 +28,11 @@ mod models;
 mod outbox;
 mod probe;
 mod risk_stage;
+mod rows;
 
 pub use execution_stage::{ExecutionStage, Outlet, ToExecution};
 pub use feed_stage::{FeedStage, With};
-pub use inference_stage::{InferenceSettings, InferenceStage};
+pub use inference_stage::{InferenceSettings, InferenceStage, row_hash};
 pub use link::{Accept, Crossing, Halt, Next, drain};
 pub use models::{
     ModelIntake, ModelSigns, ModelSupply, Mounted, SLOTS, SlotSeen, SwapRole, model_rings,
@@ -38,3 +40,4 @@ pub use models::{
 pub use outbox::Outbox;
 pub use probe::{NoProbe, Probe};
 pub use risk_stage::RiskStage;
+pub use rows::Rows;

@@ -243,6 +243,11 @@ impl Models {
         self.slots.get_mut(slot)?.as_deref_mut()
     }
 
+    /// The row that the champion was last given.
+    pub fn row(&self) -> &[f32] {
+        self.slots[self.champion].as_ref().map_or(&[], |mounted| mounted.input())
+    }
+
     /// First eight bytes of the SHA-256 of the model at a place; 0 for none.
     #[inline]
     pub fn tag(&self, slot: usize) -> u64 {

@@ -6,6 +6,7 @@
 //! models_saved/<version>/card.toml    what it is: features, hashes, metrics, golden vectors
 //! ```
 
+use super::deciles::Training;
 use super::error::ModelError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -120,6 +121,9 @@ pub struct Card {
     /// Figures of its training and validation.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
+    /// What it was fitted on, a feature at a time; without it drift of features cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
     /// Inputs with the answers the trainer computed.
     pub golden: Golden,
 }
@@ -215,6 +219,9 @@ impl Card {
         }
         if let Some((name, _)) = self.metrics.iter().find(|(_, value)| !value.is_finite()) {
             return Err(card_error(&format!("metrics.{name}"), "is not finite"));
+        }
+        if let Some(training) = &self.training {
+            training.deciles(self.features.len())?;
         }
         self.golden.decode(self.features.len()).map(|_| ())
     }
@@ -332,7 +339,7 @@ pub(crate) fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, ModelError> 
     Ok(bytes)
 }
 
-fn card_error(key: &str, what: impl Into<String>) -> ModelError {
+pub(super) fn card_error(key: &str, what: impl Into<String>) -> ModelError {
     ModelError::Card { key: key.into(), what: what.into() }
 }
 
@@ -342,7 +349,7 @@ fn is_lower_hex(b: u8) -> bool {
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn encode(values: &[f32]) -> String {
+pub(super) fn encode(values: &[f32]) -> String {
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -356,7 +363,7 @@ fn encode(values: &[f32]) -> String {
     text
 }
 
-fn decode(text: &str) -> Option<Vec<f32>> {
+pub(super) fn decode(text: &str) -> Option<Vec<f32>> {
     let digits = text.trim_end_matches('=');
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 3);
     let (mut word, mut bits) = (0_u32, 0);

@@ -10,6 +10,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `artifact` | the two files of a version, the card |
+//! | `deciles` | what a model was fitted on, a feature at a time |
 //! | `guard`, `wire` | limits checked on the bytes before anything parses them |
 //! | `interface`, `graph`, `ops`, `moves`, `recurrent`, `tree` | ports, operators, shapes |
 //! | `lower`, `plan`, `kernels` | the native plan |
@@ -22,6 +23,7 @@
 //! proved on the thread that loads it.
 
 pub mod artifact;
+pub mod deciles;
 pub mod error;
 pub mod guard;
 pub mod onnx;
@@ -41,6 +43,7 @@ mod tree;
 mod wire;
 
 pub use artifact::{ArtifactFiles, Card, CreatedFrom, Golden};
+pub use deciles::{Deciles, Training};
 pub use error::{Mismatch, ModelError, Refusal, Rule};
 pub use executor::{Executor, ExecutorKind, ModelOutput};
 pub use plan::NativeExecutor;

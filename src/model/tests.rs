@@ -249,6 +249,7 @@ fn files(onnx: Vec<u8>, inputs: &[f32], probabilities: &[f32]) -> ArtifactFiles 
         features: (0..3).map(|f| f.to_string()).collect(),
         created_from: CreatedFrom::default(),
         metrics: Default::default(),
+        training: None,
         golden: Golden::pack(inputs.len() / 3, inputs, &[], probabilities, &[], &[]),
     };
     ArtifactFiles::from_bytes(onnx, card.to_toml().unwrap()).unwrap()

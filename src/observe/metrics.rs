@@ -26,6 +26,8 @@ pub fn render(snapshot: &Snapshot) -> String {
     machine(&mut text, snapshot);
     journal(&mut text, snapshot);
     models(&mut text, snapshot);
+    shadow(&mut text, snapshot);
+    rollback(&mut text, snapshot);
     money(&mut text, snapshot);
     alerts(&mut text, snapshot);
     controls(&mut text, snapshot);
@@ -118,6 +120,46 @@ fn models(out: &mut Exposition, snapshot: &Snapshot) {
     for model in &snapshot.models {
         out.sample("", &[("version", &*model.version)], model.faults);
     }
+}
+
+fn shadow(out: &mut Exposition, snapshot: &Snapshot) {
+    let lag = snapshot.shadow_lag;
+    let waiting = "Inputs that challengers in shadow have not seen yet.";
+    out.gauge("peregrine_shadow_events_behind", waiting, lag.events_behind);
+    let age = "Age of the newest input that challengers in shadow have seen.";
+    out.gauge("peregrine_shadow_behind_seconds", age, lag.behind_ms as f64 / 1e3);
+    let failed = "1 where the challengers' trial ended by a fault.";
+    out.gauge("peregrine_shadow_failed", failed, lag.failed);
+    for (name, help, value) in [
+        ("dropped", "Inputs that were gone before challengers read them.", lag.dropped),
+        ("mismatches", "Rows of features that came out differently.", lag.mismatches),
+        ("lines", "Lines of the shadow log written.", lag.lines),
+    ] {
+        out.family(&format!("peregrine_shadow_{name}_total"), "counter", help);
+        out.sample("", &[], value);
+    }
+    out.family("peregrine_shadow_decisions", "gauge", "Decisions of each challenger compared.");
+    for challenger in &snapshot.shadow {
+        out.sample("", &[("version", &*challenger.version)], challenger.decisions);
+    }
+}
+
+fn rollback(out: &mut Exposition, snapshot: &Snapshot) {
+    let view = &snapshot.rollback;
+    out.family("peregrine_rollback_value", "gauge", "What is known of the champion, by limit.");
+    for limit in &view.limits {
+        if let Some(value) = limit.value {
+            out.sample("", &[("limit", limit.name)], value);
+        }
+    }
+    out.family("peregrine_rollback_limit", "gauge", "Above this the champion is left.");
+    for limit in &view.limits {
+        out.sample("", &[("limit", limit.name)], limit.limit);
+    }
+    out.family("peregrine_rollbacks_total", "counter", "Times the session left its champion.");
+    out.sample("", &[], view.made);
+    let waiting = "Versions left that the registry does not say yet.";
+    out.gauge("peregrine_rollback_registry_waiting", waiting, view.waiting);
 }
 
 fn machine(out: &mut Exposition, snapshot: &Snapshot) {

@@ -45,8 +45,12 @@ impl Trials {
     fn decided(&mut self, decided: Box<Decided>) -> Result<(), String> {
         let challenger = decided.challenger.version.clone();
         let key = (decided.seq, decided.symbol.clone(), challenger);
-        if self.waiting.contains_key(&key) {
-            return Err(format!("decision {} on {} by {}: stands twice", key.0, key.1, key.2));
+        if let Some(before) = self.waiting.get(&key) {
+            if before.ts_event_ns == decided.ts_event_ns {
+                return Err(format!("decision {} on {} by {}: stands twice", key.0, key.1, key.2));
+            }
+            // Every session numbers anew: that one's ended before the outcome came.
+            self.given_up += 1;
         }
         let at = self.trials.iter().position(|trial| trial.is_of(&decided));
         let at = match at {

@@ -18,7 +18,10 @@
 //! | `mixture` | the closed forms behind it |
 //! | `blocks` | the canary's blocks of time against the champion's |
 //! | `assign` | which block is whose |
-//! | `figures` | Sharpe ratio, drawdown, losses, latency of an account |
+//! | `account` | Sharpe ratio, drawdown, losses of an account |
+//! | `figures` | those, and latency and slippage |
+//! | `books` | whose position is whose, and what it comes to |
+//! | `reign` | the account of a champion since it trades |
 //! | `drift` | PSI, Kolmogorov–Smirnov, ADWIN, Page–Hinkley |
 //! | `watch` | those, at work on losses, calibration and features |
 //! | `settings` | the tables of `gates.toml` |
@@ -27,14 +30,17 @@
 //! | `verdict` | promote, hold or reject, with the reasons |
 //! | `rollback` | when the champion leaves |
 
+pub mod account;
 pub mod assign;
 pub mod blocks;
+pub mod books;
 pub mod drift;
 pub mod figures;
 pub mod join;
 pub mod mixture;
 pub mod observed;
 pub mod record;
+pub mod reign;
 pub mod rollback;
 pub mod rules;
 pub mod scores;

@@ -75,15 +75,15 @@ pub struct Told {
     pub features_hash: String,
     /// Time of the inference, nanoseconds.
     pub latency_ns: u64,
-    /// The fill that followed, if one did.
+    /// The fills since the decision before on this instrument, as one.
     pub virtual_fill: Option<VirtualFill>,
-    /// Contracts held before; below 0 short.
+    /// Contracts held at the decision before; below 0 short.
     pub position_before: f64,
-    /// Contracts held after.
+    /// Contracts held now, when those fills have been booked.
     pub position_after: f64,
     /// Equity of its account after this, all costs paid, quote currency.
     pub equity: f64,
-    /// Net profit of the trade that ended here, quote currency; `None` where none did.
+    /// Net profit of the trade that ended since, quote currency; `None` where none did.
     pub closed_pnl: Option<f64>,
     /// Why it made no decision.
     pub error: Option<String>,
@@ -113,6 +113,9 @@ pub struct Decided {
     pub ts_event_ns: i64,
     /// Time of the decision, nanoseconds since 1970.
     pub ts_decision_ns: i64,
+    /// When its session began, nanoseconds since 1970: accounts begin anew with each.
+    #[serde(default)]
+    pub session_ns: i64,
     /// Instrument.
     pub symbol: String,
     /// Mid price, quote currency.
@@ -143,7 +146,8 @@ pub struct Outcome {
     pub class: u8,
     /// When it was known, nanoseconds since 1970.
     pub t1_ns: i64,
-    /// Return over the horizon, costs paid, as a fraction.
+    /// Return over the horizon of who is long, the fees of entering and leaving paid, as a
+    /// fraction.
     pub ret_net: f64,
 }
 

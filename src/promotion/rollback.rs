@@ -1,6 +1,8 @@
 //! When the champion leaves: every cause with its limit. One is enough.
 
+use super::account::Account;
 use super::figures::Figures;
+use crate::base::Reason;
 use crate::registry::decision::Relation::{self, AtMost};
 use serde::{Deserialize, Serialize};
 
@@ -35,11 +37,18 @@ impl Health {
     /// Takes over what an account tells.
     pub fn with_figures(self, figures: &Figures) -> Self {
         Self {
-            sharpe_hours_below: figures.hours_below(),
-            drawdown: figures.drawdown(),
-            losses_in_a_row: figures.losses_in_a_row(),
             latency_p99_ns: figures.latency_p99_ns().map(|ns| ns as f64),
             errors_in_a_row: figures.errors_in_a_row(),
+            ..self.with_account(figures.account())
+        }
+    }
+
+    /// Takes over what its money tells.
+    pub fn with_account(self, account: &Account) -> Self {
+        Self {
+            sharpe_hours_below: account.hours_below(),
+            drawdown: account.drawdown(),
+            losses_in_a_row: account.losses_in_a_row(),
             ..self
         }
     }
@@ -71,6 +80,25 @@ pub enum RollbackCause {
     Calibration,
     /// The one before has shown to be better.
     Evidence,
+}
+
+impl RollbackCause {
+    /// As the river tells it.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::LoadFailure => Reason::ModelRefused,
+            Self::HashMismatch => Reason::ModelHashMismatch,
+            Self::Drawdown => Reason::ChampionDrawdown,
+            Self::Losses => Reason::ChampionLosses,
+            Self::Sharpe => Reason::ChampionSharpe,
+            Self::InferenceErrors => Reason::ModelErrors,
+            Self::Latency => Reason::ChampionSlow,
+            Self::FeatureMismatch => Reason::FeaturesMismatched,
+            Self::Drift => Reason::FeaturesDrifted,
+            Self::Calibration => Reason::CalibrationBroken,
+            Self::Evidence => Reason::FormerBetter,
+        }
+    }
 }
 
 /// One row: the key in `[rollback]`, and what keeps the champion in place.

@@ -53,6 +53,8 @@ pub struct PromotionSettings {
 pub struct DriftSettings {
     /// Values of a feature that are held against training.
     pub window: u32,
+    /// What a full window of a running challenger covers at least, hours.
+    pub window_hours: f64,
     /// Part of the features told to have drifted that may be wrong.
     pub false_discovery_rate: f64,
     /// How often ADWIN cuts a stream without change, about.
@@ -93,6 +95,7 @@ impl PromotionSettings {
         let mut section = Section::new(&drift.0, drift.1, &mut errors);
         read.drift = DriftSettings {
             window: section.u32("window", 100..=100_000),
+            window_hours: section.number("window_hours", 0.001..=168.0),
             false_discovery_rate: section.number("false_discovery_rate", 0.0001..=0.1),
             adwin_delta: section.number("adwin_delta", 1e-6..=0.1),
             rise_tolerance: section.number("rise_tolerance", 0.0..=0.1),

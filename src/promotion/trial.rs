@@ -22,8 +22,34 @@ struct Side {
     figures: Figures,
     loss: f64,
     calibration: Calibration,
-    /// Equity at the decision before, by which what is earned is measured.
-    equity: Option<f64>,
+    account: Account,
+}
+
+/// An account over sessions: each begins one with equity of its own, and what counts is what that
+/// made of it.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    session_ns: i64,
+    /// By what the session's own equity is multiplied.
+    factor: f64,
+    /// Equity at the decision before.
+    equity: f64,
+}
+
+impl Account {
+    /// The equity that a line tells, as that of one account.
+    fn equity(&mut self, session_ns: i64, told: f64) -> f64 {
+        if self.session_ns != session_ns {
+            (self.session_ns, self.factor) = (session_ns, self.equity / told);
+        }
+        told * self.factor
+    }
+
+    /// What was earned since the decision before, as a fraction of the equity then.
+    fn earned(&mut self, equity: f64) -> f64 {
+        let before = std::mem::replace(&mut self.equity, equity);
+        equity / before - 1.0
+    }
 }
 
 /// A trial of one pair in one stage.
@@ -59,7 +85,7 @@ impl Trial {
             figures: Figures::new(settings.sharpe_24h_min),
             loss: 0.0,
             calibration: Calibration::default(),
-            equity: None,
+            account: Account { session_ns: first.session_ns, factor: 1.0, equity: told.equity },
         };
         let watch = RiseWatch::new(settings.reach_ns, &settings.drift);
         Self {
@@ -102,18 +128,16 @@ impl Trial {
     pub fn decided(&mut self, decided: &Decided) {
         let ts_ns = decided.ts_event_ns;
         self.last_ns = self.last_ns.max(ts_ns);
-        self.champion.figures.push(ts_ns, &decided.champion);
-        self.challenger.figures.push(ts_ns, &decided.challenger);
+        let earned = [
+            self.champion.told(decided, &decided.champion),
+            self.challenger.told(decided, &decided.challenger),
+        ];
         let both = decided.champion.proba.is_some() && decided.challenger.proba.is_some();
         self.decisions += u64::from(both);
         self.differing += u64::from(decided.champion.signal != decided.challenger.signal);
         self.mismatches += u64::from(!decided.features_match);
         self.guardrails += u64::from(decided.guardrail.is_some());
         self.drift = decided.drift.or(self.drift);
-        let earned = [
-            self.champion.earned(decided.champion.equity),
-            self.challenger.earned(decided.challenger.equity),
-        ];
         if let Some(assigned) = decided.assigned {
             let [champion, challenger] = earned;
             let net = match assigned.arm {
@@ -206,10 +230,11 @@ impl Trial {
 }
 
 impl Side {
-    /// What was earned since the decision before, as a fraction of the equity then.
-    fn earned(&mut self, equity: f64) -> f64 {
-        let before = self.equity.replace(equity).unwrap_or(equity);
-        equity / before - 1.0
+    /// Takes in what this side said and had; what it earned since the decision before.
+    fn told(&mut self, decided: &Decided, told: &Told) -> f64 {
+        let equity = self.account.equity(decided.session_ns, told.equity);
+        self.figures.push(decided.ts_event_ns, told, equity);
+        self.account.earned(equity)
     }
 
     fn scored(&mut self, score: Score, told: &Probabilities, class: usize) {
@@ -221,11 +246,11 @@ impl Side {
         let figures = &self.figures;
         Shown {
             score: (scored > 0).then(|| self.loss / scored as f64),
-            sharpe: figures.sharpe(),
-            sharpe_24h: figures.sharpe_recent(),
-            drawdown_max: (figures.decisions() > 0).then(|| figures.drawdown_max()),
-            trades: figures.trades(),
-            losses_in_a_row: figures.losses_in_a_row(),
+            sharpe: figures.account().sharpe(),
+            sharpe_24h: figures.account().sharpe_recent(),
+            drawdown_max: (figures.decisions() > 0).then(|| figures.account().drawdown_max()),
+            trades: figures.account().trades(),
+            losses_in_a_row: figures.account().losses_in_a_row(),
             latency_p99_ns: figures.latency_p99_ns().map(|ns| ns as f64),
             slippage_apart: figures.slippage_apart(),
         }

@@ -1,9 +1,10 @@
 //! Watches over a stream of predictions: has the loss risen, has the calibration broken? They see
 //! means over whole horizons, because neighbouring labels overlap and would look like change.
 
-use super::drift::{Adwin, PageHinkley, Sample, Shares, rejected};
+use super::drift::{Adwin, PageHinkley, Sample, Shares, ks_probability, rejected};
 use super::record::FeatureDrift;
 use super::settings::DriftSettings;
+use crate::model::{Deciles, Training};
 
 /// Mean of what falls into one span of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,8 +78,17 @@ impl RiseWatch {
 #[derive(Clone, Debug)]
 pub struct FeatureWatch {
     shares: Vec<Shares>,
-    samples: Vec<Sample>,
+    compared: Compared,
     rate: f64,
+}
+
+/// How distributions are compared.
+#[derive(Clone, Debug)]
+enum Compared {
+    /// With every value of the training.
+    Samples(Vec<Sample>),
+    /// At the edges of its deciles, by the numbers of independent rows of both.
+    Edges { training: f64, window: f64 },
 }
 
 impl FeatureWatch {
@@ -91,24 +101,56 @@ impl FeatureWatch {
         let samples = training.iter().map(|sample| Sample::new(sample.clone(), window, dependence));
         Some(Self {
             shares: shares.collect::<Option<_>>()?,
-            samples: samples.collect::<Option<_>>()?,
+            compared: Compared::Samples(samples.collect::<Option<_>>()?),
             rate: drift.false_discovery_rate,
         })
     }
 
+    /// The same from what a card tells of its training, for a model of so many features. The
+    /// distance of two distributions is then looked for at the edges of the deciles alone: it is
+    /// at most the true one, so that less is told and never more. `None` where the card is of other
+    /// features or `dependence` is below 1.
+    pub fn of_training(
+        (training, features): (&Training, usize),
+        dependence: f64,
+        drift: &DriftSettings,
+    ) -> Option<Self> {
+        if !(1.0..).contains(&dependence) {
+            return None;
+        }
+        let window = drift.window as usize;
+        let deciles = training.deciles(features).ok()?;
+        let compared = Compared::Edges {
+            training: training.rows as f64 / dependence,
+            window: window as f64 / dependence,
+        };
+        let shares = deciles.iter().map(|own| shares_of(own, window));
+        let shares = shares.collect::<Option<_>>()?;
+        Some(Self { shares, compared, rate: drift.false_discovery_rate })
+    }
+
     /// Takes a row in; what is beyond the number of features is not looked at.
     pub fn push(&mut self, row: &[f32]) {
-        let watched = self.shares.iter_mut().zip(&mut self.samples);
-        for (value, (shares, sample)) in row.iter().zip(watched) {
+        for (value, shares) in row.iter().zip(&mut self.shares) {
             shares.push(f64::from(*value));
-            sample.push(f64::from(*value));
+        }
+        if let Compared::Samples(samples) = &mut self.compared {
+            for (value, sample) in row.iter().zip(samples) {
+                sample.push(f64::from(*value));
+            }
         }
     }
 
     /// What the window comes to; `None` before it is full. Sorts: not for every row.
     pub fn judge(&self) -> Option<FeatureDrift> {
         let indices: Option<Vec<f64>> = self.shares.iter().map(Shares::index).collect();
-        let chances: Option<Vec<f64>> = self.samples.iter().map(Sample::probability).collect();
+        let chances: Option<Vec<f64>> = match &self.compared {
+            Compared::Samples(samples) => samples.iter().map(Sample::probability).collect(),
+            Compared::Edges { training, window } => {
+                let chance = |apart: f64| ks_probability(apart, *training, *window);
+                self.shares.iter().map(|own| own.distance().map(chance)).collect()
+            }
+        };
         let chances = chances?;
         let drifted = rejected(&chances, self.rate).into_iter().filter(|drifted| *drifted).count();
         Some(FeatureDrift {
@@ -116,4 +158,21 @@ impl FeatureWatch {
             drifted_frac: drifted as f64 / chances.len() as f64,
         })
     }
+}
+
+/// Bins of a feature's deciles; edges that are equal become one.
+fn shares_of(deciles: &Deciles, window: usize) -> Option<Shares> {
+    let (mut edges, mut expected) = (Vec::<f64>::new(), Vec::<f64>::new());
+    for (&edge, &share) in deciles.edges.iter().zip(&deciles.shares) {
+        let (edge, share) = (f64::from(edge), f64::from(share));
+        match expected.last_mut() {
+            Some(last) if edges.last() == Some(&edge) => *last += share,
+            _ => {
+                edges.push(edge);
+                expected.push(share);
+            }
+        }
+    }
+    expected.push(f64::from(*deciles.shares.last()?));
+    Shares::new(edges, expected, window)
 }

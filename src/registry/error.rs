@@ -15,6 +15,12 @@ pub enum RegistryError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// Another process changes the registry and does not come to an end.
+    #[error("{path}: another process holds it; try again")]
+    Busy {
+        /// The lock.
+        path: PathBuf,
+    },
     /// `registry.json` is larger than its cap.
     #[error("registry.json: exceeds the cap of {cap} bytes")]
     TooLarge {

@@ -5,15 +5,20 @@ use super::record::{Document, FileRecord, Record};
 use crate::model::ArtifactFiles;
 use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, sha256};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Name of the registry's file.
 pub(super) const REGISTRY_FILE: &str = "registry.json";
 const LOCK_FILE: &str = ".registry.lock";
 const TEMPORARY_FILE: &str = ".registry.json.tmp";
 const REGISTRY_BYTES_MAX: u64 = 16 << 20;
+/// Longest wait for the lock; whoever holds it copies a version at most.
+const LOCK_TIME: Duration = Duration::from_secs(5);
+/// Wait between two looks at it.
+const LOCK_LOOK: Duration = Duration::from_millis(5);
 
 /// Reads `registry.json`.
 pub(super) fn read(dir: &Path) -> Result<Document, RegistryError> {
@@ -50,13 +55,22 @@ pub(super) fn create(dir: &Path, document: &Document) -> Result<(), RegistryErro
     write(dir, document)
 }
 
-/// Waits for and takes the lock of a registry; dropping the file gives it back.
+/// Waits a while for the lock of a registry and takes it; dropping the file gives it back.
 pub(super) fn lock(dir: &Path) -> Result<File, RegistryError> {
     let path = dir.join(LOCK_FILE);
     let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(|cause| io(&path, cause))?;
-    file.lock().map_err(|cause| io(&path, cause))?;
-    Ok(file)
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(cause)) => return Err(io(&path, cause)),
+            Err(TryLockError::WouldBlock) if began.elapsed() > LOCK_TIME => {
+                return Err(RegistryError::Busy { path });
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_LOOK),
+        }
+    }
 }
 
 /// The file records of a version in memory.

@@ -130,6 +130,18 @@ impl Parts {
         Ok(RiskStage::new(&self.instruments, &self.settings, session, recorder, next, counters)?)
     }
 
+    /// What the inference stage decides with.
+    pub fn inference_settings(&self) -> InferenceSettings {
+        let few = self.instruments.len() <= 32;
+        InferenceSettings {
+            features: self.settings.features,
+            decision_interval: Nanos::from_millis(i64::from(
+                self.settings.policy.decision_interval_ms,
+            )),
+            book_levels: if few { BOOK_LEVELS_FEW } else { BOOK_LEVELS_MANY },
+        }
+    }
+
     /// The inference stage.
     pub fn inference(
         &self,
@@ -138,14 +150,7 @@ impl Parts {
         next: Next<RiskStage>,
         counters: &Arc<Counters>,
     ) -> InferenceStage {
-        let few = self.instruments.len() <= 32;
-        let settings = InferenceSettings {
-            features: self.settings.features,
-            decision_interval: Nanos::from_millis(i64::from(
-                self.settings.policy.decision_interval_ms,
-            )),
-            book_levels: if few { BOOK_LEVELS_FEW } else { BOOK_LEVELS_MANY },
-        };
+        let settings = self.inference_settings();
         InferenceStage::new(
             self.instruments.len(),
             &settings,

@@ -55,7 +55,12 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     // Variables that are not UTF-8 cannot be ours.
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    checked(path, document, variables)
+    let mut loaded = checked(path, document, variables)?;
+    let gates = &mut loaded.settings.rollback.gates;
+    if let (false, Some(dir)) = (gates.is_empty(), path.parent()) {
+        *gates = dir.join(&*gates).display().to_string();
+    }
+    Ok(loaded)
 }
 
 /// Checks a document that is in memory: a built-in default, or one kept beside a journal.
@@ -83,7 +88,12 @@ pub fn with_values(loaded: &Loaded, values: &[(&str, &str, Value)]) -> Result<Lo
             table.insert((*key).to_owned(), value.clone());
         }
     }
-    from_text(origin, &effective_text(&document))
+    let mut set = from_text(origin, &effective_text(&document))?;
+    if !values.iter().any(|(section, key, _)| (*section, *key) == ("rollback", "gates")) {
+        // Where its file lies is known from the first load alone.
+        set.settings.rollback.gates.clone_from(&loaded.settings.rollback.gates);
+    }
+    Ok(set)
 }
 
 /// The tables that a file of fills may hold: what the paper venue does to orders.

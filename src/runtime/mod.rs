@@ -24,10 +24,12 @@
 //! | `host` | how the host is tuned, from `/proc` and `/sys` |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `swap` | which model decides, changed while a session runs |
+//! | `revert` | a session that judges its champion and leaves it by itself |
 //! | `watcher` | the observer's loop: snapshots |
 //! | `readiness` | what stands against trading |
 //! | `shown` | what the page shows of books, orders, limits and the journal |
 //! | `backtest`, `replay` | the same stages in event time |
+//! | `shadow` | challengers beside the champion, over a session's journal |
 //! | `scripted` | a synthetic market driven to where it seldom goes |
 //! | `cli` | the commands |
 
@@ -57,11 +59,13 @@ pub mod private;
 pub mod readiness;
 pub mod recover;
 pub mod replay;
+pub mod revert;
 pub mod rig;
 pub mod scripted;
 pub mod running;
 pub mod secret;
 pub mod session;
+pub mod shadow;
 pub mod shown;
 pub mod stage;
 pub mod stage_thread;

@@ -161,7 +161,8 @@ impl ModelFiles {
         }
     }
 
-    fn look(&mut self, now: Instant) -> bool {
+    /// Looks at them, now and then; true where they are those that run.
+    pub(super) fn look(&mut self, now: Instant) -> bool {
         let is_due = |last: Option<Instant>, every| last.is_none_or(|last| now >= last + every);
         if !is_due(self.looked, LOOK_EVERY) {
             return self.verified;

@@ -181,6 +181,7 @@ impl Rig {
             disk: disk_plan(parts),
             models,
             board: Arc::default(),
+            shadow: Arc::default(),
         }
     }
 

@@ -30,6 +30,8 @@ pub enum Deed {
     FundingSkew(f64),
     /// Every move of every contract is so many times as large.
     Volatility(f64),
+    /// So many frames a second over all contracts on average.
+    Rate(f64),
 }
 
 /// A deed and its time.
@@ -141,6 +143,7 @@ impl Act {
                 Deed::MarkSkew(fraction) => market.at_mut(index).mark_skew = fraction,
                 Deed::FundingSkew(rate) => market.at_mut(index).funding_skew = rate,
                 Deed::Volatility(times) => market.set_volatility(times),
+                Deed::Rate(frames_per_second) => market.set_rate(frames_per_second),
             }
         }
     }
@@ -196,6 +199,20 @@ mod tests {
             };
             assert_eq!(driven[index], expected, "{stream:?}");
         }
+    }
+
+    #[test]
+    fn the_rate_of_frames_changes_when_it_is_said() {
+        let frames = |acts: Vec<Act>| -> u32 { run(scripted(60).with_acts(acts)).0.iter().sum() };
+        let rate = |seconds: i64, frames_per_second: f64| Act {
+            at: at(seconds),
+            contract: None,
+            deed: Deed::Rate(frames_per_second),
+        };
+        let (fast, slow) = (frames(vec![rate(0, 3_000.0)]), frames(vec![rate(0, 100.0)]));
+        let both = frames(vec![rate(0, 100.0), rate(30, 3_000.0)]);
+        assert!(fast > 10 * slow, "{fast} and {slow}");
+        assert!(both > 4 * slow && both < fast * 3 / 4, "{both} of {fast} and {slow}");
     }
 
     #[test]

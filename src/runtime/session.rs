@@ -20,7 +20,9 @@ use super::config::Loaded;
 use super::kill::latch::{Cleared, Latch, StaysKilled};
 use super::kill::switch::Switched;
 use super::recover::{Carried, Chain, newest_epoch};
+use super::revert::start::{self, Begun};
 use super::rig::{Launch, Rig, VenueAccess};
+use super::shadow::ShadowThread;
 use super::state::StateFolder;
 use super::statement;
 use super::stopped;
@@ -34,11 +36,10 @@ use crate::base::event::Command;
 use crate::base::settings::{InstrumentSettings, Mode, OrderRoute, Settings};
 use crate::base::units::Money;
 use crate::execution::Signer;
-use crate::model::Model;
 use crate::model::artifact::hex;
+use crate::model::{ArtifactFiles, Model};
 use crate::observe::Summary;
 use crate::observe::snapshot::{CounterValues, ModelView};
-use crate::registry::Registry;
 use crate::venue::account::Credentials;
 use crate::venue::budget::{Budget as VenueBudget, RateLimits};
 use crate::venue::capture::contracts;
@@ -108,7 +109,8 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
     let latch = latch_of(&state)?;
     let budget = Arc::new(VenueBudget::new(RateLimits::default()));
-    let (parts, access) = enter(&order, &state, latch.as_ref(), &budget)?;
+    let begun = start::choose(&order.loaded.settings, order.name)?;
+    let (parts, access) = enter(&order, &begun.files, (&state, latch.as_ref()), &budget)?;
     let credentials = order.credentials.filter(|_| access.is_some());
     let model = parts.load_model(Budget::Configured)?;
     let topology = plan(&parts.settings.topology, &cores_available())?;
@@ -117,8 +119,9 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let mut rig = Rig::build(&parts, &topology, &state.journals().join(&journal))?;
     state.begin(order.name, &journal)?;
     let signed = order.signed.as_ref().unwrap_or(&order.loaded);
-    let (desk, board) = models(signed, &parts, &model.0, &mut rig)?;
+    let (desk, board) = models(signed, (&parts, begun), &model.0, &mut rig)?;
     let watched = rig.watched(&parts, board, order.name);
+    let shadow = ShadowThread::start(&parts, rig.journal(), state.dir(), &watched.shadow)?;
     let watch = Watch::of(&watched, &order.stop);
     let mut watcher = Watcher::start(&parts.settings.http, watched)?;
     let commands = watcher.commands();
@@ -139,7 +142,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let ended = running.join(starting);
     beside.watcher.look();
     admin.settle();
-    drop((admin, desk));
+    drop((admin, desk, shadow));
     // Also when a thread panicked, or the venue did not answer in time while it was asked to.
     let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
     if let (Some(credentials), false) = (&credentials, in_order) {
@@ -176,7 +179,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
 /// Starts what has models changed; and what the page shows of them, beginning with `model`.
 fn models(
     signed: &Loaded,
-    parts: &Parts,
+    (parts, begun): (&Parts, Begun),
     model: &Model,
     rig: &mut Rig,
 ) -> Result<(ModelDesk, Arc<ModelBoard>)> {
@@ -190,8 +193,19 @@ fn models(
         ..ModelView::default()
     };
     let board = Arc::new(ModelBoard::new(Arc::clone(&ends.signs), first));
-    let shown = Arc::clone(&board);
-    let work = DeskWork { parts, executor, signed, ends, attacher, health, journal, board: shown };
+    let (Begun { left, failed, .. }, shown) = (begun, Arc::clone(&board));
+    let work = DeskWork {
+        parts,
+        executor,
+        signed,
+        ends,
+        attacher,
+        health,
+        journal,
+        board: shown,
+        left,
+        failed,
+    };
     Ok((ModelDesk::start(work)?, board))
 }
 
@@ -209,14 +223,15 @@ fn fault_of(settled: bool, last_look: Option<LastLook>) -> Option<String> {
 /// Looks at the account, where orders go to one, and gathers what the session is made of.
 fn enter(
     order: &SessionOrder,
-    state: &StateFolder,
-    latch: Option<&Latch>,
+    files: &ArtifactFiles,
+    (state, latch): (&StateFolder, Option<&Latch>),
     budget: &Arc<VenueBudget>,
 ) -> Result<(Parts, Option<VenueAccess>)> {
     let carried = carried(order, state, latch)?;
     if order.loaded.settings.venue.orders != OrderRoute::Venue {
         let carried = carried.of_account(0)?;
-        return Ok((prepare(&order.loaded, state, carried, Signer::paper(), None)?, None));
+        let parts = prepare(&order.loaded, (state, files), carried, Signer::paper(), None)?;
+        return Ok((parts, None));
     }
     stopped::wait(state, carried.stopped_until, &order.stop)?;
     let (loaded, mut access) = account(order, state, budget)?;
@@ -225,7 +240,7 @@ fn enter(
         false => carried.of_account(access.account)?,
     };
     let (told, signer) = (access.exchange_info.take(), access.credentials.signer());
-    Ok((prepare(&loaded, state, carried, signer, told)?, Some(access)))
+    Ok((prepare(&loaded, (state, files), carried, signer, told)?, Some(access)))
 }
 
 /// Reads the account; where the venue does not want to be asked for a short while, again after it:
@@ -293,22 +308,20 @@ fn carried(order: &SessionOrder, state: &StateFolder, latch: Option<&Latch>) -> 
     Ok(carried)
 }
 
-/// Instruments, model files and epoch of a session. `exchange_info` is what the venue told before.
+/// Instruments and epoch of a session. `exchange_info` is what the venue told before.
 fn prepare(
     loaded: &Loaded,
-    state: &StateFolder,
+    (state, files): (&StateFolder, &ArtifactFiles),
     carried: Carried,
     signer: Signer,
     exchange_info: Option<Vec<u8>>,
 ) -> Result<Parts> {
     let settings = loaded.settings.clone();
-    let registry = Registry::open(Path::new(&settings.model.dir))?;
-    let files = registry.select(&settings.model.version)?;
     let parts = Parts {
         instruments: instruments(&settings, exchange_info)?,
         text: loaded.text.clone(),
         settings,
-        files,
+        files: files.clone(),
         epoch: state.next_epoch(newest_epoch(&state.journals())?)?,
         mode: mode_number(loaded.settings.mode),
         carried,

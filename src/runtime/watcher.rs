@@ -8,6 +8,7 @@ use super::measures::{DiskPlan, Measures, resources};
 use super::readiness::Readiness;
 use super::secret;
 use super::session::command_channel;
+use super::shadow::ShadowBoard;
 use super::shown::{Books, Orders, Tail, limits};
 use super::swap::board::ModelBoard;
 use crate::base::counters::{Counter, Counters};
@@ -80,6 +81,8 @@ pub struct Watched {
     pub disk: DiskPlan,
     /// The models, as their own thread changes them.
     pub models: Arc<ModelBoard>,
+    /// Challengers, as their own thread runs them.
+    pub shadow: Arc<ShadowBoard>,
     /// Alerts, as their own threads raise them.
     pub board: Arc<AlertBoard>,
 }
@@ -345,6 +348,8 @@ impl Watcher {
         }
         let verified = watched.readiness.is_model_verified(Instant::now());
         self.page.models = watched.models.views(verified);
+        (self.page.shadow, self.page.shadow_lag) = watched.shadow.view();
+        self.page.rollback = watched.models.rollback();
         self.page.resources = resources(&watched.health);
         self.page.journal = JournalView::read(&watched.health);
         (self.page.alerts, self.page.alerting) = watched.board.view();

@@ -77,10 +77,13 @@ fn the_service_is_walled_in_and_its_secrets_are_credentials() {
     assert!(service.iter().all(|(key, _)| !key.starts_with("Environment")));
 }
 
-const UNITS: [&str; 4] = [
+/// Every unit that is shipped.
+const UNITS: [&str; 6] = [
     "peregrine.service",
     "peregrine-statement.service",
     "peregrine-statement.timer",
+    "peregrine-learn.service",
+    "peregrine-learn.timer",
     "peregrine-mirror.service",
 ];
 
@@ -90,8 +93,9 @@ fn units() -> tempfile::TempDir {
     let deploy = root().join("tools/deploy");
     for name in UNITS {
         let unit = std::fs::read_to_string(deploy.join(name)).unwrap();
-        let built = env!("CARGO_BIN_EXE_peregrine");
+        // Any program that is there stands for the lab's: another package builds that.
         let unit = unit.replace("/usr/local/bin/peregrine-lab", "/usr/local/bin/peregrine");
+        let built = env!("CARGO_BIN_EXE_peregrine");
         std::fs::write(dir.path().join(name), unit.replace("/usr/local/bin/peregrine", built))
             .unwrap();
     }
@@ -174,4 +178,17 @@ fn the_image_has_no_shell_and_no_root_and_its_service_writes_nowhere_but_to_its_
         let published = service.lines().filter(|line| line.contains("ports:"));
         assert!(published.clone().all(|line| line.contains("[\"127.0.0.1:")), "{service}");
     }
+}
+
+/// What learns beside a trader that trades: it may wait for anything, takes what is left, and is
+/// the first to go where memory ends.
+#[test]
+fn learning_takes_what_the_trader_leaves_and_is_made_up_for_after_a_downtime() {
+    let deploy = root().join("tools/deploy");
+    let read = |name: &str| std::fs::read_to_string(deploy.join(name)).unwrap();
+    let (service, timer) = (read("peregrine-learn.service"), read("peregrine-learn.timer"));
+    for wanted in ["Nice=19", "IOSchedulingClass=idle", "CPUWeight=1", "MemoryMax=4G"] {
+        assert!(service.lines().any(|line| line == wanted), "{wanted}");
+    }
+    assert!(timer.lines().any(|line| line == "Persistent=true"), "{timer}");
 }

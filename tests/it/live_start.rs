@@ -65,6 +65,7 @@ impl Desk {
             ("venue", "private_url", format!("{ws}/private")),
             ("venue", "api_url", format!("{ws}/ws-fapi/v1")),
             ("http", "bind", String::new()),
+            ("rollback", "gates", String::new()),
             ("stage", "signoff_file", text(&dir.join("signoff.toml")).to_owned()),
             ("stage", "decision_file", text(&dir.join("gate_decision.json")).to_owned()),
         ] {

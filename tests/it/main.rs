@@ -50,6 +50,9 @@ mod deploy_watching;
 /// What a service manager hears of a whole process.
 mod service_notify;
 /// Everything that `peregrine check` tells an operator.
+mod champion_back;
+mod champion_judge;
+mod champion_left;
 mod check_host;
 /// Statements of a day against the exchange's own ledger.
 mod statement_ledger;
@@ -167,6 +170,15 @@ mod pipeline_bad_input;
 mod cli_contract;
 /// The shadow log is held against its rules, by number where a line is bad, and signed.
 mod shadow_report;
+/// Challengers beside the champion say what the session recorded, are scored by the market, and go
+/// on after a kill.
+mod shadow_run;
+/// A running session's own shadow.
+mod shadow_session;
+/// The session changes its models beside its challengers, or deals them a share.
+mod shadow_changes;
+/// A session with its journal, and a run of challengers over it.
+mod shadow_support;
 /// An immediate kill leaves every position and opens none.
 mod pipeline_kill;
 /// Frames of the account's own stream become reports, to the last digit.

@@ -91,6 +91,7 @@ pub(crate) fn card(version: &str, onnx: &[u8], vectors: &[Vector]) -> Card {
             training_sha256: None,
         },
         metrics: [("log_loss".to_string(), 0.1 + 0.2)].into(),
+        training: None,
         golden: Golden::pack(
             vectors.len(),
             &all(|v| &v.input),

@@ -8,7 +8,7 @@ use crate::pipeline_support::{
 use crate::process::{look, wait};
 use crate::session_support::{Session, order, urls};
 use peregrine::base::event::{
-    COMMAND_MODEL, Command, Event, Kind, ModelLoaded, ModelSwap, Prediction,
+    COMMAND_MODEL, Command, Event, Kind, ModelLoaded, ModelSwap, Prediction, Trade,
 };
 use peregrine::base::split::Split;
 use peregrine::base::{InstrumentId, Nanos, Reason};
@@ -19,17 +19,18 @@ use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use peregrine::runtime::swap::ask_swap;
 use peregrine::venue::account::Credentials;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A registry with the shipped champion and more versions.
-struct Models {
-    dir: TempDir,
+pub struct Models {
+    pub dir: TempDir,
     made: TempDir,
 }
 
 impl Models {
-    fn new(versions: &[&ArtifactFiles]) -> Self {
+    pub fn new(versions: &[&ArtifactFiles]) -> Self {
         let (dir, made) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         copy(&root().join("models_saved"), dir.path());
         let models = Self { dir, made };
@@ -37,11 +38,11 @@ impl Models {
         models
     }
 
-    fn registry(&self) -> Registry {
+    pub fn registry(&self) -> Registry {
         Registry::open(self.dir.path()).unwrap()
     }
 
-    fn register(&self, files: &ArtifactFiles) {
+    pub fn register(&self, files: &ArtifactFiles) {
         let folder = self.made.path().join(&files.card.version);
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("model.onnx"), &files.onnx).unwrap();
@@ -49,18 +50,18 @@ impl Models {
         self.registry().register(&folder, None, change()).unwrap();
     }
 
-    fn promote(&self, version: &str) {
+    pub fn promote(&self, version: &str) {
         for stage in [Stage::Shadow, Stage::Canary, Stage::Champion] {
             self.registry().advance(version, stage, change()).unwrap();
         }
     }
 
-    fn file(&self, version: &str, name: &str) -> PathBuf {
+    pub fn file(&self, version: &str, name: &str) -> PathBuf {
         self.dir.path().join(version).join(name)
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
@@ -72,13 +73,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn change() -> Change {
+pub fn change() -> Change {
     let (by, reason) = ("a test".to_owned(), "to swap".to_owned());
     Change { at_ms: 1, by, reason, evidence_sha256: Some("00".repeat(32)) }
 }
 
 /// A session that decides often on these models, with these changes to its configuration.
-fn session(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Session) {
+pub fn session(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Session) {
     let dir = format!("\"{}\"", text(models.dir.path()));
     let usual = [("model", "dir", dir.as_str()), ("policy", "decision_interval_ms", "20")];
     let changes = [&usual[..], &EAGER[..], more].concat();
@@ -87,19 +88,19 @@ fn session(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Ses
     (exchange, session)
 }
 
-fn tags(lane_1: &[Event]) -> Vec<u64> {
+pub fn tags(lane_1: &[Event]) -> Vec<u64> {
     let told = lane_1.iter().filter(|event| event.kind() == Some(Kind::Prediction));
     told.map(|event| event.body::<Prediction>().model_tag).collect()
 }
 
-fn swaps(session: &Session) -> Vec<(u64, ModelSwap)> {
+pub fn swaps(session: &Session) -> Vec<(u64, ModelSwap)> {
     let lane = read(&session.journal(), 0);
     let swaps = lane.iter().filter(|event| event.kind() == Some(Kind::ModelSwap));
     swaps.map(|event| (event.seq, *event.body())).collect()
 }
 
 /// Ends the session in order, and replays it.
-fn end_and_replay(session: Session) {
+pub fn end_and_replay(session: Session) {
     let journal = session.journal();
     let (outcome, _state) = session.end();
     assert_eq!((outcome.halt, outcome.differences), (None, Vec::new()));
@@ -108,7 +109,7 @@ fn end_and_replay(session: Session) {
 
 /// Waits until the river holds a change of this role and reason; its place.
 #[track_caller]
-fn told(session: &Session, role: u8, reason: Reason) -> u64 {
+pub fn told(session: &Session, role: u8, reason: Reason) -> u64 {
     look("the change in the river", || {
         let swaps = swaps(session);
         let found =
@@ -132,6 +133,10 @@ fn a_session_trades_on_what_it_is_asked_to_and_goes_back_a_thousand_times() {
     for round in 0..999 {
         let done = ask_swap(session.state(), "previous", "back").unwrap();
         assert_eq!(done["swaps"], round + 2);
+        if round == 490 {
+            let filled = |event: &Event| event.kind() == Some(Kind::OrderFilled);
+            session.wait(|lane| lane.iter().skip_while(|e| !is_swap(e)).any(filled));
+        }
         if round == 500 {
             assert_eq!(admin::ask(session.state(), &pause).unwrap()["ok"], true);
         }
@@ -146,6 +151,7 @@ fn a_session_trades_on_what_it_is_asked_to_and_goes_back_a_thousand_times() {
     let lane_0 = read(&journal, 0);
     assert!((1..).zip(&lane_0).all(|(seq, event)| event.seq == seq), "numbered without a hole");
     assert_eq!(lane_0.iter().filter(|e| e.kind() == Some(Kind::ModelSwap)).count(), 1_000);
+    assert_whole_and_trading(&lane_0);
     let asked = |event: &&Event| event.body::<Command>().verb == COMMAND_MODEL;
     let commands = lane_0.iter().filter(|event| event.kind() == Some(Kind::Command));
     let commands: Vec<_> = commands.filter(asked).map(|e| *e.body::<Command>()).collect();
@@ -162,6 +168,32 @@ fn a_session_trades_on_what_it_is_asked_to_and_goes_back_a_thousand_times() {
         assert_eq!(event.body::<Prediction>().model_tag, turn, "at {}", event.seq);
     }
     assert_replays(&journal);
+}
+
+fn is_swap(event: &Event) -> bool {
+    event.kind() == Some(Kind::ModelSwap)
+}
+
+/// From the first change of the model to the last: what the venue itself numbered came without a
+/// hole and in order, no stream broke, and orders were filled.
+fn assert_whole_and_trading(lane_0: &[Event]) {
+    let first = lane_0.iter().find(|event| is_swap(event)).unwrap().seq;
+    let last = lane_0.iter().rfind(|event| is_swap(event)).unwrap().seq;
+    let (mut newest, mut trades, mut fills) = (BTreeMap::new(), 0, 0);
+    for event in lane_0.iter().filter(|event| (first..last).contains(&event.seq)) {
+        match event.kind() {
+            Some(Kind::AggTrade) => {
+                let id = event.body::<Trade>().trade_id;
+                let before = newest.insert(event.instrument, id);
+                assert!(before.is_none_or(|before| before + 1 == id), "{before:?}, then {id}");
+                trades += 1;
+            }
+            Some(Kind::Gap) => panic!("a stream has a hole at {}", event.seq),
+            Some(Kind::OrderFilled) => fills += 1,
+            _ => {}
+        }
+    }
+    assert!(newest.len() == 2 && trades > 100 && fills > 0, "{trades} trades, {fills} fills");
 }
 
 #[test]
@@ -256,7 +288,7 @@ fn fault_m08_a_new_model_that_errs_three_times_in_a_row_goes_and_the_one_before_
 }
 
 /// A model whose answers overflow on every row that a market makes.
-fn overflowing(version: &str) -> ArtifactFiles {
+pub fn overflowing(version: &str) -> ArtifactFiles {
     let files = softmax_of("rsi_14", [1e38, -1e38, 1e38], schema_hash());
     let card = Card { version: version.to_owned(), ..files.card };
     ArtifactFiles::from_bytes(files.onnx, card.to_toml().unwrap()).unwrap()

@@ -448,6 +448,7 @@ pub fn softmax_of(feature: &str, weights: [f32; 3], schema: u64) -> ArtifactFile
             ..CreatedFrom::default()
         },
         metrics: Default::default(),
+        training: None,
         golden: Golden::pack(1, &[0.0], &[], &[third; 3], &[], &[]),
     };
     ArtifactFiles::from_bytes(bytes, card.to_toml().unwrap()).unwrap()

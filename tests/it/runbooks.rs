@@ -110,6 +110,9 @@ impl Service {
             ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
             ("PEREGRINE__POLICY__ENTER_EDGE", "0.01".to_owned()),
             ("PEREGRINE__HTTP__BIND", String::new()),
+            // A model of chance soon loses five times in a row, and what is run here is what a
+            // person does.
+            ("PEREGRINE__ROLLBACK__GATES", String::new()),
         ]);
         command
     }

@@ -39,6 +39,7 @@ fn pair(seq: u64, challenger: &str) -> [String; 2] {
         timestamp: "2026-01-01T00:00:00Z".to_owned(),
         ts_event_ns: ts,
         ts_decision_ns: ts + 900,
+        session_ns: 0,
         symbol: "SOLUSDT".to_owned(),
         price: 100.0,
         bar_id: seq as i64,

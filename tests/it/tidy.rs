@@ -11,6 +11,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("benches/harness/onnxruntime.rs", "the C interface of a library opened at run time"),
     ("src/journal/map.rs", "typed access to a memory map that one thread writes and others read"),
     ("src/model/plan.rs", "one call of the code compiled for the processor found at load"),
+    ("tools/lab/src/column.rs", "a map of a temporary file that nobody else has"),
     ("tests/it/allocations.rs", "a counting allocator wraps the system's"),
 ];
 

@@ -82,6 +82,8 @@ impl World {
             ("PEREGRINE__SESSION__STATE_DIR", text(&self.state()).to_owned()),
             ("PEREGRINE__MODEL__DIR", text(&self.dir().join("models")).to_owned()),
             ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
+            // A model of chance soon loses five times in a row.
+            ("PEREGRINE__ROLLBACK__GATES", String::new()),
         ]);
         variables
     }

@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Section, key and value of what differs from the shipped paper configuration: decisions come
 /// often, from features that need no history, and no limit ends the campaign before its time.
-const CHANGES: [(&str, &str, &str); 47] = [
+const CHANGES: [(&str, &str, &str); 48] = [
     ("venue", "orders", "\"venue\""),
     ("venue", "open_interest_every_s", "0"),
     ("venue", "snapshot_levels", "100"),
@@ -28,6 +28,7 @@ const CHANGES: [(&str, &str, &str); 47] = [
     ("instruments", "discover", "false"),
     ("features", "market_age_ms_max", "5000"),
     ("model", "budget_us", "1000000"),
+    ("rollback", "gates", "\"\""),
     ("policy", "decision_interval_ms", "20"),
     ("policy", "enter_edge", "0.02"),
     ("exits", "stop_atr", "0.0"),

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 const FREE: [&str; 2] = ["risk.starting_equity", "portfolio.budgets"];
 
 /// Keys of other tables that bound what may be had or lost.
-const BOUNDS: [&str; 11] = [
+const BOUNDS: [&str; 12] = [
     "policy.position_notional",
     "kill.slice_notional",
     "breakers.day_loss_warn_bps",
@@ -20,6 +20,7 @@ const BOUNDS: [&str; 11] = [
     "breakers.losses_quarter",
     "breakers.losses_halt",
     "breakers.slippage_bps",
+    "rollback.gates",
 ];
 
 /// Every key that live trading has no default for, beside those that `[sizing]` and `[exits]` ask

@@ -16,8 +16,10 @@ mod parse;
 mod policy;
 mod portfolio;
 mod risk;
+mod rollback;
 mod route;
 pub mod section;
+mod shadow;
 mod sizing;
 mod stage;
 #[cfg(test)]
@@ -37,7 +39,9 @@ pub use policy::PolicySettings;
 pub(crate) use policy::policy_keys;
 pub use portfolio::PortfolioSettings;
 pub use risk::{RiskSettings, gate_keys};
+pub use rollback::RollbackSettings;
 pub use route::{OrderEntry, OrderRoute};
+pub use shadow::ShadowSettings;
 pub use sizing::SizingSettings;
 pub use stage::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
 pub use watch::{MarginType, WatchSettings, Window};
@@ -72,6 +76,10 @@ pub struct Settings {
     pub model: ModelSettings,
     /// A share of the trading for a challenger.
     pub canary: CanarySettings,
+    /// Challengers beside the champion.
+    pub shadow: ShadowSettings,
+    /// What takes the champion out by itself.
+    pub rollback: RollbackSettings,
     /// How predictions become wanted positions.
     pub policy: PolicySettings,
     /// How large entries are.

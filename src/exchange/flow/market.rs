@@ -69,6 +69,12 @@ enum Due {
     Candle,
 }
 
+/// Orders a second of one contract, so that all of them together send so many frames.
+fn orders_per_second(frames_per_second: f64, contracts: usize) -> f64 {
+    let share = frames_per_second / contracts.max(1) as f64;
+    ((share - TIMED_FRAMES) / FRAMES_PER_ORDER).max(1.0)
+}
+
 impl SyntheticMarket {
     /// A market that opens at `start`, at the default rate.
     pub fn new(seed: u64, specs: &[SymbolSpec], start: Nanos) -> Self {
@@ -108,7 +114,6 @@ impl SyntheticMarket {
             .map(|(i, spec)| contract(*spec, i, stream(1 + i as u64), start))
             .collect();
         contracts.iter_mut().for_each(|contract| contract.open(&mut ids));
-        let share = frames_per_second / specs.len().max(1) as f64;
         // Diffs of different contracts do not leave at the same instant.
         let stagger = DIFF_EVERY.0 / specs.len().max(1) as i64;
         Self {
@@ -116,7 +121,7 @@ impl SyntheticMarket {
             queue: FrameQueue::default(),
             ids,
             now: start,
-            rate: ((share - TIMED_FRAMES) / FRAMES_PER_ORDER).max(1.0),
+            rate: orders_per_second(frames_per_second, specs.len()),
             next_grid: start + Nanos(GRID_NANOS),
             next_diff: (0..specs.len() as i64).map(|i| start + Nanos(1 + i * stagger)).collect(),
             next_second: start.floor_to(SECOND) + SECOND,
@@ -128,6 +133,11 @@ impl SyntheticMarket {
     /// Makes every move from here on so many times as large as it would be; 1 as a rule.
     pub const fn set_volatility(&mut self, times: f64) {
         self.climate.set_volatility(times);
+    }
+
+    /// From here on about so many frames a second over all contracts on average.
+    pub fn set_rate(&mut self, frames_per_second: f64) {
+        self.rate = orders_per_second(frames_per_second, self.contracts.len());
     }
 
     /// The next frame.

@@ -266,21 +266,37 @@ fn command(event: &Event) -> Option<Alert> {
     Some(of(event, severity, Class::Command, format!("command:{}", event.seq), &text))
 }
 
-/// Another model decides, or was to. What nobody asked for needs a look.
+/// Another model decides, or was to. What nobody asked for needs a look; a champion that is left,
+/// or should be, needs one now.
 fn swapped(event: &Event) -> Alert {
     let body: &ModelSwap = event.body();
     let asked =
         Reason::Operator as u16 == body.reason || Reason::ChampionMoved as u16 == body.reason;
-    let severity = if asked && body.role != 0 { Severity::P3 } else { Severity::P2 };
+    let by_itself = !asked && body.actor == u32::MAX;
+    // A refused model is not known by its hash; one that has to stay is.
+    let stays = body.role == 0 && body.sha256 != [0; 32];
+    let severity = match body.role {
+        1 if by_itself => Severity::P1,
+        0 if stays => Severity::P1,
+        0 => Severity::P2,
+        _ if asked => Severity::P3,
+        _ => Severity::P2,
+    };
     let (version, why) = (padded(&body.version), reason_name(body.reason));
     let hash = crate::model::artifact::hex(&body.sha256);
     let text = match swap_name(body) {
+        "champion" if by_itself => {
+            format!("the session went back by itself ({why}): model {version} decides from here on")
+        }
         "champion" => format!("model {version} decides from here on ({why}), SHA-256 {hash}"),
         "canary" => format!(
             "model {version} decides {} basis points of blocks of {} ms ({why}), SHA-256 {hash}",
             body.share_bps, body.block_ms
         ),
         "canary ends" => format!("the trial of model {version} is over ({why})"),
+        _ if stays => {
+            format!("model {version} has to go ({why}) and there is none before it: entries stop")
+        }
         _ => format!("model {version} was refused ({why}); what decided goes on"),
     };
     of(event, severity, Class::Model, format!("swap:{}", event.seq), &text)
@@ -326,6 +342,29 @@ fn carried(event: &Event) -> Option<Alert> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_champion_that_is_left_or_has_to_stay_is_told_at_once_and_what_was_asked_for_is_not() {
+        let mut rules = Rules::new(10);
+        let mut alert = |role: u8, reason: Reason, sha256: [u8; 32]| {
+            let actor = if reason == Reason::Operator { 1_000 } else { u32::MAX };
+            let reason = reason as u16;
+            let body = ModelSwap { role, reason, sha256, actor, ..ModelSwap::default() };
+            let event = Event::new(Kind::ModelSwap, InstrumentId::NONE, &body);
+            let alert = rules.on_event(&event).unwrap();
+            (alert.severity, alert.text)
+        };
+        let (severity, text) = alert(1, Reason::ChampionDrawdown, [1; 32]);
+        assert!(
+            severity == Severity::P1 && text.contains("by itself (ChampionDrawdown)"),
+            "{text}"
+        );
+        let (severity, text) = alert(0, Reason::ChampionLosses, [1; 32]);
+        assert!(severity == Severity::P1 && text.contains("entries stop"), "{text}");
+        assert_eq!(alert(0, Reason::ModelHashMismatch, [0; 32]).0, Severity::P2);
+        assert_eq!(alert(1, Reason::Operator, [1; 32]).0, Severity::P3);
+        assert_eq!(alert(1, Reason::ChampionMoved, [1; 32]).0, Severity::P3);
+    }
 
     #[test]
     fn a_breaker_alerts_as_severely_as_its_level_with_what_was_found_and_the_bound() {

@@ -47,6 +47,10 @@ impl Signs {
         if snapshot.not_ready.contains(&NotReady::ClockOff) {
             sign(Severity::P1, "clock", "the clock is off by more than allowed");
         }
+        if let Some(what) = &snapshot.rollback.trouble {
+            let text = format!("a model was left and the registry cannot follow: {what}");
+            sign(Severity::P1, "registry", &text);
+        }
         for control in snapshot.controls.iter().filter(|control| control.dead) {
             let name = &control.name;
             let text = format!("control {name} was not evaluated for a day: it guards nothing");
@@ -74,6 +78,21 @@ impl Signs {
 mod tests {
     use super::*;
     use crate::observe::snapshot::ControlView;
+
+    #[test]
+    fn a_registry_that_cannot_follow_alerts_until_it_has() {
+        let mut signs = Signs::default();
+        let mut look = |trouble: Option<&str>| {
+            let mut snapshot = Snapshot::default();
+            snapshot.rollback.trouble = trouble.map(str::to_owned);
+            let alerts = signs.look(&snapshot, Duration::ZERO, false, 0);
+            alerts.into_iter().map(|alert| (alert.severity, alert.text)).collect::<Vec<_>>()
+        };
+        let told = "a model was left and the registry cannot follow: no room";
+        assert_eq!(look(Some("no room")), [(Severity::P1, told.to_owned())]);
+        assert_eq!(look(Some("no room")), []);
+        assert_eq!(look(None), [(Severity::P2, "registry: over".to_owned())]);
+    }
 
     #[test]
     fn a_dead_control_alerts_once_and_says_when_it_lives_again() {

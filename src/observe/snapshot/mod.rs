@@ -2,6 +2,7 @@
 //! whole. Readers take a reference to the newest one; a stage never sees it.
 
 mod machine;
+mod rollback;
 mod trade;
 
 use super::alerts::board::{AlertView, AlertingView};
@@ -15,9 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use machine::{CounterValues, ResourceView, RingView, SessionView, ThreadView};
+pub use rollback::{RollbackLimit, RollbackView};
 pub use trade::{
     AccountView, EquityPoint, FeedView, FillView, LimitView, MarketView, ModelView, OrderView,
-    PerformanceView, PositionView, ShadowView, SymbolView,
+    PerformanceView, PositionView, ShadowLag, ShadowView, SymbolView,
 };
 
 /// Orders, fills and alerts shown at most, newest last: a page, not an archive. The journal has
@@ -72,8 +74,12 @@ pub struct Snapshot {
     pub controls: Vec<ControlView>,
     /// Models that decide or watch.
     pub models: Vec<ModelView>,
+    /// What judges the champion.
+    pub rollback: RollbackView,
     /// Challengers against the champion.
     pub shadow: Vec<ShadowView>,
+    /// How far they are behind.
+    pub shadow_lag: ShadowLag,
     /// The histograms behind the percentiles since start.
     #[serde(skip)]
     pub histograms: Arc<HopTotals>,

@@ -188,6 +188,23 @@ pub struct ShadowView {
     pub sharpe: Option<f64>,
 }
 
+/// How far the challengers are behind the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ShadowLag {
+    /// Inputs of the session that they have not seen yet.
+    pub events_behind: u64,
+    /// Age of the newest input they have seen, milliseconds.
+    pub behind_ms: u64,
+    /// Inputs that were gone before they were read.
+    pub dropped: u64,
+    /// Rows that came out differently from the session's, or from a model's with the same features.
+    pub mismatches: u64,
+    /// Lines of the log written.
+    pub lines: u64,
+    /// 1 where the trial ended by a fault, which the program's own log tells.
+    pub failed: u64,
+}
+
 /// One order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OrderView {

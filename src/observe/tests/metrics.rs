@@ -6,7 +6,7 @@ use crate::observe::latency::HopTotals;
 use crate::observe::metrics::render;
 use crate::observe::snapshot::{
     AccountView, ControlView, CounterValues, JournalView, LimitView, MarketView, ModelView,
-    NotReady, RingView, Snapshot, ThreadView,
+    NotReady, RingView, RollbackLimit, ShadowLag, ShadowView, Snapshot, ThreadView,
 };
 use crate::observe::{Hop, SnapshotCell};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -40,6 +40,18 @@ fn full() -> Snapshot {
     let model =
         ModelView { version: "quick-1".to_owned(), stage: "champion", ..Default::default() };
     snapshot.models = vec![model];
+    let version = "copy-1".to_owned();
+    snapshot.shadow = vec![ShadowView { version, decisions: 7, ..ShadowView::default() }];
+    snapshot.shadow_lag = ShadowLag {
+        events_behind: 31,
+        behind_ms: 250,
+        dropped: 32,
+        mismatches: 33,
+        lines: 34,
+        failed: 1,
+    };
+    let fall = RollbackLimit { name: "drawdown_frac_max", value: Some(0.1), limit: 0.2 };
+    snapshot.rollback.limits = vec![fall, RollbackLimit { name: "psi_max", value: None, ..fall }];
     let control =
         ControlView { name: "drawdown".to_owned(), level: "reduce", ..Default::default() };
     snapshot.controls = vec![control];
@@ -213,6 +225,17 @@ fn values_come_out_in_base_units_under_their_labels() {
     assert_eq!(value("peregrine_trading_state", &[("state", "active")]), 1.0);
     assert_eq!(value("peregrine_trading_state", &[("state", "killed")]), 0.0);
     assert_eq!(value("peregrine_equity_quote", &[]), 10_000.5);
+    for (name, wanted) in [
+        ("events_behind", 31.0),
+        ("behind_seconds", 0.25),
+        ("dropped_total", 32.0),
+        ("mismatches_total", 33.0),
+        ("lines_total", 34.0),
+        ("failed", 1.0),
+    ] {
+        assert_eq!(value(&format!("peregrine_shadow_{name}"), &[]), wanted, "{name}");
+    }
+    assert_eq!(value("peregrine_shadow_decisions", &[("version", "copy-1")]), 7.0);
     assert_eq!(value("peregrine_market_age_seconds", &[("symbol", "A\\B\"C\n币安")]), 0.25);
 }
 

@@ -78,6 +78,22 @@ impl Shares {
         self.next = (self.next + 1) % self.window;
     }
 
+    /// The largest distance, at the edges, of the window's distribution from training's: at most
+    /// the Kolmogorov–Smirnov distance. `None` before the window is full.
+    pub fn distance(&self) -> Option<f64> {
+        if self.recent.len() < self.window {
+            return None;
+        }
+        let all: f64 = self.expected.iter().sum();
+        let (mut own, mut training, mut most) = (0.0, 0.0, 0.0_f64);
+        for (count, expected) in self.counts.iter().zip(&self.expected) {
+            own += count / self.window as f64;
+            training += expected / all;
+            most = most.max((own - training).abs());
+        }
+        Some(most)
+    }
+
     /// The index of the window against training; `None` before the window is full.
     pub fn index(&self) -> Option<f64> {
         let full = self.recent.len() == self.window;

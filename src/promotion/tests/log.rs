@@ -54,6 +54,7 @@ pub fn decided(seq: u64, scene: &Scene) -> Decided {
         timestamp: "2026-01-01T00:00:00Z".to_owned(),
         ts_event_ns: ts,
         ts_decision_ns: ts + 900,
+        session_ns: 0,
         symbol: "SOLUSDT".to_owned(),
         price: 100.0,
         bar_id: seq as i64,
@@ -170,6 +171,20 @@ fn each_pair_and_stage_has_a_trial_of_its_own_and_challengers_share_the_level() 
     let trials = read(all.map(|one| Line::Decision(Box::new(one))).into());
     assert_eq!(trials.trials().len(), 3, "the same name with another file is another model");
     assert_eq!(trials.challengers_beside(&trials.trials()[0]), 3);
+}
+
+#[test]
+fn a_number_that_another_session_used_is_no_repetition() {
+    let scene = market::scenes(1, 1, EQUAL)[0];
+    let mut trials = Trials::new(shipped());
+    let line =
+        |ts_event_ns| Line::Decision(Box::new(Decided { ts_event_ns, ..decided(7, &scene) }));
+    trials.push(line(100)).unwrap();
+    assert!(trials.push(line(100)).unwrap_err().contains("twice"));
+    trials.push(line(200)).unwrap();
+    trials.push(Line::Outcome(came(7, 2))).unwrap();
+    // Two decisions, one outcome, none waits, and the older one's never came.
+    assert_eq!(trials.counts(), [2, 1, 0, 1]);
 }
 
 #[test]

@@ -59,6 +59,34 @@ fn a_row_worked_out_differently_a_judgement_and_a_difference_arrive() {
 }
 
 #[test]
+fn an_account_goes_on_where_the_next_session_begins_with_money_of_its_own() {
+    // Three sessions of a day: up 2 %, down 5 %, up 4 %, each from 1 000 on, the challenger's from
+    // 500; hours between, in which nothing happens.
+    let sessions = [1.02, 0.95, 1.04];
+    let all = trials(3 * 288, 0.3, 0.6, |one| {
+        let (session, at) = ((one.seq / 288) as usize, one.seq % 288);
+        one.session_ns = session as i64 + 1;
+        let grown = 1.0 + (sessions[session] - 1.0) * at as f64 / 287.0;
+        (one.champion.equity, one.challenger.equity) = (1_000.0 * grown, 500.0 * grown);
+    });
+    // The same as one account.
+    let whole = trials(3 * 288, 0.3, 0.6, |one| {
+        let (session, at) = ((one.seq / 288) as usize, one.seq % 288);
+        let before: f64 = sessions[..session].iter().product();
+        let grown = 1.0 + (sessions[session] - 1.0) * at as f64 / 287.0;
+        one.champion.equity = 1_000.0 * before * grown;
+        one.challenger.equity = one.champion.equity;
+    });
+    let (all, whole) = (seen(&all), seen(&whole));
+    for (own, wanted) in [(&all.champion, &whole.champion), (&all.challenger, &whole.challenger)] {
+        let drawdown = own.drawdown_max.unwrap();
+        assert!((drawdown - 0.05).abs() < 1e-9, "{drawdown}");
+        assert!((drawdown - wanted.drawdown_max.unwrap()).abs() < 1e-9);
+        assert!((own.sharpe.unwrap() - wanted.sharpe.unwrap()).abs() < 1e-6, "{own:?}");
+    }
+}
+
+#[test]
 fn decisions_that_one_of_them_did_not_make_are_not_compared() {
     let silent = |told: &mut Told| {
         told.proba = None;
@@ -161,4 +189,26 @@ fn rows_like_those_of_training_are_well_and_others_are_not() {
     let moved = watch.judge().unwrap();
     assert!(moved.psi_max > 0.25 && moved.drifted_frac == 0.25, "{moved:?}");
     assert!(FeatureWatch::new(&[vec![1.0; 1_000]], 1.0, &drift).is_none(), "a constant");
+}
+
+/// The card's deciles tell what the training's own values tell, a constant feature included.
+#[test]
+fn a_card_tells_rows_like_those_of_training_from_others() {
+    use crate::model::Training;
+    use crate::promotion::watch::FeatureWatch;
+    let drift = crate::promotion::settings::DriftSettings { window: 500, ..super::shipped().drift };
+    let row = |n: u16, moved: f32| [f32::from((n * 61) % 1_000), f32::from(n % 1_000) + moved, 3.0];
+    let rows: Vec<f32> = (0..1_000).flat_map(|n| row(n, 0.0)).collect();
+    let training = Training::of(3, &rows).unwrap();
+    let mut watch = FeatureWatch::of_training((&training, 3), 1.0, &drift).unwrap();
+    (0..499).for_each(|n| watch.push(&row(n * 2, 0.0)));
+    assert_eq!(watch.judge(), None, "a window is judged when it is full");
+    watch.push(&row(998, 0.0));
+    let calm = watch.judge().unwrap();
+    assert!(calm.psi_max < 0.1 && calm.drifted_frac == 0.0, "{calm:?}");
+    (0..500).for_each(|n| watch.push(&row(n * 2, 400.0)));
+    let moved = watch.judge().unwrap();
+    assert!(moved.psi_max > 0.25, "{moved:?}");
+    assert!((moved.drifted_frac - 1.0 / 3.0).abs() < 1e-12, "{moved:?}");
+    assert!(FeatureWatch::of_training((&training, 2), 1.0, &drift).is_none(), "other features");
 }

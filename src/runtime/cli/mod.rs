@@ -17,9 +17,11 @@ mod output;
 mod replay;
 mod report;
 mod shadow;
+mod shadow_run;
 mod trade;
 
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use audit::AuditCommand;
@@ -91,7 +93,7 @@ enum CommandLine {
     /// The model registry: versions, stages, papers, rollback, bundles.
     #[command(subcommand, after_help = "Example: peregrine model list")]
     Model(model::ModelCommand),
-    /// Champion against challengers, from the shadow log: report.
+    /// Champion against challengers: run, report.
     #[command(subcommand, after_help = "Example: peregrine shadow report")]
     Shadow(shadow::ShadowCommand),
     /// A challenger's share of a running session's trading.
@@ -125,7 +127,19 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// Runs the program: `main` without the name.
 pub fn main() -> ExitCode {
     let _log = log::start();
-    let arguments = Arguments::parse();
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// Carries out a command line, the program's name first; the code to end with.
+pub fn run(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
+    let arguments = match Arguments::try_parse_from(words) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; where they cannot be printed nobody reads them.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE);
+        }
+    };
     let command = arguments.command.unwrap_or_else(|| CommandLine::Demo(Default::default()));
     finish(match command {
         CommandLine::Demo(arguments) => trade::demo(&arguments),
@@ -158,16 +172,16 @@ pub fn journal_main() -> ExitCode {
         command: JournalCommand,
     }
     let _log = log::start();
-    finish(journal::journal(&Alone::parse().command))
+    ExitCode::from(finish(journal::journal(&Alone::parse().command)))
 }
 
-fn finish(result: Result<(), Failure>) -> ExitCode {
+fn finish(result: Result<(), Failure>) -> u8 {
     let (code, error) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(()) => return 0,
         Err(Failure::Usage(error)) => (EXIT_USAGE, error),
         Err(Failure::Failed(error)) => (EXIT_FAILED, error),
         Err(Failure::Killed(error)) => (EXIT_KILLED, error),
     };
     eprintln!("error: {error:#}");
-    ExitCode::from(code)
+    code
 }

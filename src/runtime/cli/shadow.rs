@@ -8,6 +8,7 @@ use crate::promotion::{
 };
 use crate::registry::seal::SigningKey;
 use crate::runtime::clock::wall_now;
+use crate::runtime::shadow::parts;
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -28,11 +29,17 @@ pub enum ShadowCommand {
                       With --out and --key the verdict on one challenger is written and signed."
     )]
     Report(ReportArguments),
+    /// Run challengers beside the champion over a session's journal, and write the shadow log.
+    #[command(after_help = "Example: peregrine shadow run --journal state/journal/0000001-paper \
+                      --follow\n\n\
+                      The journal is only read. A run that begins again goes on where the log \
+                      ends.")]
+    Run(super::shadow_run::RunArguments),
 }
 
 #[derive(Args)]
 pub struct ReportArguments {
-    /// The shadow log.
+    /// The shadow log; its closed parts beside it are read first.
     #[arg(long, default_value = "logs/shadow/shadow_eval.jsonl", value_name = "FILE")]
     log: PathBuf,
     /// What has to hold.
@@ -76,7 +83,13 @@ struct Judged<'t> {
 
 /// Runs a shadow command.
 pub fn shadow(command: &ShadowCommand) -> Result<(), Failure> {
-    let ShadowCommand::Report(arguments) = command;
+    match command {
+        ShadowCommand::Report(arguments) => report(arguments),
+        ShadowCommand::Run(arguments) => super::shadow_run::run(arguments),
+    }
+}
+
+fn report(arguments: &ReportArguments) -> Result<(), Failure> {
     let settings = settings(&arguments.config)?;
     let log = read(&arguments.log, settings.clone())?;
     let name = arguments.log.display().to_string();
@@ -126,15 +139,30 @@ fn settings(path: &Path) -> Result<PromotionSettings, Failure> {
 
 fn read(path: &Path, settings: PromotionSettings) -> Result<Log, Failure> {
     let shown = || path.display().to_string();
-    let mut reader = BufReader::new(File::open(path).with_context(shown)?);
-    let (mut hash, mut text) = (Sha256::new(), Vec::new());
+    let mut hash = Sha256::new();
     let mut log =
         Log { trials: Trials::new(settings), lines: 0, faults: Vec::new(), sha256: String::new() };
+    let mut files = parts(path).with_context(shown)?;
+    if files.last().is_none_or(|last| last != path) {
+        // Opened all the same: what is not there is told by its name.
+        files.push(path.to_path_buf());
+    }
+    for file in files {
+        let opened = File::open(&file).with_context(|| file.display().to_string())?;
+        read_part(opened, &mut hash, &mut log).with_context(|| file.display().to_string())?;
+    }
+    log.sha256 = hex(&hash.finalize());
+    Ok(log)
+}
+
+/// Reads a part; its lines count on from those before.
+fn read_part(file: File, hash: &mut Sha256, log: &mut Log) -> std::io::Result<()> {
+    let (mut reader, mut text) = (BufReader::new(file), Vec::new());
     loop {
         text.clear();
-        let whole = read_line(&mut reader, &mut hash, &mut text).with_context(shown)?;
+        let whole = read_line(&mut reader, hash, &mut text)?;
         if text.is_empty() && !whole {
-            break;
+            return Ok(());
         }
         log.lines += 1;
         let used = Line::parse(&text).and_then(|line| log.trials.push(line));
@@ -142,11 +170,9 @@ fn read(path: &Path, settings: PromotionSettings) -> Result<Log, Failure> {
             log.faults.push(Fault { line: log.lines, what });
         }
         if !whole {
-            break;
+            return Ok(());
         }
     }
-    log.sha256 = hex(&hash.finalize());
-    Ok(log)
 }
 
 /// Reads up to the end of a line, keeping a little more of it than is lawful; false at the end of

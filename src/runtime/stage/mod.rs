@@ -20,11 +20,12 @@
 //! ```
 
 use super::config::{self, Loaded};
+use super::revert::start;
 use crate::base::settings::{Mode, StageName, StageSettings};
 use crate::model::artifact::{hex, sha256};
+use crate::registry::Trust;
 use crate::registry::decision::Decision;
 use crate::registry::seal::{PublicKey, read_signed};
-use crate::registry::{Registry, Trust};
 use crate::risk::stage::{Artefacts, Judgement, Signoff, judge};
 use anyhow::{Context, Result, anyhow};
 use std::path::Path;
@@ -44,8 +45,7 @@ pub fn running(loaded: &Loaded) -> Result<Artefacts> {
 /// When one of them cannot be read.
 pub fn artefacts(loaded: &Loaded, program: &Path) -> Result<Artefacts> {
     let bytes = std::fs::read(program).with_context(|| program.display().to_string())?;
-    let model = &loaded.settings.model;
-    let files = Registry::open(Path::new(&model.dir))?.select(&model.version)?;
+    let files = start::files(&loaded.settings)?;
     Ok(Artefacts {
         program: hex(&sha256(&bytes)),
         config: hex(&sha256(loaded.text.as_bytes())),
@@ -131,8 +131,7 @@ pub fn model_objections(loaded: &Loaded, model_sha256: &str, today: i64) -> Vec<
 /// # Errors
 /// When the model cannot be read.
 pub fn pinned(loaded: &Loaded) -> Result<Loaded> {
-    let model = &loaded.settings.model;
-    let files = Registry::open(Path::new(&model.dir))?.select(&model.version)?;
+    let files = start::files(&loaded.settings)?;
     let version = toml::Value::String(files.card.version);
     Ok(config::with_values(loaded, &[("model", "version", version)])?)
 }

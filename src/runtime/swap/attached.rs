@@ -31,6 +31,22 @@ pub fn attach(journal: &Attacher, files: &ArtifactFiles) -> Result<(), JournalEr
     journal.attach(&card, files.card_text.as_bytes())
 }
 
+/// The files of the model that `swap` names, out of the journal in `dir`.
+///
+/// # Errors
+/// Names the attachment that is missing, changed or another model's.
+pub fn attached_files(dir: &Path, swap: &ModelSwap) -> Result<ArtifactFiles> {
+    let (onnx, card) = names(tag_of(&swap.sha256), swap.card);
+    let text = read_attachment(dir, &card)?;
+    let text = String::from_utf8(text).with_context(|| format!("{card} is not UTF-8"))?;
+    let files = ArtifactFiles::from_bytes(read_attachment(dir, &onnx)?, text)
+        .with_context(|| onnx.clone())?;
+    if files.sha256 != swap.sha256 || files.card_tag() != swap.card {
+        bail!("{onnx}, {card}: not the files of the model {}", hex(&swap.sha256));
+    }
+    Ok(files)
+}
+
 /// A replay's models: read out of the journal's folder when an event names one that is not at its
 /// place.
 pub struct AttachedModels {
@@ -70,14 +86,7 @@ impl AttachedModels {
         if *place == wanted {
             return Ok(());
         }
-        let (onnx, card) = names(tag_of(&swap.sha256), swap.card);
-        let text = read_attachment(&self.dir, &card)?;
-        let text = String::from_utf8(text).with_context(|| format!("{card} is not UTF-8"))?;
-        let files = ArtifactFiles::from_bytes(read_attachment(&self.dir, &onnx)?, text)
-            .with_context(|| onnx.clone())?;
-        if files.sha256 != swap.sha256 || files.card_tag() != swap.card {
-            bail!("{onnx}, {card}: not the files of the model {}", hex(&swap.sha256));
-        }
+        let files = attached_files(&self.dir, swap)?;
         let model = self.terms.mount(&files, Budget::None)?;
         if !self.supply.send(usize::from(swap.slot), model) {
             bail!("the inference stage takes no more models");

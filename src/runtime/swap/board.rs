@@ -3,7 +3,7 @@
 use super::places::Places;
 use crate::engine::{ModelSigns, SLOTS};
 use crate::model::artifact::hex;
-use crate::observe::snapshot::ModelView;
+use crate::observe::snapshot::{ModelView, RollbackView};
 use crate::runtime::readiness::ModelFiles;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,12 +18,14 @@ pub struct ModelBoard {
     shown: Mutex<Vec<Shown>>,
     /// Files of a new champion, until the readiness takes them over.
     files: Mutex<Option<ModelFiles>>,
+    rollback: Mutex<RollbackView>,
 }
 
 impl ModelBoard {
     /// Shows `first`, at the first place.
     pub fn new(signs: Arc<ModelSigns>, first: ModelView) -> Self {
-        Self { signs, shown: Mutex::new(vec![(0, first)]), files: Mutex::default() }
+        let shown = Mutex::new(vec![(0, first)]);
+        Self { signs, shown, files: Mutex::default(), rollback: Mutex::default() }
     }
 
     /// The views; `verified` says whether the champion's files are those that run.
@@ -43,6 +45,15 @@ impl ModelBoard {
     /// Files of a champion that began to decide since the last call.
     pub fn new_files(&self) -> Option<ModelFiles> {
         held(&self.files).take()
+    }
+
+    /// What judges the champion.
+    pub fn rollback(&self) -> RollbackView {
+        held(&self.rollback).clone()
+    }
+
+    pub(super) fn show_rollback(&self, view: RollbackView) {
+        *held(&self.rollback) = view;
     }
 
     /// What lies where, after a change; `dir` is the registry's folder.

@@ -9,11 +9,16 @@ use super::work::Work;
 use crate::base::Reason;
 use crate::base::event::{COMMAND_MODEL, COMMAND_REASON_BYTES, Command};
 use crate::base::settings::{CanarySettings, Mode};
+use crate::features::schema_hash;
 use crate::journal::{Attacher, JournalHealth};
-use crate::registry::Registry;
+use crate::model::LoadPolicy;
+use crate::promotion::Breach;
+use crate::registry::{Proving, Registry};
 use crate::risk::{ACTOR_SYSTEM, Origin};
 use crate::runtime::assemble::Parts;
 use crate::runtime::config::Loaded;
+use crate::runtime::revert::keeper::RegistryKeeper;
+use crate::runtime::revert::{self, Judge, LeftModels};
 use anyhow::{Context, Result};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use serde_json::Value;
@@ -88,6 +93,26 @@ impl Ask {
     pub(super) const fn own(wish: Wish, cause: Reason) -> Self {
         Self { wish, cause, actor: ACTOR_SYSTEM, command: None, answer: None }
     }
+
+    /// The session's own, told with its figures: the champion is left, or entries stop.
+    pub(super) fn of_breach(breach: &Breach, verb: u32, more: &str) -> Self {
+        let mut command = Command {
+            verb,
+            actor: ACTOR_SYSTEM,
+            origin: Origin::Session as u32,
+            ..Command::default()
+        };
+        let why = format!("{breach}{more}");
+        let kept = why.len().min(COMMAND_REASON_BYTES);
+        command.reason[..kept].copy_from_slice(&why.as_bytes()[..kept]);
+        let wish = Wish::Use("previous".to_owned());
+        Self { command: Some(command), ..Self::own(wish, breach.cause.reason()) }
+    }
+
+    /// Whether what is left by it is nothing to go back to.
+    pub(super) fn leaves_for_good(&self) -> bool {
+        self.actor == ACTOR_SYSTEM && self.cause != Reason::ChampionMoved
+    }
 }
 
 /// The way to the desk.
@@ -139,6 +164,10 @@ pub struct DeskWork<'w> {
     pub journal: &'w Path,
     /// What the page shows.
     pub board: Arc<ModelBoard>,
+    /// What sessions left and the registry does not say yet.
+    pub left: Arc<LeftModels>,
+    /// The champion that could not be begun with.
+    pub failed: Option<(String, Breach)>,
 }
 
 /// The running thread; ends when dropped.
@@ -155,30 +184,48 @@ impl ModelDesk {
     /// # Errors
     /// When a lane cannot be followed or the thread cannot be started.
     pub fn start(work: DeskWork<'_>) -> Result<Self> {
-        let DeskWork { parts, executor, signed, ends, attacher, health, journal, board } = work;
+        let DeskWork { parts, executor, signed, health, journal, .. } = &work;
         let settings = &parts.settings;
-        let guard = Guard::new(settings, booked(parts), journal, health)?;
+        let guard = Guard::new(settings, booked(parts), journal, Arc::clone(health))?;
+        let seat = Seat::new(&parts.files, executor);
+        let judge = match revert::rules(&settings.rollback.gates)? {
+            Some(rules) => Some(Judge::new(rules, parts, journal, seat.champion())?),
+            None => None,
+        };
         // A version that is named in the configuration stays.
         let follows = signed.settings.model.version == "champion";
         let dir = settings.model.dir.clone();
-        let watch = RegistryWatch::new(follows.then_some(dir.as_str()), &parts.files.card.version);
+        let watch = RegistryWatch::new(follows.then_some(dir.as_str()), &seat.version);
+        let proving = Proving {
+            schema_hash: Some(schema_hash()),
+            policy: LoadPolicy { p99_budget_ns: u64::MAX, ..LoadPolicy::of(&settings.model) },
+        };
+        let keeper = RegistryKeeper::start(Arc::clone(&work.left), dir.into(), proving);
+        let journal = journal.file_name().unwrap_or_default().to_string_lossy();
         let desk = Work {
             terms: parts.terms(),
             canary: settings.canary.clone(),
-            signed: (settings.mode == Mode::Live).then(|| signed.clone()),
-            ends,
-            attacher,
+            signed: (settings.mode == Mode::Live).then(|| (*signed).clone()),
+            name: format!("session {journal}"),
+            judged: judge.is_some(),
+            gone_back: 0,
+            stopped_for: Vec::new(),
+            keeper: keeper.context("the thread that has the registry follow")?,
+            left: work.left,
+            ends: work.ends,
+            attacher: work.attacher,
             attached: Vec::new(),
-            places: Places::new(Seat::new(&parts.files, executor)),
+            places: Places::new(seat),
             sent: 0,
-            board,
+            board: work.board,
             ending: Arc::default(),
         };
+        let failed = work.failed;
         let (asks, asked) = bounded(ASKS_MAX);
         let ending = Arc::clone(&desk.ending);
         let thread = std::thread::Builder::new()
             .name("models".to_owned())
-            .spawn(move || run(desk, watch, guard, &asked))
+            .spawn(move || run(desk, (watch, guard, judge), failed, &asked))
             .context("the thread of the models")?;
         Ok(Self { asks: Some(asks), thread: Some(thread), waiting: Arc::default(), ending })
     }
@@ -211,7 +258,16 @@ fn booked(parts: &Parts) -> Vec<i64> {
     parts.symbols().into_iter().map(net).collect()
 }
 
-fn run(mut desk: Work, mut watch: RegistryWatch, mut guard: Guard, asked: &Receiver<Ask>) {
+fn run(
+    mut desk: Work,
+    (mut watch, mut guard, mut judge): (RegistryWatch, Guard, Option<Judge>),
+    failed: Option<(String, Breach)>,
+    asked: &Receiver<Ask>,
+) {
+    if let Some((version, breach)) = failed {
+        desk.tell_failed(&version, &breach);
+    }
+    desk.begin_judging(&mut judge);
     let CanarySettings { model, .. } = desk.canary.clone();
     if !model.is_empty() {
         let (share_bps, block_ms, seed) = (None, None, None);
@@ -223,13 +279,18 @@ fn run(mut desk: Work, mut watch: RegistryWatch, mut guard: Guard, asked: &Recei
             serve(&mut desk, &mut guard, ask);
         }
         desk.ends.supply.take_back();
-        if watch.has_moved() {
+        if watch.has_moved(&desk.left) {
             let wish = Wish::Use("champion".to_owned());
             serve(&mut desk, &mut guard, Ask::own(wish, Reason::ChampionMoved));
         }
         if let Some((wish, cause)) = desk.fault(&mut guard) {
             serve(&mut desk, &mut guard, Ask::own(wish, cause));
         }
+        match &mut judge {
+            Some(judge) => desk.judge(judge, &mut guard),
+            None => desk.judge_answers(&mut guard),
+        }
+        desk.show_judgement(judge.as_ref());
     }
 }
 
@@ -261,7 +322,7 @@ impl RegistryWatch {
 
     /// True once for every change of the champion; a registry that cannot be read is told of in the
     /// log, and looked at again when it is touched.
-    fn has_moved(&mut self) -> bool {
+    fn has_moved(&mut self, left: &LeftModels) -> bool {
         let Some(dir) = &self.dir else { return false };
         let now = Instant::now();
         if self.looked.is_some_and(|last| now - last < TURN) {
@@ -276,7 +337,9 @@ impl RegistryWatch {
         self.touched = touched;
         match Registry::open(Path::new(dir)) {
             Ok(registry) => {
-                let names = registry.champion_version().map(str::to_owned);
+                // The one that the session left has not moved anywhere: the registry is behind.
+                let names = registry.champion_version().filter(|version| !left.has(version));
+                let names = names.map(str::to_owned);
                 let moved = names.is_some() && names != self.champion;
                 self.champion = names.or(self.champion.take());
                 moved

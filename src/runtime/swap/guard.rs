@@ -9,25 +9,23 @@
 //! ```
 //! A position belongs, until it is flat, to the model whose entry opened it, whoever leaves it.
 
-use crate::base::event::{Order, Position, Prediction, Stamps};
-use crate::base::hop::Hop;
+use super::times::Times;
+use crate::base::Reason;
+use crate::base::event::Event;
 use crate::base::settings::Settings;
 use crate::base::units::Money;
-use crate::base::{Event, Kind, Purpose, Reason, Seq};
 use crate::journal::{Followed, JournalHealth, LaneFollower, RecordIndex, STAMPS_LANE};
+use crate::promotion::books::Books;
 use anyhow::Result;
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Lane of the predictions.
-const ANSWERS_LANE: usize = 1;
+pub(in crate::runtime) const ANSWERS_LANE: usize = 1;
 /// Lane of orders and positions.
-const RISK_LANE: usize = 2;
+pub(in crate::runtime) const RISK_LANE: usize = 2;
 /// Records of a lane read at one look, so that a look ends.
 const RECORDS_PER_LOOK: u32 = 65_536;
-/// Predictions and passages remembered until the other one is read.
-const WAITING_MAX: usize = 65_536;
 /// Times to answer the percentile is taken of, and how many there must be.
 const TIMES: std::ops::RangeInclusive<usize> = 200..=1_000;
 
@@ -81,7 +79,7 @@ impl Guard {
         let from = |lane| RecordIndex(self.health.appended(lane));
         let follow = |lane| LaneFollower::open(&self.journal, lane, from(lane));
         let (told, took) = (follow(ANSWERS_LANE)?, follow(STAMPS_LANE)?);
-        self.answers = Some(Answers { told, took, times: Times::new(tag) });
+        self.answers = Some(Answers { told, took, times: Times::new(tag, TIMES) });
         Ok(())
     }
 
@@ -120,7 +118,7 @@ impl Guard {
 }
 
 /// Hands on what was appended since the last call. What is damaged has its own alarm.
-fn read(lane: &mut LaneFollower, mut take: impl FnMut(&Event)) {
+pub(in crate::runtime) fn read(lane: &mut LaneFollower, mut take: impl FnMut(&Event)) {
     for _ in 0..RECORDS_PER_LOOK {
         match lane.read() {
             Ok(Followed::Record(_, event)) => take(&event),
@@ -132,19 +130,8 @@ fn read(lane: &mut LaneFollower, mut take: impl FnMut(&Event)) {
 
 /// The part of the profit that is the canary's.
 struct Share {
-    books: Vec<Book>,
+    books: Books,
     trial: Option<Trial>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Book {
-    /// Profit less fees, and funding, so far.
-    net: i64,
-    /// Model of the newest entry, and of the one that opened the position.
-    wanted: u64,
-    owner: u64,
-    held: bool,
-    unrealised: i64,
 }
 
 struct Trial {
@@ -156,19 +143,13 @@ struct Trial {
 
 impl Share {
     fn new(booked: Vec<i64>) -> Self {
-        let book = |net| Book { net, ..Book::default() };
-        Self { books: booked.into_iter().map(book).collect(), trial: None }
+        Self { books: Books::new(booked), trial: None }
     }
 
     fn begin(&mut self, tag: u64) {
-        let open = self.open(tag);
+        let open = self.books.open(tag);
         // What it holds already, from an earlier turn, is where it begins.
         self.trial = Some(Trial { tag, banked: -open, best: 0, now: 0 });
-    }
-
-    fn open(&self, tag: u64) -> i64 {
-        let own = self.books.iter().filter(|book| book.held && book.owner == tag);
-        own.fold(0, |sum, book| sum.saturating_add(book.unrealised))
     }
 
     fn loss(&self) -> i64 {
@@ -180,41 +161,14 @@ impl Share {
     }
 
     fn note(&mut self, event: &Event) {
-        let Some(book) = self.books.get_mut(event.instrument().index()) else { return };
-        match event.kind() {
-            Some(Kind::OrderApproved) => {
-                let order: &Order = event.body();
-                if Purpose::from_u8(order.purpose).is_some_and(Purpose::is_entry) {
-                    book.wanted = order.model_tag;
-                }
-            }
-            Some(Kind::Position) => {
-                let body: &Position = event.body();
-                let held = body.qty != 0;
-                if held && !book.held {
-                    book.owner = book.wanted;
-                }
-                let net = body.realised.saturating_sub(body.fees).saturating_add(body.funding);
-                let change = net.saturating_sub(std::mem::replace(&mut book.net, net));
-                book.held = held;
-                book.unrealised = if held { body.unrealised } else { 0 };
-                let owner = book.owner;
-                self.count(owner, change);
-            }
-            _ => {}
+        let Some(moved) = self.books.note(event) else { return };
+        let Some(trial) = &mut self.trial else { return };
+        let open = self.books.open(trial.tag);
+        if moved.owner == trial.tag {
+            trial.banked = trial.banked.saturating_add(moved.change);
         }
-    }
-
-    fn count(&mut self, owner: u64, change: i64) {
-        let Some(tag) = self.trial.as_ref().map(|trial| trial.tag) else { return };
-        let open = self.open(tag);
-        if let Some(trial) = &mut self.trial {
-            if owner == tag {
-                trial.banked = trial.banked.saturating_add(change);
-            }
-            trial.now = trial.banked.saturating_add(open);
-            trial.best = trial.best.max(trial.now);
-        }
+        trial.now = trial.banked.saturating_add(open);
+        trial.best = trial.best.max(trial.now);
     }
 }
 
@@ -232,69 +186,6 @@ impl Answers {
         read(&mut self.told, |event| times.note_prediction(event));
         times.join();
     }
-}
-
-/// Times to answer of one model.
-struct Times {
-    tag: u64,
-    /// Inputs that it answered, in order.
-    own: VecDeque<Seq>,
-    /// Newest input that any model answered.
-    newest: Seq,
-    /// Passages whose prediction was not read yet.
-    waiting: VecDeque<(Seq, u64)>,
-    taken: VecDeque<u64>,
-}
-
-impl Times {
-    fn new(tag: u64) -> Self {
-        let (own, waiting, taken) = Default::default();
-        Self { tag, own, newest: 0, waiting, taken }
-    }
-
-    fn note_prediction(&mut self, event: &Event) {
-        if event.kind() != Some(Kind::Prediction) {
-            return;
-        }
-        self.newest = event.seq;
-        if event.body::<Prediction>().model_tag == self.tag {
-            push(&mut self.own, event.seq, WAITING_MAX);
-        }
-    }
-
-    fn note_passages(&mut self, event: &Event) {
-        for passage in event.body::<Stamps>().read(event.seq) {
-            if passage.hop == Hop::Inference {
-                push(&mut self.waiting, (passage.seq, passage.ns), WAITING_MAX);
-            }
-        }
-    }
-
-    fn join(&mut self) {
-        while let Some(&(seq, ns)) = self.waiting.front().filter(|(seq, _)| *seq <= self.newest) {
-            self.waiting.pop_front();
-            if self.own.binary_search(&seq).is_ok() {
-                push(&mut self.taken, ns, *TIMES.end());
-            }
-        }
-    }
-
-    fn p99(&self) -> Option<u64> {
-        if self.taken.len() < *TIMES.start() {
-            return None;
-        }
-        let mut sorted: Vec<u64> = self.taken.iter().copied().collect();
-        sorted.sort_unstable();
-        sorted.get((sorted.len() * 99).div_ceil(100) - 1).copied()
-    }
-}
-
-/// Adds at the end; the oldest goes where there are too many.
-fn push<T>(list: &mut VecDeque<T>, item: T, most: usize) {
-    if list.len() >= most {
-        list.pop_front();
-    }
-    list.push_back(item);
 }
 
 #[cfg(test)]

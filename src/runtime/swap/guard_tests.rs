@@ -1,8 +1,9 @@
 //! Records of lanes 1, 2 and 4 made by hand, and what the guard makes of them.
 
 use super::*;
-use crate::base::InstrumentId;
-use crate::base::event::Passage;
+use crate::base::event::{Kind, Order, Passage, Position, Prediction, Stamps};
+use crate::base::hop::Hop;
+use crate::base::{InstrumentId, Purpose, Seq};
 
 const CHAMPION: u64 = 11;
 const CANARY: u64 = 22;
@@ -66,7 +67,7 @@ fn what_a_model_earned_before_its_trial_is_no_part_of_it() {
 
 #[test]
 fn the_percentile_is_of_the_canarys_own_answers_alone_in_any_order_of_reading() {
-    let mut times = Times::new(CANARY);
+    let mut times = Times::new(CANARY, TIMES);
     let stamps = |seq: Seq, ns: u64| {
         let mut body = Stamps::default();
         assert!(body.put(0, seq, Passage { hop: Hop::Inference, ns, seq }));

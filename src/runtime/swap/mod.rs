@@ -15,17 +15,21 @@
 //! | `places` | which model lies at which place of the stage |
 //! | `desk` | the thread: wishes, the registry's champion, guardrails |
 //! | `work` | what it does with a wish |
-//! | `guard` | what a trial costs, how fast its model answers |
+//! | `back` | how it leaves a champion by itself |
+//! | `guard` | what a trial costs |
+//! | `times` | how fast a model answers |
 //! | `ask` | wishes over the admin socket |
 //! | `board` | what the page shows |
 
 pub mod ask;
 pub mod attached;
+mod back;
 pub mod board;
 pub mod desk;
-mod guard;
+pub(in crate::runtime) mod guard;
 mod places;
 mod terms;
+pub(in crate::runtime) mod times;
 mod work;
 
 pub use ask::ask_swap;

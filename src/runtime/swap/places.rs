@@ -2,12 +2,14 @@
 
 use crate::base::split::Split;
 use crate::engine::SLOTS;
-use crate::model::ArtifactFiles;
-use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, sha256};
+use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, sha256, tag_of};
+use crate::model::{ArtifactFiles, Card};
 use crate::registry::Record;
+use crate::runtime::revert::judge::Champion;
+use std::sync::Arc;
 
 /// A model at its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Seat {
     pub version: String,
     pub sha256: [u8; 32],
@@ -15,6 +17,8 @@ pub(super) struct Seat {
     pub card: u64,
     pub horizon_ms: u64,
     pub executor: &'static str,
+    /// Its card; `None` in tests that need none.
+    pub about: Option<Arc<Card>>,
 }
 
 impl Seat {
@@ -26,6 +30,17 @@ impl Seat {
             card: files.card_tag(),
             horizon_ms: files.card.horizon_ms,
             executor,
+            about: Some(Arc::new(files.card.clone())),
+        }
+    }
+
+    /// By what it is.
+    pub fn champion(&self) -> Champion {
+        Champion {
+            version: self.version.clone(),
+            sha256: hex(&self.sha256),
+            card_sha256: hex(&self.card_sha256),
+            tag: tag_of(&self.sha256),
         }
     }
 
@@ -93,7 +108,8 @@ mod tests {
     fn seat(version: &str) -> Seat {
         let version = version.to_owned();
         let (sha256, card_sha256) = ([1; 32], [2; 32]);
-        Seat { version, sha256, card_sha256, card: 3, horizon_ms: 4, executor: "native" }
+        let (card, horizon_ms, executor, about) = (3, 4, "native", None);
+        Seat { version, sha256, card_sha256, card, horizon_ms, executor, about }
     }
 
     #[test]

@@ -16,10 +16,13 @@ use crate::engine::{ModelSigns, SwapRole};
 use crate::journal::Attacher;
 use crate::model::artifact::hex;
 use crate::model::{ArtifactFiles, ModelError};
+use crate::promotion::RollbackCause;
 use crate::registry::{Registry, RegistryError};
 use crate::runtime::assemble::{Budget, version_bytes};
 use crate::runtime::clock::wall_now;
 use crate::runtime::config::Loaded;
+use crate::runtime::revert::LeftModels;
+use crate::runtime::revert::keeper::RegistryKeeper;
 use crate::runtime::stage;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -55,6 +58,18 @@ pub(super) struct Work {
     /// Changes sent into the river.
     pub sent: u64,
     pub board: Arc<ModelBoard>,
+    /// Versions that were left and of which the registry does not say so yet.
+    pub left: Arc<LeftModels>,
+    /// Has the registry follow.
+    pub keeper: RegistryKeeper,
+    /// The session, as the registry's history names it.
+    pub name: String,
+    /// Whether rules judge the champion.
+    pub judged: bool,
+    /// Times it left a champion by itself.
+    pub gone_back: u64,
+    /// Causes for which entries were stopped, as long as they stand.
+    pub stopped_for: Vec<RollbackCause>,
     /// Set when the session ends: what it did not come to, it does not come to.
     pub ending: Arc<AtomicBool>,
 }
@@ -82,27 +97,38 @@ impl Work {
         done.map(|()| self.status(guard)).map_err(|error| format!("{error:#}"))
     }
 
-    /// What goes wrong, and what helps.
+    /// Why the trial has to end, if it has to.
     pub fn fault(&self, guard: &mut Guard) -> Option<(Wish, Reason)> {
         let over = guard.look();
-        let errs = |slot| self.ends.signs.slot(slot).faults_in_a_row >= self.canary.errors_max;
-        if let Some((slot, _)) = self.places.trial {
-            let over = if errs(slot) { Some(Reason::ModelErrors) } else { over };
-            if let Some(reason) = over {
-                return Some((Wish::EndTrial, reason));
-            }
-        }
-        let back = errs(self.places.champion) && self.places.previous.is_some();
-        back.then(|| (Wish::Use("previous".to_owned()), Reason::ModelErrors))
+        let (slot, _) = self.places.trial?;
+        let over = if self.errs(slot) { Some(Reason::ModelErrors) } else { over };
+        over.map(|reason| (Wish::EndTrial, reason))
+    }
+
+    /// Whether the model at that place fails as often in a row as a trial may not.
+    pub(super) fn errs(&self, slot: usize) -> bool {
+        self.ends.signs.slot(slot).faults_in_a_row >= self.canary.errors_max
     }
 
     fn use_model(&mut self, name: &str, ask: &Ask, guard: &mut Guard) -> Result<()> {
         let found = match (name, self.places.previous) {
-            ("previous", Some(slot)) => Ok(slot),
+            ("previous", Some(slot)) => self.check_chosen(slot).map(|()| slot),
             ("previous", None) => bail!("there is no model before the one that decides"),
             _ => self.place_of(name),
         };
         let slot = found.or_else(|error| self.refuse(name, ask, error))?;
+        self.use_slot(slot, ask, guard)
+    }
+
+    /// Refuses a place whose version was left or is quarantined, as far as that can be known.
+    fn check_chosen(&self, slot: usize) -> Result<()> {
+        let registry = Registry::open(Path::new(&self.terms.model.dir));
+        let (Some(seat), Ok(registry)) = (self.places.seat(slot), registry) else { return Ok(()) };
+        self.left.version_named(&registry, &seat.version).map(drop)
+    }
+
+    /// The model at that place decides.
+    pub(super) fn use_slot(&mut self, slot: usize, ask: &Ask, guard: &mut Guard) -> Result<()> {
         if slot == self.places.champion {
             return Ok(());
         }
@@ -114,7 +140,7 @@ impl Work {
         }
         let swap = self.swap(SwapRole::Champion, slot, ask);
         self.places.promote(slot);
-        if ask.cause == Reason::ModelErrors {
+        if ask.leaves_for_good() {
             // What failed is nothing to go back to.
             self.places.previous = None;
         }
@@ -163,10 +189,10 @@ impl Work {
 
     /// The place of a version of the registry: where it lies already, or a place it is brought to,
     /// read, verified, proved, and kept beside the journal.
-    fn place_of(&mut self, name: &str) -> Result<usize> {
+    pub(super) fn place_of(&mut self, name: &str) -> Result<usize> {
         let registry = Registry::open(Path::new(&self.terms.model.dir))?;
-        let version = registry.version_named(name)?;
-        registry.check_free(version)?;
+        let version = self.left.version_named(&registry, name)?;
+        let version = version.as_str();
         let warm = self.places.find(version, registry.show(version)?);
         if let Some(slot) = warm {
             let traded = slot == self.places.champion || self.places.previous == Some(slot);
@@ -210,7 +236,7 @@ impl Work {
         Err(Unsigned { version, what }.into())
     }
 
-    fn swap(&self, role: SwapRole, slot: usize, ask: &Ask) -> ModelSwap {
+    pub(super) fn swap(&self, role: SwapRole, slot: usize, ask: &Ask) -> ModelSwap {
         let known = self.places.seat(slot);
         ModelSwap {
             sha256: known.map_or([0; 32], |seat| seat.sha256),
@@ -234,11 +260,14 @@ impl Work {
             ..ModelSwap::default()
         };
         self.send(swap, ask)?;
+        if ask.cause == Reason::ChampionMoved {
+            self.keep_what_runs(name, &error);
+        }
         Err(error)
     }
 
     /// Into the river, and until inference has come to it.
-    fn send(&mut self, swap: ModelSwap, ask: &Ask) -> Result<()> {
+    pub(super) fn send(&mut self, swap: ModelSwap, ask: &Ask) -> Result<()> {
         let order = SwapOrder { command: ask.command, swap };
         let late = "the session did not come to the change in time";
         self.ends.river.send_timeout(order, TAKEN_TIME).ok().context(late)?;

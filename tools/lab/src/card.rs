@@ -1,8 +1,9 @@
-//! Golden vectors for a version's card: inputs with the answers the trainer computed.
+//! What a version's card holds beside figures: golden vectors, which are inputs with the answers
+//! the trainer computed, and what the model was fitted on.
 
-use crate::gbdt::{Forest, softmax};
+use crate::gbdt::{Forest, Table, softmax};
 use crate::learn::{Ground, Predictor};
-use peregrine::model::Golden;
+use peregrine::model::{Golden, Training};
 
 /// At most `count` vectors: rows spread over `rows`, with the memory they are met with; every
 /// second one has a value moved onto, just below or just above a cut of the trees, where an error
@@ -48,4 +49,10 @@ pub fn golden(
         inputs.extend(row);
     }
     Golden::pack(count, &inputs, &states, &answers, &quantiles, &next_states)
+}
+
+/// Deciles of each feature over the rows a model was fitted on.
+pub fn training(table: &Table, fit: &[usize]) -> Option<Training> {
+    let rows: Vec<f32> = fit.iter().flat_map(|&row| table.row(row)).copied().collect();
+    Training::of(table.features, &rows)
 }

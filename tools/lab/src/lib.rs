@@ -6,6 +6,7 @@
 //! | `metrics` | log-loss, accuracy, area under the curve |
 //! | `data` | what is brought in, looked at, frozen |
 //! | `gate` | whether a model may trade, decided and signed |
+//! | `column` | long rows of numbers, in a file where they would fill the memory |
 //! | `export` | a model as an ONNX file, and trees out of one |
 //! | `card` | golden vectors of a version's card |
 //! | `files` | files of reports, written whole |
@@ -13,6 +14,7 @@
 //! | `learn` | what is learned from rows, whatever the kind of model |
 //! | `mirror` | what the registry and reports say, shown on an MLflow server |
 //! | `nets` | dense net and recurrent step |
+//! | `nightly` | a challenger each night, from what the sessions recorded |
 //! | `history` | rows of a frozen data set |
 //! | `samples` | frames through feed, book and features into labelled rows |
 //! | `paper` | weeks of trading on paper, and whether real money may follow |
@@ -28,6 +30,7 @@
 //! Features are never computed twice: rows come out of the same rooms that serve live trading.
 
 pub mod card;
+pub mod column;
 pub mod data;
 pub mod export;
 pub mod files;
@@ -39,6 +42,7 @@ pub mod learn;
 pub mod metrics;
 pub mod mirror;
 pub mod nets;
+pub mod nightly;
 pub mod paper;
 pub mod realism;
 pub mod samples;

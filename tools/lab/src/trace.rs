@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use peregrine::base::event::{Breaker, Event, Order, OrderReport, Position, StateChange, flags};
-use peregrine::base::{Control, Kind, Purpose};
+use peregrine::base::{Control, Kind, Nanos, Purpose};
 use peregrine::journal::LaneReader;
 use peregrine::risk::TradingState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,17 +23,20 @@ pub struct Trace {
     pub worst: &'static str,
     /// Controls that tripped, by name.
     pub tripped: BTreeSet<&'static str>,
+    /// Times at which the model answered.
+    pub answered_at: Vec<Nanos>,
 }
 
 impl Trace {
-    /// Reads lanes 0, 2 and 3 of a journal.
+    /// Reads lanes 0 to 3 of a journal.
     ///
     /// # Errors
     /// Damage of a lane.
     pub fn read(dir: &Path) -> Result<Self> {
         let mut reader = Reader::default();
-        let takes = [(0, Reader::input as fn(&mut Reader, &Event)), (2, Reader::risk)];
-        for (lane, take) in takes.into_iter().chain([(3, Reader::execution as _)]) {
+        let first = (0, Reader::input as fn(&mut Reader, &Event));
+        let takes = [first, (1, Reader::model), (2, Reader::risk), (3, Reader::execution)];
+        for (lane, take) in takes {
             for item in LaneReader::open(dir, lane)? {
                 take(&mut reader, &item?.1);
             }
@@ -61,6 +64,12 @@ impl Reader {
             let qty = i128::from(event.body::<OrderReport>().last_qty);
             let sign = if event.flags & flags::SELL == 0 { 1 } else { -1 };
             *self.filled.entry(event.instrument).or_default() += sign * qty;
+        }
+    }
+
+    fn model(&mut self, event: &Event) {
+        if event.kind() == Some(Kind::Prediction) {
+            self.trace.answered_at.push(Nanos(event.ts_recv));
         }
     }
 

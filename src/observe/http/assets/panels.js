@@ -205,7 +205,12 @@ function showModels(s) {
     line("Agrees", m => other(m, shadow => percent(shadow.agreement_ratio, 1))),
     line("SHA-256", m => [m.sha256 ? m.sha256.slice(0, 16) + "…" : NONE, "soft", m.sha256]),
   ]);
-  put(el("models-note"), s.shadow.length ? "" : "No challenger runs beside the champion.");
+  const lag = s.shadow_lag;
+  put(el("models-note"), lag.failed
+    ? `The trial of the challengers ended by a fault, which the log names; ${num(lag.dropped)} inputs were lost.`
+    : s.shadow.length ? `Challengers are ${num(lag.events_behind)} inputs behind, the newest they saw is ` +
+      `${num(lag.behind_ms / 1000, 1)} s old; ${num(lag.mismatches)} rows came out differently.`
+      : "No challenger runs beside the champion.");
 }
 
 function showMachine(s, cpu) {

@@ -30,6 +30,7 @@ pub(super) fn tiny() -> ArtifactFiles {
             training_sha256: None,
         },
         metrics: BTreeMap::from([("log_loss".to_owned(), 1.02), ("auc".to_owned(), 0.1 + 0.2)]),
+        training: None,
         golden: Golden::pack(1, &[1.0], &[], &[0.25, 0.5, 0.25], &[], &[]),
     };
     ArtifactFiles::from_bytes(onnx, card.to_toml().unwrap()).unwrap()

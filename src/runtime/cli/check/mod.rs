@@ -11,14 +11,14 @@ mod reach;
 mod secrets;
 
 use super::Failure;
-use crate::base::settings::Wait;
+use crate::base::settings::{Settings, Wait};
 use crate::features::schema_hash;
 use crate::model::{LoadPolicy, Model};
-use crate::registry::Registry;
 use crate::risk::stage::Artefacts;
 use crate::runtime::clock::wall_now;
 use crate::runtime::config::{self, Loaded};
 use crate::runtime::host::{self, Finding, Level, Wanted};
+use crate::runtime::revert::{self, start};
 use crate::runtime::stage;
 use crate::runtime::state::StateFolder;
 use crate::runtime::topology::{Topology, cores_available, plan};
@@ -59,9 +59,9 @@ pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     found.push(of("state folder", state(&settings.session.state_dir), "see the error"));
     found.extend(places::examine(&arguments.root, &arguments.config, settings));
     let remedy = "peregrine model verify; restore the version, or choose another";
-    let policy = LoadPolicy::of(&settings.model);
-    let loads = model(&settings.model.dir, &settings.model.version, policy);
-    found.push(of("model", loads, remedy));
+    found.push(of("model", model(settings), remedy));
+    let remedy = "see the error; rollback.gates names the file, \"\" for nobody who judges";
+    found.push(of("rollback", judged_by(&settings.rollback.gates), remedy));
     let remedy = "bring what is missing, or choose the stage that is lawful";
     found.push(of("stage", stage_of(&loaded), remedy));
     found.extend(secrets::examine(settings));
@@ -133,10 +133,9 @@ fn state(dir: &str) -> Result<String> {
     Ok(dir.to_owned())
 }
 
-fn model(dir: &str, version: &str, policy: LoadPolicy) -> Result<String> {
-    let registry = Registry::open(Path::new(dir))?;
-    let files = registry.select(version)?;
-    let model = Model::load(&files, schema_hash(), policy)?;
+fn model(settings: &Settings) -> Result<String> {
+    let files = start::files(settings)?;
+    let model = Model::load(&files, schema_hash(), LoadPolicy::of(&settings.model))?;
     Ok(format!(
         "{} on {:?}, {} features, p99 {} ns",
         model.version(),
@@ -144,4 +143,11 @@ fn model(dir: &str, version: &str, policy: LoadPolicy) -> Result<String> {
         model.feature_names().len(),
         model.p99_ns()
     ))
+}
+
+fn judged_by(gates: &str) -> Result<String> {
+    Ok(match revert::rules(gates)? {
+        Some(_) => format!("the champion is judged by {gates}"),
+        None => "nobody judges the champion".to_owned(),
+    })
 }

@@ -5,6 +5,7 @@ mod chain;
 mod data;
 mod fetch;
 mod hold_out;
+mod learn;
 mod mirror;
 mod paper;
 mod realism;
@@ -81,6 +82,9 @@ enum Command {
         after_help = gate::HELP
     )]
     Gate(Box<gate::Gate>),
+    /// Learn each night from what the sessions recorded: a challenger, and never a champion.
+    #[command(after_help = learn::HELP)]
+    Learn(learn::Learn),
     /// Show what the registry and reports say on an MLflow server.
     #[command(after_help = mirror::HELP)]
     Mirror(mirror::Mirror),
@@ -115,6 +119,7 @@ fn carry_out(command: Command) -> Result<ExitCode> {
         Command::WalkForward(arguments) => walk_forward::walk_forward(&arguments),
         Command::HoldOut(arguments) => hold_out::hold_out(&arguments),
         Command::Gate(arguments) => return Ok(gate::gate(&arguments)),
+        Command::Learn(arguments) => return learn::learn(arguments),
         Command::Mirror(arguments) => return mirror::mirror(&arguments),
         Command::Tune(arguments) => tune::tune(&arguments),
     }?;

@@ -39,6 +39,7 @@ fn files(world: &World, predictor: &Predictor, spread: Option<&Forest>) -> Artif
             training_sha256: None,
         },
         metrics: std::collections::BTreeMap::new(),
+        training: None,
         golden: golden((predictor, spread), (world.ground(), &rows), 64),
     };
     ArtifactFiles::from_bytes(onnx, card.to_toml().expect("a card")).expect("a version")

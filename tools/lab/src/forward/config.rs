@@ -310,6 +310,12 @@ impl Config {
         }
     }
 
+    /// Up to which return a label is flat, basis points; `None` where barriers decide.
+    pub fn threshold_bps(&self) -> Option<f64> {
+        let label = self.label_of();
+        (self.label.barrier == 0.0).then_some(1e4 * (label.flat + label.cost))
+    }
+
     /// How trees of a depth are grown.
     pub fn params(&self, depth: usize, fold: u32, threads: usize) -> Params {
         Params {

@@ -2,20 +2,22 @@
 //! above the midpoint, so that `x <= cut` decides alike in f32 and f64.
 
 use super::Table;
+use crate::column::Column;
 
 /// Every feature's cuts and every row's bins.
 #[derive(Debug)]
 pub struct Bins {
     /// Cuts of each feature, rising; bin `b` holds `cuts[b-1] < x <= cuts[b]`.
     pub cuts: Vec<Vec<f32>>,
-    /// Bins of each feature, row after row.
-    pub codes: Vec<Vec<u8>>,
+    /// Bins, feature after feature, in each row after row.
+    codes: Column<u8>,
+    rows: usize,
 }
 
 impl Bins {
     /// Bins a table whose values are finite.
     pub fn new(table: &Table, bins_max: usize) -> Self {
-        let mut bins = Self { cuts: Vec::new(), codes: Vec::new() };
+        let mut bins = Self { cuts: Vec::new(), codes: Column::default(), rows: table.rows() };
         let mut column = Vec::with_capacity(table.rows());
         for feature in 0..table.features {
             column.clear();
@@ -25,10 +27,15 @@ impl Bins {
             let cuts = cuts_of(&sorted, bins_max);
             // At most 256 bins, so every code fits.
             let code = |x: &f32| cuts.partition_point(|cut| cut < x) as u8;
-            bins.codes.push(column.iter().map(code).collect());
+            bins.codes.extend(column.iter().map(code));
             bins.cuts.push(cuts);
         }
         bins
+    }
+
+    /// Bins of a feature, row after row.
+    pub fn codes_of(&self, feature: usize) -> &[u8] {
+        &self.codes[feature * self.rows..(feature + 1) * self.rows]
     }
 }
 

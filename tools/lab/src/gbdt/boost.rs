@@ -6,6 +6,7 @@ use super::grow::Grower;
 use super::objective::{Gradient, base_scores, gradients, loss, weighted_quantile};
 use super::random::{Purpose, share_of};
 use super::{Objective, Params, Table, TrainError};
+use crate::column::Column;
 use std::ops::ControlFlow;
 
 /// A forest and how it came about.
@@ -80,7 +81,7 @@ pub fn train_from(
     let done = trees.len() / outputs;
     let mut scores = start(&base, &trees, &table);
     let mut held_scores = held_out.as_ref().map(|held| start(&base, &trees, held));
-    let mut slopes = vec![vec![Gradient::default(); table.rows()]; outputs];
+    let mut slopes = Column::filled(Gradient::default(), outputs * table.rows());
     let mut losses: Vec<f64> = Vec::new();
     let mut best = (0, f64::INFINITY);
     if let (Some(held), Some(scores), true) = (&held_out, &held_scores, done > 0) {
@@ -90,7 +91,7 @@ pub fn train_from(
         gradients(params.objective, &table, &scores, &mut slopes);
         let key = (params.seed, Purpose::Rows, params.fold);
         let rows = share_of(table.rows(), params.row_share, key, (done + round, 0));
-        for (output, slope) in slopes.iter().enumerate() {
+        for (output, slope) in slopes.chunks_exact(table.rows()).enumerate() {
             let key = (params.seed, Purpose::Features, params.fold);
             let place = (done + round, output);
             let features = share_of(table.features, params.feature_share, key, place);
@@ -131,9 +132,9 @@ pub fn train_from(
     Ok(Trained { forest, rounds, held_out: losses })
 }
 
-fn start(base: &[f32], trees: &[Tree], table: &Table) -> Vec<f64> {
+fn start(base: &[f32], trees: &[Tree], table: &Table) -> Column<f64> {
     let one = || base.iter().map(|&score| f64::from(score));
-    let mut scores: Vec<f64> = (0..table.rows()).flat_map(|_| one()).collect();
+    let mut scores: Column<f64> = (0..table.rows()).flat_map(|_| one()).collect();
     for (number, tree) in trees.iter().enumerate() {
         add(tree, table, &mut scores, number % base.len(), base.len());
     }

@@ -103,7 +103,7 @@ impl<'a> Grower<'a> {
         (features, gradients): (&[u32], &[Gradient]),
         nodes: &mut Vec<Node>,
     ) -> (Leaf, Leaf) {
-        let codes = &self.bins.codes[split.feature as usize];
+        let codes = self.bins.codes_of(split.feature as usize);
         let inside = &mut rows[leaf.rows.clone()];
         // Stable, so that the order of rows never depends on how the tree grew.
         let (mut left, right): (Vec<u32>, Vec<u32>) =
@@ -148,7 +148,7 @@ impl<'a> Grower<'a> {
 
     fn histogram(&self, rows: &[u32], features: &[u32], gradients: &[Gradient]) -> Histogram {
         let one = |&feature: &u32| {
-            let codes = &self.bins.codes[feature as usize];
+            let codes = self.bins.codes_of(feature as usize);
             let mut sums = vec![Sum::default(); self.bins.cuts[feature as usize].len() + 1];
             for &row in rows {
                 let gradient = gradients[row as usize];

@@ -24,6 +24,8 @@ pub use boost::{Progress, Trained, Watch, train, train_from, train_while};
 pub use forest::{Forest, Node, Tree};
 pub use objective::{softmax, weighted_quantile};
 
+use crate::column::Column;
+
 /// What is learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objective {
@@ -127,7 +129,7 @@ pub struct Table {
     /// Number of features of a row.
     pub features: usize,
     /// Row after row.
-    pub values: Vec<f32>,
+    pub values: Column<f32>,
     /// One label or number a row.
     pub targets: Vec<f64>,
     /// One weight a row; empty means all 1.
@@ -155,7 +157,10 @@ impl Table {
         let cut = |all: &[f64]| all.get(rows.clone()).map(<[f64]>::to_vec).unwrap_or_default();
         Self {
             features: self.features,
-            values: self.values[rows.start * self.features..rows.end * self.features].to_vec(),
+            values: self.values[rows.start * self.features..rows.end * self.features]
+                .iter()
+                .copied()
+                .collect(),
             targets: cut(&self.targets),
             weights: cut(&self.weights),
         }

@@ -1,13 +1,15 @@
 //! Gradients of the objectives, and their loss.
 
 use super::{Objective, Table};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Units per 1.0 of a summed gradient. Gradients are at most a few units times the row's weight, so
 /// a million rows stay far below the range of i64.
 pub const UNIT: f64 = 4_294_967_296.0;
 
 /// First and second derivative of one row and output, in [`UNIT`]s.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 pub struct Gradient {
     /// First derivative.
     pub g: i64,
@@ -50,9 +52,9 @@ pub fn base_scores(objective: Objective, table: &Table) -> Vec<f32> {
     }
 }
 
-/// Writes the gradients of all rows and outputs: `out[output][row]`.
-pub fn gradients(objective: Objective, table: &Table, scores: &[f64], out: &mut [Vec<Gradient>]) {
-    let outputs = objective.outputs();
+/// Writes the gradients of all rows and outputs, output after output.
+pub fn gradients(objective: Objective, table: &Table, scores: &[f64], out: &mut [Gradient]) {
+    let (outputs, rows) = (objective.outputs(), table.rows());
     let mut work = vec![0.0; outputs];
     let fix = |value: f64| libm::round(value * UNIT) as i64;
     for row in 0..table.rows() {
@@ -64,18 +66,19 @@ pub fn gradients(objective: Objective, table: &Table, scores: &[f64], out: &mut 
                 for (class, &p) in work.iter().enumerate() {
                     let hit = f64::from(u8::from(table.targets[row] as usize == class));
                     let h = (2.0 * p * (1.0 - p)).max(1e-9);
-                    out[class][row] = Gradient { g: fix(weight * (p - hit)), h: fix(weight * h) };
+                    out[class * rows + row] =
+                        Gradient { g: fix(weight * (p - hit)), h: fix(weight * h) };
                 }
             }
             Objective::Squared => {
                 let g = weight * (work[0] - table.targets[row]);
-                out[0][row] = Gradient { g: fix(g), h: fix(weight) };
+                out[row] = Gradient { g: fix(g), h: fix(weight) };
             }
             Objective::Quantiles { .. } => {
                 for (output, &score) in work.iter().enumerate() {
                     let level = objective.level(output).unwrap_or(0.5);
                     let g = if score < table.targets[row] { -level } else { 1.0 - level };
-                    out[output][row] = Gradient { g: fix(weight * g), h: fix(weight) };
+                    out[output * rows + row] = Gradient { g: fix(weight * g), h: fix(weight) };
                 }
             }
         }

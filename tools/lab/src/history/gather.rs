@@ -1,6 +1,7 @@
 //! Frames of a data set to labelled rows.
 
 use super::{LabelOf, Market, Rows, Wanted, choose};
+use crate::column::Column;
 use crate::gbdt::Table;
 use crate::samples::top_of;
 use crate::validation::folds::Life;
@@ -64,7 +65,7 @@ pub fn rows(
         wanted,
         bar: Nanos::from_millis(i64::from(bar_ms)),
         faults: BTreeMap::new(),
-        values: Vec::new(),
+        values: Column::default(),
         rows: Vec::new(),
     };
     for facts in &set.manifest().symbols {
@@ -207,7 +208,7 @@ struct Gatherer<'w> {
     bar: Nanos,
     /// Moments without a row, by reason and feature.
     faults: BTreeMap<(u16, u16), u64>,
-    values: Vec<f32>,
+    values: Column<f32>,
     rows: Vec<Taken>,
 }
 

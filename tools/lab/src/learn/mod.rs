@@ -106,7 +106,6 @@ fn raw(
 /// Some rows as a table of their own.
 pub fn pick(table: &Table, rows: &[usize]) -> Table {
     let mut picked = Table { features: table.features, ..Table::default() };
-    picked.values.reserve(rows.len() * table.features);
     for &row in rows {
         picked.values.extend_from_slice(table.row(row));
         picked.targets.push(table.targets[row]);

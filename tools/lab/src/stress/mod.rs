@@ -7,9 +7,11 @@
 //! | file | holds |
 //! |---|---|
 //! | `scenario` | the scenarios as a file describes them, and the markets they are |
+//! | `pace` | how fast they go for a model on long bars |
 //! | `run` | a scenario through the stages, what the journal says of it |
 //! | `report` | `stress_test_results.md` and `stress.json` |
 
+pub mod pace;
 pub mod report;
 pub mod run;
 pub mod scenario;
@@ -17,5 +19,6 @@ pub mod scenario;
 #[cfg(test)]
 mod tests;
 
+pub use pace::Pace;
 pub use run::{Criterion, Limits, Outcome, Subject, run_all};
 pub use scenario::{Plan, Scenario};

@@ -1,11 +1,13 @@
 //! A scenario through the trader's own stages, and what came of it.
 
+use super::pace::Pace;
 use super::scenario::{Plan, Scenario};
 use crate::session::{Lived, Session};
 use anyhow::{Context, Result, ensure};
+use peregrine::base::Nanos;
 use peregrine::base::counters::Counter;
 use peregrine::base::settings::InstrumentSettings;
-use peregrine::base::units::Rate;
+use peregrine::base::units::{Rate, SCALE};
 use peregrine::exchange::SymbolSpec;
 use peregrine::model::ArtifactFiles;
 use peregrine::model::artifact::{hex, sha256};
@@ -121,7 +123,8 @@ pub fn run_all(
             let (Some(scenario), Some(place)) = (plan.scenario.get(index), found.get(index)) else {
                 return;
             };
-            let outcome = one(subject, plan.seed, scenario, known).and_then(|outcome| {
+            let laid = scenario.laid_out(plan, Pace::of(&subject.files.card));
+            let outcome = one(subject, plan.seed, &laid, known).and_then(|outcome| {
                 done(&outcome)?;
                 Ok(outcome)
             });
@@ -199,6 +202,13 @@ fn configuration(loaded: &Loaded, scenario: &Scenario) -> Result<Loaded> {
         let longer = quantiles.map(|all| Value::Array(all.map(longer).to_vec()));
         values.extend(longer.map(|longer| ("paper", key, longer)));
     }
+    if scenario.hold_s > 0.0 {
+        let bar_ms = f64::from(loaded.settings.features.bar_interval_ms);
+        let hold_ms = scenario.hold_s * 1e3;
+        let bars = (hold_ms / bar_ms).ceil().max(1.0) as i64;
+        values.push(("exits", "hold_bars", Value::Integer(bars)));
+        values.push(("exits", "hold_ms_max", Value::Integer(hold_ms as i64)));
+    }
     for (section, keys) in &scenario.config {
         let keys = keys.as_table().into_iter().flatten();
         values.extend(keys.map(|(key, value)| (section.as_str(), key.as_str(), value.clone())));
@@ -240,6 +250,8 @@ fn judge(lived: &Lived, limits: Limits, scenario: &Scenario) -> Vec<Criterion> {
         threshold,
         passed: value >= threshold,
     };
+    let is_in_it = |at: &&Nanos| **at >= scenario.begin();
+    let decisions = trace.answered_at.iter().filter(is_in_it).count();
     let mut criteria = vec![
         at_most("loss_frac", (start - lowest) / start, limits.loss_frac_max),
         at_most("drawdown_frac", figures.fall_max, limits.drawdown_frac_max),
@@ -248,10 +260,12 @@ fn judge(lived: &Lived, limits: Limits, scenario: &Scenario) -> Vec<Criterion> {
         at_most("positions_off", trace.positions_off as f64, 0.0),
         at_most("replay_differences", lived.differences as f64, 0.0),
         // A market in which nothing is decided proves nothing.
-        at_least("decisions_min", lived.counters.get(Counter::Predictions) as f64, 1.0),
+        at_least("decisions_min", decisions as f64, 1.0),
     ];
-    if scenario.must_stop {
-        criteria.push(at_least("stops_min", trace.stops as f64, 1.0));
+    if scenario.stop_at_loss > 0.0 {
+        let lost_quote = (start - lowest) / SCALE as f64;
+        let stops = if lost_quote > scenario.stop_at_loss { 1.0 } else { 0.0 };
+        criteria.push(at_least("stops_min", trace.stops as f64, stops));
     }
     criteria
 }

@@ -14,6 +14,8 @@ use toml::Table;
 const PATH_STEP: Nanos = Nanos::from_millis(100);
 /// Longest market of a scenario, minutes.
 const MINUTES_MAX: f64 = 1_440.0;
+/// Longest time before it, minutes.
+const LEAD_MAX: f64 = 525_600.0;
 
 /// A file of scenarios.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,12 +23,21 @@ const MINUTES_MAX: f64 = 1_440.0;
 pub struct Plan {
     /// Seed of every scenario's market.
     pub seed: u64,
+    /// Bars of the model that a scenario lasts at least: one that is too short goes slower.
+    #[serde(default = "usual_bars")]
+    pub bars_min: u32,
+    /// At most so many times as slow.
+    #[serde(default = "usual_slowness")]
+    pub slower_times_max: f64,
+    /// Frames a second of a market that goes slower, at least.
+    #[serde(default = "slow_rate")]
+    pub slow_frames_per_second: f64,
     /// What happens, one after the other.
     pub scenario: Vec<Scenario>,
 }
 
 /// A market that goes where it seldom goes, and what it does to the trader.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Its name in reports and gates.
@@ -35,6 +46,15 @@ pub struct Scenario {
     pub what: String,
     /// Length in minutes of market time.
     pub minutes: f64,
+    /// Minutes of the usual market that go before it.
+    #[serde(default)]
+    pub lead_minutes: f64,
+    /// Frames a second of what goes before.
+    #[serde(default = "usual_rate")]
+    pub lead_frames_per_second: f64,
+    /// Whether it keeps its length and rate, however long the model's bars are.
+    #[serde(default)]
+    pub own_time: bool,
     /// Frames a second, over all contracts.
     #[serde(default = "usual_rate")]
     pub frames_per_second: f64,
@@ -77,16 +97,20 @@ pub struct Scenario {
     /// Frames that do not arrive.
     #[serde(default)]
     pub losses: Vec<Loss>,
-    /// The trading state must have left ACTIVE for the worse.
+    /// Positions may be held for so many seconds; as the configuration says with 0.
     #[serde(default)]
-    pub must_stop: bool,
+    pub hold_s: f64,
+    /// Once the equity has fallen by more than this, in quote currency, entries must have been
+    /// stopped. 0 asks for nothing.
+    #[serde(default)]
+    pub stop_at_loss: f64,
     /// Values of the trader's configuration, by section.
     #[serde(default)]
     pub config: Table,
 }
 
 /// Frames of a time that do not arrive.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loss {
     /// Of these streams; of every one where the list is empty.
@@ -106,6 +130,15 @@ const fn one_copy() -> u32 {
 }
 const fn unit() -> f64 {
     1.0
+}
+const fn usual_bars() -> u32 {
+    80
+}
+const fn usual_slowness() -> f64 {
+    20.0
+}
+const fn slow_rate() -> f64 {
+    60.0
 }
 const fn usual_rate() -> f64 {
     peregrine::exchange::flow::market::FRAMES_PER_SECOND
@@ -129,7 +162,7 @@ impl Plan {
     pub fn parse(text: &str) -> Result<Self> {
         let plan: Self = toml::from_str(text)?;
         ensure!(!plan.scenario.is_empty(), "[[scenario]]: there is none");
-        let mut faults = Vec::new();
+        let mut faults = plan.faults();
         for (index, scenario) in plan.scenario.iter().enumerate() {
             faults.extend(scenario.faults());
             if plan.scenario[..index].iter().any(|other| other.name == scenario.name) {
@@ -140,6 +173,18 @@ impl Plan {
             bail!("{}", faults.join("\n"));
         }
         Ok(plan)
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let keys = [
+            (self.bars_min <= 10_000, "bars_min: 0 to 10000"),
+            ((1.0..=1_000.0).contains(&self.slower_times_max), "slower_times_max: 1 to 1000"),
+            (
+                (50.0..=20_000.0).contains(&self.slow_frames_per_second),
+                "slow_frames_per_second: 50 to 20000",
+            ),
+        ];
+        keys.into_iter().filter(|key| !key.0).map(|key| key.1.to_owned()).collect()
     }
 }
 
@@ -156,6 +201,11 @@ impl Scenario {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         check(!self.name.is_empty() && self.name.chars().all(plain), "name: letters, digits, -");
         check(within(self.minutes, 0.1..=MINUTES_MAX), "minutes: 0.1 to 1440");
+        check(within(self.lead_minutes, 0.0..=LEAD_MAX), "lead_minutes: 0 to 525600");
+        let rate = self.lead_frames_per_second;
+        check(within(rate, 50.0..=20_000.0), "lead_frames_per_second: 50 to 20000");
+        check(within(self.hold_s, 0.0..=86_400.0), "hold_s: 0 to 86400");
+        check(within(self.stop_at_loss, 0.0..=1e9), "stop_at_loss: 0 to 1000000000");
         check(within(self.frames_per_second, 50.0..=20_000.0), "frames_per_second: 50 to 20000");
         check((1..=1_000).contains(&self.spread_times), "spread_times: 1 to 1000");
         check(within(self.depth_times, 0.001..=100.0), "depth_times: 0.001 to 100");
@@ -202,8 +252,10 @@ impl Scenario {
 
     /// Its market over these contracts.
     pub fn market(&self, seed: u64, specs: &[SymbolSpec]) -> Scripted {
-        let market = SyntheticMarket::with_rate(seed, specs, START, self.frames_per_second);
-        Scripted::new(market, at(self.minutes))
+        let has_lead = self.lead_minutes > 0.0;
+        let rate = if has_lead { self.lead_frames_per_second } else { self.frames_per_second };
+        let market = SyntheticMarket::with_rate(seed, specs, START, rate);
+        Scripted::new(market, self.at(self.minutes))
             .with_acts(self.acts())
             .with_arrivals(self.arrivals())
     }
@@ -211,17 +263,20 @@ impl Scenario {
     fn acts(&self) -> Vec<Act> {
         let act = |at, deed| Act { at, contract: None, deed };
         let mut acts = vec![
-            act(START, Deed::Volatility(self.volatility_times)),
-            act(START, Deed::FundingSkew(self.funding_rate)),
+            act(self.begin(), Deed::Volatility(self.volatility_times)),
+            act(self.begin(), Deed::FundingSkew(self.funding_rate)),
         ];
-        acts.extend(self.gaps.iter().map(|&(minute, bps)| act(at(minute), Deed::Gap { bps })));
+        if self.lead_minutes > 0.0 {
+            acts.push(act(self.begin(), Deed::Rate(self.frames_per_second)));
+        }
+        acts.extend(self.gaps.iter().map(|&(minute, bps)| act(self.at(minute), Deed::Gap { bps })));
         for &(from, to) in &self.halts {
-            acts.push(act(at(from), Deed::Halt(true)));
-            acts.push(act(at(to), Deed::Halt(false)));
+            acts.push(act(self.at(from), Deed::Halt(true)));
+            acts.push(act(self.at(to), Deed::Halt(false)));
         }
         for &(from, to, skew) in &self.mark_skews {
-            acts.push(act(at(from), Deed::MarkSkew(skew)));
-            acts.push(act(at(to), Deed::MarkSkew(0.0)));
+            acts.push(act(self.at(from), Deed::MarkSkew(skew)));
+            acts.push(act(self.at(to), Deed::MarkSkew(0.0)));
         }
         acts.extend(self.steps().into_iter().map(|(at, bps)| act(at, Deed::Gap { bps })));
         acts
@@ -233,7 +288,7 @@ impl Scenario {
         points.extend(self.path.iter().copied().filter(|point| point.0 > 0.0));
         let (mut steps, mut reached) = (Vec::new(), 1.0_f64);
         for pair in points.windows(2) {
-            let (from, to) = (at(pair[0].0), at(pair[1].0));
+            let (from, to) = (self.at(pair[0].0), self.at(pair[1].0));
             let (begin, end) = ((1.0 + pair[0].1).ln(), (1.0 + pair[1].1).ln());
             let mut time = from;
             while time < to {
@@ -253,23 +308,37 @@ impl Scenario {
     fn arrivals(&self) -> Vec<Arrival> {
         let mut arrivals = Vec::new();
         for loss in &self.losses {
-            let lost = |stream| Arrival { from: at(loss.from), to: at(loss.to), stream, copies: 0 };
+            let lost = |stream| Arrival {
+                from: self.at(loss.from),
+                to: self.at(loss.to),
+                stream,
+                copies: 0,
+            };
             match loss.streams.as_slice() {
                 [] => arrivals.push(lost(None)),
                 names => arrivals.extend(names.iter().map(|name| lost(stream(name)))),
             }
         }
         if self.copies != 1 {
-            let (from, to) = (START, at(self.minutes));
+            let (from, to) = (self.begin(), self.at(self.minutes));
             arrivals.push(Arrival { from, to, stream: None, copies: self.copies });
         }
         arrivals
     }
+
+    /// Event time at which it begins.
+    pub fn begin(&self) -> Nanos {
+        self.at(0.0)
+    }
+
+    /// The event time of a minute of it.
+    fn at(&self, minute: f64) -> Nanos {
+        START + minutes(self.lead_minutes) + minutes(minute)
+    }
 }
 
-/// The event time of a minute.
-fn at(minute: f64) -> Nanos {
-    START + Nanos((minute * 60e9) as i64)
+fn minutes(count: f64) -> Nanos {
+    Nanos((count * 60e9) as i64)
 }
 
 /// A stream by its name in stream addresses.

@@ -1,7 +1,8 @@
 //! Whole scenarios, and the file of them.
 
-use super::run::{Limits, Outcome, Subject, run_all};
-use super::scenario::{Plan, Scenario};
+use super::pace::Pace;
+use super::run::{Criterion, Limits, Outcome, Subject, run_all};
+use super::scenario::{Loss, Plan, Scenario};
 use anyhow::bail;
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::model::ArtifactFiles;
@@ -78,8 +79,20 @@ fn what_a_scenario_cannot_be_is_refused_by_its_key() {
         ("losses = [{ streams = [\"ticker\"], from = 0, to = 1 }]", "ticker"),
         ("config = { risk = 3 }", "config"),
         ("spreads = 3", "spreads"),
+        ("lead_minutes = -1", "lead_minutes"),
+        ("lead_frames_per_second = 1", "lead_frames_per_second"),
+        ("hold_s = 86401", "hold_s"),
+        ("stop_at_loss = -1", "stop_at_loss"),
     ] {
         let error = plan(&format!("{USUAL}{line}\n")).unwrap_err();
+        assert!(error.contains(key), "{line}: {error}");
+    }
+    for (line, key) in [
+        ("bars_min = 10001", "bars_min"),
+        ("slower_times_max = 0.5", "slower_times_max"),
+        ("slow_frames_per_second = 49", "slow_frames_per_second"),
+    ] {
+        let error = plan(&format!("{line}\n{USUAL}")).unwrap_err();
         assert!(error.contains(key), "{line}: {error}");
     }
     let twice = format!("{USUAL}{}", USUAL.trim_start_matches("seed = 3\n"));
@@ -106,6 +119,82 @@ fn a_path_leads_the_price_where_it_says() {
         judge(market.market(), false);
     }
     judge(market.market(), true);
+}
+
+/// A model on bars of so many minutes, whose features are warm after 30 of them.
+const fn pace(bar_minutes: f64) -> Pace {
+    Pace { bar_minutes, warm_minutes: 30.0 * bar_minutes }
+}
+
+#[test]
+fn a_scenario_with_bars_enough_is_run_as_the_file_has_it() {
+    let plan = shipped();
+    for scenario in &plan.scenario {
+        for bar_minutes in [0.0, 1.0 / 60.0, 3.0 / 60.0] {
+            assert_eq!(scenario.laid_out(&plan, pace(bar_minutes)), *scenario);
+        }
+    }
+}
+
+#[test]
+fn with_bars_of_five_minutes_a_day_that_was_takes_its_own_time_after_the_features_are_warm() {
+    let plan = shipped();
+    let crash = named("crash-2020-03-12");
+    let laid = crash.laid_out(&plan, pace(5.0));
+    assert_eq!((laid.minutes, laid.lead_minutes), (20.0 * crash.minutes, 32.0 * 5.0));
+    assert_eq!((laid.frames_per_second, laid.lead_frames_per_second), (75.0, 60.0));
+    // A fall of 22.8 % within 45 minutes.
+    assert_eq!((laid.path[0], laid.path[1]), ((40.0, 0.0), (85.0, -0.228)));
+    assert_eq!(laid.halts, [(70.0, 80.0), (250.0, 260.0)]);
+    let cascade = named("cascade-2025-10-10").laid_out(&plan, pace(5.0));
+    assert_eq!(cascade.mark_skews, [(180.0, 240.0, -0.01)]);
+    assert_eq!((cascade.losses[0].from, cascade.losses[0].to), (160.0, 170.0));
+    let funding = named("funding-shock").laid_out(&plan, pace(5.0));
+    assert_eq!((funding.funding_every_s, funding.hold_s), (2_000, 3_000.0));
+    let gaps = named("gaps").laid_out(&plan, pace(5.0));
+    assert_eq!(gaps.gaps[0], (40.0, -300));
+    let peak = named("twice-the-peak-rate").laid_out(&plan, pace(5.0));
+    assert_eq!((peak.minutes, peak.frames_per_second, peak.lead_minutes), (5.0, 6_000.0, 160.0));
+}
+
+#[test]
+fn what_goes_before_a_scenario_is_the_usual_market_and_all_it_does_comes_after() {
+    let plan = shipped();
+    let slow = Plan { slow_frames_per_second: 50.0, ..plan };
+    let laid = named("gaps").laid_out(&slow, Pace { bar_minutes: 1.0, warm_minutes: 8.0 });
+    assert_eq!((laid.minutes, laid.lead_minutes), (80.0, 10.0));
+    let spec = laid.contract(SymbolSpec::btcusdt());
+    let mut market = laid.market(3, &[spec]);
+    let (begin, start) = (market.market().now(), market.market().last_px(0).0 as f64);
+    let first_gap = 10.0 + laid.gaps[0].0;
+    let (mut before, mut after) = (0.0_f64, 0.0_f64);
+    while market.step().is_some() {
+        let minute = (market.market().now() - begin).0 as f64 / 60e9;
+        let change = (market.market().last_px(0).0 as f64 / start - 1.0).abs();
+        let side = if minute < first_gap - 0.01 { &mut before } else { &mut after };
+        *side = side.max(change);
+    }
+    assert!(before < 0.02 && after > 0.025, "{before} before, {after} after");
+    let minutes = (market.market().now() - begin).0 as f64 / 60e9;
+    assert!((89.9..90.1).contains(&minutes), "{minutes}");
+}
+
+#[test]
+fn a_model_has_to_decide_in_the_scenario_and_not_only_before_it() {
+    let mut plan = short(&["spread-x10"]);
+    let scenario = &mut plan.scenario[0];
+    (scenario.lead_minutes, scenario.frames_per_second) = (1.0, 600.0);
+    let decisions = |plan: &Plan| {
+        let (found, _) = outcomes(plan, LIMITS, 1, &[]);
+        let is_it = |criterion: &&Criterion| criterion.name == "decisions_min";
+        let decided = found[0].criteria.iter().find(is_it).unwrap().clone();
+        (decided.value as u64, decided.passed, found[0].counts[0])
+    };
+    let (within, passed, all) = decisions(&plan);
+    assert!(passed && within > 0 && within < all, "{within} of {all}");
+    plan.scenario[0].losses = vec![Loss { streams: Vec::new(), from: 0.0, to: 1.0 }];
+    let (within, passed, all) = decisions(&plan);
+    assert!(!passed && all > 0, "{within} of {all}");
 }
 
 /// The model that comes along: it trades on the synthetic market.

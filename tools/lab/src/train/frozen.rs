@@ -8,7 +8,7 @@
 
 use super::warm::{Warm, learned_until};
 use super::{GOLDEN_COUNT, PART_ROWS_MIN, STOP_PART, Step, Version, judge};
-use crate::card::golden;
+use crate::card::{golden, training};
 use crate::export::to_onnx;
 use crate::forward::config::Config;
 use crate::forward::learn::{Learned, learn};
@@ -98,7 +98,7 @@ pub(crate) fn spread_of(
 
 /// Rows to learn from and rows to be judged on. What is known only in the second is in neither, and
 /// as many bars as the embargo has lie between.
-fn split(rows: &Rows, config: &Config) -> Result<(Vec<usize>, Vec<usize>)> {
+pub(crate) fn split(rows: &Rows, config: &Config) -> Result<(Vec<usize>, Vec<usize>)> {
     let border = (rows.len() as f64 * STOP_PART) as usize;
     ensure!(border < rows.len(), "{} rows cannot be split", rows.len());
     let starts = rows.lives[border].from;
@@ -162,14 +162,15 @@ pub(crate) fn version_of(
             code,
             training_sha256: Some(training_hash(config, config.trials()[0].depth)),
         },
-        metrics: metrics(rows, learned, spread.as_ref(), test),
+        metrics: metrics((rows, config), learned, spread.as_ref(), test),
+        training: training(&rows.table, &learned.fit),
         golden: golden(pair, (rows.ground(), test), GOLDEN_COUNT),
     };
     Ok(Version { predictor: learned.predictor.clone(), spread, onnx, card })
 }
 
 fn metrics(
-    rows: &Rows,
+    (rows, config): (&Rows, &Config),
     learned: &Learned,
     spread: Option<&Forest>,
     test: &[usize],
@@ -196,6 +197,9 @@ fn metrics(
             ("pinball_loss", loss),
             ("rounds_quantiles", (spread.trees.len() / spread.base.len()) as f64),
         ]);
+    }
+    if let Some(bps) = config.threshold_bps() {
+        more.push(("threshold_bps", bps));
     }
     if let Predictor::Stack(stack) = &learned.predictor {
         more.push(("models_stacked", stack.bases.len() as f64));

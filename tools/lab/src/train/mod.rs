@@ -17,7 +17,7 @@ pub mod frozen;
 mod tests;
 pub mod warm;
 
-use crate::card::golden;
+use crate::card::{golden, training};
 use crate::export::to_onnx;
 use crate::gbdt::{Forest, Objective, Params, train};
 use crate::learn::{Ground, Kind, Predictor};
@@ -29,7 +29,7 @@ use peregrine::base::settings::FeatureSettings;
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::features::schema_hash;
 use peregrine::model::artifact::{CARD_FILE, CLASSES, ONNX_FILE, hex, sha256};
-use peregrine::model::{Card, CreatedFrom, Golden};
+use peregrine::model::{Card, CreatedFrom, Golden, Training};
 use peregrine::registry::{Change, Registry};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -186,7 +186,8 @@ pub fn train_synthetic(plan: &Plan, progress: &mut dyn FnMut(Step)) -> Result<Ve
     metrics.insert("rows_test".to_owned(), test.len() as f64);
     metrics.insert("threshold_bps".to_owned(), plan.threshold_bps);
     let golden = golden((&predictor, None), (ground, &test), GOLDEN_COUNT);
-    version_of(plan, &samples, predictor, metrics, golden)
+    let training = training(&samples.table, &fit);
+    version_of(plan, &samples, predictor, metrics, (training, golden))
 }
 
 /// Writes `model.onnx` and `card.toml` into `dir`.
@@ -233,7 +234,7 @@ fn version_of(
     samples: &Samples,
     predictor: Predictor,
     metrics: BTreeMap<String, f64>,
-    golden: Golden,
+    (training, golden): (Option<Training>, Golden),
 ) -> Result<Version> {
     let data_hash = hex(&samples.data_hash);
     let schema = format!("{:016x}", schema_hash());
@@ -259,6 +260,7 @@ fn version_of(
         features: samples.names.clone(),
         created_from: CreatedFrom { data_hash, seed: plan.seed, code, training_sha256: None },
         metrics,
+        training,
         golden,
     };
     Ok(Version { predictor, spread: None, onnx, card })

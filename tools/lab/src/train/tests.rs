@@ -52,6 +52,13 @@ fn every_kind_is_trained_on_data_to_the_same_bytes_and_loads_natively() {
         assert_eq!(model.executor(), ExecutorKind::Native);
         assert_eq!(model.state().is_empty(), matches!(kind, Kind::Trees | Kind::Dense));
         let figures = &one.card.metrics;
+        // Half of what was fitted lies at or below the fifth edge, in every feature.
+        let told = one.card.training.as_ref().expect("deciles");
+        assert_eq!(told.rows as f64, figures["rows_fit"], "{kind:?}");
+        for own in told.deciles(one.card.features.len()).expect("they fit") {
+            let half: f32 = own.shares[..5].iter().sum();
+            assert!(half > 0.499, "{kind:?}: {own:?}");
+        }
         assert!(figures["log_loss"] < figures["log_loss_prior"] + 0.02, "{kind:?}: {figures:?}");
         for (name, level) in [("q10", 0.1), ("q50", 0.5), ("q90", 0.9)] {
             // About five hundred rows whose labels overlap: some twenty that say something.

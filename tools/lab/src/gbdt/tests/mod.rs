@@ -231,7 +231,7 @@ fn cuts_lie_between_values_and_route_f32_as_f64_would() {
         let cuts = &bins.cuts[0];
         assert!(cuts.len() < bins_max);
         assert!(cuts.windows(2).all(|pair| pair[0] < pair[1]));
-        for (row, &code) in bins.codes[0].iter().enumerate() {
+        for (row, &code) in bins.codes_of(0).iter().enumerate() {
             let x = f64::from(table.values[row]);
             let by_f64 = cuts.iter().filter(|&&cut| x > f64::from(cut)).count();
             assert_eq!(usize::from(code), by_f64);

@@ -51,7 +51,7 @@ fn a_forest_of_other_classes_or_features_is_no_beginning() {
     let four = Params::new(Objective::Softmax { classes: 4 });
     assert_eq!(fails(&four, &table), TrainError::Base("classes or levels"));
     let mut narrow = table_of(2);
-    narrow.values = table.values[..1_000].to_vec();
+    narrow.values = table.values[..1_000].iter().copied().collect();
     narrow.targets = table.targets.clone();
     assert_eq!(fails(&softmax3(), &narrow), TrainError::Base("features"));
 }
