@@ -1,15 +1,12 @@
 //! Reads the tables `[promotion]`, `[rollback]` and `[drift]` of `gates.toml`. The others are the
 //! lab's: they are left to it.
 
-use super::assign::Assignment;
 use super::rollback::ROLLBACK;
 use super::rules::{CANARY, Rule, SHADOW};
 use super::scores::Score;
 use super::sequential::{Design, LAGS_MAX};
-use crate::base::Nanos;
 use crate::base::settings::section::Section;
 use crate::base::settings::{SettingsError, parse_document};
-use crate::base::split::Split;
 use crate::model::artifact::{hex, sha256};
 
 /// The tables that are read here.
@@ -33,10 +30,6 @@ pub struct PromotionSettings {
     pub design: Design,
     /// Horizon and what is kept free after it, nanoseconds.
     pub reach_ns: i64,
-    /// Part of the blocks that the canary has.
-    pub canary_share: f64,
-    /// Length of such a block, milliseconds.
-    pub block_ms: u32,
     /// Days after which an open trial is told to be extended.
     pub days_extended: f64,
     /// Blocks of an arm at which its comparison is sharpest.
@@ -111,15 +104,6 @@ impl PromotionSettings {
         section.finish();
         if errors.is_empty() { Ok(read) } else { Err(errors) }
     }
-
-    /// The canary's blocks of one trial; `seed` is written into the record of its begin. `None`
-    /// where the horizon leaves nothing of a block.
-    pub fn assignment(&self, seed: u64) -> Option<Assignment> {
-        // Both are in range, see `trial`: a share is a number of basis points.
-        let share_bps = (self.canary_share * 10_000.0).round() as u16;
-        let split = Split { seed, share_bps, block_ms: self.block_ms };
-        Assignment::new(split, Nanos(self.reach_ns))
-    }
 }
 
 fn trial(section: &mut Section<'_>, sha256: String) -> PromotionSettings {
@@ -133,12 +117,6 @@ fn trial(section: &mut Section<'_>, sha256: String) -> PromotionSettings {
     if lags > i64::from(LAGS_MAX) {
         section.fail("slot_ms", format!("{slot_ms} makes {lags} sub-streams of {LAGS_MAX}"));
     }
-    let block_ms = section.integer("block_ms", 1..=MS_MAX);
-    // What is missing was told already.
-    if (1..=reach_ms).contains(&block_ms) {
-        let what = format!("{block_ms} is not above horizon_ms and embargo_ms, {reach_ms}");
-        section.fail("block_ms", what);
-    }
     let variance_tuned = section.number("variance_tuned", 1e-4..=1e4);
     let design = Design {
         slot_ns: slot_ms * NS_PER_MS,
@@ -151,8 +129,6 @@ fn trial(section: &mut Section<'_>, sha256: String) -> PromotionSettings {
         score,
         design,
         reach_ns: reach_ms * NS_PER_MS,
-        canary_share: section.number("canary_share", 0.1..=0.2),
-        block_ms: u32::try_from(block_ms).unwrap_or(u32::MAX),
         days_extended: section.number("days_extended", 7.0..=14.0),
         blocks_tuned: section.number("blocks_tuned", 2.0..=100_000.0),
         shadow: [0.0; SHADOW.len()],

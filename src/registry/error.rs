@@ -100,6 +100,18 @@ pub enum RegistryError {
         /// The version.
         version: String,
     },
+    /// A version that may not run until its quarantine is lifted.
+    #[error(
+        "version {version} is quarantined by {by}: {reason}; peregrine model release lifts that"
+    )]
+    Quarantined {
+        /// The version.
+        version: String,
+        /// Who marked it.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// A bundle that is not taken, or could not be made.
     #[error("{bundle}: {what}")]
     Bundle {

@@ -14,7 +14,9 @@
 //! | `chain` | the history's chain, and what the history comes to |
 //! | `store` | reading, atomic writing, copying a version in |
 //! | `promote` | stages are passed with papers |
+//! | `unsigned` | the moves that need no papers |
 //! | `rollback` | back to a former champion; quarantine |
+//! | `choose` | the version that a name stands for, and whether it may run |
 //! | `retention` | which files of retired versions may go |
 //! | `signing` | who vouches for a version |
 //! | `bundle` | one version as a file: made, and taken from anybody |
@@ -25,6 +27,7 @@
 
 mod bundle;
 mod chain;
+mod choose;
 pub mod decision;
 mod error;
 mod promote;
@@ -34,6 +37,7 @@ mod rollback;
 pub mod seal;
 mod signing;
 mod store;
+mod unsigned;
 #[cfg(test)]
 mod tests;
 pub mod verdict;
@@ -265,33 +269,6 @@ impl Registry {
         model.map(|model| model.executor()).map_err(|cause| model_error(version, cause))
     }
 
-    /// Files by the name a configuration gives: a version, or `champion`. Verified.
-    ///
-    /// # Errors
-    /// As [`Self::files`] and [`Self::champion`].
-    pub fn select(&self, name: &str) -> Result<ArtifactFiles, RegistryError> {
-        self.files(self.version_named(name)?)
-    }
-
-    /// The version that a name stands for: itself, or with `champion` that one.
-    ///
-    /// # Errors
-    /// When there is no champion.
-    pub fn version_named<'n>(&'n self, name: &'n str) -> Result<&'n str, RegistryError> {
-        if name != "champion" {
-            return Ok(name);
-        }
-        self.champion_version().ok_or(RegistryError::NoChampion)
-    }
-
-    /// The champion's files, verified.
-    ///
-    /// # Errors
-    /// When there is no champion, or as [`Self::files`].
-    pub fn champion(&self) -> Result<ArtifactFiles, RegistryError> {
-        self.select("champion")
-    }
-
     /// Registers the version in a folder, staged. The model is loaded and proved first; the
     /// files are copied in unless they lie in their place already.
     ///
@@ -361,24 +338,6 @@ impl Registry {
             document.models.insert(version.clone(), record);
             Ok(())
         })
-    }
-
-    /// Moves a version to another stage, without a look at papers: those are [`Self::promote`]'s.
-    /// A new champion retires the old one. Becoming champion asks for evidence, except for the very
-    /// first, of which the history says so.
-    ///
-    /// # Errors
-    /// Names the version and the rule that forbids it; nothing is changed then.
-    pub fn advance(
-        &mut self,
-        version: &str,
-        to: Stage,
-        change: Change,
-    ) -> Result<(), RegistryError> {
-        if to == Stage::Champion {
-            self.files(version)?;
-        }
-        self.change(|_, document| advance(document, version, to, (change, Vec::new())))
     }
 
     /// Reads the file again under the lock, changes it, checks it and writes it.

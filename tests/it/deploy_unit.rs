@@ -78,12 +78,13 @@ fn the_service_is_walled_in_and_its_secrets_are_credentials() {
 }
 
 /// Every unit that is shipped.
-const UNITS: [&str; 5] = [
+const UNITS: [&str; 6] = [
     "peregrine.service",
     "peregrine-statement.service",
     "peregrine-statement.timer",
     "peregrine-learn.service",
     "peregrine-learn.timer",
+    "peregrine-mirror.service",
 ];
 
 /// The units as they are shipped, with the program that was built, and the cores of the example.

@@ -336,3 +336,18 @@ fn a_challenger_is_given_up_by_retire_and_the_champion_is_not() {
     office.refused(&[&["retire", "v1"], &WHO[..]].concat(), &["v1", "champion", "rollback"]);
     office.refused(&["retire", "v2", "--by", "", "--reason", "x"], &["by"]);
 }
+
+#[test]
+fn no_program_moves_a_version_without_papers_but_out_of_use_or_as_the_very_first_champion() {
+    // The move that looks at no papers is for tests; whoever calls it elsewhere is found here.
+    let calls = |file: &crate::source::File| {
+        let code = crate::source::code_of(&file.text);
+        let is_test = crate::source::is_test(&file.path) || file.path.starts_with("src/registry/");
+        !is_test && code.contains("registry") && code.contains("egistry.advance(")
+    };
+    let files = crate::source::files(&["src", "tools"], ".rs");
+    let callers: Vec<&str> =
+        files.iter().filter(|file| calls(file)).map(|file| file.path.as_str()).collect();
+    assert_eq!(callers, Vec::<&str>::new());
+    assert!(files.len() > 300, "{} files were read", files.len());
+}

@@ -3,7 +3,7 @@
 use crate::pipeline_support::{peregrine, root, text};
 use crate::process::{Process, wait};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::registry::{Change, Registry, Stage};
+use peregrine::registry::{Change, Registry};
 use peregrine::runtime::admin::{self, Request};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub fn champion(models: &Path) {
     let mut registry = Registry::create(models).unwrap();
     let quick = root().join("tools/kill_campaign/quick-1");
     let name = registry.register(&quick, None, change.clone()).unwrap();
-    registry.advance(&name, Stage::Champion, change).unwrap();
+    registry.crown_first(&name, change).unwrap();
 }
 
 /// Variables under which a process trades at this exchange: its addresses and its account's key.

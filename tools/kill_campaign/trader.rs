@@ -3,7 +3,7 @@
 use crate::exchange::{Exchange, program};
 use crate::records;
 use anyhow::{Context, Result, bail};
-use peregrine::registry::{Change, Registry, Stage};
+use peregrine::registry::{Change, Registry};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -192,7 +192,7 @@ fn register(dir: &Path, version: &Path) -> Result<()> {
     let mut registry = Registry::create(dir)?;
     // The folder's own name is that of what lies in it now.
     let name = registry.register(version, None, change.clone())?;
-    registry.advance(&name, Stage::Champion, change)?;
+    registry.crown_first(&name, change)?;
     Ok(())
 }
 

@@ -170,6 +170,37 @@ fn a_quarantined_version_is_not_promoted_and_the_champion_is_not_quarantined() {
 }
 
 #[test]
+fn a_quarantined_version_is_not_taken_by_its_name_and_the_error_tells_who_said_so_and_why() {
+    let (_root, mut registry) = staged(&["v1", "v2"]);
+    crown(&mut registry, "v1");
+    assert!(registry.select("v2").is_ok() && registry.select("champion").is_ok());
+    registry.quarantine("v2", change("leaks the future")).unwrap();
+    let refused = registry.select("v2").unwrap_err().to_string();
+    for told in ["v2", "leaks the future", "an author", "model release"] {
+        assert!(refused.contains(told), "{told}: {refused}");
+    }
+    assert!(registry.files("v2").is_ok(), "looked at it may be");
+    registry.release("v2", change("does not leak")).unwrap();
+    assert!(registry.select("v2").is_ok());
+}
+
+#[test]
+fn without_papers_a_version_goes_out_of_use_or_up_as_the_very_first_champion_and_nowhere_else() {
+    let (_root, mut registry) = staged(&["v1", "v2"]);
+    registry.crown_first("v1", change("nothing trades yet")).unwrap();
+    let refused = registry.crown_first("v2", change("x")).unwrap_err().to_string();
+    assert!(refused.contains("promote it"), "{refused}");
+    let refused = registry.retire("v1", change("x")).unwrap_err().to_string();
+    assert!(refused.contains("rollback"), "{refused}");
+    assert!(registry.retire("v2", change(" ")).is_err(), "for no reason");
+    registry.retire("v2", change("not needed")).unwrap();
+    assert_eq!(registry.show("v2").unwrap().stage, Stage::Retired);
+    back(&mut registry, Target::Nothing).unwrap();
+    assert!(registry.crown_first("v1", change("x")).is_err(), "not after a rollback either");
+    assert_eq!(registry.champion_version(), None);
+}
+
+#[test]
 fn nobody_and_nothing_is_no_reason() {
     let (_root, mut registry) = reigned(&["v1", "v2"]);
     for (by, reason, told) in

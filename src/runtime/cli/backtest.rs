@@ -76,7 +76,8 @@ pub fn backtest(arguments: &BacktestArguments) -> Result<(), Failure> {
     let settings = loaded.settings.clone();
     let (source, found) = source(arguments, &loaded)?;
     let registry = Registry::open(Path::new(&settings.model.dir))?;
-    let files = registry.select(&settings.model.version)?;
+    // Looked at again is what is quarantined too: nothing is traded.
+    let files = registry.files(registry.version_named(&settings.model.version)?)?;
     let instruments = instruments(&settings.instruments, &found)?;
     if settings.instruments.discover {
         loaded = allow_all(&loaded, &instruments)?;

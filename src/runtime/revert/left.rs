@@ -129,6 +129,7 @@ impl LeftModels {
         if self.has(&version) {
             bail!("version {version}: a session left it, and the registry has not followed yet");
         }
+        registry.check_free(&version)?;
         if let Some(what) = registry.standing()?.forbids(&version) {
             bail!("version {version}: {what}");
         }

@@ -12,6 +12,7 @@
 //! | `files` | files of reports, written whole |
 //! | `forward` | walk-forward and combinatorial validation, costs, figures, report |
 //! | `learn` | what is learned from rows, whatever the kind of model |
+//! | `mirror` | what the registry and reports say, shown on an MLflow server |
 //! | `nets` | dense net and recurrent step |
 //! | `nightly` | a challenger each night, from what the sessions recorded |
 //! | `history` | rows of a frozen data set |
@@ -39,6 +40,7 @@ pub mod gbdt;
 pub mod history;
 pub mod learn;
 pub mod metrics;
+pub mod mirror;
 pub mod nets;
 pub mod nightly;
 pub mod paper;

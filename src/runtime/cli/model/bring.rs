@@ -3,7 +3,7 @@
 use super::{DirArguments, Failure, WhoArguments, write_new};
 use crate::model::artifact::{hex, read_capped, sha256};
 use crate::registry::seal::{PublicKey, SigningKey};
-use crate::registry::{Birth, Bundle, Registry, Stage};
+use crate::registry::{Birth, Bundle, Registry};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -94,7 +94,7 @@ pub fn register(arguments: &RegisterArguments) -> Result<(), Failure> {
     }
     let version = registry.register_born(&arguments.from, birth, change.clone())?;
     if arguments.first_champion {
-        registry.advance(&version, Stage::Champion, change)?;
+        registry.crown_first(&version, change)?;
     }
     if arguments.at.json {
         println!("{}", serde_json::json!({ "version": version }));

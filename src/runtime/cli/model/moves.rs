@@ -5,7 +5,6 @@ use crate::registry::seal::SigningKey;
 use crate::registry::verdict::{Approval, Contender, Role};
 use crate::registry::{PaperFiles, Promotion, Registry, Stage};
 use crate::runtime::{config, stage};
-use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -169,13 +168,7 @@ pub fn approve(arguments: &ApproveArguments) -> Result<(), Failure> {
 pub fn retire(arguments: &RetireArguments) -> Result<(), Failure> {
     let mut registry = Registry::open(&arguments.at.dir)?;
     let version = arguments.version.as_str();
-    let change = arguments.who.change();
-    change.check()?;
-    if registry.champion_version() == Some(version) {
-        let what = "is the champion; peregrine model rollback leaves it";
-        return Err(Failure::Failed(anyhow!("version {version} {what}")));
-    }
-    registry.advance(version, Stage::Retired, change)?;
+    registry.retire(version, arguments.who.change())?;
     if arguments.at.json {
         println!("{}", serde_json::json!({"version": version, "stage": "retired"}));
     } else {

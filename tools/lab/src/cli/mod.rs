@@ -6,6 +6,7 @@ mod data;
 mod fetch;
 mod hold_out;
 mod learn;
+mod mirror;
 mod paper;
 mod realism;
 mod stress;
@@ -84,6 +85,9 @@ enum Command {
     /// Learn each night from what the sessions recorded: a challenger, and never a champion.
     #[command(after_help = learn::HELP)]
     Learn(learn::Learn),
+    /// Show what the registry and reports say on an MLflow server.
+    #[command(after_help = mirror::HELP)]
+    Mirror(mirror::Mirror),
     /// Search for hyper-parameters in a study that Optuna opens too.
     #[command(after_help = "Examples:\n  peregrine-lab tune --config config/search.toml\n  \
         peregrine-lab tune --function branin --storage reports/optuna_study.db --trials 100")]
@@ -116,6 +120,7 @@ fn carry_out(command: Command) -> Result<ExitCode> {
         Command::HoldOut(arguments) => hold_out::hold_out(&arguments),
         Command::Gate(arguments) => return Ok(gate::gate(&arguments)),
         Command::Learn(arguments) => return learn::learn(arguments),
+        Command::Mirror(arguments) => return mirror::mirror(&arguments),
         Command::Tune(arguments) => tune::tune(&arguments),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -30,7 +30,7 @@ use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::features::schema_hash;
 use peregrine::model::artifact::{CARD_FILE, CLASSES, ONNX_FILE, hex, sha256};
 use peregrine::model::{Card, CreatedFrom, Golden, Training};
-use peregrine::registry::{Change, Registry, Stage};
+use peregrine::registry::{Change, Registry};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -224,7 +224,7 @@ pub fn register(dir: &Path, parent: Option<&str>, origin: &str, at_ms: u64) -> R
     let parent = parent.filter(|&parent| registry.list().any(|(version, _)| version == parent));
     let version = registry.register(dir, parent, change(origin))?;
     if registry.champion_version().is_none() && registry.list().count() == 1 {
-        registry.advance(&version, Stage::Champion, change("first version of this registry"))?;
+        registry.crown_first(&version, change("first version of this registry"))?;
     }
     Ok(version)
 }
