@@ -203,16 +203,23 @@ mod tests {
 
     #[test]
     fn the_rate_of_frames_changes_when_it_is_said() {
-        let frames = |acts: Vec<Act>| -> u32 { run(scripted(60).with_acts(acts)).0.iter().sum() };
         let rate = |seconds: i64, frames_per_second: f64| Act {
             at: at(seconds),
             contract: None,
             deed: Deed::Rate(frames_per_second),
         };
-        let (fast, slow) = (frames(vec![rate(0, 3_000.0)]), frames(vec![rate(0, 100.0)]));
-        let both = frames(vec![rate(0, 100.0), rate(30, 3_000.0)]);
-        assert!(fast > 10 * slow, "{fast} and {slow}");
-        assert!(both > 4 * slow && both < fast * 3 / 4, "{both} of {fast} and {slow}");
+        // Frames of the first half minute and of the second.
+        let halves = |first: f64, second: f64| {
+            let acts = vec![rate(0, first), rate(30, second)];
+            let (mut scripted, mut counts) = (scripted(60).with_acts(acts), [0_u32; 2]);
+            while let Some((_, frame)) = scripted.step() {
+                counts[usize::from(frame.ts >= at(30))] += 1;
+            }
+            counts
+        };
+        let ([slow, then_fast], [fast, then_slow]) = (halves(100.0, 3e3), halves(3e3, 100.0));
+        assert!(then_fast > 8 * slow, "{slow} and then {then_fast}");
+        assert!(fast > 8 * then_slow, "{fast} and then {then_slow}");
     }
 
     #[test]

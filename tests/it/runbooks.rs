@@ -77,7 +77,10 @@ struct Service {
 
 impl Service {
     fn new() -> Self {
-        let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
+        // What people do over days is done here within a minute.
+        let mut settings = ServerSettings::default();
+        settings.request_limits.weight_minute *= 10;
+        let exchange = ExchangeServer::start(settings).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("config");
         std::fs::create_dir(&config).unwrap();

@@ -112,8 +112,6 @@ scenarios = [\"gaps\"]
 [promotion]
 horizon_ms = 900000
 slot_ms = 450000
-canary_share = 0.2
-block_ms = 3600000
 [drift]
 window = 240
 window_hours = 24.0
