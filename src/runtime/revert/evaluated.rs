@@ -29,6 +29,8 @@ pub struct Evaluated {
     mismatches: u64,
     /// Time of the newest decision taken into a trial, by symbol and challenger.
     taken: BTreeMap<(String, String), i64>,
+    /// What it says of the champion. Asked for more often than lines come, and quantiles are dear.
+    told: Health,
 }
 
 impl Evaluated {
@@ -41,8 +43,8 @@ impl Evaluated {
         }
         let (trials, part) = (Trials::new(rules.clone()), Vec::new());
         let former = BTreeSet::new();
-        let (mismatches, taken) = (0, BTreeMap::new());
-        Self { path, file, part, rules, trials, champion, former, mismatches, taken }
+        let (mismatches, taken, told) = (0, BTreeMap::new(), Health::default());
+        Self { path, file, part, rules, trials, champion, former, mismatches, taken, told }
     }
 
     /// This champion is judged from here on; `former` versions were champion.
@@ -52,6 +54,7 @@ impl Evaluated {
         self.trials = Trials::new(self.rules.clone());
         self.mismatches = 0;
         self.taken.clear();
+        self.told = Health::default();
     }
 
     /// Reads on; over the end of a part that was closed into the next one.
@@ -84,6 +87,7 @@ impl Evaluated {
             }
         }
         lines.into_iter().for_each(|line| self.take(line));
+        self.told = self.judged();
     }
 
     /// Counts every row; a trial has a few decisions of each horizon, so that memory stays small
@@ -107,7 +111,11 @@ impl Evaluated {
     }
 
     /// What it says of the champion; where several trials say something, the worst.
-    pub fn health(&self) -> Health {
+    pub const fn health(&self) -> Health {
+        self.told
+    }
+
+    fn judged(&self) -> Health {
         let mut health = Health { feature_mismatches: self.mismatches, ..Health::default() };
         for trial in self.trials.trials() {
             let told = trial.champion_health();
