@@ -53,6 +53,8 @@ pub struct Identity {
     pub tag: u64,
     /// What the model is given, in its order.
     pub features: Vec<String>,
+    /// Hash of their names in that order, hexadecimal.
+    pub feature_set_id: String,
     /// How far ahead its label looks.
     pub horizon: Nanos,
     /// Moves up to this are flat, basis points; `None` where the card does not tell.
@@ -74,6 +76,7 @@ impl Identity {
             card: files.card_tag(),
             tag: files.tag(),
             features: card.features.clone(),
+            feature_set_id: format!("{:016x}", xxh3_64(card.features.join("\n").as_bytes())),
             horizon: Nanos::from_millis(i64::try_from(card.horizon_ms)?),
             threshold_bps: card.metrics.get("threshold_bps").copied(),
         })
@@ -341,7 +344,7 @@ impl Seat {
             proba: prediction.map(|p| p.probability.map(f64::from)),
             q: quantiles.filter(|q| q.iter().all(|q| q.is_finite())),
             signal: said.map_or(Signal::Hold, |said| said.signal),
-            feature_set_id: format!("{:016x}", xxh3_64(identity.features.join("\n").as_bytes())),
+            feature_set_id: identity.feature_set_id.clone(),
             features_hash: format!("{:016x}", prediction.map_or(0, |p| p.features_hash)),
             latency_ns: if prediction.is_some() { self.probe.inference_ns } else { 0 },
             virtual_fill: seen.fill,
