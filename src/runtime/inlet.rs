@@ -30,8 +30,8 @@ pub enum OrderVenue<E> {
     },
 }
 
-/// See the head of this file.
-pub struct Inlet<E> {
+/// See the head of this file. `E` enters orders at a venue, `P` times the stages.
+pub struct Inlet<E, P = CycleProbe> {
     /// The first stage.
     pub feed: FeedStage,
     /// Where orders go.
@@ -43,7 +43,7 @@ pub struct Inlet<E> {
     /// Watches the venue and our account there.
     pub watch: VenueWatch,
     /// This thread's latency probe.
-    pub probe: CycleProbe,
+    pub probe: P,
 }
 
 impl<E: EntryPort> OrderVenue<E> {
@@ -108,7 +108,7 @@ impl<E: EntryPort> OrderVenue<E> {
     }
 }
 
-impl<E: EntryPort> Inlet<E> {
+impl<E: EntryPort, P: Probe> Inlet<E, P> {
     /// Turns the order desk, where there is one; the number of requests that ended.
     pub fn turn_desk(&mut self, now: Now) -> usize {
         let OrderVenue::Desk { desk, .. } = &mut self.venue else { return 0 };
@@ -132,7 +132,7 @@ impl<E: EntryPort> Inlet<E> {
     pub fn call(
         &mut self,
         watch: &mut dyn FnMut(&Event),
-        call: impl FnOnce(&mut FeedStage, &mut With<'_, CycleProbe>) -> Result<(), Halt>,
+        call: impl FnOnce(&mut FeedStage, &mut With<'_, P>) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         let (venue, watching) = (&mut self.venue, &mut self.watch);
         let mut seen = |event: &Event| {

@@ -17,7 +17,7 @@ use crate::base::reason::Reason;
 use crate::base::ring::ring;
 use crate::base::time::Nanos;
 use crate::base::units::{Money, SCALE};
-use crate::engine::{Crossing, FeedStage, Halt, Next, Outlet, Probe, With};
+use crate::engine::{FeedStage, Halt, Next, Outlet, Probe, With};
 use crate::feed::Feed;
 use crate::journal::Recorder;
 use crate::ledger::Ledger;
@@ -26,7 +26,10 @@ use crate::model::artifact::{hex, sha256};
 use crate::observe::CycleClock;
 use crate::promotion::record::{Signal, Told};
 use crate::runtime::assemble::{Budget, Parts, StageRecorders};
+use crate::runtime::inlet::{Inlet, OrderVenue};
 use crate::venue::paper::PaperVenue;
+use crate::venue::ports::NoEntry;
+use crate::venue::watch::VenueWatch;
 use anyhow::{Context, Result, ensure};
 use rtrb::Consumer;
 use std::path::Path;
@@ -115,13 +118,10 @@ pub struct Seat {
     identity: Identity,
     /// The session's other models, where this place follows its champion.
     changes: Option<Changes>,
-    feed: FeedStage,
-    paper: PaperVenue,
-    orders: Consumer<Crossing<Event>>,
+    inlet: Inlet<NoEntry, Timing>,
     reports: Consumer<Event>,
     decisions: Consumer<Event>,
     wishes: Consumer<Event>,
-    probe: Timing,
     opening: Vec<Event>,
     books: Books,
     /// Why there last was no answer, by instrument.
@@ -174,16 +174,24 @@ impl Seat {
         let mut stages = parts.fused((model, selection), recorders, outlet, &counters)?;
         let changes = journal.map(|dir| Changes::new(dir, parts, &mut stages)).transpose()?;
         let next = Next::Here(Box::new(stages));
+        let paper = PaperVenue::new(&parts.instruments, parts.settings.paper, deposit);
+        // Nobody asks here: the books that the session asked for come with its market.
+        let (_, lost_books) = ring(1);
+        let inlet = Inlet {
+            feed: FeedStage::new(Feed::new(&parts.instruments), inputs, next, counters),
+            venue: OrderVenue::Paper(Box::new(paper)),
+            orders,
+            lost_books,
+            watch: VenueWatch::none(),
+            probe: Timing { clock: clock.clone(), inference_ns: 0 },
+        };
         Ok(Self {
             identity: Identity::of(&parts.files)?,
             changes,
-            feed: FeedStage::new(Feed::new(&parts.instruments), inputs, next, counters),
-            paper: PaperVenue::new(&parts.instruments, parts.settings.paper, deposit),
-            orders,
+            inlet,
             reports,
             decisions,
             wishes,
-            probe: Timing { clock: clock.clone(), inference_ns: 0 },
             opening,
             books: Books::new(parts.instruments.len(), parts.settings.sizing),
             faults: vec![None; parts.instruments.len()],
@@ -197,14 +205,14 @@ impl Seat {
 
     /// The books.
     pub fn ledger(&mut self) -> Option<&Ledger> {
-        let Next::Here(inference) = self.feed.next_mut() else { return None };
+        let Next::Here(inference) = self.inlet.feed.next_mut() else { return None };
         let Next::Here(risk) = inference.next() else { return None };
         Some(risk.ledger())
     }
 
     /// The row of its last prediction, in the order of its features.
     pub fn row(&mut self) -> &[f32] {
-        match self.feed.next_mut() {
+        match self.inlet.feed.next_mut() {
             Next::Here(inference) => inference.row(),
             Next::Ring { .. } | Next::End => &[],
         }
@@ -233,10 +241,10 @@ impl Seat {
         for event in std::mem::take(&mut self.opening) {
             self.call(|feed, with| feed.on_event(event, ts, with))?;
         }
-        while let Some(due) = self.paper.next_due()
+        while let Some(due) = self.inlet.venue.next_due()
             && due <= ts
         {
-            while let Some(report) = self.paper.poll(due) {
+            while let Some(report) = self.inlet.venue.poll(due) {
                 let at = report.now();
                 self.call(|feed, with| feed.on_event(report, at, with))?;
             }
@@ -264,23 +272,8 @@ impl Seat {
         &mut self,
         call: impl FnOnce(&mut FeedStage, &mut With<'_, Timing>) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
-        let Self { feed, paper, probe, .. } = self;
-        let mut seen = |event: &Event| paper.on_market(event);
-        call(feed, &mut With { probe: &mut *probe, watch: &mut seen })?;
-        while let Ok(Crossing { message, .. }) = self.orders.pop() {
-            let at = message.now();
-            match message.kind() {
-                Some(Kind::OrderApproved) => self.paper.submit(&message, at),
-                Some(Kind::CancelApproved) => self.paper.cancel(&message, at),
-                _ => {
-                    let Self { feed, paper, probe, .. } = self;
-                    let mut seen = |event: &Event| paper.on_market(event);
-                    let mut with = With { probe: &mut *probe, watch: &mut seen };
-                    feed.on_event(message, at, &mut with)?;
-                }
-            }
-        }
-        Ok(())
+        self.inlet.call(&mut |_| {}, call)?;
+        self.inlet.settle(None).map(drop)
     }
 
     /// What the taps tell of a decision.
@@ -318,7 +311,7 @@ impl Seat {
         while let Ok(report) = self.reports.pop() {
             self.books.on_fill(&report);
         }
-        let Next::Here(inference) = self.feed.next_mut() else { return };
+        let Next::Here(inference) = self.inlet.feed.next_mut() else { return };
         let Next::Here(risk) = inference.next() else { return };
         self.books.look(risk.ledger().positions());
     }
@@ -346,7 +339,7 @@ impl Seat {
             signal: said.map_or(Signal::Hold, |said| said.signal),
             feature_set_id: identity.feature_set_id.clone(),
             features_hash: format!("{:016x}", prediction.map_or(0, |p| p.features_hash)),
-            latency_ns: if prediction.is_some() { self.probe.inference_ns } else { 0 },
+            latency_ns: if prediction.is_some() { self.inlet.probe.inference_ns } else { 0 },
             virtual_fill: seen.fill,
             position_before: seen.before,
             position_after: units(position.qty.0),
