@@ -24,6 +24,7 @@
 //! | `host` | how the host is tuned, from `/proc` and `/sys` |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `swap` | which model decides, changed while a session runs |
+//! | `gates` | the rules of `gates.toml`, for whoever judges by them |
 //! | `revert` | a session that judges its champion and leaves it by itself |
 //! | `watcher` | the observer's loop: snapshots |
 //! | `readiness` | what stands against trading |
@@ -44,6 +45,7 @@ pub mod config;
 pub mod controls;
 pub mod dead_man;
 pub mod feed_thread;
+pub mod gates;
 pub mod heartbeat;
 pub mod host;
 pub mod access;

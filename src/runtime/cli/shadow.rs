@@ -8,6 +8,7 @@ use crate::promotion::{
 };
 use crate::registry::seal::SigningKey;
 use crate::runtime::clock::wall_now;
+use crate::runtime::gates;
 use crate::runtime::shadow::parts;
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
@@ -131,10 +132,7 @@ fn report(arguments: &ReportArguments) -> Result<(), Failure> {
 fn settings(path: &Path) -> Result<PromotionSettings, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
-    PromotionSettings::parse(&text).map_err(|errors| {
-        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Failure::Usage(anyhow!("{shown}: {}", told.join("; ")))
-    })
+    gates::parse(&text).map_err(|error| Failure::Usage(error.context(shown.to_string())))
 }
 
 fn read(path: &Path, settings: PromotionSettings) -> Result<Log, Failure> {

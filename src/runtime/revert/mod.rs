@@ -32,24 +32,17 @@ pub use judge::Judge;
 pub use left::{Left, LeftModels};
 
 use crate::promotion::PromotionSettings;
-use anyhow::{Context, Result, bail};
+use crate::runtime::gates;
+use anyhow::{Context, Result};
 use std::path::Path;
 
 /// The rules that judge a session's champion; `None` where its configuration names none.
 ///
 /// # Errors
 /// When the file cannot be read or a key in it is not lawful.
-pub fn rules(gates: &str) -> Result<Option<PromotionSettings>> {
-    if gates.is_empty() {
+pub fn rules(file: &str) -> Result<Option<PromotionSettings>> {
+    if file.is_empty() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(Path::new(gates));
-    let text = text.with_context(|| format!("rollback.gates: {gates}"))?;
-    match PromotionSettings::parse(&text) {
-        Ok(rules) => Ok(Some(rules)),
-        Err(errors) => {
-            let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            bail!("rollback.gates: {gates}: {}", told.join("; "))
-        }
-    }
+    gates::read(Path::new(file)).context("rollback.gates").map(Some)
 }

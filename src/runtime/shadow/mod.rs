@@ -20,7 +20,6 @@
 //! | `engine` | one input to every seat; lines in the order of decisions |
 //! | `held` | lines that wait for what the session itself said |
 //! | `roster` | who is on trial, and from when on it counts |
-//! | `gates` | how drift is looked for |
 //! | `follow` | the two lanes, while they are written or after |
 //! | `log` | the lines on disk |
 //! | `thread` | all of it beside a running session |
@@ -30,7 +29,6 @@ mod changes;
 mod deal;
 mod engine;
 mod follow;
-mod gates;
 mod held;
 mod log;
 mod outcome;
@@ -41,12 +39,24 @@ mod thread;
 
 pub use engine::{Challenger, Engine, EngineCounts, Field};
 pub use follow::{Follower, Progress, Turn, challenger_parts, session_parts};
-pub use gates::drift;
 pub use log::{EvalLog, LogBounds, parts};
 pub use outcome::{Outcomes, Rule};
 pub use roster::{challengers, on_trial};
 pub use seat::{Identity, Said, Seat};
 pub use thread::{ShadowBoard, ShadowThread};
 
+use crate::promotion::settings::DriftSettings;
+use crate::runtime::gates;
+use anyhow::Result;
+use std::path::Path;
+
 /// Challengers at once at most.
 pub const CHALLENGERS_MAX: usize = 3;
+
+/// How drift is looked for: the table `[drift]` of the file at `path`.
+///
+/// # Errors
+/// Names the file that cannot be read, and each key of it that is not lawful.
+pub fn drift(path: &Path) -> Result<DriftSettings> {
+    Ok(gates::read(path)?.drift)
+}

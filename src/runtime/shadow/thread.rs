@@ -6,9 +6,9 @@
 //! ```
 //! Whatever goes wrong here is told and ends the trial of this set; the session goes on.
 
+use super::drift;
 use super::engine::{Engine, Field};
 use super::follow::{Follower, Turn, challenger_parts, on_paper};
-use super::gates::drift;
 use super::log::{EvalLog, LogBounds};
 use super::roster::{challengers, on_trial};
 use crate::base::settings::ShadowSettings;
