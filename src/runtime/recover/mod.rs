@@ -164,6 +164,19 @@ impl Carried {
         Money(self.session.starting_equity + sum)
     }
 
+    /// The books of that contract; `None` where nothing was ever traded in it.
+    pub fn position(&self, symbol: Symbol) -> Option<&PositionCarried> {
+        self.positions.iter().find(|(known, _)| *known == symbol).map(|(_, body)| body)
+    }
+
+    /// What the books of each contract begin with: profit less fees, and funding, 1e-8.
+    pub fn booked(&self, symbols: &[Symbol]) -> Vec<i64> {
+        let net = |body: &PositionCarried| {
+            body.realised.saturating_sub(body.fees).saturating_add(body.funding)
+        };
+        symbols.iter().map(|symbol| self.position(*symbol).map_or(0, net)).collect()
+    }
+
     /// Refuses an instrument table that leaves out a contract with a position or an order.
     ///
     /// # Errors

@@ -225,18 +225,10 @@ impl Drop for Judge {
 
 /// The books as a session begins, whose open positions are those of `owner`, and the equity then.
 fn begun(parts: &Parts, owner: u64) -> (Books, i64) {
-    let carried = |symbol| {
-        let mut all = parts.carried.positions.iter();
-        all.find(|(known, _)| *known == symbol).map(|(_, body)| body)
-    };
-    let symbols = parts.symbols();
-    let net = |symbol: &_| {
-        carried(*symbol)
-            .map_or(0, |body| body.realised.saturating_sub(body.fees).saturating_add(body.funding))
-    };
-    let mut books = Books::new(symbols.iter().map(net).collect());
+    let (carried, symbols) = (&parts.carried, parts.symbols());
+    let mut books = Books::new(carried.booked(&symbols));
     for (place, symbol) in symbols.iter().enumerate() {
-        let Some(body) = carried(*symbol).filter(|body| body.qty != 0) else { continue };
+        let Some(body) = carried.position(*symbol).filter(|body| body.qty != 0) else { continue };
         let px = i128::from(body.cost) * 100_000_000 / i128::from(body.qty);
         let (place, px) = (u16::try_from(place).unwrap_or(u16::MAX), i64::try_from(px));
         books.carry(
@@ -246,5 +238,5 @@ fn begun(parts: &Parts, owner: u64) -> (Books, i64) {
         );
     }
     let configured = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
-    (books, parts.carried.equity(configured).0)
+    (books, carried.equity(configured).0)
 }

@@ -186,7 +186,8 @@ impl ModelDesk {
     pub fn start(work: DeskWork<'_>) -> Result<Self> {
         let DeskWork { parts, executor, signed, health, journal, .. } = &work;
         let settings = &parts.settings;
-        let guard = Guard::new(settings, booked(parts), journal, Arc::clone(health))?;
+        let booked = parts.carried.booked(&parts.symbols());
+        let guard = Guard::new(settings, booked, journal, Arc::clone(health))?;
         let seat = Seat::new(&parts.files, executor);
         let judge = match revert::rules(&settings.rollback.gates)? {
             Some(rules) => Some(Judge::new(rules, parts, journal, seat.champion())?),
@@ -245,17 +246,6 @@ impl Drop for ModelDesk {
             let _ = thread.join();
         }
     }
-}
-
-/// What each instrument's books begin with: profit less fees, and funding, 1e-8.
-fn booked(parts: &Parts) -> Vec<i64> {
-    let net = |symbol| {
-        let carried = parts.carried.positions.iter().find(|(known, _)| *known == symbol);
-        carried.map_or(0, |(_, body)| {
-            body.realised.saturating_sub(body.fees).saturating_add(body.funding)
-        })
-    };
-    parts.symbols().into_iter().map(net).collect()
 }
 
 fn run(
