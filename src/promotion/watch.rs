@@ -4,6 +4,8 @@
 use super::drift::{Adwin, PageHinkley, Sample, Shares, ks_probability, rejected};
 use super::record::FeatureDrift;
 use super::settings::DriftSettings;
+use crate::base::ids::InstrumentId;
+use crate::base::time::Nanos;
 use crate::model::{Deciles, Training};
 
 /// Mean of what falls into one span of time.
@@ -157,6 +159,39 @@ impl FeatureWatch {
             psi_max: indices?.into_iter().reduce(f64::max)?,
             drifted_frac: drifted as f64 / chances.len() as f64,
         })
+    }
+}
+
+/// The same for rows of several instruments, of each one a spacing apart at least.
+#[derive(Clone, Debug)]
+pub struct SpacedWatch {
+    watch: FeatureWatch,
+    spacing: Nanos,
+    /// When each instrument last gave a row.
+    newest: Vec<Option<Nanos>>,
+}
+
+impl SpacedWatch {
+    /// Of so many instruments.
+    pub fn new(watch: FeatureWatch, spacing: Nanos, instruments: usize) -> Self {
+        Self { watch, spacing, newest: vec![None; instruments] }
+    }
+
+    /// Takes a row in; false where it is of no instrument that is watched, or too near to the one
+    /// before.
+    pub fn push(&mut self, instrument: InstrumentId, at: Nanos, row: &[f32]) -> bool {
+        let Some(newest) = self.newest.get_mut(instrument.index()) else { return false };
+        if newest.is_some_and(|newest| at - newest < self.spacing) {
+            return false;
+        }
+        *newest = Some(at);
+        self.watch.push(row);
+        true
+    }
+
+    /// What the window comes to, as [`FeatureWatch::judge`].
+    pub fn judge(&self) -> Option<FeatureDrift> {
+        self.watch.judge()
     }
 }
 

@@ -3,13 +3,14 @@
 
 use crate::base::event::{Event, Kind, Prediction};
 use crate::base::ids::{InstrumentId, Seq};
+use crate::base::time::Nanos;
 use crate::engine::{Rows, row_hash};
 use crate::features::Selection;
 use crate::journal::{Followed, LaneFollower, RecordIndex};
 use crate::model::Card;
 use crate::promotion::record::FeatureDrift;
 use crate::promotion::settings::DriftSettings;
-use crate::promotion::watch::FeatureWatch;
+use crate::promotion::watch::{FeatureWatch, SpacedWatch};
 use crate::runtime::assemble::Parts;
 use anyhow::Result;
 use std::collections::VecDeque;
@@ -33,11 +34,8 @@ pub struct RowWatch {
     passed: Seq,
     tag: u64,
     drift: DriftSettings,
-    features: Option<FeatureWatch>,
-    /// Least time between two rows of one instrument that are held against the training.
-    spacing_ns: i64,
-    /// When each instrument last gave a row to the features' watch.
-    sampled: Vec<i64>,
+    instruments: usize,
+    features: Option<SpacedWatch>,
     mismatches: u64,
     compared: u64,
     /// Inputs are missing: what is worked out says nothing any more.
@@ -65,9 +63,8 @@ impl RowWatch {
             passed: 0,
             tag,
             drift,
+            instruments,
             features: None,
-            spacing_ns: 0,
-            sampled: vec![i64::MIN; instruments],
             mismatches: 0,
             compared: 0,
             lost: false,
@@ -84,14 +81,13 @@ impl RowWatch {
         // Rows a horizon apart are independent. Where a window of those is more than a day, they
         // are nearer, and each tells so much less.
         let horizon_ns = card.horizon_ms as f64 * 1e6;
-        let a_day = DAY_NS * self.sampled.len() as f64 / f64::from(self.drift.window.max(1));
+        let a_day = DAY_NS * self.instruments as f64 / f64::from(self.drift.window.max(1));
         let spacing = horizon_ns.min(a_day).max(1.0);
-        self.spacing_ns = spacing as i64;
         let dependence = (horizon_ns / spacing).max(1.0);
         let training = card.training.as_ref().map(|training| (training, card.features.len()));
+        let watch = training.and_then(|of| FeatureWatch::of_training(of, dependence, &self.drift));
         self.features =
-            training.and_then(|of| FeatureWatch::of_training(of, dependence, &self.drift));
-        self.sampled.fill(i64::MIN);
+            watch.map(|watch| SpacedWatch::new(watch, Nanos(spacing as i64), self.instruments));
         self.told.clear();
         (self.tag, self.mismatches, self.compared) = (tag, 0, 0);
     }
@@ -152,11 +148,7 @@ impl RowWatch {
             self.compared += 1;
             self.mismatches += u64::from(row.is_none_or(|row| row_hash(row) != hash));
             let (Some(row), Some(features)) = (row, &mut self.features) else { continue };
-            let Some(last) = self.sampled.get_mut(instrument.index()) else { continue };
-            if now.0.saturating_sub(*last) >= self.spacing_ns {
-                *last = now.0;
-                features.push(row);
-            }
+            features.push(instrument, now, row);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::base::time::Nanos;
 use crate::model::Card;
 use crate::promotion::record::FeatureDrift;
 use crate::promotion::settings::DriftSettings;
-use crate::promotion::watch::FeatureWatch;
+use crate::promotion::watch::{FeatureWatch, SpacedWatch};
 use anyhow::{Context, Result};
 
 /// Rows between two judgements.
@@ -15,10 +15,7 @@ const JUDGED_EVERY: u64 = 100;
 /// See the head of this file.
 pub struct Rows {
     /// `None` where the card does not tell what the model was trained on.
-    watch: Option<FeatureWatch>,
-    /// Least time between two rows of one instrument.
-    spacing: Nanos,
-    newest: Vec<Option<Nanos>>,
+    watch: Option<SpacedWatch>,
     taken: u64,
 }
 
@@ -38,24 +35,22 @@ impl Rows {
         // Labels that overlap make neighbours tell the same.
         let horizon = Nanos::from_millis(i64::try_from(card.horizon_ms)?);
         let dependence = (horizon.0 as f64 / spacing.max(interval).0.max(1) as f64).max(1.0);
-        let of = |training| {
+        let of = |training| -> Result<SpacedWatch> {
             let told = (training, card.features.len());
             let watch = FeatureWatch::of_training(told, dependence, drift);
-            watch.with_context(|| format!("{}: training: no deciles of its rows", card.version))
+            let none = || format!("{}: training: no deciles of its rows", card.version);
+            Ok(SpacedWatch::new(watch.with_context(none)?, spacing, instruments))
         };
         let watch = card.training.as_ref().map(of).transpose()?;
-        Ok(Self { watch, spacing, newest: vec![None; instruments], taken: 0 })
+        Ok(Self { watch, taken: 0 })
     }
 
     /// Takes in the row of a prediction; what the window comes to, where it is judged.
     pub fn push(&mut self, place: InstrumentId, at: Nanos, row: &[f32]) -> Option<FeatureDrift> {
         let watch = self.watch.as_mut()?;
-        let newest = self.newest.get_mut(place.index())?;
-        if newest.is_some_and(|newest| at - newest < self.spacing) {
+        if !watch.push(place, at, row) {
             return None;
         }
-        *newest = Some(at);
-        watch.push(row);
         self.taken += 1;
         if self.taken.is_multiple_of(JUDGED_EVERY) { watch.judge() } else { None }
     }
