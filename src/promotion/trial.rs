@@ -114,11 +114,8 @@ impl Trial {
 
     /// Whether a decision is of this pair in this stage: the same files, not the same names alone.
     pub fn is_of(&self, decided: &Decided) -> bool {
-        let same = |side: &Side, told: &Told| {
-            side.who.version == told.version
-                && side.who.sha256 == told.sha256
-                && side.who.card_sha256 == told.card_sha256
-        };
+        let same =
+            |side: &Side, told: &Told| side.who.is(&told.version, &told.sha256, &told.card_sha256);
         self.stage == decided.stage
             && same(&self.champion, &decided.champion)
             && same(&self.challenger, &decided.challenger)

@@ -50,6 +50,13 @@ impl Contender {
             card_sha256: record.file_sha256(CARD_FILE).to_owned(),
         }
     }
+
+    /// Whether it is the version of that name and those files: SHA-256 of `model.onnx` and of
+    /// `card.toml`, hex.
+    pub fn is(&self, version: &str, sha256: &str, card_sha256: &str) -> bool {
+        (self.version.as_str(), self.sha256.as_str(), self.card_sha256.as_str())
+            == (version, sha256, card_sha256)
+    }
 }
 
 /// What a comparison came to.

@@ -11,6 +11,7 @@ use peregrine::features::Selection;
 use peregrine::model::artifact::{CARD_FILE, ONNX_FILE, sha256};
 use peregrine::model::{ArtifactFiles, Card, Training};
 use peregrine::promotion::{PromotionSettings, RollbackCause};
+use peregrine::registry::verdict::Contender;
 use peregrine::runtime::assemble::Parts;
 use peregrine::runtime::readiness::ModelFiles;
 use peregrine::runtime::revert::Judge;
@@ -45,8 +46,12 @@ fn rules() -> PromotionSettings {
 }
 
 fn champion() -> Champion {
+    named("old", TAG)
+}
+
+fn named(version: &str, tag: u64) -> Champion {
     let (sha256, card_sha256) = ("11".repeat(32), "22".repeat(32));
-    Champion { version: "old".to_owned(), sha256, card_sha256, tag: TAG }
+    Champion { who: Contender { version: version.to_owned(), sha256, card_sha256 }, tag }
 }
 
 fn folder(state: &Path) -> PathBuf {
@@ -162,7 +167,7 @@ fn a_fall_of_its_own_equity_is_a_cause_and_the_next_champion_does_not_answer_for
     court.position(1, -2_001);
     assert_eq!(court.causes(), [RollbackCause::Drawdown]);
     let files = ModelFiles::of(court.state.path(), [0; 32], [0; 32]);
-    let next = Champion { version: "new".to_owned(), tag: OTHER, ..champion() };
+    let next = named("new", OTHER);
     court.judge.begin(next, &court.parts.files.card.clone(), files, BTreeSet::new());
     assert!(!court.causes().contains(&RollbackCause::Drawdown), "it begins anew");
     // What it left open still falls, and is not the new one's either.
@@ -317,7 +322,7 @@ fn a_champion_goes_on_with_its_figures_after_a_restart_and_another_one_does_not(
     again.trip(TAG, -300);
     assert_eq!(again.causes(), [RollbackCause::Losses]);
     let Court { state, parts, .. } = again;
-    let other = Champion { version: "new".to_owned(), ..champion() };
+    let other = named("new", TAG);
     let judge = Judge::new(rules(), &parts, &folder(state.path()), other).unwrap();
     assert_eq!(judge.health(SlotSeen::default()).drawdown, 0.0);
 }
@@ -347,7 +352,7 @@ impl Ran {
     }
 
     fn champion(&self) -> Champion {
-        Champion { version: "watched".to_owned(), tag: self.parts.files.tag(), ..champion() }
+        named("watched", self.parts.files.tag())
     }
 
     /// Judged by the newest so many rows.

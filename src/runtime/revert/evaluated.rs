@@ -1,9 +1,9 @@
 //! What the shadow log says of the champion, line by line as it is written: whether its calibration
 //! broke, whether its rows came out the same, whether a former champion has shown to be better.
 
-use super::judge::Champion;
 use crate::promotion::record::{LINE_BYTES_MAX, Told};
 use crate::promotion::{Health, Line, PromotionSettings, Trials};
+use crate::registry::verdict::Contender;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -23,7 +23,7 @@ pub struct Evaluated {
     part: Vec<u8>,
     rules: PromotionSettings,
     trials: Trials,
-    champion: Champion,
+    champion: Contender,
     former: BTreeSet<String>,
     /// Rows of the champion that came out differently.
     mismatches: u64,
@@ -35,7 +35,7 @@ pub struct Evaluated {
 
 impl Evaluated {
     /// Of the log in this state folder, from its present end on; that champion is judged.
-    pub fn new(state: &Path, rules: PromotionSettings, champion: Champion) -> Self {
+    pub fn new(state: &Path, rules: PromotionSettings, champion: Contender) -> Self {
         let path = state.join("logs/shadow/shadow_eval.jsonl");
         let mut file = File::open(&path).ok();
         if let Some(open) = &mut file {
@@ -48,7 +48,7 @@ impl Evaluated {
     }
 
     /// This champion is judged from here on; `former` versions were champion.
-    pub fn begin(&mut self, champion: &Champion, former: BTreeSet<String>) {
+    pub fn begin(&mut self, champion: &Contender, former: BTreeSet<String>) {
         self.champion = champion.clone();
         self.former = former;
         self.trials = Trials::new(self.rules.clone());
@@ -94,7 +94,9 @@ impl Evaluated {
     /// while their outcomes are waited for.
     fn take(&mut self, line: Line) {
         if let Line::Decision(decided) = &line {
-            if !is(&self.champion, &decided.champion) {
+            // The same files, not the same name alone.
+            let Told { version, sha256, card_sha256, .. } = &decided.champion;
+            if !self.champion.is(version, sha256, card_sha256) {
                 return;
             }
             self.mismatches += u64::from(!decided.features_match);
@@ -127,10 +129,4 @@ impl Evaluated {
         }
         health
     }
-}
-
-/// Whether a line is of this champion: the same files, not the same name alone.
-fn is(own: &Champion, told: &Told) -> bool {
-    (&own.version, &own.sha256, &own.card_sha256)
-        == (&told.version, &told.sha256, &told.card_sha256)
 }

@@ -14,6 +14,7 @@ use crate::promotion::books::Books;
 use crate::promotion::reign::Reign;
 use crate::promotion::rollback::{ROLLBACK, RollbackRule};
 use crate::promotion::{Breach, Health, PromotionSettings, breaches};
+use crate::registry::verdict::Contender;
 use crate::runtime::assemble::Parts;
 use crate::runtime::readiness::ModelFiles;
 use crate::runtime::swap::guard::{ANSWERS_LANE, RISK_LANE, read};
@@ -29,15 +30,11 @@ const TIMES: std::ops::RangeInclusive<usize> = 1_000..=10_000;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A champion, by what it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Champion {
-    /// Its version.
-    pub version: String,
-    /// SHA-256 of its `model.onnx`, hex.
-    pub sha256: String,
-    /// SHA-256 of its `card.toml`, hex.
-    pub card_sha256: String,
-    /// First eight bytes of the former.
+    /// Its version and files.
+    pub who: Contender,
+    /// First eight bytes of the SHA-256 of its `model.onnx`.
     pub tag: u64,
 }
 
@@ -75,7 +72,7 @@ impl Judge {
         let follow = |lane| LaneFollower::open(journal, lane, RecordIndex(0));
         let name = journal.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let kept = KeptFile::of(state, &name);
-        let before = kept.as_ref().and_then(|file| file.read(&champion));
+        let before = kept.as_ref().and_then(|file| file.read(&champion.who));
         let (tag, min) = (champion.tag, rules.sharpe_24h_min);
         let (books, equity) = begun(parts, before.as_ref().map_or(0, |_| tag));
         let mut reign = Reign::new(books, equity, tag, min);
@@ -90,7 +87,7 @@ impl Judge {
         Ok(Self {
             rows,
             psi: None,
-            evaluated: Evaluated::new(state, rules.clone(), champion.clone()),
+            evaluated: Evaluated::new(state, rules.clone(), champion.who.clone()),
             rules,
             champion,
             risk: follow(RISK_LANE)?,
@@ -129,7 +126,7 @@ impl Judge {
         self.times = Times::new(champion.tag, TIMES);
         (self.p99_ns, self.looked, self.verified) = (None, None, true);
         self.psi = None;
-        self.evaluated.begin(&champion, former);
+        self.evaluated.begin(&champion.who, former);
         self.watch(files);
         self.champion = champion;
     }
@@ -141,8 +138,7 @@ impl Judge {
 
     /// The versions that were champion: those whose evidence counts against this one.
     pub fn compare_with(&mut self, former: BTreeSet<String>) {
-        let champion = self.champion.clone();
-        self.evaluated.begin(&champion, former);
+        self.evaluated.begin(&self.champion.who, former);
     }
 
     /// Reads on; every limit that is passed. `seen` is what the stage tells of its place.
@@ -212,7 +208,7 @@ impl Judge {
     fn keep(&mut self, now: Instant, at_end: bool) {
         let Some(file) = &mut self.kept else { return };
         let (account, closed) = (self.reign.account(), self.reign.closed());
-        file.write(&self.champion, account, closed, (now, at_end));
+        file.write(&self.champion.who, account, closed, (now, at_end));
     }
 }
 

@@ -1,8 +1,8 @@
 //! The figures of a champion over restarts: a session that goes on with the same champion goes on
 //! with what it has come to. What the last seconds before a crash brought is not in them.
 
-use super::judge::Champion;
 use crate::promotion::account::Account;
+use crate::registry::verdict::Contender;
 use crate::runtime::state::write_durably;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ impl KeptFile {
     }
 
     /// What was kept of this champion; `None` where it was another one, or nothing sound is there.
-    pub fn read(&self, champion: &Champion) -> Option<Kept> {
+    pub fn read(&self, champion: &Contender) -> Option<Kept> {
         let bytes = std::fs::read(&self.path).ok()?;
         let kept: Kept = match serde_json::from_slice(&bytes) {
             Ok(kept) => kept,
@@ -55,16 +55,14 @@ impl KeptFile {
                 return None;
             }
         };
-        let Champion { version, sha256, card_sha256, .. } = champion;
-        let told = (&kept.version, &kept.sha256, &kept.card_sha256);
-        let same = kept.schema == SCHEMA && told == (version, sha256, card_sha256);
-        same.then_some(kept)
+        let same = champion.is(&kept.version, &kept.sha256, &kept.card_sha256);
+        (same && kept.schema == SCHEMA).then_some(kept)
     }
 
     /// Writes it, where it is due or `at_end`, and another than before.
     pub fn write(
         &mut self,
-        champion: &Champion,
+        champion: &Contender,
         account: &Account,
         closed: i64,
         (now, at_end): (Instant, bool),
@@ -73,7 +71,7 @@ impl KeptFile {
             return;
         }
         self.written = Some(now);
-        let Champion { version, sha256, card_sha256, .. } = champion.clone();
+        let Contender { version, sha256, card_sha256 } = champion.clone();
         let account = account.clone();
         let kept = Kept { schema: SCHEMA, version, sha256, card_sha256, closed, account };
         if self.newest.as_ref() == Some(&kept) {

@@ -1,6 +1,6 @@
 //! Versions that a session left by itself, in the state folder until the registry has followed.
 
-use crate::model::artifact::{CARD_FILE, ONNX_FILE};
+use crate::registry::verdict::Contender;
 use crate::registry::{Change, Proving, Record, Registry, RegistryError, Target};
 use crate::runtime::state::write_durably;
 use anyhow::{Context, Result, bail, ensure};
@@ -191,8 +191,8 @@ impl Left {
     }
 
     fn is(&self, record: &Record) -> bool {
-        record.file_sha256(ONNX_FILE) == self.sha256
-            && record.file_sha256(CARD_FILE) == self.card_sha256
+        let Self { version, sha256, card_sha256, .. } = self;
+        Contender::of(version, record).is(version, sha256, card_sha256)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use super::left::{Left, LeftModels};
 use crate::base::settings::Settings;
-use crate::model::artifact::{CARD_FILE, ONNX_FILE};
 use crate::model::{ArtifactFiles, ModelError};
 use crate::promotion::{Breach, RollbackCause};
+use crate::registry::verdict::Contender;
 use crate::registry::{Registry, RegistryError};
 use crate::runtime::assemble::Budget;
 use crate::runtime::clock::wall_now;
@@ -59,11 +59,11 @@ pub fn choose(settings: &Settings, name: &str) -> Result<Begun> {
     for former in standing.former().into_iter().filter(may).filter(|former| *former != version) {
         match loads(settings, &registry, former) {
             Ok(files) => {
-                let record = registry.show(&version)?;
+                let who = Contender::of(&version, registry.show(&version)?);
                 left.add(Left {
-                    version: version.clone(),
-                    sha256: record.file_sha256(ONNX_FILE).to_owned(),
-                    card_sha256: record.file_sha256(CARD_FILE).to_owned(),
+                    version: who.version,
+                    sha256: who.sha256,
+                    card_sha256: who.card_sha256,
                     to: former.to_owned(),
                     by: format!("start of session {name}"),
                     reason: breach.to_string(),

@@ -8,6 +8,7 @@ use crate::base::event::{COMMAND_MODEL, ModelSwap};
 use crate::engine::SwapRole;
 use crate::observe::snapshot::RollbackView;
 use crate::promotion::{Breach, RollbackCause};
+use crate::registry::verdict::Contender;
 use crate::registry::{Registry, RegistryError};
 use crate::risk::Verb;
 use crate::runtime::assemble::version_bytes;
@@ -108,17 +109,17 @@ impl Work {
         let slot = self.former_place()?;
         let to = self.places.seat(slot).map(|seat| seat.version.clone()).unwrap_or_default();
         let champion = self.champion().context("nothing decides")?;
-        self.leave(&champion, &to, breach);
+        self.leave(&champion.who, &to, breach);
         self.use_slot(slot, &Ask::of_breach(breach, COMMAND_MODEL, ""), guard)?;
         self.gone_back += 1;
-        tracing::error!(left = champion.version, to, cause = %breach, "went back by itself");
+        tracing::error!(left = champion.who.version, to, cause = %breach, "went back by itself");
         self.keeper.wake();
         Ok(())
     }
 
     /// Writes down what is left before it is; where that cannot be, it is left all the same.
-    fn leave(&self, champion: &Champion, to: &str, breach: &Breach) {
-        let Champion { version, sha256, card_sha256, .. } = champion.clone();
+    fn leave(&self, champion: &Contender, to: &str, breach: &Breach) {
+        let Contender { version, sha256, card_sha256 } = champion.clone();
         let left = Left {
             version,
             sha256,
@@ -160,7 +161,7 @@ impl Work {
     /// Versions that may be gone back to, the first to be tried first.
     fn candidates(&self, registry: &Registry) -> Result<Vec<String>, RegistryError> {
         let standing = registry.standing()?;
-        let running = self.champion().map(|champion| champion.version).unwrap_or_default();
+        let running = self.champion().map(|champion| champion.who.version).unwrap_or_default();
         let may = |version: &&str| {
             *version != running && standing.forbids(version).is_none() && !self.left.has(version)
         };
@@ -171,7 +172,7 @@ impl Work {
     /// Entries stop; exits go on under the model that decides.
     fn stop_entries(&mut self, breach: &Breach) -> Result<()> {
         let ask = Ask::of_breach(breach, Verb::Pause as u32, NOWHERE);
-        let version = self.champion().map(|champion| champion.version).unwrap_or_default();
+        let version = self.champion().map(|champion| champion.who.version).unwrap_or_default();
         let swap = ModelSwap {
             version: version_bytes(&version),
             ..self.swap(SwapRole::Refused, self.places.champion, &ask)
@@ -201,16 +202,9 @@ impl Work {
         let registry = Registry::open(Path::new(&self.terms.model.dir)).ok();
         let found = registry.as_ref().and_then(|registry| {
             let version = self.left.version_named(registry, name).ok()?;
-            let record = registry.show(&version).ok()?;
-            let running = self.champion()?.version;
+            let champion = Contender::of(&version, registry.show(&version).ok()?);
+            let running = self.champion()?.who.version;
             let lawful = registry.standing().ok()?.former().contains(&running.as_str());
-            let hash = |file: &str| record.file_sha256(file).to_owned();
-            let champion = Champion {
-                sha256: hash(crate::model::artifact::ONNX_FILE),
-                card_sha256: hash(crate::model::artifact::CARD_FILE),
-                version,
-                tag: 0,
-            };
             lawful.then_some((champion, running))
         });
         if let Some((champion, running)) = found {

@@ -2,9 +2,10 @@
 
 use crate::base::split::Split;
 use crate::engine::SLOTS;
-use crate::model::artifact::{CARD_FILE, ONNX_FILE, hex, sha256, tag_of};
+use crate::model::artifact::{hex, sha256, tag_of};
 use crate::model::{ArtifactFiles, Card};
 use crate::registry::Record;
+use crate::registry::verdict::Contender;
 use crate::runtime::revert::judge::Champion;
 use std::sync::Arc;
 
@@ -36,21 +37,17 @@ impl Seat {
 
     /// By what it is.
     pub fn champion(&self) -> Champion {
-        Champion {
+        let who = Contender {
             version: self.version.clone(),
             sha256: hex(&self.sha256),
             card_sha256: hex(&self.card_sha256),
-            tag: tag_of(&self.sha256),
-        }
+        };
+        Champion { who, tag: tag_of(&self.sha256) }
     }
 
     /// True where it is what was registered under that name, to the last byte.
     pub fn is(&self, version: &str, record: &Record) -> bool {
-        let hash = |name: &str| record.files.iter().find(|file| file.path == name);
-        let same = |name, own: &[u8; 32]| hash(name).is_some_and(|file| file.sha256 == hex(own));
-        self.version == version
-            && same(ONNX_FILE, &self.sha256)
-            && same(CARD_FILE, &self.card_sha256)
+        self.champion().who == Contender::of(version, record)
     }
 }
 
