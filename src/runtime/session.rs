@@ -20,6 +20,7 @@ use super::config::Loaded;
 use super::kill::latch::{Cleared, Latch, StaysKilled};
 use super::kill::switch::Switched;
 use super::recover::{Carried, Chain, newest_epoch};
+use super::revert::LeftModels;
 use super::revert::start::{self, Begun};
 use super::rig::{Launch, Rig, VenueAccess};
 use super::shadow::ShadowThread;
@@ -40,6 +41,7 @@ use crate::model::artifact::hex;
 use crate::model::{ArtifactFiles, Model};
 use crate::observe::Summary;
 use crate::observe::snapshot::{CounterValues, ModelView};
+use crate::promotion::Breach;
 use crate::venue::account::Credentials;
 use crate::venue::budget::{Budget as VenueBudget, RateLimits};
 use crate::venue::capture::contracts;
@@ -109,8 +111,8 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
     let latch = latch_of(&state)?;
     let budget = Arc::new(VenueBudget::new(RateLimits::default()));
-    let begun = start::choose(&order.loaded.settings, order.name)?;
-    let (parts, access) = enter(&order, &begun.files, (&state, latch.as_ref()), &budget)?;
+    let Begun { files, left, failed } = start::choose(&order.loaded.settings, order.name)?;
+    let (parts, access) = enter(&order, files, (&state, latch.as_ref()), &budget)?;
     let credentials = order.credentials.filter(|_| access.is_some());
     let model = parts.load_model(Budget::Configured)?;
     let topology = plan(&parts.settings.topology, &cores_available())?;
@@ -119,7 +121,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let mut rig = Rig::build(&parts, &topology, &state.journals().join(&journal))?;
     state.begin(order.name, &journal)?;
     let signed = order.signed.as_ref().unwrap_or(&order.loaded);
-    let (desk, board) = models(signed, (&parts, begun), &model.0, &mut rig)?;
+    let (desk, board) = models(signed, (&parts, left, failed), &model.0, &mut rig)?;
     let watched = rig.watched(&parts, board, order.name);
     let shadow = ShadowThread::start(&parts, rig.journal(), state.dir(), &watched.shadow)?;
     let watch = Watch::of(&watched, &order.stop);
@@ -179,7 +181,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
 /// Starts what has models changed; and what the page shows of them, beginning with `model`.
 fn models(
     signed: &Loaded,
-    (parts, begun): (&Parts, Begun),
+    (parts, left, failed): (&Parts, Arc<LeftModels>, Option<(String, Breach)>),
     model: &Model,
     rig: &mut Rig,
 ) -> Result<(ModelDesk, Arc<ModelBoard>)> {
@@ -193,7 +195,6 @@ fn models(
         ..ModelView::default()
     };
     let board = Arc::new(ModelBoard::new(Arc::clone(&ends.signs), first));
-    let (Begun { left, failed, .. }, shown) = (begun, Arc::clone(&board));
     let work = DeskWork {
         parts,
         executor,
@@ -202,7 +203,7 @@ fn models(
         attacher,
         health,
         journal,
-        board: shown,
+        board: Arc::clone(&board),
         left,
         failed,
     };
@@ -223,7 +224,7 @@ fn fault_of(settled: bool, last_look: Option<LastLook>) -> Option<String> {
 /// Looks at the account, where orders go to one, and gathers what the session is made of.
 fn enter(
     order: &SessionOrder,
-    files: &ArtifactFiles,
+    files: ArtifactFiles,
     (state, latch): (&StateFolder, Option<&Latch>),
     budget: &Arc<VenueBudget>,
 ) -> Result<(Parts, Option<VenueAccess>)> {
@@ -311,7 +312,7 @@ fn carried(order: &SessionOrder, state: &StateFolder, latch: Option<&Latch>) -> 
 /// Instruments and epoch of a session. `exchange_info` is what the venue told before.
 fn prepare(
     loaded: &Loaded,
-    (state, files): (&StateFolder, &ArtifactFiles),
+    (state, files): (&StateFolder, ArtifactFiles),
     carried: Carried,
     signer: Signer,
     exchange_info: Option<Vec<u8>>,
@@ -321,7 +322,7 @@ fn prepare(
         instruments: instruments(&settings, exchange_info)?,
         text: loaded.text.clone(),
         settings,
-        files: files.clone(),
+        files,
         epoch: state.next_epoch(newest_epoch(&state.journals())?)?,
         mode: mode_number(loaded.settings.mode),
         carried,

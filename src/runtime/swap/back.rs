@@ -241,8 +241,7 @@ impl Work {
 
     fn champion_files(&self) -> Option<ModelFiles> {
         let seat = self.places.seat(self.places.champion)?;
-        let folder = Path::new(&self.terms.model.dir).join(&seat.version);
-        Some(ModelFiles::of(&folder, seat.sha256, seat.card_sha256))
+        Some(seat.files(Path::new(&self.terms.model.dir)))
     }
 
     /// Every version that ever was champion.

@@ -5,7 +5,7 @@ use crate::engine::{ModelSigns, SLOTS};
 use crate::model::artifact::hex;
 use crate::observe::snapshot::{ModelView, RollbackView};
 use crate::runtime::readiness::ModelFiles;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A place and the view of its model, counts apart.
@@ -81,8 +81,7 @@ impl ModelBoard {
         shown.sort_by_key(|(_, view)| (view.stage != "champion", view.stage != "canary"));
         *held(&self.shown) = shown;
         if let (true, Some(seat)) = (champion_is_new, places.seat(places.champion)) {
-            let folder: PathBuf = dir.join(&seat.version);
-            *held(&self.files) = Some(ModelFiles::of(&folder, seat.sha256, seat.card_sha256));
+            *held(&self.files) = Some(seat.files(dir));
         }
     }
 }

@@ -6,7 +6,9 @@ use crate::model::artifact::{hex, sha256, tag_of};
 use crate::model::{ArtifactFiles, Card};
 use crate::registry::Record;
 use crate::registry::verdict::Contender;
+use crate::runtime::readiness::ModelFiles;
 use crate::runtime::revert::judge::Champion;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A model at its place.
@@ -43,6 +45,11 @@ impl Seat {
             card_sha256: hex(&self.card_sha256),
         };
         Champion { who, tag: tag_of(&self.sha256) }
+    }
+
+    /// Its files in the registry's folder `dir`, which are to stay what they are.
+    pub fn files(&self, dir: &Path) -> ModelFiles {
+        ModelFiles::of(&dir.join(&self.version), self.sha256, self.card_sha256)
     }
 
     /// True where it is what was registered under that name, to the last byte.
