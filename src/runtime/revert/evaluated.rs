@@ -73,20 +73,18 @@ impl Evaluated {
             }
             return;
         }
-        let mut lines = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.part.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
                 // What cannot be used is the report's to tell.
                 if let Ok(line) = Line::parse(self.part.trim_ascii_end()) {
-                    lines.push(line);
+                    self.take(line);
                 }
                 self.part.clear();
             } else if self.part.len() > LINE_BYTES_MAX {
                 self.part.truncate(LINE_BYTES_MAX + 1);
             }
         }
-        lines.into_iter().for_each(|line| self.take(line));
         self.told = self.judged();
     }
 
