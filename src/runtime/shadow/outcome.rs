@@ -65,11 +65,6 @@ impl Outcomes {
         self.lost
     }
 
-    /// Decisions that wait.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
     /// The middle of an instrument's book, 1e-8; `None` where it has none.
     pub fn mid(&self, instrument: InstrumentId) -> Option<f64> {
         let book = self.books.get(instrument.index()).filter(|book| book.is_valid())?;
