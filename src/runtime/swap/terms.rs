@@ -25,10 +25,11 @@ impl ModelTerms {
     /// When the model is refused, a feature it wants is not in the schema, or it rests on bars of
     /// another length.
     pub fn load(&self, files: &ArtifactFiles, budget: Budget) -> Result<(Model, Selection)> {
-        let mut policy = LoadPolicy::of(&self.model);
-        if budget == Budget::None {
-            policy.p99_budget_ns = u64::MAX;
-        }
+        let configured = LoadPolicy::of(&self.model);
+        let policy = match budget {
+            Budget::Configured => configured,
+            Budget::None => configured.at_any_speed(),
+        };
         let named = || format!("model {}", files.card.version);
         let model = Model::load(files, schema_hash(), policy).with_context(named)?;
         let selection = Selection::new(model.feature_names()).with_context(named)?;
