@@ -21,8 +21,13 @@ use std::fmt;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_64_with_seed};
 use zerocopy::IntoBytes;
 
-/// Lanes of a journal: 0 inputs, 1 inference, 2 risk, 3 execution, 4 [`STAMPS_LANE`].
+/// Lanes of a journal: 0 inputs, 1 [`ANSWERS_LANE`], 2 [`RISK_LANE`], 3 execution, 4
+/// [`STAMPS_LANE`].
 pub const LANES: usize = 5;
+/// The lane of inference: what the models answered.
+pub const ANSWERS_LANE: usize = 1;
+/// The lane of risk: orders and positions.
+pub const RISK_LANE: usize = 2;
 /// The lane of latency stamps; replay never compares it.
 pub const STAMPS_LANE: usize = 4;
 /// Bytes before the first record.

@@ -54,7 +54,7 @@ pub use append::{Journaled, LaneWriter};
 pub use error::{CorruptRecord, Damage, JournalError, JournalFault};
 pub use folder::{is_journal, read_attachment};
 pub use follow::{Followed, LaneFollower};
-pub use format::{LANES, RecordIndex, STAMPS_LANE};
+pub use format::{ANSWERS_LANE, LANES, RISK_LANE, RecordIndex, STAMPS_LANE};
 pub use health::JournalHealth;
 pub use keeper::{Attacher, Journal, JournalSettings};
 pub use read::{LaneEnd, LaneReader};

@@ -14,16 +14,14 @@ use crate::base::Reason;
 use crate::base::event::Event;
 use crate::base::settings::Settings;
 use crate::base::units::Money;
-use crate::journal::{Followed, JournalHealth, LaneFollower, RecordIndex, STAMPS_LANE};
+use crate::journal::{
+    ANSWERS_LANE, Followed, JournalHealth, LaneFollower, RISK_LANE, RecordIndex, STAMPS_LANE,
+};
 use crate::promotion::books::Books;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Lane of the predictions.
-pub(in crate::runtime) const ANSWERS_LANE: usize = 1;
-/// Lane of orders and positions.
-pub(in crate::runtime) const RISK_LANE: usize = 2;
 /// Records of a lane read at one look, so that a look ends.
 const RECORDS_PER_LOOK: u32 = 65_536;
 /// Times to answer the percentile is taken of, and how many there must be.
