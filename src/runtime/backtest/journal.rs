@@ -61,8 +61,7 @@ impl Again {
     /// True for an input that is run again.
     fn takes(&self, event: &Event) -> bool {
         match event.kind() {
-            Some(Kind::Timer) => true,
-            Some(_) if event.kind < Kind::SessionStart as u8 => true,
+            _ if is_market(event) => true,
             // Of an order of the session: it comes anew or not at all.
             Some(Kind::VenueStatus) => {
                 self.as_session && event.body::<VenueStatus>().client_id == 0
@@ -85,6 +84,16 @@ impl Again {
             | None => false,
             Some(_) => self.as_session,
         }
+    }
+}
+
+/// The market and time: what a journal's inputs are without what a session, an operator or a venue
+/// told.
+pub fn is_market(event: &Event) -> bool {
+    match event.kind() {
+        Some(Kind::Timer) => true,
+        Some(_) => event.kind < Kind::SessionStart as u8,
+        None => false,
     }
 }
 

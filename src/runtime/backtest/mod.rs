@@ -12,7 +12,7 @@
 mod audit;
 mod journal;
 
-pub use journal::Again;
+pub use journal::{Again, is_market};
 
 use super::assemble::{Budget, Parts, StageRecorders};
 use super::clock::CycleProbe;

@@ -19,6 +19,7 @@ use crate::promotion::record::{Came, Decided, SHADOW_SCHEMA, Told};
 use crate::promotion::settings::DriftSettings;
 use crate::registry::Stage;
 use crate::runtime::assemble::Parts;
+use crate::runtime::backtest::is_market;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 
@@ -350,15 +351,6 @@ fn prediction(said: Option<&Said>) -> Option<&Prediction> {
 fn rows_match(champion: &Told, challenger: &Told) -> bool {
     let both = champion.proba.is_some() && challenger.proba.is_some();
     !both || champion.features_hash == challenger.features_hash
-}
-
-/// An input that is run again: the market and time.
-fn is_market(event: &Event) -> bool {
-    match event.kind() {
-        Some(Kind::Timer) => true,
-        Some(_) => event.kind < Kind::SessionStart as u8,
-        None => false,
-    }
 }
 
 /// Both are scored by one outcome, so it has to be the one that both were trained for.
