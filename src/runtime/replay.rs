@@ -10,7 +10,7 @@
 use super::assemble::{Budget, Parts, StageRecorders, instrument_settings};
 use super::config;
 use super::recover::Carried;
-use super::swap::attached::AttachedModels;
+use super::swap::attached::{AttachedModels, attached_text};
 use crate::base::counters::Counters;
 use crate::base::event::{EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, SessionStart};
 use crate::base::hop::Stamp;
@@ -195,10 +195,6 @@ fn read_opening(dir: &Path, inputs: &mut LaneReader) -> Result<(Vec<Event>, Part
         signer: Signer::paper(),
     };
     Ok((events, parts))
-}
-
-fn attached_text(dir: &Path, name: &str) -> Result<String> {
-    String::from_utf8(read_attachment(dir, name)?).with_context(|| format!("{name} is not UTF-8"))
 }
 
 /// Takes the stages apart and asks each comparison for its result, in lane order.

@@ -5,14 +5,13 @@ use super::seat::Identity;
 use crate::base::event::{Event, ModelLoaded, ModelSwap};
 use crate::engine::{InferenceStage, model_rings};
 use crate::runtime::assemble::Parts;
-use crate::runtime::swap::attached::{AttachedModels, attached_files};
-use anyhow::Result;
-use std::path::{Path, PathBuf};
+use crate::runtime::swap::attached::AttachedModels;
+use anyhow::{Context, Result};
+use std::path::Path;
 use std::sync::Arc;
 
 /// See the head of this file.
 pub struct Changes {
-    journal: PathBuf,
     models: AttachedModels,
     /// Those that have decided.
     known: Vec<Identity>,
@@ -26,7 +25,7 @@ impl Changes {
         let first = Identity::of(&parts.files)?;
         let loaded = ModelLoaded { sha256: first.model, ..ModelLoaded::default() };
         let models = AttachedModels::new(journal, parts.terms(), supply, (&loaded, first.card));
-        Ok(Self { journal: journal.to_path_buf(), models, known: vec![first] })
+        Ok(Self { models, known: vec![first] })
     }
 
     /// Has the model that `event` (a `ModelSwap` of the champion) names at its place; which it is.
@@ -34,13 +33,15 @@ impl Changes {
     /// # Errors
     /// Names the attachment that is missing, changed or refused.
     pub fn provide(&mut self, event: &Event) -> Result<Identity> {
-        self.models.provide(event)?;
+        let read = self.models.provide(event)?;
         let swap: &ModelSwap = event.body();
         let is = |known: &&Identity| known.model == swap.sha256 && known.card == swap.card;
         if let Some(known) = self.known.iter().find(is) {
             return Ok(known.clone());
         }
-        let identity = Identity::of(&attached_files(&self.journal, swap)?)?;
+        // What lay at its place before was read for an earlier change, and is known.
+        let files = read.with_context(|| format!("input {}: no files of its model", event.seq))?;
+        let identity = Identity::of(&files)?;
         self.known.push(identity.clone());
         Ok(identity)
     }

@@ -6,13 +6,14 @@ use crate::base::event::Event;
 use crate::base::settings::{Mode, OrderRoute};
 use crate::base::time::Nanos;
 use crate::execution::Signer;
-use crate::journal::{Followed, LaneFollower, RecordIndex, read_attachment};
+use crate::journal::{ANSWERS_LANE, Followed, LaneFollower, RecordIndex, read_attachment};
 use crate::model::ArtifactFiles;
 use crate::runtime::assemble::Parts;
 use crate::runtime::backtest::Again;
 use crate::runtime::config;
 use crate::runtime::recover::Carried;
-use anyhow::{Context, Result, bail};
+use crate::runtime::swap::attached::attached_text;
+use anyhow::{Result, bail};
 use std::path::Path;
 
 /// The session of a journal as the champion's place runs it: its configuration, its instruments
@@ -21,9 +22,7 @@ use std::path::Path;
 /// # Errors
 /// When the journal's attachments or its opening cannot be read.
 pub fn session_parts(dir: &Path) -> Result<Parts> {
-    let text = |name: &str| -> Result<String> {
-        String::from_utf8(read_attachment(dir, name)?).with_context(|| name.to_owned())
-    };
+    let text = |name| attached_text(dir, name);
     let files = ArtifactFiles::from_bytes(read_attachment(dir, "model.onnx")?, text("card.toml")?)?;
     let loaded = config::from_text("config.toml", &text("config.toml")?)?;
     let settings = loaded.settings;
@@ -102,7 +101,7 @@ impl Follower {
     /// When its lanes cannot be followed.
     pub fn new(dir: &Path, engine: Engine, log: EvalLog) -> Result<Self> {
         let open = |lane| LaneFollower::open(dir, lane, RecordIndex(0));
-        let (inputs, answers) = (open(0)?, open(1)?);
+        let (inputs, answers) = (open(0)?, open(ANSWERS_LANE)?);
         Ok(Self { engine, log, inputs, answers, progress: Progress::default() })
     }
 

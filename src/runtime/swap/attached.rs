@@ -31,14 +31,21 @@ pub fn attach(journal: &Attacher, files: &ArtifactFiles) -> Result<(), JournalEr
     journal.attach(&card, files.card_text.as_bytes())
 }
 
+/// The text of an attachment of the journal in `dir`.
+///
+/// # Errors
+/// Names the attachment that is missing, changed or no text.
+pub(in crate::runtime) fn attached_text(dir: &Path, name: &str) -> Result<String> {
+    String::from_utf8(read_attachment(dir, name)?).with_context(|| format!("{name} is not UTF-8"))
+}
+
 /// The files of the model that `swap` names, out of the journal in `dir`.
 ///
 /// # Errors
 /// Names the attachment that is missing, changed or another model's.
-pub fn attached_files(dir: &Path, swap: &ModelSwap) -> Result<ArtifactFiles> {
+fn attached_files(dir: &Path, swap: &ModelSwap) -> Result<ArtifactFiles> {
     let (onnx, card) = names(tag_of(&swap.sha256), swap.card);
-    let text = read_attachment(dir, &card)?;
-    let text = String::from_utf8(text).with_context(|| format!("{card} is not UTF-8"))?;
+    let text = attached_text(dir, &card)?;
     let files = ArtifactFiles::from_bytes(read_attachment(dir, &onnx)?, text)
         .with_context(|| onnx.clone())?;
     if files.sha256 != swap.sha256 || files.card_tag() != swap.card {
@@ -70,21 +77,22 @@ impl AttachedModels {
         Self { dir: dir.to_owned(), terms, supply, slots }
     }
 
-    /// Has the model that `event` (a `ModelSwap`) names at its place.
+    /// Has the model that `event` (a `ModelSwap`) names at its place; its files, where they were read
+    /// for it.
     ///
     /// # Errors
     /// Names the attachment that is missing, changed or refused.
-    pub fn provide(&mut self, event: &Event) -> Result<()> {
+    pub fn provide(&mut self, event: &Event) -> Result<Option<ArtifactFiles>> {
         let swap: &ModelSwap = event.body();
         let ends = swap.role == SwapRole::Canary as u8 && swap.share_bps == 0;
         if swap.role == SwapRole::Refused as u8 || ends {
-            return Ok(());
+            return Ok(None);
         }
         let wanted = Some((swap.sha256, swap.card));
         let place = self.slots.get_mut(usize::from(swap.slot));
         let place = place.with_context(|| format!("a swap names place {}", swap.slot))?;
         if *place == wanted {
-            return Ok(());
+            return Ok(None);
         }
         let files = attached_files(&self.dir, swap)?;
         let model = self.terms.mount(&files, Budget::None)?;
@@ -92,6 +100,6 @@ impl AttachedModels {
             bail!("the inference stage takes no more models");
         }
         *place = wanted;
-        Ok(())
+        Ok(Some(files))
     }
 }
