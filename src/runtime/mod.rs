@@ -54,6 +54,7 @@ pub mod inlet;
 pub mod kill;
 pub mod launch;
 pub mod lines;
+pub mod lock;
 pub mod measures;
 pub mod notify;
 pub mod outside;

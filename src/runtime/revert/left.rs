@@ -2,11 +2,12 @@
 
 use crate::registry::verdict::Contender;
 use crate::registry::{Change, Proving, Record, Registry, RegistryError, Target};
+use crate::runtime::lock::held;
 use crate::runtime::state::write_durably;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
 /// The file in the state folder.
 pub const LEFT_FILE: &str = "left-models.json";
@@ -194,9 +195,4 @@ impl Left {
         let Self { version, sha256, card_sha256, .. } = self;
         Contender::of(version, record).is(version, sha256, card_sha256)
     }
-}
-
-/// Nobody panics while holding one, so a broken lock holds a whole value.
-fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(|broken| broken.into_inner())
 }

@@ -4,9 +4,10 @@ use super::places::Places;
 use crate::engine::{ModelSigns, SLOTS};
 use crate::model::artifact::hex;
 use crate::observe::snapshot::{ModelView, RollbackView};
+use crate::runtime::lock::held;
 use crate::runtime::readiness::ModelFiles;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 /// A place and the view of its model, counts apart.
 type Shown = (usize, ModelView);
@@ -84,9 +85,4 @@ impl ModelBoard {
             *held(&self.files) = Some(seat.files(dir));
         }
     }
-}
-
-/// Nobody panics while holding one, so a broken lock holds a whole value.
-fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(|broken| broken.into_inner())
 }
