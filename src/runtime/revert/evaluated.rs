@@ -4,6 +4,7 @@
 use crate::promotion::record::{LINE_BYTES_MAX, Told};
 use crate::promotion::{Health, Line, PromotionSettings, Trials};
 use crate::registry::verdict::Contender;
+use crate::runtime::shadow::log_path;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -36,7 +37,7 @@ pub struct Evaluated {
 impl Evaluated {
     /// Of the log in this state folder, from its present end on; that champion is judged.
     pub fn new(state: &Path, rules: PromotionSettings, champion: Contender) -> Self {
-        let path = state.join("logs/shadow/shadow_eval.jsonl");
+        let path = log_path(state);
         let mut file = File::open(&path).ok();
         if let Some(open) = &mut file {
             let _ = open.seek(SeekFrom::End(0));

@@ -15,6 +15,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// Where the log of the sessions with this state folder lies.
+pub fn log_path(state: &Path) -> PathBuf {
+    state.join("logs/shadow/shadow_eval.jsonl")
+}
+
 /// Bounds of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogBounds {

@@ -39,7 +39,7 @@ mod thread;
 
 pub use engine::{Challenger, Engine, EngineCounts, Field};
 pub use follow::{Follower, Progress, Turn, challenger_parts, session_parts};
-pub use log::{EvalLog, LogBounds, parts};
+pub use log::{EvalLog, LogBounds, log_path, parts};
 pub use outcome::{Outcomes, Rule};
 pub use roster::{challengers, on_trial};
 pub use seat::{Identity, Said, Seat};

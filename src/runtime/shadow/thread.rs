@@ -9,7 +9,7 @@
 use super::drift;
 use super::engine::{Engine, Field};
 use super::follow::{Follower, Turn, challenger_parts, on_paper};
-use super::log::{EvalLog, LogBounds};
+use super::log::{EvalLog, LogBounds, log_path};
 use super::roster::{challengers, on_trial};
 use crate::base::settings::ShadowSettings;
 use crate::journal::JournalHealth;
@@ -17,10 +17,11 @@ use crate::observe::snapshot::{ShadowLag, ShadowView};
 use crate::registry::Registry;
 use crate::runtime::assemble::Parts;
 use crate::runtime::clock::wall_now;
+use crate::runtime::lock::held;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,11 +43,11 @@ pub struct ShadowBoard {
 impl ShadowBoard {
     /// The challengers, and how far behind they are.
     pub fn view(&self) -> (Vec<ShadowView>, ShadowLag) {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        held(&self.shown).clone()
     }
 
     fn show(&self, shown: (Vec<ShadowView>, ShadowLag)) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        *held(&self.shown) = shown;
     }
 }
 
@@ -87,7 +88,7 @@ impl ShadowThread {
             settings,
             health,
             journal: journal.to_path_buf(),
-            log: state.join("logs/shadow/shadow_eval.jsonl"),
+            log: log_path(state),
             board: Arc::clone(board),
             ending: Arc::clone(&ending),
         };
