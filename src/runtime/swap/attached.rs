@@ -77,8 +77,8 @@ impl AttachedModels {
         Self { dir: dir.to_owned(), terms, supply, slots }
     }
 
-    /// Has the model that `event` (a `ModelSwap`) names at its place; its files, where they were read
-    /// for it.
+    /// Has the model that `event` (a `ModelSwap`) names at its place; its files, where they were
+    /// read for it.
     ///
     /// # Errors
     /// Names the attachment that is missing, changed or refused.
