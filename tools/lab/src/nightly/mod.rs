@@ -41,12 +41,13 @@ use crate::forward::Config;
 use crate::gate::DECISION_FILE;
 use anyhow::{Context, Result};
 use child::Worker;
-use collect::{Collected, Source, known, replayed};
+use collect::{Collected, Replayed, Source, known, replayed};
 use night::{Work, days_of};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::promotion::PromotionSettings;
 use peregrine::venue::dataset::Stream;
 use settings::Settings;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use store::{Entry, Facts, Ledger, Lock, Outcome, Steps};
@@ -64,6 +65,9 @@ const SCHEDULE: &str = "schedule";
 const HOUR_MS: i64 = 3_600_000;
 /// How long after midnight a day's last records are in the journal for certain.
 const SETTLED_MS: i64 = 60_000;
+
+/// What replays of journals found, by name, as one night needs it.
+type Replays = BTreeMap<String, Result<Option<Replayed>, String>>;
 
 /// The learner.
 pub struct Nightly {
@@ -256,16 +260,19 @@ impl Nightly {
         Ok((dir.to_owned(), facts))
     }
 
-    /// What stands against a collected day.
-    fn against(&self, facts: &Collected) -> Result<Vec<String>> {
-        let (source, all) = (self.source(), self.source().journals()?);
-        let newest = all.last().map(|(name, _)| name.as_str());
+    /// What stands against a collected day. A journal of several days is looked at for the first
+    /// of them; what was found is in `seen`.
+    fn against(&self, facts: &Collected, newest: Option<&str>, seen: &mut Replays) -> Vec<String> {
+        let (source, work) = (self.source(), &self.settings.work);
         let replay = |name: &String| {
-            let found = replayed(&source, name, (newest == Some(name), &self.settings.work));
-            (name.clone(), found.map_err(|error| format!("{error:#}")))
+            let found = seen.entry(name.clone()).or_insert_with(|| {
+                let found = replayed(&source, name, (newest == Some(name), work));
+                found.map_err(|error| format!("{error:#}"))
+            });
+            (name.clone(), found.clone())
         };
         let replays: Vec<_> = facts.journals.iter().map(replay).collect();
-        Ok(check::day(facts, &replays, &self.settings.check))
+        check::day(facts, &replays, &self.settings.check)
     }
 
     /// One night, begun or gone on with.
@@ -278,13 +285,16 @@ impl Nightly {
                 self.collected_until(night.day, until_ms, &days.join(night.name()))?
             }
         };
+        let journals = self.source().journals()?;
+        let newest = journals.last().map(|(name, _)| name.as_str());
+        let mut seen = Replays::new();
         // A day as far as it went covers what it can.
-        let against = self.against(&facts)?;
+        let against = self.against(&facts, newest, &mut seen);
         let before = days_of(night.day, self.settings.window_days).rev().skip(1);
         let mut sources = vec![(facts.day.clone(), folder)];
         for day in before {
             let (folder, facts) = self.collected(day)?;
-            if self.against(&facts)?.is_empty() {
+            if self.against(&facts, newest, &mut seen).is_empty() {
                 sources.push((facts.day.clone(), folder));
             }
         }
