@@ -8,9 +8,9 @@
 //! told.
 
 use crate::forward::Config;
-use crate::forward::learn::{labels, pick};
 use crate::forward::trade::{Rule, View, trade};
 use crate::history::{Rows, Wanted, rows};
+use crate::learn::classes;
 use crate::train::frozen::split;
 use anyhow::{Context, Result, anyhow, ensure};
 use peregrine::features::schema_hash;
@@ -127,7 +127,7 @@ pub fn compete(
         let contenders = all.into_iter().map(|said| said.entrant).collect();
         return Ok(Choice { contenders, reason, ..Choice::default() });
     }
-    let came = labels(&pick(&own.table, &test));
+    let came = classes(&own.table, &test);
     let prior = prior(&own, &training, &came);
     let mut losses = Vec::new();
     for said in &mut all {
@@ -267,7 +267,7 @@ pub(super) fn loss(said: &[f64; 3], came: usize) -> f64 {
 
 fn prior(rows: &Rows, training: &[usize], came: &[usize]) -> f64 {
     let mut shares = [0.0; 3];
-    for class in labels(&pick(&rows.table, training)) {
+    for class in classes(&rows.table, training) {
         shares[class] += 1.0 / training.len() as f64;
     }
     came.iter().map(|&class| loss(&shares, class)).sum::<f64>() / came.len() as f64
