@@ -11,7 +11,7 @@ use super::figures::pooled;
 use super::report::JSON_FILE;
 use super::trade::{Rule, View, trade};
 use super::{code_of, training_hash};
-use crate::files::write_whole;
+use crate::files::write_json;
 use crate::history::{Rows, rows};
 use crate::metrics::log_loss;
 use anyhow::{Context, Result, ensure};
@@ -83,8 +83,7 @@ pub fn judge(reading: Reading<'_>, progress: &mut dyn FnMut(f64)) -> Result<Valu
         "pooled": figures,
         "files": {},
     });
-    let text = serde_json::to_string_pretty(&told)? + "\n";
-    write_whole(&reading.reports.join(HOLD_OUT_FILE), text.as_bytes())?;
+    write_json(&reading.reports.join(HOLD_OUT_FILE), &told)?;
     Ok(told)
 }
 

@@ -12,6 +12,7 @@
 
 use super::item::{Artifact, Run};
 use super::settings::{MIB, OutboxSettings};
+use crate::files::read_json;
 use anyhow::{Context, Result, bail, ensure};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::runtime::state::write_durably;
@@ -235,15 +236,6 @@ impl Outbox {
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     write_durably(path, bytes).with_context(|| path.display().to_string())
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let named = || path.display().to_string();
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).with_context(named),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(named),
-    }
 }
 
 fn files_of(dir: &Path) -> Result<Vec<PathBuf>> {

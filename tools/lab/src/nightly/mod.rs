@@ -36,7 +36,7 @@ pub mod store;
 pub use days::{Day, Night};
 pub use night::Ending;
 
-use crate::files::write_whole;
+use crate::files::write_json;
 use crate::forward::Config;
 use crate::gate::DECISION_FILE;
 use anyhow::{Context, Result};
@@ -338,9 +338,7 @@ impl Nightly {
                 None => return Ok(None),
             },
         };
-        let path = self.settings.work.join(EARLY_FILE);
-        let text = serde_json::to_string_pretty(&(day.name(), until_ms, &trigger))? + "\n";
-        write_whole(&path, text.as_bytes())?;
+        write_json(&self.settings.work.join(EARLY_FILE), &(day.name(), until_ms, &trigger))?;
         let night = Night { day, early_until_ms: Some(until_ms) };
         let ending = self.night(night, (&trigger, until_ms))?;
         self.enter(night, (&trigger, until_ms), ending).map(Some)

@@ -14,7 +14,7 @@ use super::report::{JSON_FILE, REPORT_FILE, Told};
 use super::settings::Settings;
 use super::store::{Outcome, Steps, tell_begin};
 use crate::data::{freeze::freeze, import::import};
-use crate::files::write_whole;
+use crate::files::{write_json, write_whole};
 use crate::forward::{Config, training_hash};
 use crate::gate::{DECISION_FILE, DOCUMENT_FILE};
 use crate::history::rows;
@@ -126,10 +126,9 @@ impl Work<'_> {
             gate: found.gate,
             files: self.steps.files(),
         };
-        let text = serde_json::to_string_pretty(&told.json())? + "\n";
         tell_begin(self.steps.dir(), "report");
         write_whole(&self.steps.dir().join(REPORT_FILE), told.page().as_bytes())?;
-        write_whole(&self.steps.dir().join(JSON_FILE), text.as_bytes())?;
+        write_json(&self.steps.dir().join(JSON_FILE), &told.json())?;
         Ok(ending)
     }
 
@@ -198,9 +197,8 @@ impl Work<'_> {
                 }
                 Err(error) => (Value::Null, vec![format!("check.labels_min: {error:#}")]),
             };
-            let text = json!({"rows": told, "against": against});
-            let text = serde_json::to_string_pretty(&text)? + "\n";
-            write_whole(&steps.dir().join(CHECK_FILE), text.as_bytes())?;
+            let told = json!({"rows": told, "against": against});
+            write_json(&steps.dir().join(CHECK_FILE), &told)?;
             Ok((!against.is_empty()).then(|| against.join("; ")))
         })
     }
@@ -280,8 +278,7 @@ impl Work<'_> {
             entrants.push(Entrant { name: "cold", dir: &cold });
             entrants.extend(is_warm.then_some(Entrant { name: "warm", dir: &warm }));
             let choice = compete(set, (config, enter_edge), &entrants, least)?;
-            let text = serde_json::to_string_pretty(&choice)? + "\n";
-            write_whole(&steps.dir().join(CHOICE_FILE), text.as_bytes())?;
+            write_json(&steps.dir().join(CHOICE_FILE), &choice)?;
             Ok(None)
         })?;
         let path = self.path(CHOICE_FILE);
