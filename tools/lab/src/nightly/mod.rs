@@ -44,7 +44,6 @@ use child::Worker;
 use collect::{Collected, Replayed, Source, known, replayed};
 use night::{Work, days_of};
 use peregrine::model::artifact::{hex, sha256};
-use peregrine::promotion::PromotionSettings;
 use peregrine::venue::dataset::Stream;
 use settings::Settings;
 use std::collections::BTreeMap;
@@ -370,11 +369,7 @@ impl Nightly {
         }
         days.reverse();
         days.push(folder);
-        let gates = fs::read_to_string(&settings.gate.gates)?;
-        let gates = PromotionSettings::parse(&gates).map_err(|errors| {
-            let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("{}: {}", settings.gate.gates.display(), told.join("; "))
-        })?;
+        let gates = peregrine::runtime::shadow::drift(&settings.gate.gates)?;
         let champion = settings.registry.join(champion);
         let data = work.join(LOOK).join("data");
         let asked = look::Look {
@@ -384,7 +379,7 @@ impl Nightly {
             from_ms: day.from_ms(),
             until_ms: now_ms,
         };
-        match look::look(&asked, &self.config, (&settings.drift, &gates.drift)) {
+        match look::look(&asked, &self.config, (&settings.drift, &gates)) {
             Ok(why) => Ok(why),
             Err(error) => {
                 eprintln!("peregrine-lab learn: drift cannot be told: {error:#}");
