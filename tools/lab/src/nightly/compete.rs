@@ -7,15 +7,15 @@
 //! Every model is loaded from its files, as a session would load it. Log-loss decides; the rest is
 //! told.
 
-use crate::forward::Config;
 use crate::forward::trade::{Rule, View, trade};
+use crate::forward::{Config, held_out};
 use crate::history::{Rows, Wanted, rows};
 use crate::learn::classes;
 use crate::train::frozen::split;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use peregrine::features::schema_hash;
 use peregrine::model::artifact::hex;
-use peregrine::model::{ArtifactFiles, LoadPolicy, Model, ModelOutput};
+use peregrine::model::{ArtifactFiles, LoadPolicy, Model};
 use peregrine::venue::dataset::DataSet;
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -243,14 +243,9 @@ pub(super) fn answers(
         other = rows(set, &wanted, &config.label_of(), &mut |_| {})?;
         &other
     };
-    let (mut out, mut found) = (ModelOutput::default(), HashMap::new());
-    for row in 0..seen.len() {
-        let run = model.run(seen.table.row(row), &mut out);
-        run.map_err(|reason| anyhow!("row {row}: {}", reason.name()))?;
-        let key = (seen.lives[row].from, seen.symbols[row]);
-        found.insert(key, out.probability.map(f64::from));
-    }
-    Ok(found)
+    let said = held_out::answers(&mut model, seen)?;
+    let keys = seen.lives.iter().map(|life| life.from).zip(seen.symbols.iter().copied());
+    Ok(keys.zip(said).collect())
 }
 
 /// When the last label was known that a version has learned from, where its file tells it.
