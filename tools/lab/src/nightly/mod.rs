@@ -42,7 +42,7 @@ use crate::gate::DECISION_FILE;
 use anyhow::{Context, Result};
 use child::Worker;
 use collect::{Collected, Replayed, Source, known, replayed};
-use night::{Work, days_of};
+use night::Work;
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::venue::dataset::Stream;
 use settings::Settings;
@@ -156,7 +156,7 @@ impl Nightly {
         let mut told = self.raise(now_ms)?;
         let due = self.due(now_ms)?;
         for &day in &due.pass {
-            self.collected(day)?;
+            self.collected(Night::of(day))?;
             let reason = format!("older than the newest nights_max {}", self.settings.nights_max);
             let ending = Ending::without(Outcome::Passed, reason, 0);
             told.push(self.enter(Night::of(day), (SCHEDULE, now_ms), ending)?);
@@ -239,10 +239,10 @@ impl Nightly {
         Ok(told)
     }
 
-    /// The folder of a collected day, collected now where it was not.
-    fn collected(&self, day: Day) -> Result<(PathBuf, Collected)> {
-        let days = self.settings.work.join(DAYS);
-        self.collected_until(day, day.until_ms(), &days.join(day.name()))
+    /// The folder of a night's day, collected now where it was not.
+    fn collected(&self, night: Night) -> Result<(PathBuf, Collected)> {
+        let dir = self.settings.work.join(DAYS).join(night.name());
+        self.collected_until(night.day, night.until_ms(), &dir)
     }
 
     fn collected_until(&self, day: Day, until_ms: i64, dir: &Path) -> Result<(PathBuf, Collected)> {
@@ -277,22 +277,15 @@ impl Nightly {
     /// One night, begun or gone on with.
     fn night(&self, night: Night, (trigger, at_ms): (&str, i64)) -> Result<Ending> {
         let dir = self.settings.work.join(NIGHTS).join(night.name());
-        let (folder, facts) = match night.early_until_ms {
-            None => self.collected(night.day)?,
-            Some(until_ms) => {
-                let days = self.settings.work.join(DAYS);
-                self.collected_until(night.day, until_ms, &days.join(night.name()))?
-            }
-        };
+        let (folder, facts) = self.collected(night)?;
         let journals = self.source().journals()?;
         let newest = journals.last().map(|(name, _)| name.as_str());
         let mut seen = Replays::new();
         // A day as far as it went covers what it can.
         let against = self.against(&facts, newest, &mut seen);
-        let before = days_of(night.day, self.settings.window_days).rev().skip(1);
         let mut sources = vec![(facts.day.clone(), folder)];
-        for day in before {
-            let (folder, facts) = self.collected(day)?;
+        for day in night.day.before(self.settings.window_days - 1) {
+            let (folder, facts) = self.collected(Night::of(day))?;
             if self.against(&facts, newest, &mut seen).is_empty() {
                 sources.push((facts.day.clone(), folder));
             }
@@ -323,15 +316,12 @@ impl Nightly {
         }
         let name = Night { day, early_until_ms: Some(now_ms) }.name();
         let begun = self.begun_early(day)?;
-        if begun.is_none() && self.ledger()?.nights.contains_key(&name) {
+        if self.ledger()?.nights.contains_key(&name) {
             return Ok(None);
         }
         let (until_ms, trigger) = match begun {
             // It was begun and not ended: it goes on.
-            Some((until_ms, trigger)) if !self.ledger()?.nights.contains_key(&name) => {
-                (until_ms, trigger)
-            }
-            Some(_) => return Ok(None),
+            Some(begun) => begun,
             None => match self.drifted(day, now_ms)? {
                 Some(trigger) => (now_ms, trigger),
                 None => return Ok(None),
@@ -361,8 +351,8 @@ impl Nightly {
             return Ok(None);
         }
         let mut days = Vec::new();
-        for day in days_of(day, settings.drift.loss_days + 1).rev().skip(1) {
-            let (folder, facts) = self.collected(day)?;
+        for day in day.before(settings.drift.loss_days) {
+            let (folder, facts) = self.collected(Night::of(day))?;
             if !facts.files.is_empty() {
                 days.push(folder);
             }

@@ -8,7 +8,7 @@
 use super::check::{independent, window};
 use super::child::{Ended, Worker};
 use super::compete::{Choice, Entrant, compete};
-use super::days::{Day, Night};
+use super::days::Night;
 use super::enter::{challenge, register};
 use super::report::{JSON_FILE, REPORT_FILE, Told};
 use super::settings::Settings;
@@ -393,9 +393,4 @@ fn thread_words(threads: u16) -> [OsString; 2] {
 fn done(ended: Ended) -> Result<()> {
     ensure!(ended.code == 0, "exit code {}: {}", ended.code, ended.said);
     Ok(())
-}
-
-/// The days of a window that ends with `day`.
-pub fn days_of(day: Day, window_days: u32) -> impl DoubleEndedIterator<Item = Day> {
-    (day.0 - i64::from(window_days) + 1..=day.0).map(Day)
 }
