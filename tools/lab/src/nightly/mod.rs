@@ -260,12 +260,18 @@ impl Nightly {
     }
 
     /// What stands against a collected day. A journal of several days is looked at for the first
-    /// of them; what was found is in `seen`.
-    fn against(&self, facts: &Collected, newest: Option<&str>, seen: &mut Replays) -> Vec<String> {
+    /// of them; what was found is in `seen`. One that is not `closed` may still be written.
+    fn against(
+        &self,
+        facts: &Collected,
+        closed: &[(String, i64)],
+        seen: &mut Replays,
+    ) -> Vec<String> {
         let (source, work) = (self.source(), &self.settings.work);
         let replay = |name: &String| {
             let found = seen.entry(name.clone()).or_insert_with(|| {
-                let found = replayed(&source, name, (newest == Some(name), work));
+                let is_newest = closed.iter().all(|(own, _)| own != name);
+                let found = replayed(&source, name, (is_newest, work));
                 found.map_err(|error| format!("{error:#}"))
             });
             (name.clone(), found.clone())
@@ -279,14 +285,14 @@ impl Nightly {
         let dir = self.settings.work.join(NIGHTS).join(night.name());
         let (folder, facts) = self.collected(night)?;
         let journals = self.source().journals()?;
-        let newest = journals.last().map(|(name, _)| name.as_str());
+        let closed = journals.split_last().map_or(&[][..], |(_, before)| before);
         let mut seen = Replays::new();
         // A day as far as it went covers what it can.
-        let against = self.against(&facts, newest, &mut seen);
+        let against = self.against(&facts, closed, &mut seen);
         let mut sources = vec![(facts.day.clone(), folder)];
         for day in night.day.before(self.settings.window_days - 1) {
             let (folder, facts) = self.collected(Night::of(day))?;
-            if self.against(&facts, newest, &mut seen).is_empty() {
+            if self.against(&facts, closed, &mut seen).is_empty() {
                 sources.push((facts.day.clone(), folder));
             }
         }
