@@ -11,6 +11,7 @@ use peregrine::runtime::stage;
 use peregrine_lab::gate::shown::Shown;
 use peregrine_lab::gate::thresholds::Thresholds;
 use peregrine_lab::gate::{DECISION_FILE, DOCUMENT_FILE, GateError, check_evidence, decide, write};
+use peregrine_lab::steps::EXIT_NO_GO;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,8 +22,6 @@ pub const HELP: &str = "Example:\n  peregrine-lab gate keygen --out gate.key\n  
     --config config/gates.toml --key gate.key --out reports/synthetic-1\n\n\
     Exit code 0 is GO, 3 is NO-GO, 1 that there is no decision, 2 bad usage or thresholds.";
 
-/// Exit code of a NO-GO.
-const EXIT_NO_GO: u8 = 3;
 /// Exit code of bad usage or a bad configuration.
 const EXIT_USAGE: u8 = 2;
 const MS_PER_DAY: u64 = 86_400_000;

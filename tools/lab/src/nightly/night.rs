@@ -18,6 +18,7 @@ use crate::files::{write_json, write_whole};
 use crate::forward::{Config, training_hash};
 use crate::gate::{DECISION_FILE, DOCUMENT_FILE};
 use crate::history::rows;
+use crate::steps::{EXIT_NO_GO, gate, stress, train, walk_forward};
 use anyhow::{Context, Result, bail, ensure};
 use peregrine::model::ArtifactFiles;
 use peregrine::model::artifact::hex;
@@ -25,7 +26,6 @@ use peregrine::registry::decision::Decision;
 use peregrine::registry::seal::SigningKey;
 use peregrine::venue::dataset::DataSet;
 use serde_json::{Value, json};
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,8 +46,6 @@ const VALIDATED: [&str; 7] = [
     "reports/folds",
 ];
 const STRESSED: [&str; 2] = ["reports/stress.json", "reports/stress_test_results.md"];
-/// Exit code of a gate that says NO-GO.
-const NO_GO: i32 = 3;
 
 /// A night at work.
 pub struct Work<'w> {
@@ -212,8 +210,7 @@ impl Work<'_> {
         let (worker, threads, log) = (self.worker, self.settings.threads, self.log("walk-forward"));
         self.steps.step("walk-forward", (&VALIDATED, false), |steps| {
             let [data, out, config] = [DATA, REPORTS, FORWARD].map(|name| steps.dir().join(name));
-            let files = [("--data", &data), ("--out", &out), ("--config", &config)];
-            done(worker.run(&log, &words("walk-forward", &files, &thread_words(threads)))?)?;
+            done(worker.run(&log, &walk_forward([&data, &out, &config], threads))?)?;
             Ok(None)
         })?;
         Judged::read(&self.path(REPORTS))
@@ -225,15 +222,8 @@ impl Work<'_> {
         let out = self.model(kind);
         self.steps.step(kind, (&[kind], true), |steps| {
             let [data, config] = [DATA, FORWARD].map(|name| steps.dir().join(name));
-            let mut files = vec![("--data", &data), ("--out", &out), ("--config", &config)];
-            let from = warm.map(Path::to_path_buf);
-            files.extend(from.as_ref().map(|from| ("--warm-start", from)));
-            let mut more = thread_words(threads).to_vec();
-            // 0 is told where there are no trees.
-            if depth > 0 {
-                more.extend(["--depth".into(), depth.to_string().into()]);
-            }
-            let ended = worker.run(&log, &words("train", &files, &more))?;
+            let words = train([&data, &out, &config], warm, (depth as u64, threads));
+            let ended = worker.run(&log, &words)?;
             if warm.is_some() && ended.code != 0 {
                 let _ = fs::remove_dir_all(steps.dir().join(kind));
                 return Ok(Some(ended.said));
@@ -288,19 +278,12 @@ impl Work<'_> {
     /// Puts the model under stress and lets the gate decide.
     fn decided(&mut self, model: &Path) -> Result<Value> {
         let (worker, settings) = (self.worker, self.settings);
-        let (stress, gate) = (self.log("stress"), self.log("gate"));
+        let log = self.log("stress");
         let reports = self.path(REPORTS);
-        let model = model.to_path_buf();
+        let named = &settings.gate;
         self.steps.step("stress", (&STRESSED, true), |_| {
-            let files = [
-                ("--model", &model),
-                ("--config", &settings.gate.trader),
-                ("--scenarios", &settings.gate.scenarios),
-                ("--gates", &settings.gate.gates),
-                ("--out", &reports),
-            ];
-            let ended =
-                worker.run(&stress, &words("stress", &files, &thread_words(settings.threads)))?;
+            let files = [model, &named.trader, &named.scenarios, &named.gates, &reports];
+            let ended = worker.run(&log, &stress(files, settings.threads))?;
             // A scenario that failed is what was found out, and the gate's to judge.
             if !reports.join("stress.json").exists() {
                 done(ended)?;
@@ -308,20 +291,14 @@ impl Work<'_> {
             }
             Ok(None)
         })?;
-        let at = jiff::Timestamp::from_millisecond(self.steps.facts().at_ms)?.to_string();
+        let log = self.log("gate");
+        let files = [model, &reports, &named.gates, &named.key, &reports];
+        let words = gate(files, Some(self.steps.facts().at_ms))?;
         let outputs = [DECISION_FILE, DOCUMENT_FILE].map(|name| format!("{REPORTS}/{name}"));
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
         self.steps.step("gate", (&outputs, true), |_| {
-            let files = [
-                ("--model", &model),
-                ("--evidence", &reports),
-                ("--config", &settings.gate.gates),
-                ("--key", &settings.gate.key),
-                ("--out", &reports),
-            ];
-            let more = ["--decided-at".into(), at.into()];
-            let ended = worker.run(&gate, &words("gate", &files, &more))?;
-            if ended.code != NO_GO {
+            let ended = worker.run(&log, &words)?;
+            if ended.code != i32::from(EXIT_NO_GO) {
                 done(ended)?;
             }
             Ok(None)
@@ -378,16 +355,6 @@ impl Judged {
         let enter_edge = told["chosen"]["enter_edge"].as_f64().with_context(at)?;
         Ok(Self { depth: usize::try_from(depth)?, enter_edge })
     }
-}
-
-/// A command with files by the names of its options, and with more behind them.
-fn words(command: &str, files: &[(&str, &PathBuf)], more: &[OsString]) -> Vec<OsString> {
-    let pairs = files.iter().flat_map(|(name, path)| [OsString::from(name), (*path).into()]);
-    [OsString::from(command)].into_iter().chain(pairs).chain(more.iter().cloned()).collect()
-}
-
-fn thread_words(threads: u16) -> [OsString; 2] {
-    ["--threads".into(), threads.to_string().into()]
 }
 
 fn done(ended: Ended) -> Result<()> {
