@@ -110,7 +110,7 @@ impl Mirror {
         }
         problems.dedup();
         self.status.problems = problems;
-        self.status.waiting = self.outbox.waiting().len();
+        self.status.waiting = self.outbox.waiting_count();
         self.status.delivered = self.outbox.delivered();
         self.outbox.note(&self.status)?;
         Ok(outcome)
@@ -133,7 +133,7 @@ impl Mirror {
         let gathered = self.keep()?;
         let digest = digest_of(&gathered);
         let is_shown = self.shown.as_ref().is_some_and(|(shown, at)| {
-            *shown == digest && at.elapsed() < verify && self.outbox.waiting().is_empty()
+            *shown == digest && at.elapsed() < verify && self.outbox.waiting_count() == 0
         });
         if is_shown {
             return Ok((every, None));
