@@ -114,10 +114,7 @@ impl Work<'_> {
         let told = Told {
             name: self.night.name(),
             facts: self.steps.facts(),
-            outcome: ending.outcome,
-            reason: ending.reason.clone(),
-            version: ending.version.clone(),
-            trials: ending.trials,
+            ending: &ending,
             data_hash: found.data_hash,
             no_warm: found.no_warm,
             choice: found.choice.as_ref(),
