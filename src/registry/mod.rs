@@ -169,12 +169,17 @@ impl Registry {
         Ok(registry)
     }
 
+    /// Whether a folder holds one.
+    pub fn is_one(dir: &Path) -> bool {
+        dir.join(store::REGISTRY_FILE).exists()
+    }
+
     /// Opens the registry of a folder; starts one where there is none.
     ///
     /// # Errors
     /// As [`Self::open`] and [`Self::create`].
     pub fn open_or_create(dir: &Path) -> Result<Self, RegistryError> {
-        if dir.join(store::REGISTRY_FILE).exists() { Self::open(dir) } else { Self::create(dir) }
+        if Self::is_one(dir) { Self::open(dir) } else { Self::create(dir) }
     }
 
     /// Every version with its record, by name.

@@ -2,7 +2,7 @@
 //! the trainer computed, and what the model was fitted on.
 
 use crate::gbdt::{Forest, Table, softmax};
-use crate::learn::{Ground, Predictor};
+use crate::learn::{Ground, Predictor, pick};
 use peregrine::model::{Golden, Training};
 
 /// At most `count` vectors: rows spread over `rows`, with the memory they are met with; every
@@ -53,6 +53,5 @@ pub fn golden(
 
 /// Deciles of each feature over the rows a model was fitted on.
 pub fn training(table: &Table, fit: &[usize]) -> Option<Training> {
-    let rows: Vec<f32> = fit.iter().flat_map(|&row| table.row(row)).copied().collect();
-    Training::of(table.features, &rows)
+    Training::of(table.features, &pick(table, fit).values)
 }

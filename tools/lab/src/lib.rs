@@ -20,6 +20,7 @@
 //! | `paper` | weeks of trading on paper, and whether real money may follow |
 //! | `realism` | the backtest's fills against those of sessions |
 //! | `session` | one session of the trader over a market |
+//! | `steps` | command lines from a data set to a decision |
 //! | `stress` | the trader in markets that go where markets seldom go |
 //! | `statistics` | what a track record can be believed to say |
 //! | `trace` | a journal read for what may not be in it |
@@ -47,6 +48,7 @@ pub mod paper;
 pub mod realism;
 pub mod samples;
 pub mod session;
+pub mod steps;
 pub mod stress;
 pub mod statistics;
 pub mod trace;

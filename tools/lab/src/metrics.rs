@@ -1,8 +1,8 @@
 //! Figures of a classifier on labelled rows.
 
 /// Mean log-loss of probability rows; a probability below 1e-15 counts as that.
-pub fn log_loss(probabilities: &[Vec<f64>], labels: &[usize]) -> f64 {
-    let one = |(p, &label): (&Vec<f64>, &usize)| -libm::log(p[label].max(1e-15));
+pub fn log_loss<P: AsRef<[f64]>>(probabilities: &[P], labels: &[usize]) -> f64 {
+    let one = |(p, &label): (&P, &usize)| -libm::log(p.as_ref()[label].max(1e-15));
     let sum: f64 = probabilities.iter().zip(labels).map(one).sum();
     sum / labels.len().max(1) as f64
 }

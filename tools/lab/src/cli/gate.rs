@@ -6,26 +6,24 @@ use peregrine::base::settings::StageName;
 use peregrine::registry::decision::{Criterion, Decision, DecisionError, Verdict};
 use peregrine::registry::seal::{PublicKey, SigningKey, sign_file};
 use peregrine::risk::stage::{Signoff, judge};
+use peregrine::runtime::clock::wall_now;
 use peregrine::runtime::config::{self, ConfigError};
 use peregrine::runtime::stage;
 use peregrine_lab::gate::shown::Shown;
 use peregrine_lab::gate::thresholds::Thresholds;
 use peregrine_lab::gate::{DECISION_FILE, DOCUMENT_FILE, GateError, check_evidence, decide, write};
+use peregrine_lab::steps::EXIT_NO_GO;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub const HELP: &str = "Example:\n  peregrine-lab gate keygen --out gate.key\n  \
     peregrine-lab gate --model models_saved/synthetic-1 --evidence reports/synthetic-1 \
     --config config/gates.toml --key gate.key --out reports/synthetic-1\n\n\
     Exit code 0 is GO, 3 is NO-GO, 1 that there is no decision, 2 bad usage or thresholds.";
 
-/// Exit code of a NO-GO.
-const EXIT_NO_GO: u8 = 3;
 /// Exit code of bad usage or a bad configuration.
 const EXIT_USAGE: u8 = 2;
-const MS_PER_DAY: u64 = 86_400_000;
 
 #[derive(Args)]
 pub struct Gate {
@@ -175,7 +173,7 @@ pub fn gate(arguments: &Gate) -> ExitCode {
 fn decision(arguments: &Decide) -> Result<ExitCode> {
     let thresholds = Thresholds::read(&arguments.config)?;
     let key = SigningKey::read(&arguments.key)?;
-    let at = arguments.decided_at.unwrap_or_else(now_ms);
+    let at = arguments.decided_at.unwrap_or_else(|| wall_now().to_millis().unsigned_abs());
     let decision = decide(&arguments.model, &arguments.evidence, &thresholds, at)?;
     write(&decision, &key, &arguments.out)?;
     tell(&decision, &key.public(), arguments.json);
@@ -215,7 +213,7 @@ fn sign_off(arguments: &SignOff) -> Result<ExitCode> {
     let loaded = config::load(&arguments.config)?;
     let key = SigningKey::read(&arguments.key)?;
     let wanted = &loaded.settings.risk.stage;
-    let today = i64::try_from(now_ms() / MS_PER_DAY)?;
+    let today = wall_now().utc_day();
     if !wanted.trusted_keys.contains(&key.public().hex()) {
         let (file, public) = (arguments.config.display(), key.public().hex());
         return Err(anyhow!("{file}: stage.trusted_keys: does not name this key, {public}"));
@@ -304,11 +302,6 @@ pub fn code(decision: &Decision) -> ExitCode {
         Verdict::Go => ExitCode::SUCCESS,
         Verdict::NoGo => ExitCode::from(EXIT_NO_GO),
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A time as milliseconds since 1970.

@@ -4,6 +4,7 @@ use super::{Cli, carry_out, gate};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use peregrine::registry::Registry;
+use peregrine::runtime::clock::wall_now;
 use peregrine_lab::nightly::child::Worker;
 use peregrine_lab::nightly::settings::Settings;
 use peregrine_lab::nightly::store::{Entry, Ledger, Outcome};
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 pub const HELP: &str = "Examples:\n  peregrine-lab learn once --config config/learn.toml\n  \
     peregrine-lab learn watch\n  peregrine-lab learn status --json\n\n\
@@ -55,6 +56,13 @@ struct Once {
     /// Print one JSON object as the last line.
     #[arg(long)]
     json: bool,
+}
+
+impl Once {
+    fn now_ms(&self) -> i64 {
+        let told = self.at.map(|at| i64::try_from(at).unwrap_or(i64::MAX));
+        told.unwrap_or_else(|| wall_now().to_millis())
+    }
 }
 
 #[derive(Args)]
@@ -114,7 +122,7 @@ fn stopped_by_signals() -> Result<Arc<AtomicBool>> {
 
 fn once(arguments: &Once) -> Result<ExitCode> {
     let nightly = opened(&arguments.config, stopped_by_signals()?)?;
-    let now = arguments.at.map_or_else(now_ms, |at| i64::try_from(at).unwrap_or(i64::MAX));
+    let now = arguments.now_ms();
     let told = nightly.once(now)?;
     let due = nightly.due(now)?.learn.len();
     if arguments.json {
@@ -135,7 +143,7 @@ fn watch(arguments: &Watch) -> Result<ExitCode> {
     let mut looked = i64::MIN;
     println!("waits for {:02}:00 UTC", nightly.settings().hour);
     while !stop.load(Ordering::Relaxed) {
-        let now = now_ms();
+        let now = wall_now().to_millis();
         // A clock that went back is looked at again, too.
         let is_time = looked == i64::MIN || !(0..every_ms).contains(&(now - looked));
         if is_time {
@@ -154,11 +162,10 @@ fn watch(arguments: &Watch) -> Result<ExitCode> {
 
 fn status(arguments: &Once) -> Result<ExitCode> {
     let nightly = opened(&arguments.config, Arc::default())?;
-    let now = arguments.at.map_or_else(now_ms, |at| i64::try_from(at).unwrap_or(i64::MAX));
+    let now = arguments.now_ms();
     let (due, ledger) = (nightly.due(now)?, nightly.ledger()?);
     let registry = &nightly.settings().registry;
-    let is_one = registry.join("registry.json").exists();
-    let opened = is_one.then(|| Registry::open(registry)).transpose()?;
+    let opened = Registry::is_one(registry).then(|| Registry::open(registry)).transpose()?;
     let champion = opened.as_ref().and_then(Registry::champion_version);
     let days = |days: &[Day]| days.iter().map(|day| day.name()).collect::<Vec<String>>();
     if arguments.json {
@@ -211,9 +218,4 @@ fn step(step: Step) -> Result<ExitCode> {
         bail!("a step of learning is not learning itself");
     }
     carry_out(command)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -3,6 +3,7 @@
 use super::progress_bar;
 use anyhow::{Context, Result};
 use clap::Args;
+use peregrine::runtime::clock::wall_now;
 use peregrine::venue::dataset::DataSet;
 use peregrine_lab::forward::Config;
 use peregrine_lab::learn::Kind;
@@ -11,7 +12,6 @@ use peregrine_lab::train::warm::Warm;
 use peregrine_lab::train::{Plan, Step, Version, register, train_synthetic, write};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Args)]
 pub struct Train {
@@ -125,9 +125,8 @@ pub fn train(args: &Train) -> Result<()> {
     };
     write(&version, &args.out)?;
     if args.register {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let parent = parent.as_deref();
-        register(&args.out, parent, origin, u64::try_from(since.as_millis()).unwrap_or(0))?;
+        let at_ms = wall_now().to_millis().unsigned_abs();
+        register(&args.out, parent.as_deref(), origin, at_ms)?;
     }
     report(&version, args);
     Ok(())

@@ -11,10 +11,10 @@ use super::figures::pooled;
 use super::report::JSON_FILE;
 use super::trade::{Rule, View, trade};
 use super::{code_of, training_hash};
-use crate::files::write_whole;
+use crate::files::write_json;
 use crate::history::{Rows, rows};
 use crate::metrics::log_loss;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use peregrine::base::Nanos;
 use peregrine::features::schema_hash;
 use peregrine::model::artifact::{hex, sha256};
@@ -61,8 +61,8 @@ pub fn judge(reading: Reading<'_>, progress: &mut dyn FnMut(f64)) -> Result<Valu
     wanted.to = None;
     let rows = rows(&set, &wanted, &config.label_of(), progress)?;
     ensure!(rows.names == files.card.features, "the model's features are others than the rows'");
-    let said = probabilities(&mut model, &rows)?;
-    let view = |(row, said): (usize, &Vec<f64>)| View { row, edge: said[2] - said[0] };
+    let said = answers(&mut model, &rows)?;
+    let view = |(row, said): (usize, &[f64; 3])| View { row, edge: said[2] - said[0] };
     let views: Vec<View> = said.iter().enumerate().map(view).collect();
     let cost = config.label_of().cost;
     let track = |times: f64| trade(&rows, &views, &Rule::new(config, edge, times), cost);
@@ -83,8 +83,7 @@ pub fn judge(reading: Reading<'_>, progress: &mut dyn FnMut(f64)) -> Result<Valu
         "pooled": figures,
         "files": {},
     });
-    let text = serde_json::to_string_pretty(&told)? + "\n";
-    write_whole(&reading.reports.join(HOLD_OUT_FILE), text.as_bytes())?;
+    write_json(&reading.reports.join(HOLD_OUT_FILE), &told)?;
     Ok(told)
 }
 
@@ -107,15 +106,16 @@ fn chosen(reading: Reading<'_>, files: &ArtifactFiles) -> Result<f64> {
     told["chosen"]["enter_edge"].as_f64().with_context(at)
 }
 
-fn probabilities(model: &mut Model, rows: &Rows) -> Result<Vec<Vec<f64>>> {
-    let (mut out, mut input) = (ModelOutput::default(), Vec::new());
-    let mut all = Vec::with_capacity(rows.len());
-    for row in 0..rows.len() {
-        input.clear();
-        input.extend(rows.table.row(row).iter().copied());
-        let run = model.run(&input, &mut out);
-        run.map_err(|reason| anyhow::anyhow!("row {row}: {}", reason.name()))?;
-        all.push(out.probability.map(f64::from).to_vec());
-    }
-    Ok(all)
+/// What a model without a state answers to each row: probabilities of down, flat, up.
+///
+/// # Errors
+/// A row that it has no answer to.
+pub fn answers(model: &mut Model, rows: &Rows) -> Result<Vec<[f64; 3]>> {
+    let mut out = ModelOutput::default();
+    let mut one = |row: usize| {
+        let run = model.run(rows.table.row(row), &mut out);
+        run.map_err(|reason| anyhow!("row {row}: {}", reason.name()))?;
+        Ok(out.probability.map(f64::from))
+    };
+    (0..rows.len()).map(&mut one).collect()
 }

@@ -5,15 +5,12 @@
 //! ```
 
 use super::config::Config;
-use crate::gbdt::Table;
 use crate::history::Rows;
 use crate::learn::{self, Predictor};
 use crate::metrics::log_loss;
 use anyhow::{Result, ensure};
 use peregrine::model::artifact::CLASSES;
 use std::ops::ControlFlow;
-
-pub use crate::learn::pick;
 
 /// Fewest rows of a part.
 const PART_ROWS_MIN: usize = 50;
@@ -72,15 +69,10 @@ fn cut(rows: &Rows, training: &[usize], share: f64) -> Result<(Vec<usize>, Vec<u
     Ok((fit, stop))
 }
 
-/// Classes of a table.
-pub fn labels(table: &Table) -> Vec<usize> {
-    table.targets.iter().map(|&label| label as usize).collect()
-}
-
 /// Log-loss on rows of always answering the class shares of the rows fitted.
 pub fn prior_loss(rows: &Rows, fit: &[usize], test: &[usize]) -> f64 {
     let mut shares = vec![0.0; CLASSES.len()];
     fit.iter().for_each(|&row| shares[rows.table.targets[row] as usize] += 1.0 / fit.len() as f64);
-    let came: Vec<usize> = test.iter().map(|&row| rows.table.targets[row] as usize).collect();
+    let came = learn::classes(&rows.table, test);
     log_loss(&vec![shares; came.len()], &came)
 }

@@ -43,12 +43,13 @@ pub use report::{JSON_FILE, REPORT_FILE, write};
 pub use training::training_hash;
 
 use crate::history::Rows;
+use crate::learn::classes;
 use crate::metrics::log_loss;
 use crate::statistics::calibration::calibration_error;
 use crate::validation::folds::{Fold, combinatorial, paths, walk_forward};
 use anyhow::{Context, Result, ensure};
 use figures::{Pooled, luck, pooled, quantile, sharpe};
-use learn::{labels, learn, pick, prior_loss};
+use learn::{learn, prior_loss};
 use peregrine::features::schema_hash;
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::runtime::config::Loaded;
@@ -327,7 +328,7 @@ fn judge(job: Job<'_>, folds: &[Done], tried: Vec<Tried>, chosen: usize) -> Outc
     for (number, (done, track)) in folds.iter().zip(&single).enumerate() {
         let wide = |said: &[f32; 3]| said.iter().map(|&p| f64::from(p)).collect::<Vec<f64>>();
         let probabilities: Vec<Vec<f64>> = done.said.iter().map(wide).collect();
-        let came = labels(&pick(&rows.table, &done.fold.test));
+        let came = classes(&rows.table, &done.fold.test);
         let at = |row: Option<&usize>| row.map_or(0, |&row| rows.lives[row].from);
         told.push(FoldFigures {
             number,

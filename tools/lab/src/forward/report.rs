@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use super::store::{FOLDS, path_of};
 use super::{BINS, Job, Outcome, code_of, plots, training_hash};
-use crate::files::write_whole;
+use crate::files::{write_json, write_whole};
 use crate::statistics::calibration::reliability;
 use anyhow::Result;
 use peregrine::base::Money;
@@ -35,10 +35,7 @@ pub fn write(job: Job<'_>, outcome: &Outcome) -> Result<()> {
         let bytes = std::fs::read(path_of(job.out, name))?;
         files.insert(format!("{FOLDS}/{name}.json"), hex(&sha256(&bytes)));
     }
-    let told = told(job, outcome, &files);
-    let mut text = serde_json::to_string_pretty(&told)?;
-    text.push('\n');
-    write_whole(&job.out.join(JSON_FILE), text.as_bytes())
+    write_json(&job.out.join(JSON_FILE), &told(job, outcome, &files))
 }
 
 fn told(job: Job<'_>, outcome: &Outcome, files: &BTreeMap<String, String>) -> Value {

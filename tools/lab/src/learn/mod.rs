@@ -115,7 +115,7 @@ pub fn pick(table: &Table, rows: &[usize]) -> Table {
 }
 
 /// Classes of some rows.
-fn classes(table: &Table, rows: &[usize]) -> Vec<usize> {
+pub fn classes(table: &Table, rows: &[usize]) -> Vec<usize> {
     rows.iter().map(|&row| table.targets[row] as usize).collect()
 }
 

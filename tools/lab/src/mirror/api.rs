@@ -86,21 +86,48 @@ fn lacking(what: &str, answer: &Value) -> Trouble {
     Trouble::Failed { what: format!("{what}: an answer that does not tell it: {answer}") }
 }
 
+/// What is there of a name, made where it is not.
+fn got_or_made(
+    client: &Client,
+    (get, query): (&str, (&str, &str)),
+    (create, body): (&str, &Value),
+) -> Result<Value, Trouble> {
+    let ask = || client.get(get, &[query]);
+    match ask() {
+        Err(trouble) if trouble.is_missing() => match client.post(create, body) {
+            Err(trouble) if !trouble.is_there() => Err(trouble),
+            _ => ask(),
+        },
+        told => told,
+    }
+}
+
+/// What `read` finds in the list `name` of every page; `ask` takes the token of a page, empty for
+/// the first.
+fn pages<T>(
+    name: &str,
+    ask: impl Fn(&str) -> Result<Value, Trouble>,
+    read: impl Fn(&Value) -> T,
+) -> Result<Vec<T>, Trouble> {
+    let (mut found, mut page) = (Vec::new(), String::new());
+    for _ in 0..PAGES_MAX {
+        let told = ask(&page)?;
+        found.extend(told[name].as_array().into_iter().flatten().map(&read));
+        page = text(&told["next_page_token"]);
+        if page.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// The experiment of a name, made or brought back where it is not there.
 ///
 /// # Errors
 /// [`Trouble`].
 pub fn experiment(client: &Client, name: &str) -> Result<String, Trouble> {
-    let ask = || client.get("experiments/get-by-name", &[("experiment_name", name)]);
-    let told = match ask() {
-        Err(trouble) if trouble.is_missing() => {
-            match client.post("experiments/create", &json!({"name": name})) {
-                Err(trouble) if !trouble.is_there() => return Err(trouble),
-                _ => ask()?,
-            }
-        }
-        told => told?,
-    };
+    let get = ("experiments/get-by-name", ("experiment_name", name));
+    let told = got_or_made(client, get, ("experiments/create", &json!({"name": name})))?;
     let experiment = &told["experiment"];
     let id = text(&experiment["experiment_id"]);
     if id.is_empty() {
@@ -117,9 +144,7 @@ pub fn experiment(client: &Client, name: &str) -> Result<String, Trouble> {
 /// # Errors
 /// [`Trouble`].
 pub fn runs(client: &Client, experiment: &str) -> Result<Vec<Seen>, Trouble> {
-    let mut found = Vec::new();
-    let mut page = String::new();
-    for _ in 0..PAGES_MAX {
+    let ask = |page: &str| {
         let mut ask = json!({
             "experiment_ids": [experiment],
             "run_view_type": "ACTIVE_ONLY",
@@ -128,14 +153,10 @@ pub fn runs(client: &Client, experiment: &str) -> Result<Vec<Seen>, Trouble> {
         if !page.is_empty() {
             ask["page_token"] = page.into();
         }
-        let told = client.post("runs/search", &ask)?;
-        let runs = told["runs"].as_array().into_iter().flatten().map(seen);
-        found.extend(runs.filter(|run| !run.key.is_empty()));
-        page = text(&told["next_page_token"]);
-        if page.is_empty() {
-            break;
-        }
-    }
+        client.post("runs/search", &ask)
+    };
+    let mut found = pages("runs", ask, seen)?;
+    found.retain(|run| !run.key.is_empty());
     Ok(found)
 }
 
@@ -211,18 +232,10 @@ pub fn delete_run(client: &Client, id: &str) -> Result<(), Trouble> {
 /// # Errors
 /// [`Trouble`].
 pub fn model(client: &Client, name: &str) -> Result<SeenModel, Trouble> {
-    let ask = || client.get("registered-models/get", &[("name", name)]);
-    let told = match ask() {
-        Err(trouble) if trouble.is_missing() => {
-            let description = "Shown here from a registry of Peregrine, which alone decides.";
-            let body = json!({"name": name, "description": description});
-            match client.post("registered-models/create", &body) {
-                Err(trouble) if !trouble.is_there() => return Err(trouble),
-                _ => ask()?,
-            }
-        }
-        told => told?,
-    };
+    let description = "Shown here from a registry of Peregrine, which alone decides.";
+    let body = json!({"name": name, "description": description});
+    let get = ("registered-models/get", ("name", name));
+    let told = got_or_made(client, get, ("registered-models/create", &body))?;
     let model = &told["registered_model"];
     let aliases = model["aliases"].as_array().into_iter().flatten();
     let aliases = aliases.map(|alias| (text(&alias["alias"]), number(&alias["version"]))).collect();
@@ -234,27 +247,20 @@ pub fn model(client: &Client, name: &str) -> Result<SeenModel, Trouble> {
 /// # Errors
 /// [`Trouble`].
 pub fn versions(client: &Client, name: &str) -> Result<Vec<SeenVersion>, Trouble> {
-    let mut found = Vec::new();
     let (filter, most) = (format!("name='{name}'"), PAGE.to_string());
-    let mut page = String::new();
-    for _ in 0..PAGES_MAX {
+    let ask = |page: &str| {
         let mut query = vec![("filter", filter.as_str()), ("max_results", most.as_str())];
         if !page.is_empty() {
-            query.push(("page_token", page.as_str()));
+            query.push(("page_token", page));
         }
-        let told = client.get("model-versions/search", &query)?;
-        found.extend(told["model_versions"].as_array().into_iter().flatten().map(|version| {
-            SeenVersion {
-                number: number(&version["version"]),
-                run: text(&version["run_id"]),
-                tags: tags(&version["tags"]),
-            }
-        }));
-        page = text(&told["next_page_token"]);
-        if page.is_empty() {
-            break;
-        }
-    }
+        client.get("model-versions/search", &query)
+    };
+    let read = |version: &Value| SeenVersion {
+        number: number(&version["version"]),
+        run: text(&version["run_id"]),
+        tags: tags(&version["tags"]),
+    };
+    let mut found = pages("model_versions", ask, read)?;
     found.sort_by_key(|version| version.number);
     Ok(found)
 }

@@ -5,6 +5,7 @@ use super::settings::ServerSettings;
 use anyhow::{Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use peregrine::base::ids::percent_encoded;
 use peregrine::observe::alerts::secret::Secret;
 use peregrine::runtime::secret;
 use peregrine::venue::rest::agent_bounds;
@@ -219,16 +220,7 @@ impl Client {
     }
 }
 
-/// A path with all but plain letters as `%XX`.
+/// A path with what an address may not carry plainly as `%XX`.
 pub(super) fn escaped(path: &str) -> String {
-    let mut text = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
-                text.push(byte as char);
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+    path.split('/').map(percent_encoded).collect::<Vec<String>>().join("/")
 }

@@ -10,8 +10,9 @@
 //! ```
 //! Files come before the run that names them, and go behind it: a run that waits is always whole.
 
-use super::item::{Artifact, Run};
+use super::item::{Artifact, Kind, Run};
 use super::settings::{MIB, OutboxSettings};
+use crate::files::read_json;
 use anyhow::{Context, Result, bail, ensure};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::runtime::state::write_durably;
@@ -98,6 +99,16 @@ impl Outbox {
         runs
     }
 
+    /// How many wait.
+    pub fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The kind of each that waits.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.waiting.values().map(|run| run.kind)
+    }
+
     /// Whether this waits.
     pub fn waits(&self, key: &str) -> bool {
         self.waiting.contains_key(key)
@@ -166,13 +177,24 @@ impl Outbox {
         Ok(bytes)
     }
 
+    /// The server has these, which never waited: keys and digests.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn learn(&mut self, there: Vec<(String, String)>) -> Result<()> {
+        if there.is_empty() {
+            return Ok(());
+        }
+        self.delivered.extend(there);
+        put(&self.dir.join(DELIVERED), &serde_json::to_vec_pretty(&self.delivered)?)
+    }
+
     /// The server has this: it waits no longer.
     ///
     /// # Errors
     /// A folder that cannot be written.
     pub fn settle(&mut self, key: &str, digest: String) -> Result<()> {
-        self.delivered.insert(key.to_owned(), digest);
-        put(&self.dir.join(DELIVERED), &serde_json::to_vec_pretty(&self.delivered)?)?;
+        self.learn(vec![(key.to_owned(), digest)])?;
         if self.waiting.remove(key).is_some() {
             let path = self.item(key);
             fs::remove_file(&path).with_context(|| path.display().to_string())?;
@@ -235,15 +257,6 @@ impl Outbox {
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     write_durably(path, bytes).with_context(|| path.display().to_string())
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let named = || path.display().to_string();
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).with_context(named),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(named),
-    }
 }
 
 fn files_of(dir: &Path) -> Result<Vec<PathBuf>> {

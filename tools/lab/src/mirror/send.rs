@@ -17,7 +17,7 @@ use super::item::{KEY_TAG, Run};
 use super::outbox::Outbox;
 use super::settings::Names;
 use anyhow::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Refusals by the server's own failure, one after the other, after which it is taken to be away.
 const FAILED_MAX: usize = 3;
@@ -77,14 +77,12 @@ impl<'a> Round<'a> {
             let experiment = experiments[usize::from(run.kind.is_tuning())].as_deref();
             self.run(run, experiment.unwrap_or_default(), &mut seen)?;
         }
-        for (key, run) in &seen {
-            if let Some(digest) = &run.digest
-                && gathered.found.iter().any(|found| found.run.key == *key)
-                && !self.outbox.knows(key)
-            {
-                self.outbox.settle(key, digest.clone())?;
-            }
-        }
+        let keys: BTreeSet<&String> = gathered.found.iter().map(|found| &found.run.key).collect();
+        let is_news = |key: &String| keys.contains(key) && !self.outbox.knows(key);
+        let whole = seen.iter().filter_map(|(key, run)| Some((key, run.digest.as_ref()?)));
+        let news = whole.filter(|(key, _)| is_news(key));
+        let news = news.map(|(key, digest)| (key.clone(), digest.clone())).collect();
+        self.outbox.learn(news)?;
         for found in &gathered.found {
             self.below(&found.run, &seen)?;
         }
@@ -94,10 +92,8 @@ impl<'a> Round<'a> {
 
     /// The experiment of models and that of trials, where one is needed.
     fn experiments(&self, gathered: &Gathered) -> Result<[Option<String>; 2]> {
-        let waiting = self.outbox.waiting();
         let kinds = gathered.found.iter().map(|found| found.run.kind);
-        let has_trials =
-            kinds.chain(waiting.iter().map(|run| run.kind)).any(super::item::Kind::is_tuning);
+        let has_trials = kinds.chain(self.outbox.kinds()).any(super::item::Kind::is_tuning);
         let name = &self.names.experiment;
         let plain = api::experiment(self.client, name)?;
         let tuning = has_trials

@@ -8,7 +8,8 @@ use super::send::{Done, Round};
 use super::settings::Settings;
 use anyhow::Result;
 use peregrine::model::artifact::{hex, sha256};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use peregrine::runtime::clock::wall_now;
+use std::time::{Duration, Instant};
 
 /// Longest wait that a server may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
@@ -81,7 +82,7 @@ impl Mirror {
     }
 
     fn send(&mut self, gathered: &Gathered) -> Result<Outcome> {
-        let at_ms = now_ms();
+        let at_ms = wall_now().to_millis().unsigned_abs();
         self.status.tried_at_ms = Some(at_ms);
         let round = Round::new(&self.client, &self.settings.names, &mut self.outbox);
         let outcome = match round.carry_out(gathered) {
@@ -110,7 +111,7 @@ impl Mirror {
         }
         problems.dedup();
         self.status.problems = problems;
-        self.status.waiting = self.outbox.waiting().len();
+        self.status.waiting = self.outbox.waiting_count();
         self.status.delivered = self.outbox.delivered();
         self.outbox.note(&self.status)?;
         Ok(outcome)
@@ -133,7 +134,7 @@ impl Mirror {
         let gathered = self.keep()?;
         let digest = digest_of(&gathered);
         let is_shown = self.shown.as_ref().is_some_and(|(shown, at)| {
-            *shown == digest && at.elapsed() < verify && self.outbox.waiting().is_empty()
+            *shown == digest && at.elapsed() < verify && self.outbox.waiting_count() == 0
         });
         if is_shown {
             return Ok((every, None));
@@ -199,9 +200,4 @@ impl Waits {
 fn digest_of(gathered: &Gathered) -> String {
     let runs: Vec<String> = gathered.found.iter().map(|found| found.run.digest()).collect();
     hex(&sha256(format!("{runs:?} {:?} {:?}", gathered.history, gathered.aliases).as_bytes()))
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as u64
 }

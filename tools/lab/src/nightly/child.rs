@@ -35,6 +35,11 @@ pub struct Ended {
 }
 
 impl Worker {
+    /// Whether everything shall end.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Runs the command of the lab that these words are; what it prints goes into a file of the
     /// name `log`.
     ///
@@ -57,7 +62,7 @@ impl Worker {
                 break status;
             }
             let is_late = since.elapsed() > self.limit;
-            if is_late || self.stop.load(Ordering::Relaxed) {
+            if is_late || self.is_stopped() {
                 child.kill()?;
                 child.wait()?;
                 if is_late {
@@ -76,11 +81,4 @@ fn ended(status: ExitStatus, err: &Path) -> Result<Ended> {
     let said = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let code = status.code().with_context(|| format!("its process ended: {status}"))?;
     Ok(Ended { code, said: said.trim_start_matches("peregrine-lab: ").to_owned() })
-}
-
-impl Worker {
-    /// Whether everything shall end.
-    pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
 }

@@ -8,7 +8,7 @@
 //! Times are those of receipt, as the session's own bars have them.
 
 use super::days::Day;
-use crate::files::write_whole;
+use crate::files::{read_json, write_json};
 use anyhow::{Context, Result};
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
@@ -319,8 +319,7 @@ impl Desk<'_> {
             *hash = hash_of(&mut file)?.0;
             file.sync_all()?;
         }
-        let text = serde_json::to_string_pretty(&self.facts)? + "\n";
-        write_whole(&self.out.join(DAY_FILE), text.as_bytes())?;
+        write_json(&self.out.join(DAY_FILE), &self.facts)?;
         Ok(self.facts)
     }
 }
@@ -328,7 +327,7 @@ impl Desk<'_> {
 /// A day that was collected with the same idea of a gap and is whole: every file is there as its
 /// facts say.
 pub fn known(dir: &Path, gap_ms: i64) -> Option<Collected> {
-    let facts: Collected = serde_json::from_slice(&fs::read(dir.join(DAY_FILE)).ok()?).ok()?;
+    let facts: Collected = read_json(&dir.join(DAY_FILE)).ok()??;
     let is_whole = facts.files.iter().all(|(name, told)| {
         let found = File::open(dir.join(name)).and_then(|mut file| hash_of(&mut file));
         found.is_ok_and(|(hash, _)| hash == *told)
@@ -365,8 +364,7 @@ pub fn replayed(
     let manifest = fs::read(dir.join("manifest.json")).with_context(|| name.to_owned())?;
     let manifest_sha256 = hex(&sha256(&manifest));
     let path = work.join(REPLAYS).join(format!("{name}.json"));
-    let before = fs::read(&path).ok();
-    let before = before.and_then(|text| serde_json::from_slice::<Replayed>(&text).ok());
+    let before = read_json::<Replayed>(&path).ok().flatten();
     if let Some(before) = before.filter(|before| before.manifest_sha256 == manifest_sha256) {
         return Ok(Some(before));
     }
@@ -380,7 +378,7 @@ pub fn replayed(
         differences: report.differences,
         first: report.first,
     };
-    write_whole(&path, (serde_json::to_string_pretty(&found)? + "\n").as_bytes())?;
+    write_json(&path, &found)?;
     Ok(Some(found))
 }
 

@@ -7,15 +7,15 @@
 //! Every model is loaded from its files, as a session would load it. Log-loss decides; the rest is
 //! told.
 
-use crate::forward::Config;
-use crate::forward::learn::{labels, pick};
 use crate::forward::trade::{Rule, View, trade};
+use crate::forward::{Config, held_out};
 use crate::history::{Rows, Wanted, rows};
+use crate::learn::classes;
 use crate::train::frozen::split;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use peregrine::features::schema_hash;
 use peregrine::model::artifact::hex;
-use peregrine::model::{ArtifactFiles, LoadPolicy, Model, ModelOutput};
+use peregrine::model::{ArtifactFiles, LoadPolicy, Model};
 use peregrine::venue::dataset::DataSet;
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ pub fn compete(
         let contenders = all.into_iter().map(|said| said.entrant).collect();
         return Ok(Choice { contenders, reason, ..Choice::default() });
     }
-    let came = labels(&pick(&own.table, &test));
+    let came = classes(&own.table, &test);
     let prior = prior(&own, &training, &came);
     let mut losses = Vec::new();
     for said in &mut all {
@@ -243,14 +243,9 @@ pub(super) fn answers(
         other = rows(set, &wanted, &config.label_of(), &mut |_| {})?;
         &other
     };
-    let (mut out, mut found) = (ModelOutput::default(), HashMap::new());
-    for row in 0..seen.len() {
-        let run = model.run(seen.table.row(row), &mut out);
-        run.map_err(|reason| anyhow!("row {row}: {}", reason.name()))?;
-        let key = (seen.lives[row].from, seen.symbols[row]);
-        found.insert(key, out.probability.map(f64::from));
-    }
-    Ok(found)
+    let said = held_out::answers(&mut model, seen)?;
+    let keys = seen.lives.iter().map(|life| life.from).zip(seen.symbols.iter().copied());
+    Ok(keys.zip(said).collect())
 }
 
 /// When the last label was known that a version has learned from, where its file tells it.
@@ -267,7 +262,7 @@ pub(super) fn loss(said: &[f64; 3], came: usize) -> f64 {
 
 fn prior(rows: &Rows, training: &[usize], came: &[usize]) -> f64 {
     let mut shares = [0.0; 3];
-    for class in labels(&pick(&rows.table, training)) {
+    for class in classes(&rows.table, training) {
         shares[class] += 1.0 / training.len() as f64;
     }
     came.iter().map(|&class| loss(&shares, class)).sum::<f64>() / came.len() as f64

@@ -25,6 +25,11 @@ impl Day {
         self.from_ms() + DAY_MS
     }
 
+    /// So many days before it, newest first.
+    pub fn before(self, count: u32) -> impl Iterator<Item = Self> {
+        (self.0 - i64::from(count)..self.0).rev().map(Self)
+    }
+
     /// Such as 2026-01-10.
     pub fn name(self) -> String {
         let at = jiff::Timestamp::from_millisecond(self.from_ms()).unwrap_or_default();
@@ -85,6 +90,8 @@ mod tests {
         assert_eq!(Day::parse("2026-01-10"), Some(day));
         assert_eq!(Day::of(day.until_ms() - 1), day);
         assert_eq!(Day::of(day.until_ms()).name(), "2026-01-11");
+        let before: Vec<String> = day.before(2).map(Day::name).collect();
+        assert_eq!(before, ["2026-01-09", "2026-01-08"]);
         assert_eq!(Day::parse("2026-1-10"), None);
         assert_eq!(Day::parse("2026-01-10-early"), None);
     }

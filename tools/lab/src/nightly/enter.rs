@@ -18,7 +18,7 @@ const BY: &str = "peregrine-lab learn";
 /// # Errors
 /// A registry that does not open. Where there is none, there is no champion.
 pub fn champion(dir: &Path) -> Result<Option<(String, String)>> {
-    if !dir.join("registry.json").exists() {
+    if !Registry::is_one(dir) {
         return Ok(None);
     }
     let registry = Registry::open(dir)?;

@@ -36,17 +36,17 @@ pub mod store;
 pub use days::{Day, Night};
 pub use night::Ending;
 
-use crate::files::write_whole;
+use crate::files::write_json;
 use crate::forward::Config;
 use crate::gate::DECISION_FILE;
 use anyhow::{Context, Result};
 use child::Worker;
-use collect::{Collected, Source, known, replayed};
-use night::{Work, days_of};
+use collect::{Collected, Replayed, Source, known, replayed};
+use night::Work;
 use peregrine::model::artifact::{hex, sha256};
-use peregrine::promotion::PromotionSettings;
 use peregrine::venue::dataset::Stream;
 use settings::Settings;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use store::{Entry, Facts, Ledger, Lock, Outcome, Steps};
@@ -64,6 +64,9 @@ const SCHEDULE: &str = "schedule";
 const HOUR_MS: i64 = 3_600_000;
 /// How long after midnight a day's last records are in the journal for certain.
 const SETTLED_MS: i64 = 60_000;
+
+/// What replays of journals found, by name, as one night needs it.
+type Replays = BTreeMap<String, Result<Option<Replayed>, String>>;
 
 /// The learner.
 pub struct Nightly {
@@ -153,7 +156,7 @@ impl Nightly {
         let mut told = self.raise(now_ms)?;
         let due = self.due(now_ms)?;
         for &day in &due.pass {
-            self.collected(day)?;
+            self.collected(Night::of(day))?;
             let reason = format!("older than the newest nights_max {}", self.settings.nights_max);
             let ending = Ending::without(Outcome::Passed, reason, 0);
             told.push(self.enter(Night::of(day), (SCHEDULE, now_ms), ending)?);
@@ -236,10 +239,10 @@ impl Nightly {
         Ok(told)
     }
 
-    /// The folder of a collected day, collected now where it was not.
-    fn collected(&self, day: Day) -> Result<(PathBuf, Collected)> {
-        let days = self.settings.work.join(DAYS);
-        self.collected_until(day, day.until_ms(), &days.join(day.name()))
+    /// The folder of a night's day, collected now where it was not.
+    fn collected(&self, night: Night) -> Result<(PathBuf, Collected)> {
+        let dir = self.settings.work.join(DAYS).join(night.name());
+        self.collected_until(night.day, night.until_ms(), &dir)
     }
 
     fn collected_until(&self, day: Day, until_ms: i64, dir: &Path) -> Result<(PathBuf, Collected)> {
@@ -256,35 +259,40 @@ impl Nightly {
         Ok((dir.to_owned(), facts))
     }
 
-    /// What stands against a collected day.
-    fn against(&self, facts: &Collected) -> Result<Vec<String>> {
-        let (source, all) = (self.source(), self.source().journals()?);
-        let newest = all.last().map(|(name, _)| name.as_str());
+    /// What stands against a collected day. A journal of several days is looked at for the first
+    /// of them; what was found is in `seen`. One that is not `closed` may still be written.
+    fn against(
+        &self,
+        facts: &Collected,
+        closed: &[(String, i64)],
+        seen: &mut Replays,
+    ) -> Vec<String> {
+        let (source, work) = (self.source(), &self.settings.work);
         let replay = |name: &String| {
-            let found = replayed(&source, name, (newest == Some(name), &self.settings.work));
-            (name.clone(), found.map_err(|error| format!("{error:#}")))
+            let found = seen.entry(name.clone()).or_insert_with(|| {
+                let is_newest = closed.iter().all(|(own, _)| own != name);
+                let found = replayed(&source, name, (is_newest, work));
+                found.map_err(|error| format!("{error:#}"))
+            });
+            (name.clone(), found.clone())
         };
         let replays: Vec<_> = facts.journals.iter().map(replay).collect();
-        Ok(check::day(facts, &replays, &self.settings.check))
+        check::day(facts, &replays, &self.settings.check)
     }
 
     /// One night, begun or gone on with.
     fn night(&self, night: Night, (trigger, at_ms): (&str, i64)) -> Result<Ending> {
         let dir = self.settings.work.join(NIGHTS).join(night.name());
-        let (folder, facts) = match night.early_until_ms {
-            None => self.collected(night.day)?,
-            Some(until_ms) => {
-                let days = self.settings.work.join(DAYS);
-                self.collected_until(night.day, until_ms, &days.join(night.name()))?
-            }
-        };
+        let (folder, facts) = self.collected(night)?;
+        let journals = self.source().journals()?;
+        let closed = journals.split_last().map_or(&[][..], |(_, before)| before);
+        let mut seen = Replays::new();
         // A day as far as it went covers what it can.
-        let against = self.against(&facts)?;
-        let before = days_of(night.day, self.settings.window_days).rev().skip(1);
+        let against = self.against(&facts, closed, &mut seen);
         let mut sources = vec![(facts.day.clone(), folder)];
-        for day in before {
-            let (folder, facts) = self.collected(day)?;
-            if self.against(&facts)?.is_empty() {
+        for day in night.day.before(self.settings.window_days - 1) {
+            let (folder, facts) = self.collected(Night::of(day))?;
+            if self.against(&facts, closed, &mut seen).is_empty() {
                 sources.push((facts.day.clone(), folder));
             }
         }
@@ -314,23 +322,18 @@ impl Nightly {
         }
         let name = Night { day, early_until_ms: Some(now_ms) }.name();
         let begun = self.begun_early(day)?;
-        if begun.is_none() && self.ledger()?.nights.contains_key(&name) {
+        if self.ledger()?.nights.contains_key(&name) {
             return Ok(None);
         }
         let (until_ms, trigger) = match begun {
             // It was begun and not ended: it goes on.
-            Some((until_ms, trigger)) if !self.ledger()?.nights.contains_key(&name) => {
-                (until_ms, trigger)
-            }
-            Some(_) => return Ok(None),
+            Some(begun) => begun,
             None => match self.drifted(day, now_ms)? {
                 Some(trigger) => (now_ms, trigger),
                 None => return Ok(None),
             },
         };
-        let path = self.settings.work.join(EARLY_FILE);
-        let text = serde_json::to_string_pretty(&(day.name(), until_ms, &trigger))? + "\n";
-        write_whole(&path, text.as_bytes())?;
+        write_json(&self.settings.work.join(EARLY_FILE), &(day.name(), until_ms, &trigger))?;
         let night = Night { day, early_until_ms: Some(until_ms) };
         let ending = self.night(night, (&trigger, until_ms))?;
         self.enter(night, (&trigger, until_ms), ending).map(Some)
@@ -354,19 +357,15 @@ impl Nightly {
             return Ok(None);
         }
         let mut days = Vec::new();
-        for day in days_of(day, settings.drift.loss_days + 1).rev().skip(1) {
-            let (folder, facts) = self.collected(day)?;
+        for day in day.before(settings.drift.loss_days) {
+            let (folder, facts) = self.collected(Night::of(day))?;
             if !facts.files.is_empty() {
                 days.push(folder);
             }
         }
         days.reverse();
         days.push(folder);
-        let gates = fs::read_to_string(&settings.gate.gates)?;
-        let gates = PromotionSettings::parse(&gates).map_err(|errors| {
-            let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("{}: {}", settings.gate.gates.display(), told.join("; "))
-        })?;
+        let gates = peregrine::runtime::shadow::drift(&settings.gate.gates)?;
         let champion = settings.registry.join(champion);
         let data = work.join(LOOK).join("data");
         let asked = look::Look {
@@ -376,7 +375,7 @@ impl Nightly {
             from_ms: day.from_ms(),
             until_ms: now_ms,
         };
-        match look::look(&asked, &self.config, (&settings.drift, &gates.drift)) {
+        match look::look(&asked, &self.config, (&settings.drift, &gates)) {
             Ok(why) => Ok(why),
             Err(error) => {
                 eprintln!("peregrine-lab learn: drift cannot be told: {error:#}");

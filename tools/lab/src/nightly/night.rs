@@ -8,16 +8,17 @@
 use super::check::{independent, window};
 use super::child::{Ended, Worker};
 use super::compete::{Choice, Entrant, compete};
-use super::days::{Day, Night};
+use super::days::Night;
 use super::enter::{challenge, register};
 use super::report::{JSON_FILE, REPORT_FILE, Told};
 use super::settings::Settings;
 use super::store::{Outcome, Steps, tell_begin};
 use crate::data::{freeze::freeze, import::import};
-use crate::files::write_whole;
+use crate::files::{write_json, write_whole};
 use crate::forward::{Config, training_hash};
 use crate::gate::{DECISION_FILE, DOCUMENT_FILE};
 use crate::history::rows;
+use crate::steps::{EXIT_NO_GO, gate, stress, train, walk_forward};
 use anyhow::{Context, Result, bail, ensure};
 use peregrine::model::ArtifactFiles;
 use peregrine::model::artifact::hex;
@@ -25,7 +26,6 @@ use peregrine::registry::decision::Decision;
 use peregrine::registry::seal::SigningKey;
 use peregrine::venue::dataset::DataSet;
 use serde_json::{Value, json};
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,8 +46,6 @@ const VALIDATED: [&str; 7] = [
     "reports/folds",
 ];
 const STRESSED: [&str; 2] = ["reports/stress.json", "reports/stress_test_results.md"];
-/// Exit code of a gate that says NO-GO.
-const NO_GO: i32 = 3;
 
 /// A night at work.
 pub struct Work<'w> {
@@ -116,20 +114,16 @@ impl Work<'_> {
         let told = Told {
             name: self.night.name(),
             facts: self.steps.facts(),
-            outcome: ending.outcome,
-            reason: ending.reason.clone(),
-            version: ending.version.clone(),
-            trials: ending.trials,
+            ending: &ending,
             data_hash: found.data_hash,
             no_warm: found.no_warm,
             choice: found.choice.as_ref(),
             gate: found.gate,
             files: self.steps.files(),
         };
-        let text = serde_json::to_string_pretty(&told.json())? + "\n";
         tell_begin(self.steps.dir(), "report");
         write_whole(&self.steps.dir().join(REPORT_FILE), told.page().as_bytes())?;
-        write_whole(&self.steps.dir().join(JSON_FILE), text.as_bytes())?;
+        write_json(&self.steps.dir().join(JSON_FILE), &told.json())?;
         Ok(ending)
     }
 
@@ -198,9 +192,8 @@ impl Work<'_> {
                 }
                 Err(error) => (Value::Null, vec![format!("check.labels_min: {error:#}")]),
             };
-            let text = json!({"rows": told, "against": against});
-            let text = serde_json::to_string_pretty(&text)? + "\n";
-            write_whole(&steps.dir().join(CHECK_FILE), text.as_bytes())?;
+            let told = json!({"rows": told, "against": against});
+            write_json(&steps.dir().join(CHECK_FILE), &told)?;
             Ok((!against.is_empty()).then(|| against.join("; ")))
         })
     }
@@ -214,8 +207,7 @@ impl Work<'_> {
         let (worker, threads, log) = (self.worker, self.settings.threads, self.log("walk-forward"));
         self.steps.step("walk-forward", (&VALIDATED, false), |steps| {
             let [data, out, config] = [DATA, REPORTS, FORWARD].map(|name| steps.dir().join(name));
-            let files = [("--data", &data), ("--out", &out), ("--config", &config)];
-            done(worker.run(&log, &words("walk-forward", &files, &thread_words(threads)))?)?;
+            done(worker.run(&log, &walk_forward([&data, &out, &config], threads))?)?;
             Ok(None)
         })?;
         Judged::read(&self.path(REPORTS))
@@ -227,15 +219,8 @@ impl Work<'_> {
         let out = self.model(kind);
         self.steps.step(kind, (&[kind], true), |steps| {
             let [data, config] = [DATA, FORWARD].map(|name| steps.dir().join(name));
-            let mut files = vec![("--data", &data), ("--out", &out), ("--config", &config)];
-            let from = warm.map(Path::to_path_buf);
-            files.extend(from.as_ref().map(|from| ("--warm-start", from)));
-            let mut more = thread_words(threads).to_vec();
-            // 0 is told where there are no trees.
-            if depth > 0 {
-                more.extend(["--depth".into(), depth.to_string().into()]);
-            }
-            let ended = worker.run(&log, &words("train", &files, &more))?;
+            let words = train([&data, &out, &config], warm, (depth as u64, threads));
+            let ended = worker.run(&log, &words)?;
             if warm.is_some() && ended.code != 0 {
                 let _ = fs::remove_dir_all(steps.dir().join(kind));
                 return Ok(Some(ended.said));
@@ -280,8 +265,7 @@ impl Work<'_> {
             entrants.push(Entrant { name: "cold", dir: &cold });
             entrants.extend(is_warm.then_some(Entrant { name: "warm", dir: &warm }));
             let choice = compete(set, (config, enter_edge), &entrants, least)?;
-            let text = serde_json::to_string_pretty(&choice)? + "\n";
-            write_whole(&steps.dir().join(CHOICE_FILE), text.as_bytes())?;
+            write_json(&steps.dir().join(CHOICE_FILE), &choice)?;
             Ok(None)
         })?;
         let path = self.path(CHOICE_FILE);
@@ -291,19 +275,12 @@ impl Work<'_> {
     /// Puts the model under stress and lets the gate decide.
     fn decided(&mut self, model: &Path) -> Result<Value> {
         let (worker, settings) = (self.worker, self.settings);
-        let (stress, gate) = (self.log("stress"), self.log("gate"));
+        let log = self.log("stress");
         let reports = self.path(REPORTS);
-        let model = model.to_path_buf();
+        let named = &settings.gate;
         self.steps.step("stress", (&STRESSED, true), |_| {
-            let files = [
-                ("--model", &model),
-                ("--config", &settings.gate.trader),
-                ("--scenarios", &settings.gate.scenarios),
-                ("--gates", &settings.gate.gates),
-                ("--out", &reports),
-            ];
-            let ended =
-                worker.run(&stress, &words("stress", &files, &thread_words(settings.threads)))?;
+            let files = [model, &named.trader, &named.scenarios, &named.gates, &reports];
+            let ended = worker.run(&log, &stress(files, settings.threads))?;
             // A scenario that failed is what was found out, and the gate's to judge.
             if !reports.join("stress.json").exists() {
                 done(ended)?;
@@ -311,20 +288,14 @@ impl Work<'_> {
             }
             Ok(None)
         })?;
-        let at = jiff::Timestamp::from_millisecond(self.steps.facts().at_ms)?.to_string();
+        let log = self.log("gate");
+        let files = [model, &reports, &named.gates, &named.key, &reports];
+        let words = gate(files, Some(self.steps.facts().at_ms))?;
         let outputs = [DECISION_FILE, DOCUMENT_FILE].map(|name| format!("{REPORTS}/{name}"));
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
         self.steps.step("gate", (&outputs, true), |_| {
-            let files = [
-                ("--model", &model),
-                ("--evidence", &reports),
-                ("--config", &settings.gate.gates),
-                ("--key", &settings.gate.key),
-                ("--out", &reports),
-            ];
-            let more = ["--decided-at".into(), at.into()];
-            let ended = worker.run(&gate, &words("gate", &files, &more))?;
-            if ended.code != NO_GO {
+            let ended = worker.run(&log, &words)?;
+            if ended.code != i32::from(EXIT_NO_GO) {
                 done(ended)?;
             }
             Ok(None)
@@ -383,22 +354,7 @@ impl Judged {
     }
 }
 
-/// A command with files by the names of its options, and with more behind them.
-fn words(command: &str, files: &[(&str, &PathBuf)], more: &[OsString]) -> Vec<OsString> {
-    let pairs = files.iter().flat_map(|(name, path)| [OsString::from(name), (*path).into()]);
-    [OsString::from(command)].into_iter().chain(pairs).chain(more.iter().cloned()).collect()
-}
-
-fn thread_words(threads: u16) -> [OsString; 2] {
-    ["--threads".into(), threads.to_string().into()]
-}
-
 fn done(ended: Ended) -> Result<()> {
     ensure!(ended.code == 0, "exit code {}: {}", ended.code, ended.said);
     Ok(())
-}
-
-/// The days of a window that ends with `day`.
-pub fn days_of(day: Day, window_days: u32) -> impl DoubleEndedIterator<Item = Day> {
-    (day.0 - i64::from(window_days) + 1..=day.0).map(Day)
 }

@@ -1,6 +1,7 @@
 //! What is told of a night: `night.json` for programs, `night.md` for people.
 
 use super::compete::Choice;
+use super::night::Ending;
 use super::store::{Facts, Outcome};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,13 +20,7 @@ pub struct Told<'t> {
     /// What it is of.
     pub facts: &'t Facts,
     /// How it ended.
-    pub outcome: Outcome,
-    /// Why.
-    pub reason: String,
-    /// The version it registered.
-    pub version: Option<String>,
-    /// Models and thresholds that it compared.
-    pub trials: u64,
+    pub ending: &'t Ending,
     /// SHA-256 of the data set's manifest.
     pub data_hash: Option<String>,
     /// Why there is no warm model.
@@ -47,8 +42,8 @@ impl Told<'_> {
             "kind": "night",
             "schema": 1,
             "day": self.name,
-            "outcome": self.outcome.name(),
-            "reason": self.reason,
+            "outcome": self.ending.outcome.name(),
+            "reason": self.ending.reason,
             "trigger": facts.trigger,
             "at_ms": facts.at_ms,
             "window": facts.days,
@@ -56,7 +51,7 @@ impl Told<'_> {
             "champion": champion.map(|(version, sha256)| {
                 json!({"version": version, "model_sha256": sha256})
             }),
-            "trials": {"night": self.trials, "total": facts.trials_before + self.trials},
+            "trials": {"night": self.ending.trials, "total": facts.trials_before + self.ending.trials},
             "no_warm": self.no_warm,
             "candidates": self.choice.map_or(&[][..], |choice| &choice.contenders),
             "rows": self.choice.map(|choice| json!({
@@ -65,8 +60,8 @@ impl Told<'_> {
             })),
             "chosen": self.choice.and_then(|choice| choice.chosen.clone()),
             "gate": self.gate,
-            "registered": self.version.as_ref().map(|version| {
-                let stage = if self.outcome == Outcome::Challenger { "shadow" } else { "staged" };
+            "registered": self.ending.version.as_ref().map(|version| {
+                let stage = if self.ending.outcome == Outcome::Challenger { "shadow" } else { "staged" };
                 json!({"version": version, "stage": stage})
             }),
             "files": self.files,
@@ -76,7 +71,7 @@ impl Told<'_> {
     /// `night.md`.
     pub fn page(&self) -> String {
         let mut page = format!("# The night of {}\n\n", self.name);
-        let _ = writeln!(page, "{}: {}\n", self.outcome.name(), self.reason);
+        let _ = writeln!(page, "{}: {}\n", self.ending.outcome.name(), self.ending.reason);
         let facts = self.facts;
         let days = match (facts.days.first(), facts.days.last()) {
             (Some(first), Some(last)) => format!("{} days, {first} to {last}", facts.days.len()),
@@ -89,11 +84,11 @@ impl Told<'_> {
             ("learned from", days),
             ("data", self.data_hash.clone().unwrap_or_else(none)),
             ("champion", champion.to_owned()),
-            ("registered", self.version.clone().unwrap_or_else(none)),
+            ("registered", self.ending.version.clone().unwrap_or_else(none)),
             (
                 "trials",
-                format!("{}, with those before {}", self.trials, {
-                    facts.trials_before + self.trials
+                format!("{}, with those before {}", self.ending.trials, {
+                    facts.trials_before + self.ending.trials
                 }),
             ),
         ];

@@ -1,7 +1,7 @@
 //! What is kept between two runs: the steps of a night with the hashes of what they wrote, the
 //! ledger of all nights, the lock.
 
-use crate::files::write_whole;
+use crate::files::{read_json, write_json};
 use anyhow::{Context, Result};
 use peregrine::venue::dataset::{files_below, hash_of};
 use serde::{Deserialize, Serialize};
@@ -111,8 +111,7 @@ impl Ledger {
     /// # Errors
     /// A folder that cannot be written.
     pub fn write(&self, work: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        write_whole(&work.join(LEDGER_FILE), text.as_bytes())
+        write_json(&work.join(LEDGER_FILE), self)
     }
 
     /// Trials of all other nights.
@@ -172,8 +171,7 @@ impl Steps {
     /// # Errors
     /// A folder that cannot be written.
     pub fn open(dir: &Path, facts: impl FnOnce() -> Result<Facts>, settings: &str) -> Result<Self> {
-        let before = fs::read(dir.join(STATE_FILE)).ok();
-        let before = before.and_then(|text| serde_json::from_slice::<State>(&text).ok());
+        let before = read_json::<State>(&dir.join(STATE_FILE)).ok().flatten();
         if let Some(state) = before.filter(|state| state.facts.settings_sha256 == settings) {
             return Ok(Self { dir: dir.to_owned(), state });
         }
@@ -249,8 +247,7 @@ impl Steps {
     }
 
     fn write(&self) -> Result<()> {
-        let text = serde_json::to_string_pretty(&self.state)? + "\n";
-        write_whole(&self.dir.join(STATE_FILE), text.as_bytes())
+        write_json(&self.dir.join(STATE_FILE), &self.state)
     }
 }
 

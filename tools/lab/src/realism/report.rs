@@ -2,7 +2,7 @@
 
 use super::attribution::{Attribution, PARTS};
 use super::books::money;
-use crate::files::write_whole;
+use crate::files::{write_json, write_whole};
 use anyhow::Result;
 use peregrine::base::Money;
 use serde_json::{Map, Value, json};
@@ -31,9 +31,7 @@ const WHAT: [&str; PARTS.len()] = [
 /// # Errors
 /// The file that could not be written.
 pub fn write(found: &Attribution, journal: &str, out: &Path) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(&told(found, journal))?;
-    text.push('\n');
-    write_whole(&out.join(JSON_FILE), text.as_bytes())?;
+    write_json(&out.join(JSON_FILE), &told(found, journal))?;
     write_whole(&out.join(REPORT_FILE), page(found, journal).as_bytes())
 }
 

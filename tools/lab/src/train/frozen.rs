@@ -15,7 +15,7 @@ use crate::forward::learn::{Learned, learn};
 use crate::forward::training_hash;
 use crate::gbdt::Forest;
 use crate::history::{Rows, rows};
-use crate::learn::{Predictor, coverage, learn_spread};
+use crate::learn::{Predictor, classes, coverage, learn_spread};
 use crate::statistics::calibration::calibration_error;
 use anyhow::{Result, ensure};
 use peregrine::features::schema_hash;
@@ -178,7 +178,7 @@ fn metrics(
     let ground = rows.ground();
     let mut metrics = judge(&learned.predictor, ground, (&learned.fit, test));
     let said = learned.predictor.probabilities(ground, test);
-    let came: Vec<usize> = test.iter().map(|&row| rows.table.targets[row] as usize).collect();
+    let came = classes(&rows.table, test);
     let ece = calibration_error(&said, &came, crate::forward::BINS);
     let mut more = vec![
         ("calibration_error", ece),

@@ -43,7 +43,7 @@ impl Warm {
     pub fn open(dir: &Path) -> Result<Self> {
         let files = ArtifactFiles::read(dir)?;
         let card = &files.card;
-        let above = dir.parent().filter(|above| above.join("registry.json").exists());
+        let above = dir.parent().filter(|above| Registry::is_one(above));
         if let Some(above) = above {
             let registered = Registry::open(above)?.files(&card.version)?;
             ensure!(registered.sha256 == files.sha256, "is not the version that was registered");

@@ -23,11 +23,13 @@ use peregrine_lab::forward::held_out::HOLD_OUT_FILE;
 use peregrine_lab::forward::{Config, JSON_FILE, code_of};
 use peregrine_lab::gate::thresholds::Thresholds;
 use peregrine_lab::gate::{DECISION_FILE, DOCUMENT_FILE, decide};
+use peregrine_lab::steps::{self, words};
 use plan::Plan;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -118,21 +120,13 @@ impl Run {
         self.step("verify", |_| Ok(false), verified)?;
         let set = DataSet::open(&plan.data)?;
         let validate = |plan: &Plan| {
-            let files: [(&str, &Path); 3] =
-                [("--data", &plan.data), ("--out", &plan.reports), ("--config", &plan.forward)];
-            done(words("walk-forward", &files, &threads(plan)))
+            done(steps::walk_forward([&plan.data, &plan.reports, &plan.forward], plan.threads))
         };
         self.step("walk-forward", |plan| validated(plan, &set, &config), validate)?;
         let judged = Judged::read(&plan)?;
         let train = |plan: &Plan| {
-            let files: [(&str, &Path); 3] =
-                [("--data", &plan.data), ("--out", &plan.model), ("--config", &plan.forward)];
-            let mut more = threads(plan).to_vec();
-            // 0 is told where there are no trees.
-            if judged.depth > 0 {
-                more.extend(["--depth".into(), judged.depth.to_string().into()]);
-            }
-            done(words("train", &files, &more))
+            let files: [&Path; 3] = [&plan.data, &plan.model, &plan.forward];
+            done(steps::train(files, None, (judged.depth, plan.threads)))
         };
         self.step("train", |plan| Ok(trained(plan, &set, &judged)), train)?;
         if set.manifest().hold_out_from_ms.is_some() {
@@ -168,21 +162,11 @@ impl Run {
         }
         let was = decided(plan, self.decided_at)?;
         let is_new = was.is_none();
-        let files: [(&str, &Path); 5] = [
-            ("--model", &plan.model),
-            ("--evidence", &plan.reports),
-            ("--config", &plan.gates),
-            ("--key", &plan.key),
-            ("--out", &plan.reports),
-        ];
+        let files: [&Path; 5] = [&plan.model, &plan.reports, &plan.gates, &plan.key, &plan.reports];
         let mut code = None;
         if is_new {
-            let mut more = Vec::new();
-            if let Some(at) = self.decided_at {
-                let at = jiff::Timestamp::from_millisecond(i64::try_from(at)?)?.to_string();
-                more.extend(["--decided-at".into(), at.into()]);
-            }
-            code = Some(carry_out(parsed(words("gate", &files, &more))?)?);
+            let at = self.decided_at.map(i64::try_from).transpose()?;
+            code = Some(carry_out(parsed(steps::gate(files, at)?)?)?);
         }
         let decision = match was {
             Some(decision) => decision,
@@ -198,19 +182,9 @@ fn text(path: &Path) -> OsString {
     path.into()
 }
 
-/// A command with files by the names of its options, and with more behind them.
-fn words(command: &str, files: &[(&str, &Path)], more: &[OsString]) -> Vec<OsString> {
-    let pairs = files.iter().flat_map(|(name, path)| [OsString::from(name), text(path)]);
-    let head = ["peregrine-lab".into(), OsString::from(command)];
-    head.into_iter().chain(pairs).chain(more.iter().cloned()).collect()
-}
-
-fn threads(plan: &Plan) -> [OsString; 2] {
-    ["--threads".into(), plan.threads.to_string().into()]
-}
-
 /// The command that these words are, told as they would be typed.
 fn parsed(words: Vec<OsString>) -> Result<Command> {
+    let words: Vec<OsString> = iter::once("peregrine-lab".into()).chain(words).collect();
     let told: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     println!("\n$ {}", told.join(" "));
     Ok(Cli::try_parse_from(words)?.command)
@@ -256,14 +230,9 @@ fn held_out(plan: &Plan, set: &DataSet, config: &Config) -> Result<bool> {
 /// Stress: outcomes that are there are taken as they are by the command itself. A scenario that
 /// failed is what was found out, and the gate's to judge.
 fn stressed(plan: &Plan) -> Result<()> {
-    let files: [(&str, &Path); 5] = [
-        ("--model", &plan.model),
-        ("--config", &plan.trader),
-        ("--scenarios", &plan.scenarios),
-        ("--gates", &plan.gates),
-        ("--out", &plan.reports),
-    ];
-    match parsed(words("stress", &files, &threads(plan)))? {
+    let files: [&Path; 5] =
+        [&plan.model, &plan.trader, &plan.scenarios, &plan.gates, &plan.reports];
+    match parsed(steps::stress(files, plan.threads))? {
         Command::Stress(arguments) => stress::test(&arguments).map(|_| ()),
         _ => bail!("it is not the command stress"),
     }

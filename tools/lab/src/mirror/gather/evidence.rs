@@ -2,8 +2,8 @@
 //! its own by the SHA-256 of its file, so that one that is written over is not lost; it lies below
 //! the run of the version that it is about.
 
-use super::Found;
 use super::find::{REPORT_BYTES_MAX, bytes_of, named, written_ms};
+use super::{Found, text};
 use crate::forward::{JSON_FILE, REPORT_FILE};
 use crate::gate::{DECISION_FILE, DOCUMENT_FILE};
 use crate::mirror::item::{Kind, Run};
@@ -137,10 +137,7 @@ impl Report {
             }
         }
         if self.kind == Kind::Decision {
-            let path = folder.join(DOCUMENT_FILE);
-            if let Ok(bytes) = bytes_of(&path, file_bytes_max) {
-                found.file(DOCUMENT_FILE, &hex(&sha256(&bytes)), bytes.len() as u64, &path);
-            }
+            found.attach(DOCUMENT_FILE, &folder.join(DOCUMENT_FILE));
         }
         found
     }
@@ -159,10 +156,6 @@ impl Report {
             .filter_map(|(name, told)| Some((name.clone(), told.as_str()?.to_owned())))
             .collect()
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Every number of an object, with its name below `prefix`.

@@ -14,6 +14,8 @@ mod versions;
 
 use super::item::{Artifact, Run};
 use super::settings::{MIB, Settings};
+use peregrine::model::artifact::{hex, sha256};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -80,6 +82,14 @@ impl Found {
         Self { run, is_less: false, sources: BTreeMap::new(), file_bytes_max }
     }
 
+    /// Shows a file as it is now, in the place of another one of its name; one that is not there
+    /// or too large is left out.
+    fn attach(&mut self, name: &str, path: &Path) {
+        let Ok(bytes) = find::bytes_of(path, self.file_bytes_max) else { return };
+        self.run.artifacts.retain(|artifact| artifact.path != name);
+        self.file(name, &hex(&sha256(&bytes)), bytes.len() as u64, path);
+    }
+
     /// Shows a file; of one that is too large its name, hash and size.
     fn file(&mut self, path: &str, sha256: &str, bytes: u64, source: &Path) {
         if bytes > self.file_bytes_max {
@@ -90,4 +100,9 @@ impl Found {
         let artifact = Artifact { path: path.to_owned(), sha256: sha256.to_owned(), bytes };
         self.run.artifacts.push(artifact);
     }
+}
+
+/// A value as people read it: a text without its quotes.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

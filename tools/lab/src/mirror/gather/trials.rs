@@ -1,6 +1,6 @@
 //! Trials of studies that ended. What runs is shown when it ended.
 
-use super::{Found, Gathered};
+use super::{Found, Gathered, text};
 use crate::mirror::item::{Kind, Run};
 use crate::mirror::settings::{Settings, StudyName};
 use crate::tune::{Distribution, State, Storage, Trial, TuneError};
@@ -53,13 +53,8 @@ fn found(study: &StudyName, trial: &Trial) -> Found {
     run.tag("state", state);
     for (name, (value, distribution)) in &trial.params {
         // What is stored of a choice is its place.
-        let value = Distribution::from_json(distribution).map_or_else(
-            || value.to_string(),
-            |distribution| {
-                let value = distribution.outside(*value);
-                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-            },
-        );
+        let value = Distribution::from_json(distribution)
+            .map_or_else(|| value.to_string(), |distribution| text(&distribution.outside(*value)));
         run.param(name, value);
     }
     let number = trial.number.unsigned_abs();

@@ -58,12 +58,12 @@ pub(super) fn look(settings: &Settings, reports: &[Report], gathered: &mut Gathe
         let mut found = run_of(version, record, card.ok(), settings);
         found.is_less |= !files(&mut found, &folder, record, &mut gathered.problems);
         if let Some(path) = manifests.get(&record.data_hash) {
-            attach(&mut found, "evidence/data_manifest.yaml", path);
+            found.attach("evidence/data_manifest.yaml", path);
         }
         let own = reports.iter().filter(|report| report.is_of(&found.run));
         let own: Vec<_> = own.flat_map(Report::shown_with_the_model).collect();
         for (path, name) in own {
-            attach(&mut found, &format!("evidence/{name}"), &path);
+            found.attach(&format!("evidence/{name}"), &path);
         }
         let history = registry.history().iter().filter(|entry| entry.version == version);
         let tags = tags_of(version, record, &standing, history);
@@ -156,14 +156,6 @@ fn files(found: &mut Found, folder: &Path, record: &Record, problems: &mut Vec<S
         is_whole &= is_there;
     }
     is_whole
-}
-
-/// Shows a file that is no part of the version.
-fn attach(found: &mut Found, name: &str, path: &Path) {
-    let Ok(bytes) = bytes_of(path, found.file_bytes_max) else { return };
-    let hash = hex(&sha256(&bytes));
-    found.run.artifacts.retain(|artifact| artifact.path != name);
-    found.file(name, &hash, bytes.len() as u64, path);
 }
 
 /// Where a version stands and how it came there: every entry of the history that is about it.
