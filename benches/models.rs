@@ -18,7 +18,7 @@
 mod harness;
 
 use harness::demo::{Demo, Passages, answer, free_page, journal, lane, registry_with};
-use harness::{Bench, heading, histogram, nanos_at, record_nanos, repository, row};
+use harness::{Bench, heading, histogram, nanos_at, record_nanos, replayed, repository, row};
 use hdrhistogram::Histogram;
 use peregrine::base::Kind;
 use peregrine::base::event::{Event, ModelSwap, Prediction, Trade, flags};
@@ -26,10 +26,10 @@ use peregrine::model::artifact::tag_of;
 use peregrine::promotion::Line;
 use peregrine::registry::Stage;
 use peregrine::runtime::clock::wall_now;
-use peregrine::runtime::replay;
 use peregrine::runtime::shadow::parts;
 use peregrine::runtime::swap::ask_swap;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -84,16 +84,16 @@ fn names(stem: &str, count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("{stem}-{number}")).collect()
 }
 
+/// The text of `/metrics`, if the page answers.
+fn metrics(page: SocketAddr) -> Option<String> {
+    let text = answer(page, "/metrics").ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
 /// A value of `/metrics` without labels.
 fn metric(text: &str, name: &str) -> f64 {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.and_then(|value| value.parse().ok()).unwrap_or(f64::NAN)
-}
-
-/// The journal is whole and replays to the same bytes.
-fn check_replay(journal: &Path) {
-    let report = replay::verify(journal).expect("the journal can be replayed");
-    assert_eq!(report.differences, 0, "{:?}", report.first);
 }
 
 /// Decisions of each challenger in the log; each agrees with the session and with the champion,
@@ -142,14 +142,12 @@ fn run(seconds: u64, with: bool, models: &Path, into: &mut Measured) -> [f64; 4]
     // Its pages go with it.
     while !demo.has_ended() && began.elapsed() < Duration::from_secs(seconds) {
         std::thread::sleep(Duration::from_secs(1));
-        if let Ok(text) = answer(page, "/metrics") {
-            newest = String::from_utf8_lossy(&text).into_owned();
-        }
+        newest = metrics(page).unwrap_or(newest);
     }
     let summary = demo.summary();
     into.dropped += summary["dropped"].as_f64().unwrap_or(f64::NAN);
     let journal = journal(state.path());
-    check_replay(&journal);
+    replayed(&journal);
     into.add(&Passages::read(&journal, WARM));
     if !with {
         return [0.0; 4];
@@ -286,17 +284,15 @@ fn changes(bench: &mut Bench, seconds: u64) {
     let own = [("PEREGRINE__MODEL__DIR", dir)];
     let mut demo = Demo::start(seconds, page, state.path(), &[&EAGER[..], &own].concat());
     let until = Instant::now() + Duration::from_secs(seconds.saturating_sub(5));
-    let decides = || {
-        let text = answer(page, "/metrics").unwrap_or_default();
-        metric(&String::from_utf8_lossy(&text), "peregrine_predictions_total") > 0.0
-    };
+    let decides =
+        || metric(&metrics(page).unwrap_or_default(), "peregrine_predictions_total") > 0.0;
     while !decides() && !demo.has_ended() {
         std::thread::sleep(Duration::from_millis(100));
     }
     let asked = ask_on(state.path(), bench.count(CHANGES, 20), until);
     let summary = demo.summary();
     let journal = journal(state.path());
-    check_replay(&journal);
+    replayed(&journal);
     let effects = effects(&journal, &asked);
     let orders = summary["orders"].as_f64().unwrap_or(0.0);
     assert!(orders > 0.0, "nothing was traded meanwhile: {summary}");
@@ -315,18 +311,12 @@ fn changes(bench: &mut Bench, seconds: u64) {
     bench.figure("changes_dropped", summary["dropped"].as_f64().unwrap_or(f64::NAN));
 }
 
-fn seconds(bench: &Bench) -> u64 {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--seconds").skip(1);
-    let given = arguments.next().and_then(|text| text.parse().ok());
-    given.unwrap_or(if bench.smoke { SECONDS_SMOKE } else { SECONDS })
-}
-
 fn main() {
     let mut bench = Bench::start(
         "models: challengers beside the champion, and changes of it",
         &["an exchange that is far away: it is in the same process, on the same cores"],
     );
-    let seconds = seconds(&bench);
+    let seconds = bench.seconds(SECONDS, SECONDS_SMOKE);
     challengers(&mut bench, seconds);
     // A thousand changes take a while.
     let longer = if bench.smoke { 2 * seconds } else { 2 * seconds.max(120) };

@@ -167,18 +167,12 @@ fn told(bench: &mut Bench, name: &str, run: &Run) {
     bench.figure(&format!("{name}_ledger_equal"), f64::from(u8::from(equal)));
 }
 
-fn seconds(bench: &Bench) -> u64 {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--seconds").skip(1);
-    let given = arguments.next().and_then(|text| text.parse().ok());
-    given.unwrap_or(if bench.smoke { SECONDS_SMOKE } else { SECONDS })
-}
-
 fn main() {
     let mut bench = Bench::start(
         "observer: what it costs the path to be watched",
         &["the network between the pages and who asks for them: both are here"],
     );
-    let seconds = seconds(&bench);
+    let seconds = bench.seconds(SECONDS, SECONDS_SMOKE);
     println!("{seconds} s alone, {seconds} s with {ASKERS} connections that ask without end");
     let alone = run(seconds, 0);
     told(&mut bench, "alone", &alone);

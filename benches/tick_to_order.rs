@@ -13,7 +13,9 @@ mod harness;
 use harness::desk::{Desk, PARTS, Part};
 use harness::pipeline::{HopTimes, Pipeline, Trading, parts};
 use harness::tape::{Content, Tape};
-use harness::{Bench, heading, histogram, machine, nanos_at, nanos_per_tick, record_nanos, row};
+use harness::{
+    Bench, heading, histogram, machine, nanos_at, nanos_per_tick, record_nanos, replayed, row,
+};
 use hdrhistogram::Histogram;
 use peregrine::base::counters::Counter;
 use peregrine::base::hop::{Hop, Stamp};
@@ -24,7 +26,6 @@ use peregrine::feed::{EventBatch, Feed};
 use peregrine::journal::{Journal, JournalSettings, verify};
 use peregrine::model::ModelOutput;
 use peregrine::runtime::assemble::{Budget, Parts};
-use peregrine::runtime::replay;
 use std::path::Path;
 
 const FRAMES: usize = 120_000;
@@ -118,8 +119,7 @@ fn check(bench: &Bench, parts: &Parts, tape: &Tape, dir: &Path) -> Counts {
     let found = pass(bench, parts, tape, dir, None);
     let health = verify(dir);
     assert_eq!(health.first, None, "the journal is damaged");
-    let replayed = replay::verify(dir).expect("the journal can be replayed");
-    assert_eq!(replayed.differences, 0, "{:?}", replayed.first);
+    let replayed = replayed(dir);
     let counts = found.counts;
     assert!(counts.predictions > 0 && counts.orders > 0 && counts.fills > 0, "{counts:?}");
     assert_eq!(counts.dropped, 0, "{counts:?}");

@@ -23,9 +23,10 @@ pub mod tape;
 use hdrhistogram::Histogram;
 use peregrine::base::hop::Stamp;
 use peregrine::observe::CycleClock;
+use peregrine::runtime::replay::{self, ReplayReport};
 use serde_json::{Map, Number, Value};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Largest time kept, in picoseconds: ten seconds.
 const PICOS_MAX: u64 = 10_000_000_000_000;
@@ -60,6 +61,13 @@ impl Bench {
     /// `full`, or the part of it that a smoke run does.
     pub fn count(&self, full: usize, smoke: usize) -> usize {
         if self.smoke { smoke } else { full }
+    }
+
+    /// What follows `--seconds`, or this many.
+    pub fn seconds(&self, full: u64, smoke: u64) -> u64 {
+        let mut arguments = std::env::args().skip_while(|argument| argument != "--seconds").skip(1);
+        let given = arguments.next().and_then(|text| text.parse().ok());
+        given.unwrap_or(if self.smoke { smoke } else { full })
     }
 
     /// Adds a named figure; one that is not finite is told as null.
@@ -334,6 +342,13 @@ fn quartiles(values: &[f64]) -> [f64; 3] {
     sorted.sort_by(f64::total_cmp);
     let at = |quarter: usize| sorted.get((sorted.len().max(1) - 1) * quarter / 4);
     [1, 2, 3].map(|quarter| at(quarter).copied().unwrap_or(f64::NAN))
+}
+
+/// Checks that a journal is whole and replays to the same bytes; what was replayed.
+pub fn replayed(journal: &Path) -> ReplayReport {
+    let report = replay::verify(journal).expect("the journal can be replayed");
+    assert_eq!(report.differences, 0, "{:?}", report.first);
+    report
 }
 
 /// The folder of recorded data, if it is there.

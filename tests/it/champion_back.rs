@@ -2,23 +2,21 @@
 //! that, and whenever the process ends.
 
 use crate::lanes::{has, read};
-use crate::model_swaps::{Models, change, end_and_replay, overflowing, session, swaps, tags, told};
+use crate::model_swaps::{
+    Models, end_and_replay, overflowing, session, start, swaps, tags, tamper, told,
+};
 use crate::pipeline_support::{leaning, peregrine_in, root, softmax_of, text};
 use crate::process::{look, wait};
-use crate::session_support::{Session, order, urls};
-use crate::trader_world::World;
+use crate::session_support::{Session, credentials, loaded, order, urls};
+use crate::trader_world::{World, successor};
 use peregrine::base::Reason;
-use peregrine::base::event::{
-    COMMAND_MODEL, Command, Event, Kind, ModelLoaded, ModelSwap, StateChange,
-};
+use peregrine::base::event::{COMMAND_MODEL, Command, Event, Kind, ModelSwap, StateChange};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::model::ArtifactFiles;
 use peregrine::observe::audit::entry::padded;
 use peregrine::registry::{Action, Entry, Registry, Stage};
 use peregrine::risk::{TradingState, Verb, reason_of};
 use peregrine::runtime::revert::left::LEFT_FILE;
 use peregrine::runtime::swap::ask_swap;
-use peregrine::venue::account::Credentials;
 use rustix::process::Signal;
 use std::path::Path;
 
@@ -54,12 +52,13 @@ fn own_words(journal: &Path) -> Vec<(u32, String)> {
     own.map(|command| (command.verb, reason_of(&command).to_owned())).collect()
 }
 
-/// The registry once `is_so`.
+/// The registry once it has followed to this champion.
 #[track_caller]
-fn follows(dir: &Path, what: &str, is_so: impl Fn(&Registry) -> bool) -> Registry {
-    look(what, || {
+fn follows(dir: &Path, to: &str) -> Registry {
+    look("the registry to follow", || {
         let registry = Registry::open(dir).unwrap();
-        if is_so(&registry) { Ok(registry) } else { Err(format!("{:?}", last(&registry))) }
+        let is_so = registry.champion_version() == Some(to);
+        if is_so { Ok(registry) } else { Err(format!("{:?}", last(&registry))) }
     })
 }
 
@@ -68,9 +67,10 @@ fn last(registry: &Registry) -> Vec<(Action, String)> {
     newest.map(|entry: &Entry| (entry.action, entry.version.clone())).collect()
 }
 
-/// That the registry went from `left` to `to` as a rollback does, by that session and for that.
+/// That the registry goes from `left` to `to` as a rollback does, by that session and for that.
 #[track_caller]
-fn assert_followed(registry: &Registry, (left, to): (&str, &str), session: &str, why: &str) {
+fn assert_followed(dir: &Path, (left, to): (&str, &str), session: &str, why: &str) {
+    let registry = follows(dir, to);
     assert_eq!(registry.champion_version(), Some(to));
     let names = [(Action::RolledBack, left), (Action::Quarantined, left), (Action::RolledBack, to)];
     let newest: Vec<&Entry> = registry.history().iter().rev().take(3).rev().collect();
@@ -101,8 +101,7 @@ fn a_champion_that_fails_is_left_by_itself_and_the_registry_follows() {
     let first = models.registry().champion().unwrap();
     let name = first.card.version.clone();
     models.promote("broken");
-    let usual = [("policy", "decision_interval_ms", "20")];
-    let (_exchange, session) = failing(&models, &usual);
+    let (_exchange, session) = start(&models, &[("rollback", "gates", &gates())]);
     let back = told(&session, 1, Reason::ModelErrors);
     session.until("the one before decides", 1, |lane| {
         lane.last().is_some_and(|event| event.seq > back && event.kind() == Some(Kind::Prediction))
@@ -111,23 +110,12 @@ fn a_champion_that_fails_is_left_by_itself_and_the_registry_follows() {
     let why = "rollback.errors_in_a_row_max: ";
     assert!(words[0].0 == COMMAND_MODEL && words[0].1.starts_with(why), "{words:?}");
     assert!(words[0].1.ends_with(" is above 2"), "{words:?}");
-    let registry = follows(models.dir.path(), "the registry to follow", |registry| {
-        registry.champion_version() == Some(name.as_str())
-    });
-    assert_followed(&registry, ("broken", &name), "0000001-paper", why);
+    assert_followed(models.dir.path(), ("broken", &name), "0000001-paper", why);
     settled(session.state());
     // What was left is chosen by nobody, by name neither.
     let refused = format!("{:#}", ask_swap(session.state(), "broken", "again").unwrap_err());
     assert!(refused.contains("quarantined"), "{refused}");
     end_and_replay(session);
-}
-
-/// A session whose first model never decides.
-fn failing(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Session) {
-    let (dir, gates) = (format!("\"{}\"", text(models.dir.path())), gates());
-    let own = [("model", "dir", dir.as_str()), ("rollback", "gates", gates.as_str())];
-    let changes = [&own[..], &crate::pipeline_support::EAGER[..], more].concat();
-    Session::at_exchange(ServerSettings::default(), &changes)
 }
 
 #[test]
@@ -138,12 +126,9 @@ fn losses_in_a_row_take_the_champion_out_once_and_without_one_before_entries_sto
     models.promote("churner");
     let (_exchange, session) = judged(&models, &CHURNS);
     told(&session, 1, Reason::ChampionLosses);
-    let registry = follows(models.dir.path(), "the registry to follow", |registry| {
-        registry.champion_version() == Some(name.as_str())
-    });
     // A look may find more than the fifth.
     let why = "rollback.losses_in_a_row_max: ";
-    assert_followed(&registry, ("churner", &name), "0000001-paper", why);
+    assert_followed(models.dir.path(), ("churner", &name), "0000001-paper", why);
     // The one before trades as badly. It has five losses of its own to make, and there is none
     // before it: entries stop, exits do not, and the registry keeps it.
     let stopped = told(&session, 0, Reason::ChampionLosses);
@@ -173,18 +158,9 @@ fn a_champion_whose_files_change_while_it_trades_is_left() {
     let (_exchange, session) = judged(&models, &[]);
     tamper(&models.file("other", "model.onnx"));
     told(&session, 1, Reason::ModelHashMismatch);
-    let registry = follows(models.dir.path(), "the registry to follow", |registry| {
-        registry.champion_version() == Some(name.as_str())
-    });
     let why = "rollback.hash_mismatches_max: 1 is above 0";
-    assert_followed(&registry, ("other", &name), "0000001-paper", why);
+    assert_followed(models.dir.path(), ("other", &name), "0000001-paper", why);
     end_and_replay(session);
-}
-
-fn tamper(path: &Path) {
-    let mut bytes = std::fs::read(path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(path, bytes).unwrap();
 }
 
 #[test]
@@ -195,11 +171,8 @@ fn a_new_champion_that_does_not_load_is_left_in_the_registry_for_the_one_that_ru
     let (_exchange, session) = judged(&models, &[]);
     models.promote("thirds");
     told(&session, 0, Reason::SchemaMismatch);
-    let registry = follows(models.dir.path(), "the registry to go back", |registry| {
-        registry.champion_version() == Some(name.as_str())
-    });
     let why = "rollback.load_failures_max: 1 is above 0";
-    assert_followed(&registry, ("thirds", &name), "0000001-paper", why);
+    assert_followed(models.dir.path(), ("thirds", &name), "0000001-paper", why);
     assert!(swaps(&session).iter().all(|(_, swap)| swap.role == 0), "what decides goes on");
     end_and_replay(session);
 }
@@ -226,13 +199,10 @@ fn a_registry_that_cannot_be_written_stops_no_rollback_and_no_restart_loads_what
     tamper(&models.file("other", "model.onnx"));
     let again = order_again(&exchange, state.path(), &models, &[]);
     let again = Session::run(state, again);
-    assert_eq!(begun_with(&again.state().join("journal/0000002-paper")), first.sha256);
+    assert_eq!(loaded(&again.state().join("journal/0000002-paper")).sha256, first.sha256);
     std::fs::remove_dir(&blocked).unwrap();
-    let registry = follows(models.dir.path(), "the registry to follow", |registry| {
-        registry.champion_version() == Some(first.card.version.as_str())
-    });
     let (left, to) = ("other", first.card.version.as_str());
-    assert_followed(&registry, (left, to), "0000001-paper", "rollback.hash_mismatches_max");
+    assert_followed(models.dir.path(), (left, to), "0000001-paper", "rollback.hash_mismatches_max");
     settled(again.state());
     assert_eq!(again.end().0.halt, None);
 }
@@ -246,18 +216,7 @@ fn order_again(
     let (dir, gates) = (format!("\"{}\"", text(models.dir.path())), gates());
     let own = [("model", "dir", dir.as_str()), ("rollback", "gates", gates.as_str())];
     let changes = [&own[..], &crate::pipeline_support::EAGER[..], more].concat();
-    let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-    order(state, &urls(exchange), Credentials::new(key, secret), &changes)
-}
-
-/// Hash of the model that a journal begins with.
-#[track_caller]
-fn begun_with(journal: &Path) -> [u8; 32] {
-    look("the session's opening", || {
-        let lane = read(journal, 0);
-        let loaded = lane.iter().find(|event| event.kind() == Some(Kind::ModelLoaded));
-        loaded.map(|event| event.body::<ModelLoaded>().sha256).ok_or("no model")
-    })
+    order(state, &urls(exchange), credentials(exchange), &changes)
 }
 
 #[test]
@@ -276,35 +235,15 @@ fn a_start_whose_champion_is_not_what_was_registered_ends_or_begins_with_the_one
     let started =
         order_again(&exchange, state.path(), &models, &[("rollback", "at_start", "true")]);
     let session = Session::run(state, started);
-    assert_eq!(begun_with(&session.journal()), first.sha256);
+    assert_eq!(loaded(&session.journal()).sha256, first.sha256);
     told(&session, 0, Reason::ModelHashMismatch);
     let why = "rollback.hash_mismatches_max: 1 is above 0";
     assert_eq!(own_words(&session.journal()), [(COMMAND_MODEL, why.to_owned())]);
-    let registry = follows(models.dir.path(), "the registry to follow", |registry| {
-        registry.champion_version() == Some(first.card.version.as_str())
-    });
+    let registry = follows(models.dir.path(), first.card.version.as_str());
     let newest = registry.history().last().unwrap();
     assert_eq!((newest.by.as_str(), newest.reason.as_str()), ("start of session paper", why));
     session.until("it decides", 1, |lane| tags(lane).last() == Some(&first.tag()));
     end_and_replay(session);
-}
-
-/// The quick champion of a world under another name, in its place.
-fn successor(world: &World) -> ArtifactFiles {
-    let models = world.dir().join("models");
-    let mut registry = Registry::open(&models).unwrap();
-    let first = registry.champion().unwrap();
-    let from = world.dir().join("quick-2");
-    std::fs::create_dir(&from).unwrap();
-    let own = format!("version = \"{}\"", first.card.version);
-    let card = first.card_text.replacen(&own, "version = \"quick-2\"", 1);
-    std::fs::write(from.join("card.toml"), card).unwrap();
-    std::fs::write(from.join("model.onnx"), &first.onnx).unwrap();
-    registry.register(&from, None, change()).unwrap();
-    for stage in [Stage::Shadow, Stage::Canary, Stage::Champion] {
-        registry.advance("quick-2", stage, change()).unwrap();
-    }
-    first
 }
 
 fn swapped(event: &Event) -> bool {
@@ -314,8 +253,8 @@ fn swapped(event: &Event) -> bool {
 #[test]
 fn a_kill_between_the_swap_and_the_registry_ends_in_the_same_state() {
     let world = World::new();
-    let first = successor(&world);
     let (models, gates) = (world.dir().join("models"), root().join("config/gates.toml"));
+    let first = successor(&models);
     let judged = [("PEREGRINE__ROLLBACK__GATES", text(&gates))];
     let session = world.start_quick("config/testnet.toml", &judged);
     let journal = world.journal("0000001-testnet");
@@ -334,18 +273,10 @@ fn a_kill_between_the_swap_and_the_registry_ends_in_the_same_state() {
     assert!(check.contains("quick-1 on"), "{check}");
     let again = world.start_quick("config/testnet.toml", &judged);
     let second = world.journal("0000002-testnet");
-    wait("the next session's opening", || {
-        has(&second, 0, |event| event.kind() == Some(Kind::ModelLoaded))
-    });
-    let lane = read(&second, 0);
-    let loaded = lane.iter().find(|event| event.kind() == Some(Kind::ModelLoaded)).unwrap();
-    assert_eq!(padded(&loaded.body::<ModelLoaded>().version), first.card.version);
+    assert_eq!(padded(&loaded(&second).version), first.card.version);
     drop(lock);
-    let registry = follows(&models, "the registry to follow", |registry| {
-        registry.champion_version() == Some("quick-1")
-    });
     let why = "rollback.hash_mismatches_max";
-    assert_followed(&registry, ("quick-2", "quick-1"), "0000001-testnet", why);
+    assert_followed(&models, ("quick-2", "quick-1"), "0000001-testnet", why);
     settled(&world.state());
     again.signal(Signal::TERM);
     assert_eq!(again.end().status.code(), Some(0));

@@ -1,7 +1,7 @@
 //! Each cause of `[rollback]` on a journal made for it, and it alone.
 
 use crate::lanes::sound;
-use crate::pipeline_support::{EAGER, Lanes, Rig, lanes, leaning, parts, root, synthetic, text};
+use crate::pipeline_support::{EAGER, Lanes, Rig, lanes, leaning, parts, rules, synthetic, text};
 use crate::process::wait;
 use peregrine::base::event::{Event, Kind, Order, Passage, Position, Prediction, Stamps};
 use peregrine::base::hop::Hop;
@@ -10,7 +10,7 @@ use peregrine::engine::{Rows, SlotSeen};
 use peregrine::features::Selection;
 use peregrine::model::artifact::{CARD_FILE, ONNX_FILE, sha256};
 use peregrine::model::{ArtifactFiles, Card, Training};
-use peregrine::promotion::{PromotionSettings, RollbackCause};
+use peregrine::promotion::RollbackCause;
 use peregrine::registry::verdict::Contender;
 use peregrine::runtime::assemble::Parts;
 use peregrine::runtime::readiness::ModelFiles;
@@ -40,11 +40,6 @@ struct Court {
     realised: i64,
 }
 
-fn rules() -> PromotionSettings {
-    let gates = std::fs::read_to_string(root().join("config/gates.toml")).unwrap();
-    PromotionSettings::parse(&gates).unwrap()
-}
-
 fn champion() -> Champion {
     named("old", TAG)
 }
@@ -56,6 +51,14 @@ fn named(version: &str, tag: u64) -> Champion {
 
 fn folder(state: &Path) -> PathBuf {
     state.join("journal/0000001-paper")
+}
+
+fn causes(judge: &mut Judge) -> Vec<RollbackCause> {
+    causes_with(judge, SlotSeen::default())
+}
+
+fn causes_with(judge: &mut Judge, seen: SlotSeen) -> Vec<RollbackCause> {
+    judge.look(seen).iter().map(|breach| breach.cause).collect()
 }
 
 impl Court {
@@ -120,11 +123,7 @@ impl Court {
     }
 
     fn causes(&mut self) -> Vec<RollbackCause> {
-        self.causes_with(SlotSeen::default())
-    }
-
-    fn causes_with(&mut self, seen: SlotSeen) -> Vec<RollbackCause> {
-        self.judge.look(seen).iter().map(|breach| breach.cause).collect()
+        causes(&mut self.judge)
     }
 
     /// Looks until there is a cause; the looks at files are a second apart.
@@ -213,8 +212,8 @@ fn a_day_of_hours_with_a_low_sharpe_ratio_is_a_cause() {
 fn failed_answers_in_a_row_are_a_cause() {
     let mut court = Court::new();
     let failed = |faults_in_a_row| SlotSeen { faults_in_a_row, ..SlotSeen::default() };
-    assert_eq!(court.causes_with(failed(2)), []);
-    assert_eq!(court.causes_with(failed(3)), [RollbackCause::InferenceErrors]);
+    assert_eq!(causes_with(&mut court.judge, failed(2)), []);
+    assert_eq!(causes_with(&mut court.judge, failed(3)), [RollbackCause::InferenceErrors]);
 }
 
 #[test]
@@ -379,10 +378,6 @@ impl Ran {
         }
         found
     }
-}
-
-fn causes(judge: &mut Judge) -> Vec<RollbackCause> {
-    judge.look(SlotSeen::default()).iter().map(|breach| breach.cause).collect()
 }
 
 #[test]

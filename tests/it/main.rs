@@ -26,8 +26,9 @@ mod exchange_user_stream;
 mod exchange_hostile;
 /// Private answers and user events have the keys, types and formats of the venue's own.
 mod exchange_schema_private;
-/// What the exchange words otherwise than a sample, and why.
+/// Recorded data drives the exchange over real sockets.
 mod exchange_replay;
+/// What the exchange words otherwise than a sample, and why.
 mod exchange_schema_differences;
 /// User events as the exchange words them, one for each of the venue's samples.
 mod exchange_schema_events;
@@ -49,10 +50,13 @@ mod deploy_unit;
 mod deploy_watching;
 /// What a service manager hears of a whole process.
 mod service_notify;
-/// Everything that `peregrine check` tells an operator.
+/// A session leaves its champion by itself, and the registry follows.
 mod champion_back;
+/// Each cause of a rollback, and it alone.
 mod champion_judge;
+/// The registry follows what a session left once, however often and late it is asked.
 mod champion_left;
+/// Everything that `peregrine check` tells an operator.
 mod check_host;
 /// Statements of a day against the exchange's own ledger.
 mod statement_ledger;
@@ -104,9 +108,11 @@ mod journal_damage;
 mod source;
 // A room imports only rooms above it.
 mod layers;
-// Sizes, words and names that the style page asks for.
+/// The venue's own timer strikes when a heart stands still, and never before.
 mod stop_dead_man;
+/// Whole sessions whose positions have their stops at the exchange.
 mod stop_session;
+// Sizes, words and names that the style page asks for.
 mod tidy;
 // Every key of every configuration file is explained where it stands.
 mod config_docs;
@@ -181,8 +187,9 @@ mod shadow_changes;
 mod shadow_support;
 /// An immediate kill leaves every position and opens none.
 mod pipeline_kill;
-/// Frames of the account's own stream become reports, to the last digit.
+/// What the account's own stream tells of protective stops and of what the venue does to us.
 mod private_stops;
+/// Frames of the account's own stream become reports, to the last digit.
 mod private_stream;
 /// Every class of answer to an order becomes the event it deserves.
 mod desk_answers;

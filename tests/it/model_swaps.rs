@@ -6,10 +6,8 @@ use crate::pipeline_support::{
     EAGER, assert_replays, last_json, leaning, peregrine, root, softmax_of, text,
 };
 use crate::process::{look, wait};
-use crate::session_support::{Session, order, urls};
-use peregrine::base::event::{
-    COMMAND_MODEL, Command, Event, Kind, ModelLoaded, ModelSwap, Prediction, Trade,
-};
+use crate::session_support::{Session, credentials, loaded, order, urls};
+use peregrine::base::event::{COMMAND_MODEL, Command, Event, Kind, ModelSwap, Prediction, Trade};
 use peregrine::base::split::Split;
 use peregrine::base::{InstrumentId, Nanos, Reason};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
@@ -18,7 +16,6 @@ use peregrine::model::{ArtifactFiles, Card};
 use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use peregrine::runtime::swap::ask_swap;
-use peregrine::venue::account::Credentials;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -52,8 +49,12 @@ impl Models {
 
     pub fn promote(&self, version: &str) {
         for stage in [Stage::Shadow, Stage::Canary, Stage::Champion] {
-            self.registry().advance(version, stage, change()).unwrap();
+            self.advance(version, stage);
         }
+    }
+
+    pub fn advance(&self, version: &str, to: Stage) {
+        self.registry().advance(version, to, change()).unwrap();
     }
 
     pub fn file(&self, version: &str, name: &str) -> PathBuf {
@@ -61,7 +62,7 @@ impl Models {
     }
 }
 
-pub fn copy(from: &Path, to: &Path) {
+fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
@@ -78,14 +79,26 @@ pub fn change() -> Change {
     Change { at_ms: 1, by, reason, evidence_sha256: Some("00".repeat(32)) }
 }
 
+/// Changes the last byte of a file, and the second time back.
+pub fn tamper(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
 /// A session that decides often on these models, with these changes to its configuration.
 pub fn session(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Session) {
+    let (exchange, session) = start(models, more);
+    session.until("the first model decides", 1, |lane| !tags(lane).is_empty());
+    (exchange, session)
+}
+
+/// The same, whether or not it ever decides.
+pub fn start(models: &Models, more: &[(&str, &str, &str)]) -> (ExchangeServer, Session) {
     let dir = format!("\"{}\"", text(models.dir.path()));
     let usual = [("model", "dir", dir.as_str()), ("policy", "decision_interval_ms", "20")];
     let changes = [&usual[..], &EAGER[..], more].concat();
-    let (exchange, session) = Session::at_exchange(ServerSettings::default(), &changes);
-    session.until("the first model decides", 1, |lane| !tags(lane).is_empty());
-    (exchange, session)
+    Session::at_exchange(ServerSettings::default(), &changes)
 }
 
 pub fn tags(lane_1: &[Event]) -> Vec<u64> {
@@ -211,19 +224,11 @@ fn the_registrys_new_champion_decides_by_itself_and_a_restart_begins_with_it() {
     let (outcome, state) = session.end();
     assert_eq!(outcome.halt, None);
     assert_replays(&journal);
-    let credentials =
-        Credentials::new(exchange.api_key().to_owned(), exchange.api_secret().to_owned());
     let changes = [&[("model", "dir", dir.as_str())][..], &EAGER[..]].concat();
-    let again = order(state.path(), &urls(&exchange), credentials, &changes);
+    let again = order(state.path(), &urls(&exchange), credentials(&exchange), &changes);
     let again = Session::run(state, again);
     let second = again.state().join("journal/0000002-paper");
-    let lane = look("the second session's opening", || {
-        let lane = read(&second, 0);
-        let is_there = lane.iter().any(|event| event.kind() == Some(Kind::ModelLoaded));
-        if is_there { Ok(lane) } else { Err(format!("{} records", lane.len())) }
-    });
-    let loaded = lane.iter().find(|event| event.kind() == Some(Kind::ModelLoaded)).unwrap();
-    assert_eq!(loaded.body::<ModelLoaded>().sha256, other.sha256, "the registry's champion");
+    assert_eq!(loaded(&second).sha256, other.sha256, "the registry's champion");
     assert_eq!(again.end().0.halt, None);
 }
 
@@ -239,9 +244,7 @@ fn fault_m03_what_cannot_be_trusted_is_refused_by_name_and_the_old_one_goes_on()
     // Between its registration and its load somebody writes to it.
     let path = models.file("other", "model.onnx");
     let sound = std::fs::read(&path).unwrap();
-    let mut bytes = sound.clone();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(&path, &bytes).unwrap();
+    tamper(&path);
     let refusal =
         |version: &str| format!("{:#}", ask_swap(session.state(), version, "trial").unwrap_err());
     let tampered = refusal("other");

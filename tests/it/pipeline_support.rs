@@ -13,14 +13,16 @@ use peregrine::engine::{
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::execution::{RequestText, Signer};
 use peregrine::feed::Feed;
-use peregrine::journal::{Attacher, Journal, LaneReader, Recorder};
+use peregrine::journal::{Journal, LaneReader, Recorder};
 use peregrine::model::artifact::{CLASSES, Card, CreatedFrom, Golden, hex, sha256};
 use peregrine::model::{ArtifactFiles, onnx};
+use peregrine::promotion::PromotionSettings;
 use peregrine::registry::Registry;
 use peregrine::runtime::assemble::{Budget, Parts, StageRecorders};
 use peregrine::runtime::backtest::{close_journal, create_journal};
 use peregrine::runtime::config;
 use peregrine::runtime::running::Gathered;
+use peregrine::runtime::swap::attached::attach;
 use peregrine::venue::capture::{Capture, Payload, discover};
 use peregrine::venue::paper::PaperVenue;
 use prost::Message;
@@ -88,6 +90,12 @@ pub fn config_text(changes: &[(&str, &str, &str)]) -> String {
         table.insert((*key).to_owned(), parsed["v"].clone());
     }
     toml::to_string(&document).unwrap()
+}
+
+/// The shipped rules of promotion and rollback.
+pub fn rules() -> PromotionSettings {
+    let gates = std::fs::read_to_string(root().join("config/gates.toml")).unwrap();
+    PromotionSettings::parse(&gates).unwrap()
 }
 
 /// What sessions over `instruments` are made of, with the shipped champion.
@@ -264,6 +272,14 @@ impl Rig {
         arrivals.iter().for_each(|arrival| self.take(arrival));
     }
 
+    /// The same; `act` is called before each, with their number so far.
+    pub fn drive(&mut self, arrivals: &[Arrival], mut act: impl FnMut(&mut Self, usize)) {
+        for (taken, arrival) in arrivals.iter().enumerate() {
+            act(self, taken);
+            self.take(arrival);
+        }
+    }
+
     pub fn count(&self, counter: Counter) -> u64 {
         self.counters.get(counter)
     }
@@ -325,9 +341,11 @@ impl Rig {
         self.call(|feed, with| feed.on_event(event, Nanos(i64::MIN), with));
     }
 
-    /// What puts models' files beside the journal.
-    pub fn attacher(&self) -> Attacher {
-        self.journal.attacher()
+    /// Has the model at its place, and its files beside the journal, as a session does.
+    pub fn bring(&mut self, parts: &Parts, files: &ArtifactFiles, slot: usize) {
+        attach(&self.journal.attacher(), files).unwrap();
+        let model = parts.terms().mount(files, Budget::None).unwrap();
+        assert!(self.supply.send(slot, model));
     }
 
     /// Ends the session in order and seals its journal.

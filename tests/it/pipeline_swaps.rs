@@ -11,8 +11,7 @@ use peregrine::base::event::{Event, Kind, ModelSwap, NoDecision, Order, Predicti
 use peregrine::base::split::Split;
 use peregrine::features::{Input, SCHEMA, WarmUp, schema_hash};
 use peregrine::model::{ArtifactFiles, Card};
-use peregrine::runtime::assemble::{Budget, Parts, version_bytes};
-use peregrine::runtime::swap::attached::attach;
+use peregrine::runtime::assemble::{Parts, version_bytes};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -42,7 +41,7 @@ fn recurrent() -> ArtifactFiles {
 }
 
 /// A swap to `files` at `slot`: of the champion, or with a split of the canary.
-fn swap_to(files: &ArtifactFiles, slot: u8, split: Option<Split>) -> ModelSwap {
+pub fn swap_to(files: &ArtifactFiles, slot: u8, split: Option<Split>) -> ModelSwap {
     let swap = ModelSwap {
         sha256: files.sha256,
         version: version_bytes(&files.card.version),
@@ -59,25 +58,15 @@ fn swap_to(files: &ArtifactFiles, slot: u8, split: Option<Split>) -> ModelSwap {
     }
 }
 
-/// Has the model at its place, and its files beside the journal.
-fn bring(rig: &mut Rig, parts: &Parts, files: &ArtifactFiles, slot: usize) {
-    attach(&rig.attacher(), files).unwrap();
-    let model = parts.terms().mount(files, Budget::None).unwrap();
-    assert!(rig.supply.send(slot, model));
-}
-
 /// A session over `arrivals`; `act` is called with the number of arrivals taken, before each.
 fn session(
     parts: &Parts,
     dir: &Path,
     arrivals: &[Arrival],
-    mut act: impl FnMut(&mut Rig, usize),
+    act: impl FnMut(&mut Rig, usize),
 ) -> Vec<Vec<Event>> {
     let mut rig = Rig::fused(parts, dir);
-    for (taken, arrival) in arrivals.iter().enumerate() {
-        act(&mut rig, taken);
-        rig.take(arrival);
-    }
+    rig.drive(arrivals, act);
     rig.finish();
     (0..4).map(|number| lane(dir, number)).collect()
 }
@@ -112,7 +101,7 @@ fn a_model_decides_from_its_swap_on_and_no_event_is_missed_or_moved_for_it() {
     let plain = session(&parts, &dir.path().join("plain"), &arrivals, |_, _| {});
     let swapped = session(&parts, &dir.path().join("swapped"), &arrivals, |rig, taken| {
         if taken == 8_000 {
-            bring(rig, &parts, &other, 1);
+            rig.bring(&parts, &other, 1);
         }
         if taken == 10_000 {
             rig.swap(&swap_to(&other, 1, None));
@@ -154,7 +143,7 @@ fn a_thousand_swaps_and_rollbacks_under_load_allocate_nothing_and_replay_without
     let plain = session(&parts, &dir.path().join("plain"), &arrivals, |_, _| {});
     let journal = dir.path().join("swapped");
     let mut rig = Rig::fused(&parts, &journal);
-    bring(&mut rig, &parts, &other, 1);
+    rig.bring(&parts, &other, 1);
     let (warm_up, counted) = arrivals.split_at(10_000);
     rig.run(warm_up);
     let (there, back) = (swap_to(&other, 1, None), swap_to(&parts.files, 0, None));
@@ -196,8 +185,8 @@ fn a_recurrent_model_begins_anew_when_it_comes_to_decide_and_follows_the_market_
         let journal = dir.path().join(name);
         let lanes = session(&parts, &journal, &arrivals, |rig, taken| {
             if taken == SNAPSHOT_AT {
-                bring(rig, &parts, &gru, 1);
-                bring(rig, &parts, &other, 2);
+                rig.bring(&parts, &gru, 1);
+                rig.bring(&parts, &other, 2);
             }
             act(rig, taken);
         });
@@ -247,7 +236,7 @@ fn a_trial_deals_by_seed_instrument_and_block_and_ends_at_its_event() {
     let dir = tempfile::tempdir().unwrap();
     let lanes = session(&parts, dir.path(), &arrivals, |rig, taken| match taken {
         3_000 => {
-            bring(rig, &parts, &other, 1);
+            rig.bring(&parts, &other, 1);
             rig.swap(&swap_to(&other, 1, Some(split)));
         }
         12_000 => rig.swap(&swap_to(&other, 1, Some(Split { share_bps: 0, ..split }))),
@@ -275,7 +264,7 @@ fn a_replay_names_a_swapped_models_file_that_was_changed() {
     let dir = tempfile::tempdir().unwrap();
     session(&parts, dir.path(), &arrivals, |rig, taken| {
         if taken == 2_000 {
-            bring(rig, &parts, &other, 1);
+            rig.bring(&parts, &other, 1);
             rig.swap(&swap_to(&other, 1, None));
         }
     });
@@ -298,7 +287,7 @@ fn a_swap_to_a_model_that_never_came_stops_the_session_instead_of_telling_a_lie(
     let dir = tempfile::tempdir().unwrap();
     session(&parts, dir.path(), &arrivals, |rig, taken| {
         if taken == 1_000 {
-            bring(rig, &parts, &other, 1);
+            rig.bring(&parts, &other, 1);
             rig.swap(&swap_to(&other, 2, None));
         }
     });

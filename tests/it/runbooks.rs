@@ -3,9 +3,8 @@
 
 use crate::pipeline_support::{root, text};
 use crate::process::wait;
-use crate::trader_world::{addresses, champion};
+use crate::trader_world::{SUCCESSOR, addresses, champion, successor};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
@@ -40,32 +39,6 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// The champion that the pages begin with.
-const SUCCESSOR: &str = "quick-2";
-
-/// Puts the same model under another name in the champion's place, so that there is one before.
-fn successor(dir: &Path) {
-    let models = dir.join("models_saved");
-    let mut registry = Registry::open(&models).unwrap();
-    let first = registry.champion().unwrap();
-    let from = dir.join(SUCCESSOR);
-    std::fs::create_dir(&from).unwrap();
-    let own = format!("version = \"{}\"", first.card.version);
-    let card = first.card_text.replacen(&own, &format!("version = \"{SUCCESSOR}\""), 1);
-    std::fs::write(from.join("card.toml"), card).unwrap();
-    std::fs::write(from.join("model.onnx"), &first.onnx).unwrap();
-    let change = Change {
-        at_ms: 0,
-        by: "test".to_owned(),
-        reason: "so that there is one before".to_owned(),
-        evidence_sha256: Some("0".repeat(64)),
-    };
-    registry.register(&from, None, change.clone()).unwrap();
-    for stage in [Stage::Shadow, Stage::Canary, Stage::Champion] {
-        registry.advance(SUCCESSOR, stage, change.clone()).unwrap();
-    }
-}
-
 /// The working folder of a service, and the service.
 struct Service {
     exchange: ExchangeServer,
@@ -88,8 +61,10 @@ impl Service {
             let path = entry.unwrap().path();
             std::fs::copy(&path, config.join(path.file_name().unwrap())).unwrap();
         }
-        champion(&dir.path().join("models_saved"));
-        successor(dir.path());
+        let models = dir.path().join("models_saved");
+        champion(&models);
+        // The champion that the pages begin with.
+        successor(&models);
         let words = dir.path().join("words");
         Self { exchange, dir, child: None, words }
     }

@@ -1,9 +1,9 @@
 //! Whole sessions inside the test's own process, with orders at a venue over real sockets.
 
-use crate::lanes::{has, read};
+use crate::lanes::{first, has, read};
 use crate::pipeline_support::{config_text, root, text};
 use crate::process::{look, wait};
-use peregrine::base::event::Event;
+use peregrine::base::event::{Event, Kind, ModelLoaded};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::runtime::config;
 use peregrine::runtime::session::{self, SessionOrder, SessionOutcome};
@@ -19,6 +19,21 @@ use tempfile::TempDir;
 pub fn urls(exchange: &ExchangeServer) -> [String; 3] {
     let ws = exchange.ws_url();
     [exchange.rest_url(), ws.clone(), format!("{ws}/private")]
+}
+
+/// The keys of its account.
+pub fn credentials(exchange: &ExchangeServer) -> Option<Credentials> {
+    Credentials::new(exchange.api_key().to_owned(), exchange.api_secret().to_owned())
+}
+
+/// The model that a session's journal begins with, once it is there.
+#[track_caller]
+pub fn loaded(journal: &Path) -> ModelLoaded {
+    look("the session's opening", || {
+        let lane = read(journal, 0);
+        let loaded = first(&lane, Kind::ModelLoaded).map(|event| *event.body());
+        loaded.ok_or_else(|| format!("{} records", lane.len()))
+    })
 }
 
 /// A session with the shipped champion and its orders at the venue of these addresses, whose ledger
@@ -98,8 +113,7 @@ impl Session {
         more: &[(&str, &str, &str)],
     ) -> (ExchangeServer, Self) {
         let exchange = ExchangeServer::start(settings).unwrap();
-        let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-        let session = Self::start_with(&urls(&exchange), Credentials::new(key, secret), more);
+        let session = Self::start_with(&urls(&exchange), credentials(&exchange), more);
         (exchange, session)
     }
 

@@ -2,8 +2,9 @@
 //! champion that decides, a share is dealt as the session deals it, and only what a challenger's
 //! training cannot have seen counts.
 
-use crate::pipeline_support::{Rig, lane, leaning};
-use crate::shadow_support::{Session, WHOLE, decisions, outcomes, shipped, timeless};
+use crate::pipeline_support::{lane, leaning, rules};
+use crate::pipeline_swaps;
+use crate::shadow_support::{Session, WHOLE, decisions, outcomes, recorded, shipped, timeless};
 use peregrine::base::event::{Event, Kind, ModelSwap, Prediction};
 use peregrine::base::split::Split;
 use peregrine::base::{InstrumentId, Nanos, Reason};
@@ -12,8 +13,6 @@ use peregrine::promotion::record::Decided;
 use peregrine::promotion::settings::DriftSettings;
 use peregrine::promotion::{Arm, Line, Trials};
 use peregrine::registry::Stage;
-use peregrine::runtime::assemble::{Budget, Parts, version_bytes};
-use peregrine::runtime::swap::attached::attach;
 use std::collections::BTreeMap;
 
 const FRAMES: usize = 40_000;
@@ -28,29 +27,7 @@ fn model(name: &str, feature: &str) -> ArtifactFiles {
 }
 
 fn swap_to(files: &ArtifactFiles, slot: u8) -> ModelSwap {
-    ModelSwap {
-        sha256: files.sha256,
-        version: version_bytes(&files.card.version),
-        role: 1,
-        slot,
-        card: files.card_tag(),
-        reason: Reason::Operator as u16,
-        ..ModelSwap::default()
-    }
-}
-
-/// Has the model at its place, and its files beside the journal, as a session does.
-fn bring(rig: &mut Rig, parts: &Parts, files: &ArtifactFiles, slot: usize) {
-    attach(&rig.attacher(), files).unwrap();
-    let model = parts.terms().mount(files, Budget::None).unwrap();
-    assert!(rig.supply.send(slot, model));
-}
-
-/// What the session recorded, by number.
-fn recorded(session: &Session) -> BTreeMap<u64, Prediction> {
-    let lane = lane(&session.journal(), 1);
-    let told = lane.iter().filter(|event| event.kind() == Some(Kind::Prediction));
-    told.map(|event| (event.seq, *event.body::<Prediction>())).collect()
+    ModelSwap { reason: Reason::Operator as u16, ..pipeline_swaps::swap_to(files, slot, None) }
 }
 
 fn swaps(session: &Session) -> Vec<Event> {
@@ -66,14 +43,14 @@ fn probability(told: &Prediction) -> [f64; 3] {
 fn another_champion_begins_another_trial_and_the_run_goes_on() {
     let other = model("other", "imbalance_1");
     let session = Session::driven(FRAMES, |rig, parts, taken| match taken {
-        8_000 => bring(rig, parts, &other, 1),
+        8_000 => rig.bring(parts, &other, 1),
         10_000 => rig.swap(&swap_to(&other, 1)),
         22_000 => rig.swap(&swap_to(&parts.files, 0)),
         _ => {}
     });
     let [there, back] = swaps(&session)[..] else { panic!("two changes") };
     let follower = session.run_copy("log", WHOLE);
-    let recorded = recorded(&session);
+    let recorded = recorded(&session.journal());
     let lines = session.lines("log");
     let mut by = [0; 2];
     for decided in decisions(&lines) {
@@ -90,24 +67,18 @@ fn another_champion_begins_another_trial_and_the_run_goes_on() {
     // Decisions just before a change have their outcome behind it.
     let [made, came] = [decisions(&lines).len(), outcomes(&lines).len()];
     assert!(made - came < 200, "{came} outcomes of {made} decisions");
-    let mut trials = Trials::new(settings());
+    let mut trials = Trials::new(rules());
     lines.into_iter().for_each(|line| trials.push(line).unwrap());
     let pairs: Vec<&str> =
         trials.trials().iter().map(|trial| trial.pair().0.version.as_str()).collect();
     assert_eq!(pairs, ["synthetic-1", "other"]);
 }
 
-fn settings() -> peregrine::promotion::PromotionSettings {
-    let path = crate::pipeline_support::root().join("config/gates.toml");
-    let text = std::fs::read_to_string(path).unwrap();
-    peregrine::promotion::PromotionSettings::parse(&text).unwrap()
-}
-
 #[test]
 fn a_champion_with_another_label_ends_the_run_by_name() {
     let other = leaning("other", "imbalance_1", 1.0);
     let session = Session::driven(6_000, |rig, parts, taken| match taken {
-        2_000 => bring(rig, parts, &other, 1),
+        2_000 => rig.bring(parts, &other, 1),
         4_000 => rig.swap(&swap_to(&other, 1)),
         _ => {}
     });
@@ -123,15 +94,11 @@ fn while_it_has_a_share_its_lines_are_a_canarys_and_its_end_by_itself_is_told() 
     let other = model("other", "imbalance_1");
     let split = Split { seed: 3, share_bps: 4_000, block_ms: 6_000 };
     let deal = |share_bps, reason: Reason| ModelSwap {
-        role: 2,
-        seed: split.seed,
-        share_bps,
-        block_ms: split.block_ms,
         reason: reason as u16,
-        ..swap_to(&other, 1)
+        ..pipeline_swaps::swap_to(&other, 1, Some(Split { share_bps, ..split }))
     };
     let session = Session::driven(60_000, |rig, parts, taken| match taken {
-        6_000 => bring(rig, parts, &other, 1),
+        6_000 => rig.bring(parts, &other, 1),
         8_000 => rig.swap(&deal(split.share_bps, Reason::Operator)),
         36_000 => rig.swap(&deal(0, Reason::ModelErrors)),
         _ => {}
@@ -146,7 +113,7 @@ fn while_it_has_a_share_its_lines_are_a_canarys_and_its_end_by_itself_is_told() 
         all.iter().copied().filter(|decided| decided.challenger.version == name).collect()
     };
     assert!(of("copy-1").iter().all(|decided| decided.stage == Stage::Shadow));
-    let recorded = recorded(&session);
+    let recorded = recorded(&session.journal());
     let (mut arms, mut last) = ([0; 2], None);
     for decided in of("other") {
         if decided.seq < begins.seq || decided.seq > ends.seq && last.is_some() {
@@ -217,7 +184,7 @@ fn drift_is_told_of_a_card_that_knows_its_training_and_of_no_other() {
     assert!(!told.is_empty() && told.iter().all(|(name, _)| *name == "knows"), "{told:?}");
     let moved = told.iter().all(|(_, drift)| drift.psi_max > 0.25 && drift.drifted_frac == 1.0);
     assert!(moved, "{told:?}");
-    let mut trials = Trials::new(settings());
+    let mut trials = Trials::new(rules());
     lines.into_iter().for_each(|line| trials.push(line).unwrap());
     let known = |name: &str| {
         let mut all = trials.trials().iter();

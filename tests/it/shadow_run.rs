@@ -4,16 +4,15 @@
 use crate::pipeline_support::{
     EAGER, Rig, lane, last_json, parts, peregrine, root, synthetic, text,
 };
-use crate::shadow_support::{Session, WHOLE, decisions, lines, outcomes, shipped, timeless};
+use crate::shadow_support::{
+    Session, WHOLE, decisions, follow, lines, outcomes, read_on, recorded, shipped, timeless,
+};
 use peregrine::base::Nanos;
-use peregrine::base::event::{Event, Kind, OrderReport, Prediction, flags};
+use peregrine::base::event::{Event, Kind, OrderReport, flags};
 use peregrine::base::units::SCALE;
 use peregrine::book::{Book, BookUpdate};
 use peregrine::promotion::record::Decided;
-use peregrine::runtime::shadow::{
-    Challenger, Engine, EvalLog, Field, Follower, LogBounds, Turn, challenger_parts,
-    parts as log_parts, session_parts,
-};
+use peregrine::runtime::shadow::{EvalLog, LogBounds, Turn, parts as log_parts, session_parts};
 use std::collections::BTreeMap;
 
 /// Quantity, signed value of the fills and fees of an instrument, added up from lane 0.
@@ -39,14 +38,11 @@ fn a_copy_of_the_champion_says_what_the_session_recorded_and_has_its_books() {
     let session = Session::new(60_000);
     let mut follower = session.run_copy("log", WHOLE);
     let inputs = lane(&session.journal(), 0);
-    let recorded = lane(&session.journal(), 1);
-    let said: Vec<(u64, [f64; 3], String)> = recorded
-        .iter()
-        .filter(|event| event.kind() == Some(Kind::Prediction))
-        .map(|event| {
-            let body: &Prediction = event.body();
+    let said: Vec<(u64, [f64; 3], String)> = recorded(&session.journal())
+        .into_iter()
+        .map(|(seq, body)| {
             let proba = body.probability.map(f64::from);
-            (event.seq, proba, format!("{:016x}", body.features_hash))
+            (seq, proba, format!("{:016x}", body.features_hash))
         })
         .collect();
     assert!(said.len() > 500, "{} predictions are too few to compare", said.len());
@@ -93,17 +89,13 @@ fn rows_that_are_not_the_sessions_are_told_on_their_lines_and_counted() {
     let mut champion = session_parts(&session.journal()).unwrap();
     // A session that decided at other moments.
     champion.settings.policy.decision_interval_ms = 70;
-    let parts = challenger_parts(&champion, session.copy());
-    let challengers = [Challenger { parts, since: Nanos::ZERO }];
-    let (journal, champion, drift) = (&session.journal(), &champion, &shipped());
-    let field = Field { journal, champion, challengers: &challengers, drift };
-    let log = EvalLog::open(&session.log("log"), WHOLE).unwrap();
-    let mut follower = Follower::new(journal, Engine::new(&field).unwrap(), log).unwrap();
-    while follower.turn(4_096).unwrap() == Turn::Read {}
-    let recorded: BTreeMap<u64, String> = lane(journal, 1)
-        .iter()
-        .filter(|event| event.kind() == Some(Kind::Prediction))
-        .map(|event| (event.seq, format!("{:016x}", event.body::<Prediction>().features_hash)))
+    let challengers = [(session.copy(), Nanos::ZERO)];
+    let (journal, log) = (&session.journal(), session.log("log"));
+    let mut follower = follow(journal, &champion, &challengers, &shipped(), (&log, WHOLE)).unwrap();
+    read_on(&mut follower).unwrap();
+    let recorded: BTreeMap<u64, String> = recorded(journal)
+        .into_iter()
+        .map(|(seq, body)| (seq, format!("{:016x}", body.features_hash)))
         .collect();
     let (lines, mut differ) = (session.lines("log"), 0);
     for decided in decisions(&lines).into_iter().filter(|d| d.champion.proba.is_some()) {
@@ -240,22 +232,11 @@ fn what_retention_took_before_it_was_read_is_counted_and_ends_the_run_by_number(
     let (first, rest) = arrivals.split_at(2_000);
     rig.run(first);
     let champion = session_parts(&journal).unwrap();
-    let challengers = [Challenger {
-        parts: challenger_parts(&champion, champion.files.clone()),
-        since: Nanos::ZERO,
-    }];
-    let (field, path) = (
-        Field {
-            journal: &journal,
-            champion: &champion,
-            challengers: &challengers,
-            drift: &shipped(),
-        },
-        dir.path().join("shadow_eval.jsonl"),
-    );
-    let log = EvalLog::open(&path, WHOLE).unwrap();
-    let mut follower = Follower::new(&journal, Engine::new(&field).unwrap(), log).unwrap();
-    while follower.turn(4_096).unwrap() == Turn::Read {}
+    let challengers = [(champion.files.clone(), Nanos::ZERO)];
+    let path = dir.path().join("shadow_eval.jsonl");
+    let mut follower =
+        follow(&journal, &champion, &challengers, &shipped(), (&path, WHOLE)).unwrap();
+    read_on(&mut follower).unwrap();
     let read = follower.progress().read;
     rig.run(rest);
     rig.finish();

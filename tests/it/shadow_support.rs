@@ -1,7 +1,8 @@
 //! What the tests of challengers share: a session with its journal, a run over it, the log.
 
-use crate::pipeline_support::{EAGER, Rig, parts, root, synthetic};
+use crate::pipeline_support::{EAGER, Rig, lane, parts, root, synthetic};
 use peregrine::base::Nanos;
+use peregrine::base::event::{Kind, Prediction};
 use peregrine::model::ArtifactFiles;
 use peregrine::promotion::Line;
 use peregrine::promotion::record::{Came, Decided};
@@ -11,6 +12,7 @@ use peregrine::runtime::shadow::{
     Challenger, Engine, EvalLog, Field, Follower, LogBounds, Turn, challenger_parts, drift,
     parts as log_parts, session_parts,
 };
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -33,10 +35,7 @@ impl Session {
         let (instruments, arrivals) = synthetic(7, frames, &[]);
         let parts = parts(instruments, &EAGER);
         let mut rig = Rig::fused(&parts, &dir.path().join("journal"));
-        for (taken, arrival) in arrivals.iter().enumerate() {
-            act(&mut rig, &parts, taken);
-            rig.take(arrival);
-        }
+        rig.drive(&arrivals, |rig, taken| act(rig, &parts, taken));
         rig.finish();
         Self { dir }
     }
@@ -55,9 +54,7 @@ impl Session {
 
     /// The champion that the session began with, as a version of another name.
     pub fn copy(&self) -> ArtifactFiles {
-        let champion = session_parts(&self.journal()).unwrap().files;
-        let card = champion.card_text.replacen("\"synthetic-1\"", "\"copy-1\"", 1);
-        ArtifactFiles::from_bytes(champion.onnx, card).unwrap()
+        copied(session_parts(&self.journal()).unwrap().files)
     }
 
     /// The champion against `challengers`, each from its time on.
@@ -67,15 +64,8 @@ impl Session {
         challengers: &[(ArtifactFiles, Nanos)],
         drift: &DriftSettings,
     ) -> anyhow::Result<Follower> {
-        let champion = session_parts(&self.journal())?;
-        let one = |(files, since): &(ArtifactFiles, Nanos)| Challenger {
-            parts: challenger_parts(&champion, files.clone()),
-            since: *since,
-        };
-        let challengers: Vec<Challenger> = challengers.iter().map(one).collect();
-        let (journal, champion, challengers) = (&self.journal(), &champion, &challengers[..]);
-        let engine = Engine::new(&Field { journal, champion, challengers, drift })?;
-        Follower::new(journal, engine, EvalLog::open(&self.log(name), bounds)?)
+        let (journal, log) = (self.journal(), self.log(name));
+        follow(&journal, &session_parts(&journal)?, challengers, drift, (&log, bounds))
     }
 
     /// Such a run to its end.
@@ -86,7 +76,7 @@ impl Session {
         drift: &DriftSettings,
     ) -> anyhow::Result<Follower> {
         let mut follower = self.follower(log, challengers, drift)?;
-        while follower.turn(4_096)? == Turn::Read {}
+        read_on(&mut follower)?;
         follower.finish()?;
         Ok(follower)
     }
@@ -97,9 +87,48 @@ impl Session {
     }
 }
 
+/// The shipped champion as a version of another name.
+pub fn copied(champion: ArtifactFiles) -> ArtifactFiles {
+    let card = champion.card_text.replacen("\"synthetic-1\"", "\"copy-1\"", 1);
+    ArtifactFiles::from_bytes(champion.onnx, card).unwrap()
+}
+
+/// A champion against `challengers`, each from its time on, over a journal into a log.
+pub fn follow(
+    journal: &Path,
+    champion: &Parts,
+    challengers: &[(ArtifactFiles, Nanos)],
+    drift: &DriftSettings,
+    (log, bounds): (&Path, LogBounds),
+) -> anyhow::Result<Follower> {
+    let one = |(files, since): &(ArtifactFiles, Nanos)| Challenger {
+        parts: challenger_parts(champion, files.clone()),
+        since: *since,
+    };
+    let challengers: Vec<Challenger> = challengers.iter().map(one).collect();
+    let field = Field { journal, champion, challengers: &challengers, drift };
+    let engine = Engine::new(&field)?;
+    Follower::new(journal, engine, EvalLog::open(log, bounds)?)
+}
+
+/// Reads all that the journal holds by now.
+pub fn read_on(follower: &mut Follower) -> anyhow::Result<()> {
+    while follower.turn(4_096)? == Turn::Read {}
+    Ok(())
+}
+
 /// How drift is looked for as shipped.
 pub fn shipped() -> DriftSettings {
     drift(&root().join("config/gates.toml")).unwrap()
+}
+
+/// The predictions that a session recorded, by number.
+pub fn recorded(journal: &Path) -> BTreeMap<u64, Prediction> {
+    let lane = lane(journal, 1);
+    let told = lane.iter().filter(|event| event.kind() == Some(Kind::Prediction));
+    let told: Vec<(u64, Prediction)> = told.map(|event| (event.seq, *event.body())).collect();
+    assert!(told.is_sorted_by(|one, next| one.0 < next.0), "one for an event, in their order");
+    told.into_iter().collect()
 }
 
 /// Every line of a log, its parts in order.

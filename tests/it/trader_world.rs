@@ -3,7 +3,8 @@
 use crate::pipeline_support::{peregrine, root, text};
 use crate::process::{Process, wait};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
-use peregrine::registry::{Change, Registry};
+use peregrine::model::ArtifactFiles;
+use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::admin::{self, Request};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,33 @@ pub fn champion(models: &Path) {
     let quick = root().join("tools/kill_campaign/quick-1");
     let name = registry.register(&quick, None, change.clone()).unwrap();
     registry.crown_first(&name, change).unwrap();
+}
+
+/// What takes the champion's place in [`successor`].
+pub const SUCCESSOR: &str = "quick-2";
+
+/// Puts the same model under another name in the champion's place, so that there is one before,
+/// which is returned. Its files are left beside the registry.
+pub fn successor(models: &Path) -> ArtifactFiles {
+    let mut registry = Registry::open(models).unwrap();
+    let first = registry.champion().unwrap();
+    let from = models.with_file_name(SUCCESSOR);
+    std::fs::create_dir(&from).unwrap();
+    let own = format!("version = \"{}\"", first.card.version);
+    let card = first.card_text.replacen(&own, &format!("version = \"{SUCCESSOR}\""), 1);
+    std::fs::write(from.join("card.toml"), card).unwrap();
+    std::fs::write(from.join("model.onnx"), &first.onnx).unwrap();
+    let change = Change {
+        at_ms: 0,
+        by: "test".to_owned(),
+        reason: "so that there is one before".to_owned(),
+        evidence_sha256: Some("0".repeat(64)),
+    };
+    registry.register(&from, None, change.clone()).unwrap();
+    for stage in [Stage::Shadow, Stage::Canary, Stage::Champion] {
+        registry.advance(SUCCESSOR, stage, change.clone()).unwrap();
+    }
+    first
 }
 
 /// Variables under which a process trades at this exchange: its addresses and its account's key.

@@ -51,7 +51,10 @@ impl Told<'_> {
             "champion": champion.map(|(version, sha256)| {
                 json!({"version": version, "model_sha256": sha256})
             }),
-            "trials": {"night": self.ending.trials, "total": facts.trials_before + self.ending.trials},
+            "trials": {
+                "night": self.ending.trials,
+                "total": facts.trials_before + self.ending.trials,
+            },
             "no_warm": self.no_warm,
             "candidates": self.choice.map_or(&[][..], |choice| &choice.contenders),
             "rows": self.choice.map(|choice| json!({
@@ -61,7 +64,8 @@ impl Told<'_> {
             "chosen": self.choice.and_then(|choice| choice.chosen.clone()),
             "gate": self.gate,
             "registered": self.ending.version.as_ref().map(|version| {
-                let stage = if self.ending.outcome == Outcome::Challenger { "shadow" } else { "staged" };
+                let challenger = self.ending.outcome == Outcome::Challenger;
+                let stage = if challenger { "shadow" } else { "staged" };
                 json!({"version": version, "stage": stage})
             }),
             "files": self.files,

@@ -169,9 +169,10 @@ fn seed() -> u64 {
 }
 
 fn the_canary_has_its_share(world: &World, night: &str) -> Live {
+    let seed = seed();
     let loaded = world.configured(&[
         ("canary", "model", night.into()),
-        ("canary", "seed", toml::Value::Integer(seed() as i64)),
+        ("canary", "seed", toml::Value::Integer(seed as i64)),
     ]);
     let mut live = Live::open(world, 3, &loaded, day(22));
     live.look();
@@ -180,15 +181,15 @@ fn the_canary_has_its_share(world: &World, night: &str) -> Live {
     live.look();
     assert_eq!(live.swaps().len(), 1, "no guardrail tripped");
     let registry = world.registry();
-    let deal = (seed(), tag(&registry, FIRST), tag(&registry, night));
+    let deal = (seed, tag(&registry, FIRST), tag(&registry, night));
     let (begins, swap) = swaps(&world.journal(3))[0];
-    assert_eq!((swap.role, swap.seed, swap.reason), (2, seed(), Reason::StartUp as u16));
+    assert_eq!((swap.role, swap.seed, swap.reason), (2, seed, Reason::StartUp as u16));
     assert_eq!((swap.share_bps, swap.block_ms), (world::SHARE_BPS, world::BLOCK_MS));
     let [canary, champion] = check_deal(&world.journal(3), begins, deal);
     // Five deviations of a binomial of 192 with 0.2 around its mean.
     assert!((20..=66).contains(&canary) && champion >= 20, "{canary} {champion}");
     shadow(world, 3, LOG);
-    let arms = check_canary_lines(world, LOG, seed());
+    let arms = check_canary_lines(world, LOG, seed);
     assert!(arms["canary"] > 400 && arms["champion"] > 2_000, "{arms:?}");
     live
 }
@@ -294,7 +295,6 @@ fn the_audit_trail_tells_all_of_it(world: &World, night: &str) {
         format!("rolled_back {FIRST} retired>champion"),
     ];
     assert_eq!(told, wanted);
-    let papers: Vec<(String, String)> = entries.iter().flat_map(story::papers).collect();
     let files = [
         format!("{NIGHT}/reports/gate_decision.json"),
         format!("reports/{FADE}/gate_decision.json"),
@@ -304,7 +304,7 @@ fn the_audit_trail_tells_all_of_it(world: &World, night: &str) {
         "approval_mlops.json".to_owned(),
     ];
     let hashes: Vec<String> = files.iter().map(|file| story::hash_of(&world.path(file))).collect();
-    let named: Vec<String> = papers.into_iter().map(|(_, sha256)| sha256).collect();
+    let named: Vec<String> = entries.iter().flat_map(story::papers).collect();
     assert_eq!(named, hashes, "every paper that was believed lies there, unchanged");
     world.trader_does(&["model", "verify", "--dir", &world.text("models")]);
     // The last three are the session's own, with what it saw and what would have been well.

@@ -32,11 +32,10 @@ pub fn told(entry: &Value) -> String {
     format!("{action} {version} {from}>{to} {}", kinds.join("+")).trim_end().to_owned()
 }
 
-/// The papers that an entry rests on: kind and hash.
-pub fn papers(entry: &Value) -> Vec<(String, String)> {
+/// The papers that an entry rests on, by their hashes.
+pub fn papers(entry: &Value) -> Vec<String> {
     let papers = entry["papers"].as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    papers.iter().map(|paper| (text(&paper["kind"]), text(&paper["sha256"]))).collect()
+    papers.iter().map(|paper| paper["sha256"].as_str().unwrap().to_owned()).collect()
 }
 
 /// SHA-256 of a file.

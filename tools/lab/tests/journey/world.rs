@@ -20,7 +20,7 @@ const KEYS: [(&str, &str); 4] = [
     ("mlops", "mlops_keys"),
 ];
 /// How far a label looks ahead, in candles and milliseconds.
-pub const HORIZON_BARS: i64 = 5;
+const HORIZON_BARS: i64 = 5;
 pub const HORIZON_MS: i64 = HORIZON_BARS * BAR_MS;
 /// Share and length of the canary's blocks.
 pub const SHARE_BPS: u16 = 2_000;

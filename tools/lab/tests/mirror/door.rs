@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -100,6 +101,19 @@ impl Door {
         self.inside().arranged = what;
     }
 
+    /// Starts a process that this fault at a request is the end of.
+    pub fn doom(&self, (at, fault): (usize, Fault), start: impl FnOnce() -> Child) -> Child {
+        let victim = Arc::new(Mutex::new(0));
+        let id = victim.clone();
+        self.arrange(Box::new(move || kill(&id.lock().expect("no panic").to_string())));
+        self.plan(Some((at, fault)));
+        // Held until its id is known.
+        let mut id = victim.lock().expect("no panic");
+        let child = start();
+        *id = child.id();
+        child
+    }
+
     /// Requests since the plan.
     pub fn count(&self) -> usize {
         self.inside().count
@@ -130,6 +144,12 @@ impl Drop for Door {
             assert!(ended.is_ok() || std::thread::panicking(), "the door's thread panicked");
         }
     }
+}
+
+/// Kills a process or, with a `-` before it, a group of them.
+pub fn kill(which: &str) {
+    let killed = Command::new("sh").args(["-c", &format!("kill -KILL {which}")]).status();
+    assert!(killed.expect("a shell").success(), "{which}");
 }
 
 fn pass(mut stream: TcpStream, inside: &Mutex<Inside>) {

@@ -1,7 +1,7 @@
 //! What an MLflow server remembers, as far as it is asked for: the same answers, refusals and
 //! limits as the real one, which `real.rs` is about.
 
-use super::door::{Answer, Request, Server};
+use super::door::{Answer, Door, Request, Server};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -92,6 +92,12 @@ pub fn server() -> (Arc<Mutex<Fake>>, Server) {
     let fake = Arc::new(Mutex::new(Fake::default()));
     let inner = fake.clone();
     (fake, Box::new(move |request| Some(inner.lock().expect("no panic").answer(request))))
+}
+
+/// The same behind a door.
+pub fn open() -> (Arc<Mutex<Fake>>, Door) {
+    let (fake, server) = server();
+    (fake, Door::open(server))
 }
 
 impl Fake {

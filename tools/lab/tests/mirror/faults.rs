@@ -1,26 +1,23 @@
 //! Whatever happens at whichever request: nothing is lost, nothing is there twice.
 
 use crate::door::{Door, Fault};
-use crate::fake::server;
-use crate::real::kill;
-use crate::world::{World, shown};
+use crate::fake::{open, server};
+use crate::world::{World, look};
 use peregrine::registry::Stage;
 use peregrine_lab::mirror::watch::{Outcome, Waits};
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What is shown after a sync that nothing disturbed, and how many requests that took.
 fn undisturbed(world: &World) -> (Value, usize) {
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     let mut mirror = world.mirror(&door.url);
     mirror.round().expect("a disk");
     let count = door.count();
     assert_eq!(mirror.status().problems, Vec::<String>::new());
     forget(world);
-    (shown(&fake.lock().expect("no panic")), count)
+    (look(&fake), count)
 }
 
 /// As if nothing had been sent yet.
@@ -44,12 +41,11 @@ fn an_answer_lost_cut_refused_or_late_at_any_request_leaves_everything_there_onc
     ];
     for (fault, step) in faults {
         for at in (0..count).step_by(step) {
-            let (fake, server) = server();
-            let door = Door::open(server);
+            let (fake, door) = open();
             door.plan(Some((at, fault)));
             drop(world.sync(&door));
             assert!(door.is_over(), "{fault:?} at {at} did not happen");
-            assert_eq!(shown(&fake.lock().expect("no panic")), wanted, "{fault:?} at {at}");
+            assert_eq!(look(&fake), wanted, "{fault:?} at {at}");
             forget(&world);
         }
     }
@@ -73,25 +69,15 @@ fn killed_at_any_request_it_goes_on_and_everything_is_there_once() {
     let (wanted, count) = undisturbed(&world);
     for fault in [Fault::Before, Fault::Behind] {
         for at in 0..count {
-            let (fake, server) = server();
-            let door = Door::open(server);
-            let victim = Arc::new(Mutex::new(0));
-            let id = victim.clone();
-            door.arrange(Box::new(move || kill(&id.lock().expect("no panic").to_string())));
-            door.plan(Some((at, fault)));
-            let mut child = {
-                // Held until its id is known.
-                let mut id = victim.lock().expect("no panic");
-                let child = command(&world, &door.url, &["sync"]).spawn().expect("it runs");
-                *id = child.id();
-                child
-            };
+            let (fake, door) = open();
+            let sync = || command(&world, &door.url, &["sync"]).spawn().expect("it runs");
+            let mut child = door.doom((at, fault), sync);
             let killed = child.wait().expect("its end");
             assert!(door.is_over() && !killed.success(), "{fault:?} at {at}: {killed}");
             let ended = output(&world, &door.url, &["sync", "--json"]);
             let said = String::from_utf8_lossy(&ended.stdout).into_owned();
             assert_eq!(ended.status.code(), Some(0), "{fault:?} at {at}: {said}");
-            assert_eq!(shown(&fake.lock().expect("no panic")), wanted, "{fault:?} at {at}");
+            assert_eq!(look(&fake), wanted, "{fault:?} at {at}");
             forget(&world);
         }
     }
@@ -121,11 +107,10 @@ fn what_happens_during_an_outage_is_shown_behind_it_though_it_was_written_over_s
     drop(mirror);
     std::fs::remove_dir_all(world.path("reports")).expect("it was there");
 
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     let mirror = world.sync(&door);
     assert_eq!(mirror.status().away_since_ms, None);
-    let shown = shown(&fake.lock().expect("no panic"));
+    let shown = look(&fake);
     let runs = shown["runs"].as_object().expect("runs");
     let of = |kind: &str| {
         let runs = runs.values().filter(|run| run["tags"]["peregrine.kind"] == kind);
@@ -158,8 +143,7 @@ fn what_happens_during_an_outage_is_shown_behind_it_though_it_was_written_over_s
 #[test]
 fn a_server_that_asks_to_be_left_alone_is_and_waits_grow_without_that() {
     let world = World::new();
-    let (_, server) = server();
-    let door = Door::open(server);
+    let (_, door) = open();
     door.plan(Some((3, Fault::Status(429))));
     let outcome = world.mirror(&door.url).round().expect("a disk");
     let Outcome::Away { retry_after, .. } = outcome else { panic!("{outcome:?}") };
@@ -189,7 +173,7 @@ fn one_thing_that_the_server_does_not_take_keeps_nothing_else_from_being_shown()
     assert_eq!(done.problems.len(), 1, "{:?}", done.problems);
     assert!(done.problems[0].contains("trial/made-up/0/"), "{:?}", done.problems);
     assert_eq!(mirror.status().waiting, 1);
-    let shown = shown(&fake.lock().expect("no panic"));
+    let shown = look(&fake);
     assert_eq!(shown["models"]["peregrine"]["aliases"].as_object().map(|all| all.len()), Some(2));
 }
 
@@ -203,8 +187,7 @@ fn the_command_says_what_waits_and_two_never_work_at_once() {
     let told: Value = serde_json::from_str(said.trim()).expect("JSON");
     assert_eq!((told["waiting"].as_u64(), told["delivered"].as_u64()), (Some(7), Some(0)));
 
-    let (_, server) = server();
-    let door = Door::open(server);
+    let (_, door) = open();
     let mirror = world.mirror(&door.url);
     let second = output(&world, &door.url, &["sync"]);
     assert_eq!(second.status.code(), Some(1));

@@ -2,9 +2,9 @@
 //! by MLflow's own client. Where Python or the registry is out of reach the test says so and checks
 //! nothing; with `CI=true` Python must also be able to install.
 
-use crate::door::{Door, Fault, carried};
-use crate::fake::server;
-use crate::world::{World, change, shown};
+use crate::door::{Door, Fault, carried, kill};
+use crate::fake::open;
+use crate::world::{World, change, look};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::registry::{Proving, Stage, Target};
 use serde_json::{Value, json};
@@ -72,12 +72,6 @@ fn python(dir: &Path) -> Command {
     command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("GIT_PYTHON_REFRESH", "quiet");
     command
-}
-
-/// Kills a process or, with a `-` before it, a group of them.
-pub fn kill(which: &str) {
-    let killed = Command::new("sh").args(["-c", &format!("kill -KILL {which}")]).status();
-    assert!(killed.expect("a shell").success(), "{which}");
 }
 
 /// A server with its workers, a group of processes of its own.
@@ -173,8 +167,7 @@ fn ends_with(mut child: Child) -> Option<i32> {
 /// What must be shown: by the server of the tests, whose rules are those of the real one, in the
 /// same form as the script tells it.
 fn wanted(world: &World) -> Value {
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     let kept = world.path("outbox");
     let aside = world.path("outbox-aside");
     let was_there = fs::rename(&kept, &aside).is_ok();
@@ -183,7 +176,7 @@ fn wanted(world: &World) -> Value {
     if was_there {
         fs::rename(&aside, &kept).expect("back");
     }
-    let mut told = shown(&fake.lock().expect("no panic"));
+    let mut told = look(&fake);
     for run in told["runs"].as_object_mut().expect("runs").values_mut() {
         for metric in run["metrics"].as_array_mut().expect("figures") {
             let number: f64 = metric[1].as_str().expect("text").parse().expect("a number");
@@ -230,18 +223,8 @@ fn a_real_server_shows_runs_versions_and_aliases_though_it_and_we_are_killed_on_
     let door = Door::open(Box::new(move |request| carried(port, request)));
 
     // Killed: we, the server before it carries out, we again, the server behind it.
-    let victim = Arc::new(Mutex::new(0));
     for (at, fault) in [(9, Fault::Behind), (14, Fault::Before)] {
-        let id = victim.clone();
-        door.arrange(Box::new(move || kill(&id.lock().expect("no panic").to_string())));
-        door.plan(Some((at, fault)));
-        let child = {
-            // Held until its id is known.
-            let mut id = victim.lock().expect("no panic");
-            let child = sync(&world, &door.url);
-            *id = child.id();
-            child
-        };
+        let child = door.doom((at, fault), || sync(&world, &door.url));
         assert_eq!(ends_with(child), None, "killed at {at}");
         assert!(door.is_over());
         let doomed = site.clone();

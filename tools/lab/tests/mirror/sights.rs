@@ -1,8 +1,8 @@
 //! What is to be seen: held against files and the registry by ways of its own.
 
 use crate::door::Door;
-use crate::fake::{Fake, FakeRun, server};
-use crate::world::{World, shown};
+use crate::fake::{Fake, FakeRun, open, server};
+use crate::world::{World, look, mirror_of};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::observe::alerts::secret::Secret;
 use peregrine::registry::{Proving, Stage, Target};
@@ -11,14 +11,9 @@ use peregrine_lab::mirror::settings::Settings;
 use peregrine_lab::mirror::watch::{Mirror, Outcome};
 use serde_json::{Value, json};
 use std::fs;
-use std::sync::{Arc, Mutex};
 
 fn hash_of(world: &World, name: &str) -> String {
     hex(&sha256(&fs::read(world.path(name)).expect("a file")))
-}
-
-fn look(fake: &Arc<Mutex<Fake>>) -> Value {
-    shown(&fake.lock().expect("no panic"))
 }
 
 /// The one run whose name begins so.
@@ -38,8 +33,7 @@ fn aliases(shown: &Value) -> Value {
 #[test]
 fn a_version_is_shown_with_its_files_figures_lineage_and_the_evidence_on_it() {
     let world = World::new();
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     drop(world.sync(&door));
     let shown = look(&fake);
     let version = run(&shown, "m-1");
@@ -78,8 +72,7 @@ fn a_version_is_shown_with_its_files_figures_lineage_and_the_evidence_on_it() {
 #[test]
 fn folds_are_steps_and_judgements_lie_below_the_version_they_are_about() {
     let world = World::new();
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     drop(world.sync(&door));
     let shown = look(&fake);
     let validation = run(&shown, "validation first");
@@ -111,8 +104,7 @@ fn folds_are_steps_and_judgements_lie_below_the_version_they_are_about() {
 #[test]
 fn aliases_follow_promotion_and_rollback_and_those_of_others_stay() {
     let world = World::new();
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     drop(world.sync(&door));
     let model = |fake: &mut Fake| {
         let aliases = &mut fake.models.get_mut("peregrine").expect("a model").aliases;
@@ -150,8 +142,7 @@ fn aliases_follow_promotion_and_rollback_and_those_of_others_stay() {
 #[test]
 fn what_was_deleted_at_the_server_is_made_again_and_a_sync_without_need_changes_nothing() {
     let world = World::new();
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     drop(world.sync(&door));
     let wanted = look(&fake);
     door.plan(None);
@@ -202,8 +193,7 @@ fn a_file_that_is_not_what_was_registered_is_named_and_not_shown() {
     let mut bytes = fs::read(&path).expect("a card");
     bytes[1_000] ^= 1;
     fs::write(&path, bytes).expect("written");
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     let mut mirror = world.mirror(&door.url);
     let outcome = mirror.round().expect("a disk");
     assert!(matches!(outcome, Outcome::Through(_)), "{outcome:?}");
@@ -217,8 +207,7 @@ fn a_file_that_is_not_what_was_registered_is_named_and_not_shown() {
 #[test]
 fn files_of_retired_versions_that_were_pruned_stay_shown_and_their_run_is_left_as_it_is() {
     let world = World::new();
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     world.advance("m-2", Stage::Retired);
     drop(world.sync(&door));
     let before = look(&fake);
@@ -235,12 +224,9 @@ fn a_file_that_is_too_large_is_told_by_hash_and_an_outbox_that_is_full_says_so()
     let world = World::new();
     let large = vec![b'x'; (2 << 20) + 1];
     world.write("reports/first/gate_decision.pdf", &large);
-    let (fake, server) = server();
-    let door = Door::open(server);
+    let (fake, door) = open();
     let text = world.text(&door.url).replace("file_mib_max = 256", "file_mib_max = 1");
-    let settings = Settings::parse(&text).expect("settings");
-    let client = Client::new(&settings.server).expect("a client");
-    let mut mirror = Mirror::with(settings, client).expect("a mirror");
+    let mut mirror = mirror_of(Settings::parse(&text).expect("settings"));
     mirror.round().expect("a disk");
     let shown = look(&fake);
     assert!(run(&shown, "decision first")["files"]["gate_decision.pdf"].is_null());
@@ -248,9 +234,7 @@ fn a_file_that_is_too_large_is_told_by_hash_and_an_outbox_that_is_full_says_so()
 
     fs::remove_dir_all(world.path("outbox")).expect("it was there");
     let text = world.text("http://127.0.0.1:9").replace("mib_max = 4096", "mib_max = 1");
-    let settings = Settings::parse(&text).expect("settings");
-    let client = Client::new(&settings.server).expect("a client");
-    let mut mirror = Mirror::with(settings, client).expect("a mirror");
+    let mut mirror = mirror_of(Settings::parse(&text).expect("settings"));
     mirror.round().expect("a disk");
     let told = mirror.status().problems.join("\n");
     assert!(told.contains("outbox.mib_max = 1 is reached"), "{told}");

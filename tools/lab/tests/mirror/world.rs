@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// What the cards and the validation name.
@@ -170,9 +171,7 @@ impl World {
     }
 
     pub fn mirror(&self, url: &str) -> Mirror {
-        let settings = self.settings(url);
-        let client = Client::new(&settings.server).expect("a client");
-        Mirror::with(settings, client).expect("a mirror")
+        mirror_of(self.settings(url))
     }
 
     /// Rounds until everything is there, and one more.
@@ -191,9 +190,20 @@ impl World {
     }
 }
 
+/// A mirror with these settings and no credentials.
+pub fn mirror_of(settings: Settings) -> Mirror {
+    let client = Client::new(&settings.server).expect("a client");
+    Mirror::with(settings, client).expect("a mirror")
+}
+
+/// What a server shows now.
+pub fn look(fake: &Mutex<Fake>) -> Value {
+    shown(&fake.lock().expect("no panic"))
+}
+
 /// What a server shows, without the names and numbers it made itself; fails for anything that is
 /// there twice.
-pub fn shown(fake: &Fake) -> Value {
+fn shown(fake: &Fake) -> Value {
     let mut runs = BTreeMap::new();
     let key_of = |id: &str| fake.runs[id].tags["peregrine.key"].clone();
     for (id, run) in fake.runs.iter().filter(|(_, run)| !run.deleted) {
