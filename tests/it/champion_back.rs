@@ -238,7 +238,10 @@ fn a_start_whose_champion_is_not_what_was_registered_ends_or_begins_with_the_one
     assert_eq!(loaded(&session.journal()).sha256, first.sha256);
     told(&session, 0, Reason::ModelHashMismatch);
     let why = "rollback.hash_mismatches_max: 1 is above 0";
-    assert_eq!(own_words(&session.journal()), [(COMMAND_MODEL, why.to_owned())]);
+    // The one that trades may lose on a slow machine until here, and entries stop; it stays.
+    let mut words = own_words(&session.journal());
+    words.retain(|(verb, _)| *verb == COMMAND_MODEL);
+    assert_eq!(words, [(COMMAND_MODEL, why.to_owned())]);
     let registry = follows(models.dir.path(), first.card.version.as_str());
     let newest = registry.history().last().unwrap();
     assert_eq!((newest.by.as_str(), newest.reason.as_str()), ("start of session paper", why));
