@@ -170,6 +170,10 @@ mod tests {
         let mark = MarkPrice { mark_px: 70 * SCALE, ..MarkPrice::default() };
         ledger.on_event(&at(4, Event::new(Kind::MarkPrice, BTC, &mark)));
         assert_eq!(ledger.liquidation_bps(BTC), Some(0));
+        // A short one may be as far away as the price is high, many times over.
+        let mut short = holding(-SCALE);
+        short.on_event(&told(-SCALE, 10_100, 0));
+        assert_eq!(short.liquidation_bps(BTC), Some(1_000_000), "100 times the mark price");
         ledger.on_event(&told(SCALE, 0, 0));
         assert_eq!(ledger.liquidation_bps(BTC), None, "it cannot be liquidated");
     }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 /// what takes longer goes round in circles, and is noticed.
 const TIMES_MAX: u32 = 10;
 const MORE: Duration = Duration::from_secs(10);
+/// What takes more memory than this fills it in circles, and would take the machine with it.
+const RESIDENT_KIB_MAX: u64 = 3 << 20;
 /// Rounds in which mutants that no compiler takes are left out.
 const ROUNDS: usize = 8;
 /// Bodies side by side have room for all of them on the stack where nothing is optimised.
@@ -35,7 +37,7 @@ pub struct Source {
 pub enum Outcome {
     /// Nothing.
     Passed,
-    /// A test failed, or went round in circles.
+    /// A test failed, or went round in circles for too long or with too much memory.
     Failed,
 }
 
@@ -152,7 +154,8 @@ impl Trial {
     }
 }
 
-/// Waits for a process; `None` where it did not end in time and was ended.
+/// Waits for a process; `None` where it did not end in time, or took more memory than any test
+/// needs, and was ended.
 fn ended(command: &mut Command, most: Duration) -> Result<Option<ExitStatus>> {
     let mut child = command.spawn().context("the tests cannot be run")?;
     let began = Instant::now();
@@ -160,13 +163,20 @@ fn ended(command: &mut Command, most: Duration) -> Result<Option<ExitStatus>> {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if began.elapsed() > most {
+        if began.elapsed() > most || resident_kib(child.id()) > RESIDENT_KIB_MAX {
             child.kill()?;
             child.wait()?;
             return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Memory that a process has now, in KiB as the kernel tells; 0 when it has ended.
+fn resident_kib(id: u32) -> u64 {
+    let told = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = told.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
 }
 
 /// Lays the copy of all that is not woven; the text of the file that gets the switch.

@@ -182,3 +182,10 @@ fn a_fee_of_a_whole_unit_is_that_unit_and_a_rebate_is_never_overstated() {
     }
     assert_eq!(fee(Money::MAX, Rate(SCALE + 1)), None);
 }
+
+#[test]
+fn a_fee_of_the_least_part_of_a_unit_is_a_unit_and_a_rebate_of_it_is_none() {
+    assert_eq!(fee(Money(1), Rate(1)), Some(Money(1)));
+    assert_eq!(fee(Money(1), Rate(-1)), Some(Money(0)));
+    assert_eq!(fee(Money(SCALE), Rate(1)), Some(Money(1)), "what is whole is not raised");
+}

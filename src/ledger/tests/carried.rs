@@ -38,6 +38,21 @@ fn every_number_of_a_position_is_carried() {
 }
 
 #[test]
+fn trades_that_an_earlier_session_booked_are_not_booked_again() {
+    let mut ledger = Ledger::new(1, Money(1_000));
+    let position = PositionCarried { trades_from: 10, ..PositionCarried::default() };
+    ledger.on_event(&told(Kind::PositionCarried, &position));
+    let mut booked = BookedCarried::default();
+    booked.trade_ids[0] = 12;
+    assert_eq!(ledger.on_event(&told(Kind::BookedCarried, &booked)), LedgerChange::Carried);
+    for (trade_id, is_new) in [(9, false), (10, true), (11, true), (12, false), (13, true)] {
+        let change = ledger.on_event(&fill(7, trade_id, Side::Buy, 1, 100));
+        assert_eq!(matches!(change, LedgerChange::Fill(_)), is_new, "{trade_id}: {change:?}");
+    }
+    assert_eq!(ledger.position(BTC).unwrap().qty, Qty(3 * 1_000_000));
+}
+
+#[test]
 fn a_price_that_the_market_told_values_what_is_carried_and_one_beyond_the_range_is_a_fault() {
     let body = PositionCarried {
         qty: Qty::whole(2).0,
@@ -80,6 +95,7 @@ fn an_order_is_carried_as_what_its_state_says_and_an_id_only_once() {
         assert_eq!(ledger.on_event(&told(Kind::OrderCarried, &body)), LedgerChange::Carried);
         let order = ledger.order(ClientOrderId(7)).unwrap();
         assert_eq!((order.stage, order.cancel_pending), (stage, cancel_pending), "{state}");
+        assert!(!order.cancel_refused, "nobody asked yet");
         let leaves = if stage == Stage::Settling { 20 } else { 40 };
         assert_eq!(ledger.position(BTC).unwrap().buy_leaves, Qty(leaves));
         let fault = LedgerChange::Fault(Reason::OrderTableFull);

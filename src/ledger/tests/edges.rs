@@ -111,3 +111,64 @@ fn a_ledger_begins_with_nothing_lost_and_nothing_open() {
         (Money::ZERO, 0, None)
     );
 }
+
+#[test]
+fn one_unit_that_is_left_closes_its_position_and_what_it_was_planned_with() {
+    let mut ledger = Ledger::new(1, Money::whole(1_000));
+    ledger.on_touch(BTC, Px::whole(99), Px::whole(101), at(1));
+    assert_eq!(ledger.position(BTC).unwrap().best_px, Px::ZERO, "flat: no price to be left at");
+    let entry = Order {
+        client_id: 7,
+        px: Px::whole(100).0,
+        qty: 1,
+        purpose: Purpose::Entry as u8,
+        atr_px: 3,
+        target_px: 5,
+        ..Order::default()
+    };
+    ledger.on_order_sent(&Event::new(Kind::OrderApproved, BTC, &entry)).unwrap();
+    assert!(ledger.position(BTC).unwrap().is_exposed() && ledger.exposed() == 1, "one order is");
+    let one = |id, trade_id, side| {
+        let tell = |body: &mut OrderReport| {
+            (body.trade_id, body.last_qty, body.cum_qty) = (trade_id, 1, 1);
+            body.last_px = Px::whole(100).0;
+        };
+        report_with(Kind::OrderFilled, id, tell).with_flags(side_flag(side))
+    };
+    ledger.on_event(&one(7, 1, Side::Buy));
+    let held = *ledger.position(BTC).unwrap();
+    assert_eq!((held.qty, held.cost), (Qty(1), Money(100)));
+    assert_eq!((held.entry_atr, held.target_px, held.best_px), (Px(3), Px(5), Px::whole(100)));
+    assert_eq!(held.net, [Money(100); 2]);
+    let LedgerChange::Fill(booked) = ledger.on_event(&one(8, 2, Side::Sell)) else {
+        panic!("it is a fill")
+    };
+    assert_eq!((booked.realised, booked.closed), (Money::ZERO, Some(Money::ZERO)));
+    let left = *ledger.position(BTC).unwrap();
+    assert_eq!((left.qty, left.cost, left.opened_at), (Qty::ZERO, Money::ZERO, Nanos::ZERO));
+    assert_eq!((left.entry_atr, left.target_px, left.best_px), (Px::ZERO, Px::ZERO, Px::ZERO));
+    assert_eq!(left.net, [Money::ZERO; 2]);
+    assert_eq!(ledger.exposed(), 0);
+}
+
+#[test]
+fn a_position_is_recorded_field_by_field_and_of_no_instrument_but_ours() {
+    let mut ledger = Ledger::new(1, Money::whole(1_000));
+    let cause = fill(7, 1, Side::Sell, 200, 100);
+    ledger.on_event(&cause);
+    ledger.on_mark(BTC, Px::whole(90), at(2));
+    assert_eq!(ledger.position(BTC).unwrap().marked_at, at(2));
+    let told = ledger.position_event(&cause, BTC).unwrap();
+    assert_eq!((told.kind(), told.instrument()), (Some(Kind::Position), BTC));
+    let expected = event::Position {
+        qty: -Qty::whole(2).0,
+        avg_px: Px::whole(100).0,
+        unrealised: Money::whole(20).0,
+        mark_px: Px::whole(90).0,
+        equity: Money::whole(1_020).0,
+        best_px: Px::whole(100).0,
+        ..event::Position::default()
+    };
+    assert_eq!(*told.body::<event::Position>(), expected);
+    assert!(ledger.position_event(&cause, ETH).is_none());
+}

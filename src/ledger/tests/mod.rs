@@ -5,8 +5,8 @@ mod reports;
 use super::*;
 use crate::base::Side;
 use crate::base::event::{
-    BookState, BookTicker, FundingPayment, OrderCarried, OrderReport, PositionCarried, Prediction,
-    SessionCarried, flags, side_flag,
+    BookState, BookTicker, BookedCarried, FundingPayment, OrderCarried, OrderReport,
+    PositionCarried, Prediction, SessionCarried, flags, side_flag,
 };
 use crate::base::units::notional;
 use proptest::prelude::*;

@@ -217,3 +217,44 @@ fn what_an_earlier_session_left_is_counted_on_both_sides() {
     let _ = desk.gate.on_carried(&event);
     agrees(&mut desk);
 }
+
+#[test]
+fn whatever_there_is_to_record_or_to_do_stirs_the_gate() {
+    let mut desk = desk(&alone());
+    desk.tick("99.9", "100.1");
+    // A level that demands nothing is recorded all the same.
+    let client_id = desk.passes(&entry());
+    let unknown = OrderReport { client_id, ..OrderReport::default() };
+    desk.told(Kind::OrderUnknown, BTC, &unknown);
+    assert_eq!(desk.level(Control::UnknownOrders), Level::Warn);
+    assert!(desk.gate.is_stirred(&desk.ledger), "to be recorded");
+    desk.settle();
+    assert!(!desk.gate.is_stirred(&desk.ledger));
+    // One that demands something stirs for as long as it does.
+    desk.measure(Measure::Memory, 8_192);
+    assert_eq!((desk.level(Control::Memory), desk.gate.state()), (Level::Reduce, Reducing));
+    assert!(desk.gate.is_stirred(&desk.ledger), "recorded, and demanded");
+    // A size that changed is recorded though no level did.
+    let mut desk = super::desk(&BreakerSettings::default());
+    desk.tick("99.9", "100.1");
+    desk.measure(Measure::SegmentNeed, 100);
+    assert_eq!(desk.gate.state(), Halted);
+    desk.measure(Measure::SegmentNeed, 0);
+    desk.quiet(36_000);
+    assert!(!desk.gate.is_stirred(&desk.ledger));
+    desk.arm();
+    assert!(desk.gate.is_stirred(&desk.ledger), "the size begins anew");
+    assert_eq!(sizes(&desk.settle()).len(), 1);
+}
+
+#[test]
+fn a_fee_that_a_person_has_looked_at_stops_nothing_any_more() {
+    let mut desk = desk(&BreakerSettings { fee_bps: 10, ..alone() });
+    desk.tick("99.9", "100.1");
+    desk.fill_entry("100.1", "0.15");
+    assert_ne!(desk.level(Control::Fee), Level::Clear);
+    assert_eq!(desk.gate.state(), Halted);
+    desk.command(Verb::Arm);
+    desk.quiet(6_000);
+    assert_eq!((desk.level(Control::Fee), desk.gate.state()), (Level::Clear, Active));
+}
