@@ -128,22 +128,22 @@ fn one_unit_that_is_left_closes_its_position_and_what_it_was_planned_with() {
     };
     ledger.on_order_sent(&Event::new(Kind::OrderApproved, BTC, &entry)).unwrap();
     assert!(ledger.position(BTC).unwrap().is_exposed() && ledger.exposed() == 1, "one order is");
-    let one = |id, trade_id, side| {
+    let one = |id, trade_id, side, px| {
         let tell = |body: &mut OrderReport| {
             (body.trade_id, body.last_qty, body.cum_qty) = (trade_id, 1, 1);
-            body.last_px = Px::whole(100).0;
+            body.last_px = Px::whole(px).0;
         };
         report_with(Kind::OrderFilled, id, tell).with_flags(side_flag(side))
     };
-    ledger.on_event(&one(7, 1, Side::Buy));
+    ledger.on_event(&one(7, 1, Side::Buy, 100));
     let held = *ledger.position(BTC).unwrap();
     assert_eq!((held.qty, held.cost), (Qty(1), Money(100)));
     assert_eq!((held.entry_atr, held.target_px, held.best_px), (Px(3), Px(5), Px::whole(100)));
     assert_eq!(held.net, [Money(100); 2]);
-    let LedgerChange::Fill(booked) = ledger.on_event(&one(8, 2, Side::Sell)) else {
+    let LedgerChange::Fill(booked) = ledger.on_event(&one(8, 2, Side::Sell, 110)) else {
         panic!("it is a fill")
     };
-    assert_eq!((booked.realised, booked.closed), (Money::ZERO, Some(Money::ZERO)));
+    assert_eq!((booked.realised, booked.closed), (Money(10), Some(Money(10))));
     let left = *ledger.position(BTC).unwrap();
     assert_eq!((left.qty, left.cost, left.opened_at), (Qty::ZERO, Money::ZERO, Nanos::ZERO));
     assert_eq!((left.entry_atr, left.target_px, left.best_px), (Px::ZERO, Px::ZERO, Px::ZERO));

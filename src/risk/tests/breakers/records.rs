@@ -220,13 +220,11 @@ fn what_an_earlier_session_left_is_counted_on_both_sides() {
 
 #[test]
 fn whatever_there_is_to_record_or_to_do_stirs_the_gate() {
-    let mut desk = desk(&alone());
+    let mut desk = desk(&BreakerSettings { day_loss_warn_bps: 100, ..alone() });
     desk.tick("99.9", "100.1");
     // A level that demands nothing is recorded all the same.
-    let client_id = desk.passes(&entry());
-    let unknown = OrderReport { client_id, ..OrderReport::default() };
-    desk.told(Kind::OrderUnknown, BTC, &unknown);
-    assert_eq!(desk.level(Control::UnknownOrders), Level::Warn);
+    desk.receive(Money::whole(-11_000));
+    assert_eq!(desk.level(Control::DayLoss), Level::Warn);
     assert!(desk.gate.is_stirred(&desk.ledger), "to be recorded");
     desk.settle();
     assert!(!desk.gate.is_stirred(&desk.ledger));
