@@ -18,6 +18,7 @@ mod harness;
 
 use harness::Bench;
 use harness::demo::{Demo, PATIENCE, answer, free_page};
+use peregrine::runtime::measures::memory_bytes;
 use serde_json::Value;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -90,12 +91,7 @@ fn ask(page: SocketAddr, path: &str) -> bool {
 
 /// Resident memory of a process, all of it and what is no file, in bytes.
 fn memory(id: u32) -> Option<[u64; 2]> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let of = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    Some([of("VmRSS:")? << 10, of("RssAnon:")? << 10])
+    Some([memory_bytes(id, "VmRSS")?, memory_bytes(id, "RssAnon")?])
 }
 
 fn run(seconds: u64, askers: usize) -> Run {

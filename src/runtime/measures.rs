@@ -125,12 +125,18 @@ fn open_files() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |dir| dir.count() as u64)
 }
 
-/// Resident memory as the kernel counts it.
+/// Memory of a process as the kernel counts it under a key of its status, such as `VmRSS`, in
+/// bytes; `None` once it has ended.
+pub fn memory_bytes(process: u32, key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let told = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    let kib: u64 = told.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1_024)
+}
+
+/// Resident memory of this process.
 fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1_024
+    memory_bytes(std::process::id(), "VmRSS").unwrap_or(0)
 }
 
 /// The process's use of the machine, from the kernel's own accounts.

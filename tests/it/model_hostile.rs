@@ -3,6 +3,7 @@
 
 use crate::model_fixtures::{onnx, vectors};
 use peregrine::model::{Executor, ModelError, ModelOutput, executors};
+use peregrine::runtime::measures::memory_bytes;
 
 /// Loads, and runs what loads.
 fn try_out(file: &[u8], features: usize) -> Result<(), ModelError> {
@@ -18,9 +19,7 @@ fn try_out(file: &[u8], features: usize) -> Result<(), ModelError> {
 
 /// Highest resident memory so far, KiB.
 fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or("VmHWM: 0 kB").to_owned();
-    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0)
+    memory_bytes(std::process::id(), "VmHWM").expect("this process has not ended") >> 10
 }
 
 fn attack(name: &str, damage: impl Fn(&[u8], usize) -> Vec<u8>, attempts: usize) {

@@ -3,6 +3,7 @@
 use super::sites::Function;
 use super::weave::{self, Woven};
 use anyhow::{Context, Result, bail};
+use peregrine::runtime::measures::memory_bytes;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 const TIMES_MAX: u32 = 10;
 const MORE: Duration = Duration::from_secs(10);
 /// What takes more memory than this fills it in circles, and would take the machine with it.
-const RESIDENT_KIB_MAX: u64 = 3 << 20;
+const RESIDENT_BYTES_MAX: u64 = 3 << 30;
 /// Rounds in which mutants that no compiler takes are left out.
 const ROUNDS: usize = 8;
 /// Bodies side by side have room for all of them on the stack where nothing is optimised.
@@ -163,20 +164,14 @@ fn ended(command: &mut Command, most: Duration) -> Result<Option<ExitStatus>> {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if began.elapsed() > most || resident_kib(child.id()) > RESIDENT_KIB_MAX {
+        let resident = memory_bytes(child.id(), "VmRSS").unwrap_or(0);
+        if began.elapsed() > most || resident > RESIDENT_BYTES_MAX {
             child.kill()?;
             child.wait()?;
             return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Memory that a process has now, in KiB as the kernel tells; 0 when it has ended.
-fn resident_kib(id: u32) -> u64 {
-    let told = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = told.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
 }
 
 /// Lays the copy of all that is not woven; the text of the file that gets the switch.

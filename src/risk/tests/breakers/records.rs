@@ -232,8 +232,11 @@ fn whatever_there_is_to_record_or_to_do_stirs_the_gate() {
     desk.measure(Measure::Memory, 8_192);
     assert_eq!((desk.level(Control::Memory), desk.gate.state()), (Level::Reduce, Reducing));
     assert!(desk.gate.is_stirred(&desk.ledger), "recorded, and demanded");
-    // A size that changed is recorded though no level did.
-    let mut desk = super::desk(&BreakerSettings::default());
+}
+
+#[test]
+fn a_size_that_changed_is_recorded_though_no_level_did() {
+    let mut desk = desk(&BreakerSettings::default());
     desk.tick("99.9", "100.1");
     desk.measure(Measure::SegmentNeed, 100);
     assert_eq!(desk.gate.state(), Halted);
