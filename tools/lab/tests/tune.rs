@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 const RESCUE: Rescue = Rescue { grace_secs: 2.0, retries_max: 3 };
 
@@ -30,6 +31,7 @@ fn job<'a>(
         workers: 1,
         heartbeat_secs: 0.25,
         rescue: RESCUE,
+        outage: Duration::ZERO,
     }
 }
 

@@ -9,6 +9,7 @@ use peregrine_lab::tune::{
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Args)]
 pub struct Tune {
@@ -73,6 +74,7 @@ fn search_on(search: &Search, space: &Space, objective: &dyn Objective) -> anyho
         workers: search.workers,
         heartbeat_secs: search.heartbeat_s,
         rescue: Rescue { grace_secs: search.grace_s, retries_max: search.retries_max },
+        outage: Duration::from_secs_f64(search.outage_s),
     };
     let bar = progress_bar("trials");
     bar.set_length(search.trials as u64);

@@ -61,6 +61,17 @@ pub enum TuneError {
     /// A server of studies could not be asked.
     #[error("the study's server")]
     Server(#[from] postgres::Error),
+    /// A server of studies went away and did not come back.
+    #[error(
+        "the study's server is away and was waited for {secs} s; what ran is tried again later"
+    )]
+    Lost {
+        /// How long it was waited for, seconds.
+        secs: f64,
+        /// What it, or the way to it, said last.
+        #[source]
+        why: Box<TuneError>,
+    },
     /// The storage is there and holds something else.
     #[error("storage: {0}")]
     Storage(String),

@@ -26,6 +26,8 @@ pub struct Search {
     pub grace_s: f64,
     /// How often one point is tried again at most.
     pub retries_max: usize,
+    /// How long a server that went away is waited for, seconds.
+    pub outage_s: f64,
     /// Draws points.
     pub sampler: Tpe,
     /// Stops trials.
@@ -77,6 +79,7 @@ struct StudyPart {
     heartbeat_s: f64,
     grace_s: f64,
     retries_max: usize,
+    outage_s: f64,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +176,7 @@ pub(super) fn parse(text: &str) -> anyhow::Result<Search> {
         heartbeat_s: study.heartbeat_s,
         grace_s: study.grace_s,
         retries_max: study.retries_max,
+        outage_s: study.outage_s,
         sampler: Tpe {
             seed: sampler.seed,
             startup: sampler.startup_trials,
@@ -210,6 +214,7 @@ fn ranges(file: &File) -> Vec<String> {
             study.grace_s >= 2.0 * study.heartbeat_s && study.grace_s <= 86_400.0,
         ),
         ("study.retries_max is 0 to 100", study.retries_max <= 100),
+        ("study.outage_s is 0 to 86400", (0.0..=86_400.0).contains(&study.outage_s)),
         ("sampler.startup_trials is 1 to 10000", (1..=10_000).contains(&sampler.startup_trials)),
         ("sampler.candidates is 1 to 10000", (1..=10_000).contains(&sampler.candidates)),
         ("pruner.startup_trials is 0 to 10000", pruner.startup_trials <= 10_000),

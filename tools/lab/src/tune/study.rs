@@ -61,6 +61,15 @@ pub struct Job<'a> {
     pub heartbeat_secs: f64,
     /// What becomes of trials whose worker is gone.
     pub rescue: Rescue,
+    /// How long a server that went away is waited for. One that is not there when a search begins
+    /// is not waited for.
+    pub outage: Duration,
+}
+
+impl Job<'_> {
+    fn open(&self) -> Result<Storage, TuneError> {
+        Ok(Storage::open(self.storage, self.study)?.outlasting(self.outage))
+    }
 }
 
 /// A trial this process ended.
@@ -109,7 +118,7 @@ struct Shared {
 /// # Errors
 /// The first thing that went wrong in a worker; the others finish the trial they are on.
 pub fn run(job: &Job<'_>, progress: &(dyn Fn(&Finished) + Sync)) -> Result<Summary, TuneError> {
-    let mut storage = Storage::open(job.storage, job.study)?;
+    let mut storage = job.open()?;
     storage.is_about(&job.objective.about(), job.space)?;
     let shared = Shared { running: Mutex::default(), ending: AtomicBool::new(false) };
     let (end, ended) = channel::<()>();
@@ -143,7 +152,7 @@ impl Shared {
 
 /// Says that this process is alive until `ended` closes.
 fn beat(job: &Job<'_>, shared: &Shared, ended: Receiver<()>) -> Result<(), TuneError> {
-    let mut storage = Storage::open(job.storage, job.study)?;
+    let mut storage = job.open()?;
     let pause = Duration::from_secs_f64(job.heartbeat_secs.max(0.01));
     while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         let running = shared.with_running(|running| running.iter().copied().collect::<Vec<_>>());
@@ -157,7 +166,7 @@ fn work(
     shared: &Shared,
     progress: &(dyn Fn(&Finished) + Sync),
 ) -> Result<(), TuneError> {
-    let mut storage = Storage::open(job.storage, job.study)?;
+    let mut storage = job.open()?;
     let mut draw = |history: &[_], key| job.sampler.suggest(job.space, history, key);
     while !shared.ending.load(Ordering::Relaxed) {
         let claimed = match storage.claim(job.space, job.trials, job.rescue, &mut draw)? {

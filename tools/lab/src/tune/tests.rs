@@ -11,6 +11,7 @@ use peregrine::base::Nanos;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Best value over the optimum after so many trials.
 fn regret(function: Function, trials: u64, seed: u64) -> f64 {
@@ -318,6 +319,7 @@ fn a_training_is_judged_by_its_log_loss_on_the_part_behind_the_purge_and_pruned_
         workers: 2,
         heartbeat_secs: 1.0,
         rescue: Rescue { grace_secs: 60.0, retries_max: 0 },
+        outage: Duration::ZERO,
     };
     let summary = run(&job, &|_| {}).expect("a search");
     assert_eq!(summary.complete + summary.pruned, 12);

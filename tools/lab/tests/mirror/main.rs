@@ -3,6 +3,8 @@
 mod door;
 mod fake;
 mod faults;
+#[path = "../python/mod.rs"]
+mod python;
 mod real;
 mod sights;
 mod world;

@@ -1,14 +1,14 @@
 //! A real `mlflow server`, installed from its registry once below the target folder, and looked at
-//! by MLflow's own client. Where Python or the registry is out of reach the test says so and checks
-//! nothing; with `CI=true` Python must also be able to install.
+//! by MLflow's own client.
 
 use crate::door::{Door, Fault, carried, kill};
 use crate::fake::open;
+use crate::python::{environment, run};
 use crate::world::{World, change, look};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::registry::{Proving, Stage, Target};
 use serde_json::{Value, json};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -20,48 +20,6 @@ use std::thread::JoinHandle;
 const MLFLOW: &str = "mlflow==3.17.2";
 /// What a server says on its standard error when it takes requests.
 const READY: &str = "Application startup complete";
-
-/// Runs a program to its end; what it said where that was not a success.
-fn run(command: &mut Command) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(format!("{}: {said}", output.status))
-}
-
-/// The folder of Python with MLflow, installed if it was not; or why there is none.
-fn environment() -> Result<PathBuf, String> {
-    if let Err(why) = run(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
-        return Err(format!("python3 is not to be had here: {why}"));
-    }
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(MLFLOW.replace("==", "-"));
-    fs::create_dir_all(&dir).expect("a folder");
-    let lock = File::create(dir.with_extension("lock")).expect("a file");
-    // Held until the file is closed; other runs wait for the one who installs.
-    lock.lock().expect("a lock");
-    let done = dir.join("installed");
-    if done.exists() {
-        return Ok(dir);
-    }
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir).expect("a folder");
-    let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", MLFLOW];
-    let steps = [
-        run(Command::new("python3").args(["-m", "venv", "."]).current_dir(&dir)),
-        run(Command::new(dir.join("bin/python")).args(quiet).current_dir(&dir)),
-    ];
-    for step in steps {
-        if let Err(why) = step {
-            let failure = format!("{MLFLOW} did not install: {why}");
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{failure}");
-            return Err(failure);
-        }
-    }
-    fs::write(done, MLFLOW).expect("written");
-    Ok(dir)
-}
 
 fn python(dir: &Path) -> Command {
     let mut command = Command::new(dir.join("bin/python"));
@@ -206,7 +164,7 @@ fn assert_shown(site: &Site, world: &World, when: &str) {
 
 #[test]
 fn a_real_server_shows_runs_versions_and_aliases_though_it_and_we_are_killed_on_the_way() {
-    let dir = match environment() {
+    let dir = match environment(&[MLFLOW]) {
         Ok(dir) => dir,
         Err(why) => {
             println!("the real server did not run and checked nothing: {why}");

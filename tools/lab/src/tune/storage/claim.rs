@@ -1,10 +1,11 @@
-//! Who works on what: claims, heartbeats, and trials whose worker is gone.
+//! Who works on what: claims and heartbeats.
 
 use super::super::space::{Parameter, Space};
 use super::super::{Observation, TuneError};
 use super::database::{Cell, Database};
+use super::known::observations;
 use super::text::now;
-use super::{Rescue, State, Storage, Trial, observations};
+use super::{Rescue, State, Storage, Trial};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -45,10 +46,19 @@ impl Storage {
         rescue: Rescue,
         draw: Draw<'_>,
     ) -> Result<Claim, TuneError> {
-        self.begin()?;
-        let claim = self.claim_locked(space, budget, rescue, draw);
-        self.database.batch(if claim.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-        claim
+        self.lasting(|storage| {
+            let claim = storage
+                .begin()
+                .and_then(|()| storage.claim_locked(space, budget, rescue, &mut *draw))
+                .and_then(|claim| storage.database.batch("COMMIT").map(|()| claim));
+            if claim.is_err() {
+                // What was seen within it may not have come to be. The first error is the one that
+                // tells what went wrong.
+                storage.known.clear();
+                let _ = storage.database.batch("ROLLBACK");
+            }
+            claim
+        })
     }
 
     /// Begins what one process alone does with a study at a time.
@@ -69,16 +79,10 @@ impl Storage {
         rescue: Rescue,
         draw: Draw<'_>,
     ) -> Result<Claim, TuneError> {
+        self.rescue(rescue)?;
         let beats = self.beat_ages()?;
-        let mut trials = self.trials()?;
-        let is_gone = |trial: &Trial| {
-            let age = beats.get(&trial.id);
-            trial.state == State::Running && age.is_some_and(|&age| age > rescue.grace_secs)
-        };
-        for at in (0..trials.len()).filter(|&at| is_gone(&trials[at])).collect::<Vec<_>>() {
-            self.rescue(&trials[at], rescue.retries_max)?;
-            trials[at].state = State::Fail;
-        }
+        let sign = self.sign;
+        let trials = self.known()?;
         // A trial without a heartbeat may be anyone's, living or dead: it is not waited for.
         let living =
             |trial: &&Trial| trial.state == State::Running && beats.contains_key(&trial.id);
@@ -88,20 +92,13 @@ impl Storage {
         if used >= budget {
             return Ok(if running > 0 { Claim::Wait(running) } else { Claim::Done });
         }
-        let history = observations(&trials, space, self.sign);
+        let history = observations(trials, space, sign);
         // A repeated trial draws nothing: numbered without them, an interrupted search goes on as
         // if it never was.
         let key = trials.iter().filter(|trial| trial.retry_of.is_none()).count() as u64;
-        let waiting = self.first_waiting()?;
-        if let Some((id, number)) = waiting {
+        if let Some((id, number)) = self.take_waiting()? {
             let mut drawn = || draw(&history, key);
             let values = self.waiting_values(id, space, &mut drawn)?;
-            let start = format!(
-                "UPDATE trials SET state = 'RUNNING', datetime_start = '{}' WHERE trial_id = $1 \
-                 AND state = 'WAITING'",
-                now()
-            );
-            self.database.execute(&start, &[Cell::Integer(id)])?;
             return self.taken(id, number, space, values);
         }
         let values = draw(&history, key);
@@ -124,7 +121,7 @@ impl Storage {
     }
 
     /// Adds a trial with the next number.
-    fn insert(&mut self, state: State) -> Result<(i64, i64), TuneError> {
+    pub(super) fn insert(&mut self, state: State) -> Result<(i64, i64), TuneError> {
         let rows = self.database.query(
             "SELECT COUNT(*) FROM trials WHERE study_id = $1",
             &[Cell::Integer(self.study)],
@@ -143,44 +140,26 @@ impl Storage {
         Ok((rows[0][0].integer()?, number))
     }
 
-    /// Marks a trial as failed and puts its point back into the queue.
-    fn rescue(&mut self, trial: &Trial, retries_max: usize) -> Result<(), TuneError> {
-        let sql = format!(
-            "UPDATE trials SET state = 'FAIL', datetime_complete = '{}' WHERE trial_id = $1 \
-             AND state = 'RUNNING'",
-            now()
-        );
-        if self.database.execute(&sql, &[Cell::Integer(trial.id)])? == 0 {
-            return Ok(());
-        }
-        let old = self.attributes(trial.id)?;
-        let history = old.get("retry_history").and_then(|text| serde_json::from_str(text).ok());
-        let mut history: Vec<i64> = history.unwrap_or_default();
-        history.push(trial.number);
-        if history.len() > retries_max {
-            return Ok(());
-        }
-        let first = old.get("failed_trial").cloned();
-        let (id, _) = self.insert(State::Waiting)?;
-        for (name, (value, distribution)) in &trial.params {
-            put_param(&mut self.database, id, (name, *value, distribution))?;
-        }
-        let history: Vec<String> = history.iter().map(i64::to_string).collect();
-        let history = format!("[{}]", history.join(", "));
-        if let Some(fixed) = old.get("fixed_params") {
-            note(&mut self.database, id, "fixed_params", fixed)?;
-        }
-        note(&mut self.database, id, "failed_trial", &first.unwrap_or(trial.number.to_string()))?;
-        note(&mut self.database, id, "retry_history", &history)
-    }
-
-    fn first_waiting(&mut self) -> Result<Option<(i64, i64)>, TuneError> {
+    /// The first of the queue, from now on running. A worker of Optuna takes from the queue without
+    /// the lock on the study: whoever changes the state has the trial.
+    fn take_waiting(&mut self) -> Result<Option<(i64, i64)>, TuneError> {
         let rows = self.database.query(
             "SELECT trial_id, number FROM trials WHERE study_id = $1 AND state = 'WAITING' \
-             ORDER BY number LIMIT 1",
+             ORDER BY number",
             &[Cell::Integer(self.study)],
         )?;
-        rows.first().map(|row| Ok((row[0].integer()?, row[1].integer()?))).transpose()
+        let start = format!(
+            "UPDATE trials SET state = 'RUNNING', datetime_start = '{}' WHERE trial_id = $1 \
+             AND state = 'WAITING'",
+            now()
+        );
+        for row in &rows {
+            let (id, number) = (row[0].integer()?, row[1].integer()?);
+            if self.database.execute(&start, &[Cell::Integer(id)])? > 0 {
+                return Ok(Some((id, number)));
+            }
+        }
+        Ok(None)
     }
 
     /// The point of a waiting trial: what is stored with it, what it was asked for by hand, and for
@@ -216,28 +195,12 @@ impl Storage {
     }
 
     /// System attributes of a trial as JSON text.
-    fn attributes(&mut self, trial: i64) -> Result<BTreeMap<String, String>, TuneError> {
+    pub(super) fn attributes(&mut self, trial: i64) -> Result<BTreeMap<String, String>, TuneError> {
         let rows = self.database.query(
             "SELECT \"key\", value_json FROM trial_system_attributes WHERE trial_id = $1",
             &[Cell::Integer(trial)],
         )?;
         rows.iter().map(|row| Ok((row[0].text()?.to_owned(), row[1].text()?.to_owned()))).collect()
-    }
-
-    /// Seconds since the last heartbeat of each running trial that has one, by the storage's clock.
-    fn beat_ages(&mut self) -> Result<BTreeMap<i64, f64>, TuneError> {
-        let age = if self.database.is_file() {
-            "(julianday('now') - julianday(h.heartbeat)) * 86400.0"
-        } else {
-            "CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - h.heartbeat) AS DOUBLE PRECISION)"
-        };
-        let sql = format!(
-            "SELECT h.trial_id, {age} FROM trial_heartbeats h \
-             JOIN trials t ON t.trial_id = h.trial_id \
-             WHERE t.study_id = $1 AND t.state = 'RUNNING'"
-        );
-        let rows = self.database.query(&sql, &[Cell::Integer(self.study)])?;
-        rows.iter().map(|row| Ok((row[0].integer()?, row[1].real().unwrap_or(0.0)))).collect()
     }
 }
 
@@ -267,7 +230,8 @@ pub fn note(database: &mut Database, trial: i64, key: &str, json: &str) -> Resul
     Ok(())
 }
 
-fn put_param(
+/// Sets a parameter of a trial: its name, stored value and distribution.
+pub fn put_param(
     database: &mut Database,
     trial: i64,
     (name, value, distribution): (&str, f64, &str),

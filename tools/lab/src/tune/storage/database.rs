@@ -4,6 +4,7 @@
 //! text, for a server has types of its own for them.
 
 use super::super::TuneError;
+use super::server::{self, Server};
 use postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut};
 use std::error::Error;
 use std::path::Path;
@@ -54,7 +55,7 @@ pub enum Database {
     /// To a file of SQLite.
     File(rusqlite::Connection),
     /// To a server of PostgreSQL.
-    Server(Box<postgres::Client>),
+    Server(Box<Server>),
 }
 
 /// Whether a target names a server rather than a file.
@@ -66,8 +67,7 @@ impl Database {
     /// Opens a path, or a URL that begins with `postgresql://`.
     pub fn open(target: &str) -> Result<Self, TuneError> {
         if is_server(target) {
-            let client = postgres::Client::connect(target, postgres::NoTls)?;
-            return Ok(Self::Server(Box::new(client)));
+            return Ok(Self::Server(Box::new(Server::open(target)?)));
         }
         if target.contains("://") {
             return Err(TuneError::Storage(
@@ -88,11 +88,32 @@ impl Database {
         matches!(self, Self::File(_))
     }
 
+    /// Whether an error says that the connection is of no more use, or the same may be asked again.
+    pub fn is_lost(&self, error: &TuneError) -> bool {
+        matches!(self, Self::Server(server) if server.client.is_closed()) || server::passes(error)
+    }
+
+    /// Connects to a server again. A file never goes away.
+    pub fn reopen(&mut self) -> Result<(), TuneError> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Server(server) => server.reopen(),
+        }
+    }
+
+    /// Seconds for which this connection has stood, without end if it never broke.
+    pub fn again_secs(&self) -> f64 {
+        match self {
+            Self::File(_) => f64::INFINITY,
+            Self::Server(server) => server.again_secs(),
+        }
+    }
+
     /// Several statements without values.
     pub fn batch(&mut self, sql: &str) -> Result<(), TuneError> {
         match self {
             Self::File(connection) => connection.execute_batch(sql)?,
-            Self::Server(client) => client.batch_execute(sql)?,
+            Self::Server(server) => server.client.batch_execute(sql)?,
         }
         Ok(())
     }
@@ -104,10 +125,10 @@ impl Database {
                 let mut statement = connection.prepare_cached(sql)?;
                 Ok(statement.execute(rusqlite::params_from_iter(values))? as u64)
             }
-            Self::Server(client) => {
+            Self::Server(server) => {
                 let values: Vec<&(dyn ToSql + Sync)> =
                     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-                Ok(client.execute(sql, &values)?)
+                Ok(server.client.execute(sql, &values)?)
             }
         }
     }
@@ -123,10 +144,10 @@ impl Database {
                 })?;
                 Ok(rows.collect::<Result<_, _>>()?)
             }
-            Self::Server(client) => {
+            Self::Server(server) => {
                 let values: Vec<&(dyn ToSql + Sync)> =
                     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-                let rows = client.query(sql, &values)?;
+                let rows = server.client.query(sql, &values)?;
                 let cells = |row: &postgres::Row| {
                     (0..row.len()).map(|at| row.try_get(at)).collect::<Result<_, _>>()
                 };

@@ -10,18 +10,25 @@
 //! A claim happens under the database's lock: dead trials are put back, one waiting is taken or a
 //! new point drawn from all that is known, and nobody else gets the same one. A trial that was
 //! taken from its worker can no longer be ended by it.
+//!
+//! A server may go away and come back: whatever a worker asks of it waits for that.
 
 mod claim;
 mod database;
+mod known;
+mod outage;
+mod requeue;
 mod schema;
+mod server;
 mod text;
 
 pub use claim::{Claim, Claimed};
 
+use super::TuneError;
 use super::space::{Distribution, Parameter, Space};
-use super::{Observation, Outcome, TuneError};
 use database::{Cell, Database};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use text::{now, number_of, typed};
 
 /// State of a trial.
@@ -102,6 +109,10 @@ pub struct Storage {
     name: String,
     /// 1 where less is better, −1 where more is.
     sign: f64,
+    /// How long a server that went away is waited for.
+    outage: Duration,
+    /// Trials as they were last seen, by number.
+    known: Vec<Trial>,
 }
 
 impl Storage {
@@ -144,7 +155,14 @@ impl Storage {
             "MAXIMIZE" => -1.0,
             _ => return Err(refuse("it has no direction")),
         };
-        Ok(Self { database, study, name: name.to_owned(), sign })
+        Ok(Self {
+            database,
+            study,
+            name: name.to_owned(),
+            sign,
+            outage: Duration::ZERO,
+            known: Vec::new(),
+        })
     }
 
     /// 1 where less is better, −1 where more is: a value times this is to be made small.
@@ -187,66 +205,6 @@ impl Storage {
         Ok(())
     }
 
-    /// Every trial of the study by number.
-    ///
-    /// # Errors
-    /// A storage that cannot be read.
-    pub fn trials(&mut self) -> Result<Vec<Trial>, TuneError> {
-        let study = [Cell::Integer(self.study)];
-        let rows = self.database.query(
-            "SELECT trial_id, number, CAST(state AS TEXT) FROM trials WHERE study_id = $1 \
-             ORDER BY number, trial_id",
-            &study,
-        )?;
-        let mut trials = Vec::with_capacity(rows.len());
-        let mut places = BTreeMap::new();
-        for row in &rows {
-            places.insert(row[0].integer()?, trials.len());
-            trials.push(Trial {
-                id: row[0].integer()?,
-                number: row[1].integer()?,
-                state: State::named(row[2].text()?)?,
-                params: BTreeMap::new(),
-                value: None,
-                last: None,
-                retry_of: None,
-            });
-        }
-        let parts = [
-            "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json \
-             FROM trial_params p JOIN trials t ON t.trial_id = p.trial_id WHERE t.study_id = $1",
-            "SELECT v.trial_id, v.value, CAST(v.value_type AS TEXT) FROM trial_values v \
-             JOIN trials t ON t.trial_id = v.trial_id WHERE t.study_id = $1 AND v.objective = 0",
-            "SELECT i.trial_id, i.intermediate_value, CAST(i.intermediate_value_type AS TEXT), \
-             i.step FROM trial_intermediate_values i JOIN trials t ON t.trial_id = i.trial_id \
-             WHERE t.study_id = $1 AND t.state = 'PRUNED' ORDER BY i.step",
-            "SELECT a.trial_id, a.value_json FROM trial_system_attributes a \
-             JOIN trials t ON t.trial_id = a.trial_id \
-             WHERE t.study_id = $1 AND a.\"key\" = 'failed_trial'",
-        ];
-        for (part, sql) in parts.iter().enumerate() {
-            for row in self.database.query(sql, &study)? {
-                // Another process may have added trials since the first question.
-                let Some(&at) = places.get(&row[0].integer()?) else { continue };
-                let trial: &mut Trial = &mut trials[at];
-                match part {
-                    0 => {
-                        let value = row[2].real().unwrap_or(f64::NAN);
-                        let stored = (value, row[3].text()?.to_owned());
-                        trial.params.insert(row[1].text()?.to_owned(), stored);
-                    }
-                    1 => trial.value = Some(number_of(&row[1], row[2].text()?)),
-                    2 => {
-                        let value = number_of(&row[1], row[2].text()?);
-                        trial.last = Some((row[3].integer()?, value));
-                    }
-                    _ => trial.retry_of = row[1].text()?.trim().parse().ok(),
-                }
-            }
-        }
-        Ok(trials)
-    }
-
     /// Tells a value of a running trial at a step, in the study's own direction. The first value at
     /// a step stays.
     ///
@@ -259,8 +217,10 @@ impl Storage {
              (trial_id, step, intermediate_value, intermediate_value_type) \
              VALUES ($1, $2, $3, '{kind}') ON CONFLICT DO NOTHING"
         );
-        self.database.execute(&sql, &[Cell::Integer(trial), Cell::Integer(step), value])?;
-        Ok(())
+        self.lasting(|storage| {
+            let values = [Cell::Integer(trial), Cell::Integer(step), value.clone()];
+            storage.database.execute(&sql, &values).map(|_| ())
+        })
     }
 
     /// How many trials are complete, and their values at a step, less being better.
@@ -268,6 +228,10 @@ impl Storage {
     /// # Errors
     /// A storage that cannot be read.
     pub fn values_at(&mut self, step: i64) -> Result<(usize, Vec<f64>), TuneError> {
+        self.lasting(|storage| storage.values_now(step))
+    }
+
+    fn values_now(&mut self, step: i64) -> Result<(usize, Vec<f64>), TuneError> {
         let study = Cell::Integer(self.study);
         let rows = self.database.query(
             "SELECT COUNT(*) FROM trials WHERE study_id = $1 AND state = 'COMPLETE'",
@@ -292,7 +256,7 @@ impl Storage {
     pub fn rung(&mut self, trial: i64, rung: u32, value: f64) -> Result<Vec<f64>, TuneError> {
         let (study, sign) = (self.study, self.sign);
         let key = format!("completed_rung_{rung}");
-        self.database.whole(|database| {
+        let ask = |database: &mut Database| {
             let rows = database.query(
                 "SELECT a.value_json FROM trial_system_attributes a \
                  JOIN trials t ON t.trial_id = a.trial_id \
@@ -305,7 +269,8 @@ impl Storage {
             // over.
             let others = rows.iter().filter_map(|row| row[0].text().ok()?.parse::<f64>().ok());
             Ok(others.map(|other| sign * other).collect())
-        })
+        };
+        self.lasting(|storage| storage.database.whole(ask))
     }
 
     /// Says that the workers of these trials are alive.
@@ -316,8 +281,10 @@ impl Storage {
         if trials.is_empty() {
             return Ok(());
         }
-        self.database
-            .whole(|database| trials.iter().try_for_each(|&trial| claim::beat(database, trial)))
+        let all = |database: &mut Database| {
+            trials.iter().try_for_each(|&trial| claim::beat(database, trial))
+        };
+        self.lasting(|storage| storage.database.whole(all))
     }
 
     /// Ends a running trial. False where it is no longer this worker's: it was thought to be gone,
@@ -331,6 +298,16 @@ impl Storage {
             Ending::Pruned(value) => ("PRUNED", value.filter(|value| !value.is_nan())),
             Ending::Fail => ("FAIL", None),
         };
+        let mut again = false;
+        self.lasting(|storage| {
+            let is_again = std::mem::replace(&mut again, true);
+            // The answer to the first time may have been lost, and not what it asked for.
+            Ok(storage.end_now(trial, state, value)?
+                || is_again && storage.state_of(trial)?.as_deref() == Some(state))
+        })
+    }
+
+    fn end_now(&mut self, trial: i64, state: &str, value: Option<f64>) -> Result<bool, TuneError> {
         let sql = format!(
             "UPDATE trials SET state = '{state}', datetime_complete = '{}' \
              WHERE trial_id = $1 AND state = 'RUNNING'",
@@ -351,23 +328,10 @@ impl Storage {
             Ok(true)
         })
     }
-}
 
-/// What a sampler may learn from: trials with every parameter of the space at a value it may take.
-fn observations(trials: &[Trial], space: &Space, sign: f64) -> Vec<Observation> {
-    let observation = |trial: &Trial| {
-        let outcome = match trial.state {
-            State::Complete => Outcome::Complete(sign * trial.value?),
-            State::Pruned => Outcome::Pruned(trial.last.map(|(step, value)| (step, sign * value))),
-            State::Running => Outcome::Running,
-            State::Fail | State::Waiting => return None,
-        };
-        let value = |Parameter { name, distribution }: &Parameter| {
-            let (value, _) = trial.params.get(name)?;
-            distribution.contains(*value).then_some(*value)
-        };
-        let values = space.parameters().iter().map(value).collect::<Option<_>>()?;
-        Some(Observation { values, outcome })
-    };
-    trials.iter().filter_map(observation).collect()
+    fn state_of(&mut self, trial: i64) -> Result<Option<String>, TuneError> {
+        let sql = "SELECT CAST(state AS TEXT) FROM trials WHERE trial_id = $1";
+        let rows = self.database.query(sql, &[Cell::Integer(trial)])?;
+        rows.first().map(|row| Ok(row[0].text()?.to_owned())).transpose()
+    }
 }
