@@ -26,10 +26,17 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
+# A trial of any point takes about as long as one of any other.
 SMALL = {
     "workers = 2": "workers = 1",
     'kind = "median"': 'kind = "none"',
     "minutes = 120": "minutes = 10",
+    "patience = 12": "patience = 0",
+    "low = 20, high = 120": "low = 40, high = 40",
+    "low = 2, high = 6": "low = 4, high = 4",
+    "low = 20, high = 400": "low = 20, high = 30",
+    "low = 0.5, high = 1.0": "low = 0.8, high = 0.8",
+    "low = 0.4, high = 1.0": "low = 0.8, high = 0.8",
 }
 
 

@@ -23,7 +23,7 @@ pub fn settings(dir: &Path, changes: &[(&str, &str)]) -> PathBuf {
         ("heartbeat_s = 10.0", "heartbeat_s = 0.5"),
         ("grace_s = 30.0", "grace_s = 8.0"),
         ("kind = \"median\"", "kind = \"none\""),
-        ("minutes = 120", "minutes = 4"),
+        ("minutes = 120", "minutes = 10"),
         ("low = 20, high = 120", "low = 2, high = 6"),
     ];
     for (was, becomes) in small.iter().chain(changes) {
