@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// What the cards and the validation name.
@@ -148,6 +149,7 @@ impl World {
             workers: 1,
             heartbeat_secs: 1.0,
             rescue: Rescue { grace_secs: 10.0, retries_max: 0 },
+            outage: Duration::ZERO,
         };
         run(&job, &|_| {}).expect("a search");
     }
