@@ -7,6 +7,7 @@
 
 use super::build;
 use super::depth::DepthWriter;
+use super::form::Form;
 use super::member::{Fail, Members, Scalar, Text, decimal};
 use super::scan::{Sink, is_diff_stream};
 use crate::base::event::{DepthHead, Event, flags};
@@ -49,8 +50,12 @@ impl Checked {
 
     /// Reads a stream frame. On an error `out` may hold part of a batch, and the offset is where
     /// reading failed, as far as that is known.
-    pub fn frame(&mut self, bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), (Fail, usize)> {
-        self.with_root(bytes, |root| read_frame(root, sink))
+    pub fn frame<F: Form>(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<(), (Fail, usize)> {
+        self.with_root(bytes, |root| read_frame::<F>(root, sink))
     }
 
     /// Reads a REST body.
@@ -157,27 +162,27 @@ fn inner_object<'t, 'i>(
     required(object, key)?.as_object().ok_or(Fail::new(Reason::FrameValue, key))
 }
 
-fn read_frame(root: Value<'_, '_>, sink: &mut Sink<'_>) -> Result<(), Fail> {
+fn read_frame<F: Form>(root: Value<'_, '_>, sink: &mut Sink<'_>) -> Result<(), Fail> {
     let unknown = Fail::new(Reason::FrameUnknownType, "");
     let Some(outer) = root.as_object() else {
         let known = root.is_array();
         return Err(if known { unknown } else { Fail::new(Reason::FrameNotJson, "") });
     };
     let Some(data) = only(&outer, "data")? else {
-        return read_event(&outer, None, sink);
+        return read_event::<F>(&outer, None, sink);
     };
     let Some(name) = only(&outer, "stream")? else {
-        return read_event(&outer, None, sink);
+        return read_event::<F>(&outer, None, sink);
     };
     let name = name.into_string().ok_or(Fail::new(Reason::FrameValue, "stream"))?;
     if data.is_array() {
         return Err(unknown);
     }
     let object = data.as_object().ok_or(Fail::new(Reason::FrameValue, "data"))?;
-    read_event(&object, Some(name), sink)
+    read_event::<F>(&object, Some(name), sink)
 }
 
-fn read_event(
+fn read_event<F: Form>(
     object: &Object<'_, '_>,
     stream: Option<&str>,
     sink: &mut Sink<'_>,
@@ -195,7 +200,7 @@ fn read_event(
         Some("markPriceUpdate") => {
             build::mark_price(&members(object, &build::MARK_PRICE)?, symbols)?
         }
-        Some("kline") => {
+        Some("kline") if F::CANDLES => {
             let inner = members(&inner_object(object, "k")?, &build::CANDLE)?;
             build::kline(&members(object, &build::OUTER)?, &inner, symbols)?
         }

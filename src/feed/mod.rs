@@ -20,8 +20,11 @@
 mod batch;
 mod build;
 mod checked;
+#[cfg(feature = "coin-m")]
+mod coin_m;
 mod cursor;
 mod depth;
+mod form;
 mod member;
 mod pool;
 mod private;
@@ -43,9 +46,12 @@ pub use trades::TradeStats;
 
 use crate::base::event::{DepthHead, Event, Gap, Malformed, StreamStatus, carries, flags};
 use crate::base::limits::{FRAME_BYTES_MAX, INSTRUMENTS_MAX};
-use crate::base::settings::InstrumentSettings;
+use crate::base::settings::{Dialect, InstrumentSettings};
 use crate::base::{InstrumentId, Kind, Nanos, Reason};
 use checked::{Checked, RestBody};
+#[cfg(feature = "coin-m")]
+use coin_m::CoinM;
+use form::{Form, UsdM};
 use member::Fail;
 use pool::Pool;
 use scan::Sink;
@@ -55,6 +61,7 @@ use trust::Trust;
 
 /// The market side of the river's entrance. See the head of this file for how to call it.
 pub struct Feed {
+    dialect: Dialect,
     symbols: SymbolTable,
     checked: Checked,
     pool: Pool,
@@ -86,10 +93,16 @@ impl Feed {
     /// A feed for these instruments, numbered in the order given; at most [`INSTRUMENTS_MAX`], the
     /// rest is unknown to it.
     pub fn new(instruments: &[InstrumentSettings]) -> Self {
+        Self::of(Dialect::UsdM, instruments)
+    }
+
+    /// The same for the frames of a dialect.
+    pub fn of(dialect: Dialect, instruments: &[InstrumentSettings]) -> Self {
         let instruments = &instruments[..instruments.len().min(INSTRUMENTS_MAX)];
         let count = instruments.len();
         let pool_events = (count * POOL_EVENTS_PER_INSTRUMENT).min(POOL_EVENTS_MAX);
         Self {
+            dialect,
             symbols: SymbolTable::new(instruments),
             checked: Checked::new(),
             pool: Pool::new(pool_events),
@@ -108,6 +121,15 @@ impl Feed {
 
     /// Takes one text frame of a market stream, combined or raw.
     pub fn on_frame(&mut self, frame: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
+        match self.dialect {
+            Dialect::UsdM => self.read::<UsdM>(frame, ts_recv, out),
+            #[cfg(feature = "coin-m")]
+            Dialect::CoinM => self.read::<CoinM>(frame, ts_recv, out),
+        }
+    }
+
+    #[inline(always)]
+    fn read<F: Form>(&mut self, frame: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
         out.clear();
         self.stats.frames += 1;
         self.stats.bytes += frame.len() as u64;
@@ -116,10 +138,10 @@ impl Feed {
             return self.refuse(frame, (fail, FRAME_BYTES_MAX), ts_recv, out);
         }
         let mut sink = Sink { symbols: &self.symbols, ts_recv, out };
-        if scan::frame(frame, &mut sink).is_none() {
+        if scan::frame::<F>(frame, &mut sink).is_none() {
             sink.out.clear();
             self.stats.fallbacks += 1;
-            if let Err(refusal) = self.checked.frame(frame, &mut sink) {
+            if let Err(refusal) = self.checked.frame::<F>(frame, &mut sink) {
                 self.refuse(frame, refusal, ts_recv, out);
                 return self.doubt(frame, ts_recv, out);
             }
@@ -127,24 +149,7 @@ impl Feed {
         self.hand_on(ts_recv, out);
     }
 
-    /// A market frame was refused: the third of one symbol ends the trust in it.
-    #[cold]
-    fn doubt(&mut self, frame: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
-        let Some(reason) = out.iter().next().map(|event| event.body::<Malformed>().reason) else {
-            return;
-        };
-        let Some(instrument) = self.symbols.of_stream(frame) else { return };
-        if !self.trust.get_mut(instrument.index()).is_some_and(Trust::on_bad) {
-            return;
-        }
-        let Some(sync) = self.syncs.get_mut(instrument.index()) else { return };
-        sync.reset(&mut self.pool);
-        self.releasing.retain(|id| *id != instrument);
-        let reason = Reason::from_u16(reason).unwrap_or(Reason::BookGap);
-        out.push(gap_event(instrument, (0, 0), reason, ts_recv));
-    }
-
-    /// Takes the body of a depth snapshot (`GET /fapi/v1/depth`) of `instrument`.
+    /// Takes the body of a depth snapshot (`GET …/depth`) of `instrument`.
     pub fn on_snapshot(
         &mut self,
         instrument: InstrumentId,
@@ -172,18 +177,18 @@ impl Feed {
         }
     }
 
-    /// Takes the body of `GET /fapi/v1/openInterest`.
+    /// Takes the body of `GET …/openInterest`.
     pub fn on_open_interest(&mut self, body: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
         self.on_body(body, RestBody::OpenInterest, ts_recv, out);
     }
 
-    /// Takes the body of `GET /fapi/v1/fundingRate`: settled rates, oldest first. Instruments that
+    /// Takes the body of `GET …/fundingRate`: settled rates, oldest first. Instruments that
     /// are not in the session are passed over.
     pub fn on_funding_rates(&mut self, body: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
         self.on_body(body, RestBody::FundingRate, ts_recv, out);
     }
 
-    /// Takes the body of `GET /fapi/v1/premiumIndex`, of one symbol or of all. Instruments of a
+    /// Takes the body of `GET …/premiumIndex`, of one symbol or of all. Instruments of a
     /// list that are not in the session are passed over.
     pub fn on_premium_index(&mut self, body: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
         self.on_body(body, RestBody::PremiumIndex, ts_recv, out);

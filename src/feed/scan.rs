@@ -14,6 +14,7 @@ use super::batch::EventBatch;
 use super::build;
 use super::cursor::Cursor;
 use super::depth::DepthWriter;
+use super::form::Form;
 use super::member::{Field, Members, Stop, millis_to_nanos, scalar_member};
 use super::symbols::SymbolTable;
 use crate::base::event::{Body, BookTicker, DepthHead, Event, Trade, flags};
@@ -28,7 +29,7 @@ pub(super) struct Sink<'s> {
 
 /// Reads a stream frame, combined or raw. `None`: declined, `out` may hold part of a batch.
 #[inline]
-pub(super) fn frame(bytes: &[u8], sink: &mut Sink<'_>) -> Option<()> {
+pub(super) fn frame<F: Form>(bytes: &[u8], sink: &mut Sink<'_>) -> Option<()> {
     let mut cursor = Cursor::new(bytes);
     let mut stream: Option<&[u8]> = None;
     if cursor.accept(b"{\"stream\":") {
@@ -39,7 +40,7 @@ pub(super) fn frame(bytes: &[u8], sink: &mut Sink<'_>) -> Option<()> {
     cursor.literal(b"{\"e\":\"")?;
     let end: &[u8] = if stream.is_some() { b"}" } else { b"" };
     match cursor.peek()? {
-        b'b' => single(book_ticker(&mut cursor, end, sink), sink)
+        b'b' => single(book_ticker::<F>(&mut cursor, end, sink), sink)
             .or_else(|| single(book_ticker_by_key(object, end, sink), sink)),
         b'a' => single(agg_trade(&mut cursor, end, sink), sink)
             .or_else(|| single(agg_trade_by_key(object, end, sink), sink)),
@@ -53,7 +54,7 @@ pub(super) fn frame(bytes: &[u8], sink: &mut Sink<'_>) -> Option<()> {
             depth(object, end, sink)
         }
         b'm' => single(mark_price(object, &mut cursor, end, sink), sink),
-        b'k' => single(kline(object, &mut cursor, end, sink), sink),
+        b'k' if F::CANDLES => single(kline(object, &mut cursor, end, sink), sink),
         b'f' => single(force_order(object, &mut cursor, end, sink), sink),
         _ => None,
     }
@@ -227,11 +228,15 @@ fn trade(cursor: &mut Cursor<'_>, end: &[u8], sink: &Sink<'_>) -> Option<Event> 
 }
 
 #[inline(always)]
-fn book_ticker(cursor: &mut Cursor<'_>, end: &[u8], sink: &Sink<'_>) -> Option<Event> {
+fn book_ticker<F: Form>(cursor: &mut Cursor<'_>, end: &[u8], sink: &Sink<'_>) -> Option<Event> {
     cursor.literal(b"bookTicker\",\"u\":")?;
     let update_id = cursor.uint()?;
     cursor.literal(b",\"s\":")?;
     let instrument = symbol(cursor, sink.symbols)?;
+    if F::PAIR_BEHIND_SYMBOL {
+        cursor.literal(b",\"ps\":")?;
+        cursor.quoted_text()?;
+    }
     cursor.literal(b",\"b\":\"")?;
     let bid_px = px(cursor)?;
     cursor.literal(b",\"B\":\"")?;

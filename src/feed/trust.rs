@@ -7,6 +7,10 @@
 //!                                                  its book is invalid, its depth thrown away
 //! ```
 
+use super::{EventBatch, Feed, gap_event};
+use crate::base::event::Malformed;
+use crate::base::{Nanos, Reason};
+
 /// Bad frames that end trust.
 const BAD_MAX: u8 = 3;
 /// Good frames in a row after which what was bad is forgotten.
@@ -39,6 +43,25 @@ impl Trust {
         let ends = self.bad + 1 == BAD_MAX;
         self.bad = (self.bad + 1).min(BAD_MAX);
         ends
+    }
+}
+
+impl Feed {
+    /// A market frame was refused: the third of one symbol ends the trust in it.
+    #[cold]
+    pub(super) fn doubt(&mut self, frame: &[u8], ts_recv: Nanos, out: &mut EventBatch) {
+        let Some(reason) = out.iter().next().map(|event| event.body::<Malformed>().reason) else {
+            return;
+        };
+        let Some(instrument) = self.symbols.of_stream(frame) else { return };
+        if !self.trust.get_mut(instrument.index()).is_some_and(Trust::on_bad) {
+            return;
+        }
+        let Some(sync) = self.syncs.get_mut(instrument.index()) else { return };
+        sync.reset(&mut self.pool);
+        self.releasing.retain(|id| *id != instrument);
+        let reason = Reason::from_u16(reason).unwrap_or(Reason::BookGap);
+        out.push(gap_event(instrument, (0, 0), reason, ts_recv));
     }
 }
 

@@ -135,6 +135,8 @@ pub struct Trading {
     astray: bool,
     /// An earlier session was left halted or killed, and no person has armed since.
     latched: bool,
+    /// Orders go nowhere: nothing is ever reconciled, and nobody arms.
+    barred: bool,
     reason: Reason,
 }
 
@@ -153,8 +155,14 @@ impl Trading {
             held: false,
             astray: true,
             latched: false,
+            barred: false,
             reason: Reason::StartUp,
         }
+    }
+
+    /// For a session whose orders go nowhere: it stays as it starts, or is halted or killed.
+    pub fn barred() -> Self {
+        Self { barred: true, ..Self::new() }
     }
 
     /// True for an `arm` of somebody who may give one: a signal may only tighten, and a setting is
@@ -163,6 +171,7 @@ impl Trading {
         command.verb == Verb::Arm as u32
             && Origin::from_u32(command.origin).is_some_and(|origin| origin.may(Verb::Arm))
             && command.actor != ACTOR_SYSTEM
+            && !self.barred
             && !(self.latched && command.actor == ACTOR_UNATTENDED)
     }
 
@@ -236,8 +245,8 @@ impl Trading {
 
     /// What the venue holds is known and agrees with the ledger.
     pub fn on_reconciled(&mut self, cause: &Event) -> Option<Event> {
-        self.astray = false;
-        if self.state != TradingState::Reconciling {
+        self.astray = self.barred;
+        if self.state != TradingState::Reconciling || self.barred {
             return None;
         }
         let latched = matches!(self.reason, Reason::Latched | Reason::JournalLossy);

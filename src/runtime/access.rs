@@ -128,7 +128,7 @@ impl Asking<'_> {
 
     fn carry(&self, job: &RestJob, usage: Use) -> Result<RestReply, String> {
         self.budget.permits(usage, wall_now()).map_err(|reason| {
-            let RestRequest { method, path, .. } = job.request();
+            let RestRequest { method, path, .. } = self.account.request(job);
             format!("{method} {path}: not asked: {}", reason.name())
         })?;
         self.budget.count(usage, wall_now());
@@ -162,7 +162,7 @@ impl Asking<'_> {
     }
 
     fn exchange_info(&self) -> Result<Vec<u8>, String> {
-        match self.ask(RestJob::Page { path: "/fapi/v1/exchangeInfo" })? {
+        match self.ask(RestJob::Contracts)? {
             RestReply::Body(body) => Ok(body),
             _ => Err("the venue's facts were answered by something else".to_owned()),
         }

@@ -102,6 +102,10 @@ impl Parts {
         if self.instruments.len() > INSTRUMENTS_MAX {
             bail!("{} instruments; at most {INSTRUMENTS_MAX} fit", self.instruments.len());
         }
+        let dialect = self.settings.venue.dialect;
+        if let Some(other) = self.instruments.iter().find(|facts| !dialect.names(&facts.symbol)) {
+            bail!("{} is no contract of venue.dialect = {:?}", other.symbol, dialect.name());
+        }
         self.carried.check(&self.instruments)
     }
 
@@ -206,11 +210,17 @@ impl Parts {
         events.push(Event::new(Kind::ModelLoaded, InstrumentId::NONE, &loaded));
         let configured = self.settings.risk.starting_equity.unwrap_or(Money::ZERO);
         events.extend(self.carried.events(&self.instruments, configured));
+        let orders = self.settings.venue.orders;
+        let (backtest, paper) = (self.mode == 0, orders == OrderRoute::Paper);
         let unattended = self.mode == 1 && self.settings.session.unattended;
-        if self.mode == 0 || unattended && self.carried.may_rearm() {
+        if orders == OrderRoute::Nowhere {
+            // What is never traded is never armed.
+            return events;
+        }
+        if backtest || unattended && self.carried.may_rearm() {
             events.push(Event::new(Kind::Command, InstrumentId::NONE, &arm_unattended()));
         }
-        if self.mode == 0 || self.mode == 1 && self.settings.venue.orders == OrderRoute::Paper {
+        if backtest || self.mode == 1 && paper {
             // The paper venue starts flat and empty by construction. A real one is reconciled when
             // the account's stream is up.
             let flat = Reconciled::default();

@@ -216,6 +216,7 @@ mod tests {
     use super::*;
     use crate::base::InstrumentId;
     use crate::base::event::Reconciled;
+    use crate::base::settings::Dialect;
     use crate::venue::rest::RestDesk;
 
     fn closing(began: Instant) -> Closing {
@@ -236,7 +237,7 @@ mod tests {
 
     #[test]
     fn an_order_that_was_under_way_at_the_end_is_cancelled_by_a_second_round() {
-        let mut rest = RestDesk::start("http://127.0.0.1:9", None).unwrap();
+        let mut rest = RestDesk::start(Dialect::default(), "http://127.0.0.1:9", None).unwrap();
         let began = Instant::now();
         // Its outcome comes to be known, or the venue cannot take it any more.
         for (later, unsettled) in [(Duration::from_millis(5), 0), (SETTLE_MAX, 1)] {
@@ -272,7 +273,7 @@ mod tests {
             (vec![status(Reason::StopTriggered), status(Reason::ForeignOrder)], LastLook::Differs),
             (vec![status(Reason::ReconcileFailed)], LastLook::Unknown),
         ];
-        let mut rest = RestDesk::start("http://127.0.0.1:9", None).unwrap();
+        let mut rest = RestDesk::start(Dialect::default(), "http://127.0.0.1:9", None).unwrap();
         let began = Instant::now();
         for (told, expected) in cases {
             let mut end = closing(began);

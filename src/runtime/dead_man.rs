@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  every third of the time ─► has every heart beaten since the last renewal?
-//!       yes ─► POST /fapi/v1/countdownCancelAll for each symbol
+//!       yes ─► POST …/countdownCancelAll for each symbol
 //!       no  ─► nothing: the time runs out at the venue, which cancels what is open
 //! ```
 //! It runs beside the pinned threads, on none of them. The venue's timer is for ordinary orders:
@@ -176,7 +176,7 @@ impl DeadManSwitch<Metered<RestDesk>> {
         let core = DeadMan::new(venue.dead_man_ms, &symbols, threads, now);
         let (Some(core), Some(credentials)) = (core, credentials) else { return Ok(None) };
         let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
-        let rest = RestDesk::start(&venue.rest_url, Some(account))?;
+        let rest = RestDesk::start(venue.dialect, &venue.rest_url, Some(account))?;
         let rest = Metered::new(rest, Arc::clone(budget));
         let hearts = heartbeats.iter().map(|(name, _, heart)| (*name, Arc::clone(heart)));
         Ok(Some(Self::new(core, rest, hearts.collect())))

@@ -9,6 +9,7 @@ use crate::feed::Feed;
 use crate::venue::account::Credentials;
 use crate::venue::ages::{Ages, StreamName};
 use crate::venue::desk::{ApiEntry, ApiPlan};
+use crate::venue::dialect::{stream_name, streams_url};
 use crate::venue::line::{Line, LinePlan};
 use crate::venue::stream::{Dialer, Stream, StreamAddress};
 use anyhow::{Result, bail};
@@ -48,13 +49,13 @@ pub fn routes(settings: &Settings, symbols: &[Symbol]) -> Result<Vec<Route>> {
         let mut names = Vec::new();
         for (i, symbol) in symbols.iter().enumerate() {
             let instrument = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
-            let lower = symbol.as_str().to_lowercase();
             for kind in kinds {
-                names.push(StreamName { name: format!("{lower}@{kind}"), instrument });
+                let name = stream_name(venue.dialect, symbol, kind);
+                names.push(StreamName { name, instrument });
             }
         }
         let list: Vec<&str> = names.iter().map(|stream| stream.name.as_str()).collect();
-        let url = format!("{}/stream?streams={}", base.trim_end_matches('/'), list.join("/"));
+        let url = streams_url(venue.dialect, base, &list);
         routes.push(Route { url, names });
     }
     if routes.is_empty() {

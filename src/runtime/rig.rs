@@ -226,7 +226,8 @@ impl Rig {
                 (Next::Here(Box::new(stages)), Stages::Fused)
             }
         };
-        let feed = FeedStage::new(Feed::new(&parts.instruments), self.inputs, next, counters);
+        let feed = Feed::of(parts.settings.venue.dialect, &parts.instruments);
+        let feed = FeedStage::new(feed, self.inputs, next, counters);
         let watch = VenueWatch::new(&parts.settings, &parts.instruments);
         let inlet = Inlet { feed, venue, orders, lost_books, watch, probe: feed_probe };
         let heartbeat = Arc::clone(&self.heartbeats[0].2);
@@ -328,15 +329,17 @@ fn feed_thread(
         let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
         private = Some(PrivateLink::new(stream, base, now).seeded(seed));
         statement = access.statement;
-        let url = &settings.venue.rest_url;
+        let (dialect, url) = (settings.venue.dialect, &settings.venue.rest_url);
         let client = || AccountClient::new(url, access.credentials.clone(), wall_now);
-        let hasty = RestDesk::start(url, Some(client().within(KILL_PATIENCE)))?;
+        let hasty = RestDesk::start(dialect, url, Some(client().within(KILL_PATIENCE)))?;
         kill_line = Some(Metered::new(hasty, Arc::clone(&budget)));
         account = Some(client());
     }
     if let Some(desk) = inlet.venue.desk_mut() {
         desk.watch_trading(Arc::clone(&counters));
     }
+    let venue = &settings.venue;
+    let rest = RestDesk::start(venue.dialect, &venue.rest_url, account)?;
     Ok(FeedThread {
         kill: KillWatch::new(settings.kill, &symbols, kill_line),
         inlet,
@@ -344,7 +347,7 @@ fn feed_thread(
         private,
         statement,
         clock,
-        rest: Metered::new(RestDesk::start(&settings.venue.rest_url, account)?, budget),
+        rest: Metered::new(rest, budget),
         symbols,
         commands: launch.commands,
         swaps,

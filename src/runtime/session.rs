@@ -45,6 +45,7 @@ use crate::promotion::Breach;
 use crate::venue::account::Credentials;
 use crate::venue::budget::{Budget as VenueBudget, RateLimits};
 use crate::venue::capture::contracts;
+use crate::venue::dialect::paths;
 use crate::venue::rest::RestClient;
 use anyhow::{Context, Error, Result};
 use crossbeam::channel::{Receiver, bounded};
@@ -351,11 +352,13 @@ fn instruments(
     let listed = if list.symbols.iter().all(|&symbol| known(symbol)) {
         Vec::new()
     } else {
-        let asked = || RestClient::new(&settings.venue.rest_url).get("/fapi/v1/exchangeInfo");
+        let venue = &settings.venue;
+        let path = paths(venue.dialect).contracts;
+        let asked = || RestClient::new(&venue.rest_url).get(path);
         let body = exchange_info
             .map_or_else(asked, Ok)
             .map_err(|error| anyhow::anyhow!("contract facts: {error}"))?;
-        contracts(&body)?
+        contracts(venue.dialect, &body)?
     };
     list.symbols
         .iter()

@@ -1,5 +1,6 @@
 //! The account behind signed requests: its credentials, and what cold threads ask of it.
 
+use super::dialect::{TRADED, paths};
 use super::job::{Access, RestFailure, RestJob, RestReply, RestRequest};
 use super::ports::AnswerLimits;
 use super::rest::RestClient;
@@ -91,9 +92,14 @@ impl AccountClient {
         self
     }
 
+    /// What a job asks of the venue, before it is signed.
+    pub fn request(&self, job: &RestJob) -> RestRequest {
+        job.request(paths(TRADED))
+    }
+
     /// Carries a job and reads its answer.
     pub fn answer(&self, job: &RestJob) -> (Result<RestReply, RestFailure>, AnswerLimits) {
-        let request = job.request();
+        let request = self.request(job);
         let query = whole_query(&request, &self.signer, (self.clock)());
         let key = (request.access != Access::Public).then(|| self.credentials.key());
         self.rest.run(job, &request, &query, key)

@@ -7,6 +7,7 @@
 //! ```
 
 use super::answers;
+use super::dialect::Paths;
 use super::watch::{Ask, Seen};
 use crate::base::ids::{InstrumentId, Symbol, percent_encoded};
 use crate::execution::reconcile::{PAGE_ROWS, Question, Told};
@@ -84,6 +85,8 @@ pub enum RestJob {
     },
     /// Something that the watch of the venue wants to know.
     Watch(Ask),
+    /// Every contract with its filters; answered by the body.
+    Contracts,
     /// A page of the venue; answered by its body.
     Page {
         /// Its path.
@@ -207,22 +210,23 @@ impl RestJob {
             | Self::CancelBatch { .. }
             | Self::CancelAlgo { .. }
             | Self::CancelAllAlgo { .. }
+            | Self::Contracts
             | Self::Page { .. } => 1,
         }
     }
 
-    /// What is asked of the venue.
-    pub fn request(&self) -> RestRequest {
+    /// What is asked of the venue, whose market is told at `paths`.
+    pub fn request(&self, paths: &Paths) -> RestRequest {
         use Access::{Key, Public, Signed};
         let new = RestRequest::new;
         match self {
-            Self::Snapshot { symbol, levels, .. } => new("GET", "/fapi/v1/depth", Public)
+            Self::Snapshot { symbol, levels, .. } => new("GET", paths.depth, Public)
                 .with_symbol(symbol)
                 .with("limit", &levels.to_string()),
             Self::OpenInterest { symbol, .. } => {
-                new("GET", "/fapi/v1/openInterest", Public).with_symbol(symbol)
+                new("GET", paths.open_interest, Public).with_symbol(symbol)
             }
-            Self::Trades { symbol, from_id, .. } => new("GET", "/fapi/v1/aggTrades", Public)
+            Self::Trades { symbol, from_id, .. } => new("GET", paths.agg_trades, Public)
                 .with_symbol(symbol)
                 .with("fromId", &from_id.to_string())
                 .with("limit", "500"),
@@ -252,16 +256,22 @@ impl RestJob {
                     .with("countdownTime", &after_ms.to_string())
             }
             Self::Watch(ask) => ask.request(),
+            Self::Contracts => new("GET", paths.contracts, Public),
             Self::Page { path } => new("GET", path, Public),
         }
     }
 
-    /// What an answer says.
+    /// What the answer to its `request` says.
     ///
     /// # Errors
     /// [`RestFailure`] for a status other than 200, and for a body that does not say what was
     /// asked.
-    pub fn read(&self, status: u16, body: Vec<u8>) -> Result<RestReply, RestFailure> {
+    pub fn read(
+        &self,
+        request: &RestRequest,
+        status: u16,
+        body: Vec<u8>,
+    ) -> Result<RestReply, RestFailure> {
         let code = answers::code_of(&body);
         if let Self::Ask(
             Question::Order { .. } | Question::OrderNumbered { .. } | Question::AlgoOrder { .. },
@@ -271,7 +281,7 @@ impl RestJob {
             return Ok(RestReply::Told(Told::Order(None)));
         }
         let failure = |what: &str| {
-            let RestRequest { method, path, .. } = self.request();
+            let RestRequest { method, path, .. } = request;
             let message = format!("{method} {path}: {what}");
             RestFailure { status: Some(status), code, message, sent: true }
         };
@@ -282,6 +292,7 @@ impl RestJob {
             Self::Snapshot { .. }
             | Self::OpenInterest { .. }
             | Self::Trades { .. }
+            | Self::Contracts
             | Self::Page { .. } => {
                 return Ok(RestReply::Body(body));
             }
@@ -375,20 +386,22 @@ fn ask(question: &Question) -> RestRequest {
 mod tests {
     use super::*;
     use crate::base::ClientOrderId;
+    use crate::base::settings::Dialect;
+    use crate::venue::dialect::paths;
 
     #[test]
     fn an_order_that_the_venue_does_not_know_is_an_answer_and_any_other_refusal_is_a_failure() {
         let symbol = Symbol::new(b"BTCUSDT").unwrap();
         let job = RestJob::Ask(Question::Order { symbol, id: ClientOrderId(1) });
-        let request = job.request();
+        let request = job.request(paths(Dialect::UsdM));
         assert_eq!(request.query, "symbol=BTCUSDT&origClientOrderId=pg1-0000000000000001");
         let absent = br#"{"code":-2013,"msg":"Order does not exist."}"#.to_vec();
-        assert_eq!(job.read(400, absent), Ok(RestReply::Told(Told::Order(None))));
+        assert_eq!(job.read(&request, 400, absent), Ok(RestReply::Told(Told::Order(None))));
         let busy = br#"{"code":-1003,"msg":"Too many requests."}"#.to_vec();
-        let failure = job.read(429, busy).unwrap_err();
+        let failure = job.read(&request, 429, busy).unwrap_err();
         assert_eq!((failure.status, failure.code, failure.sent), (Some(429), Some(-1003), true));
-        assert!(job.read(200, b"<html>".to_vec()).is_err(), "a page is no order");
-        let empty = RestJob::Ask(Question::Positions).read(200, Vec::new());
+        assert!(job.read(&request, 200, b"<html>".to_vec()).is_err(), "a page is no order");
+        let empty = RestJob::Ask(Question::Positions).read(&request, 200, Vec::new());
         assert!(empty.is_err(), "an empty body is not a flat account");
     }
 }

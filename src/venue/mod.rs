@@ -13,6 +13,8 @@
 //! | `pulse` | signs of life: pings, pongs, how many may leave |
 //! | `resolver` | host names on a side thread, addresses tried in turn |
 //! | `address` | hosts and ports out of URLs |
+//! | `dialect` | what the dialects of venues differ in beside their frames |
+//! | `coin_m` | one of them |
 //! | `job` | what is asked over REST, as requests, and what its answers say |
 //! | `answers` | the bodies of those answers |
 //! | `rest` | REST requests on a side thread |
@@ -32,8 +34,11 @@ pub mod audit;
 pub mod backoff;
 pub mod budget;
 pub mod capture;
+#[cfg(feature = "coin-m")]
+mod coin_m;
 pub mod dataset;
 pub mod desk;
+pub mod dialect;
 pub mod job;
 pub mod line;
 mod overlap;

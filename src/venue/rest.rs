@@ -7,9 +7,11 @@
 //! this thread wait, never the pinned one.
 
 use super::account::AccountClient;
+use super::dialect::{Paths, paths};
 use super::job::{Access, RestRequest, refusal};
 pub use super::job::{RestFailure, RestJob, RestReply};
 use super::ports::{AnswerLimits, RestPort};
+use crate::base::settings::Dialect;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,7 +51,11 @@ impl RestDesk {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(base_url: &str, account: Option<AccountClient>) -> std::io::Result<Self> {
+    pub fn start(
+        dialect: Dialect,
+        base_url: &str,
+        account: Option<AccountClient>,
+    ) -> std::io::Result<Self> {
         let (jobs, jobs_in) = bounded::<RestJob>(JOBS_MAX);
         let (answers_out, answers) = bounded(JOBS_MAX);
         let client = RestClient::new(base_url);
@@ -60,7 +66,7 @@ impl RestDesk {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let (reply, limits) = client.answer(&job, account.as_ref());
+                let (reply, limits) = client.answer(&job, paths(dialect), account.as_ref());
                 if answers_out.send(RestAnswer { job, reply, limits }).is_err() {
                     return;
                 }
@@ -197,7 +203,7 @@ impl RestClient {
         key: Option<&str>,
     ) -> (Result<RestReply, RestFailure>, AnswerLimits) {
         match self.carry(request.method, request.path, query, key) {
-            Ok((status, body, limits)) => (job.read(status, body), limits),
+            Ok((status, body, limits)) => (job.read(request, status, body), limits),
             Err(failure) => (Err(failure), AnswerLimits::default()),
         }
     }
@@ -205,9 +211,10 @@ impl RestClient {
     fn answer(
         &self,
         job: &RestJob,
+        paths: &Paths,
         account: Option<&AccountClient>,
     ) -> (Result<RestReply, RestFailure>, AnswerLimits) {
-        let request = job.request();
+        let request = job.request(paths);
         match (request.access, account) {
             (Access::Public, _) => self.run(job, &request, &request.query, None),
             (_, Some(account)) => account.answer(job),

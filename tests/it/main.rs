@@ -170,6 +170,12 @@ mod process;
 mod venue_stream;
 /// Sessions outlive their exchange and failed requests.
 mod venue_session;
+/// A venue in COIN-M's form.
+mod coin_venue;
+/// A second dialect goes through the whole program, recorded and never traded.
+mod venue_dialect;
+/// A venue is known to three rooms and no other.
+mod venue_seam;
 /// Bad frames and bad models are refused with a numbered reason.
 mod pipeline_bad_input;
 /// Exit codes, one-line errors, keys of the summary, help.

@@ -2,10 +2,12 @@
 //! stands still it cancels what is open and leaves the protective stops.
 
 use crate::exchange_sim::Sim;
+use peregrine::base::settings::Dialect;
 use peregrine::base::{Nanos, Symbol};
 use peregrine::execution::Signer;
 use peregrine::runtime::dead_man::{DeadMan, Pulse};
 use peregrine::venue::account::whole_query;
+use peregrine::venue::dialect::paths;
 use peregrine::venue::ports::{AnswerLimits, RestPort};
 use peregrine::venue::rest::{RestAnswer, RestJob};
 use std::collections::VecDeque;
@@ -20,12 +22,12 @@ struct Line<'s> {
 impl RestPort for Line<'_> {
     fn ask(&mut self, job: RestJob) -> bool {
         let signer = Signer::new(self.sim.server.api_secret().as_bytes());
-        let request = job.request();
+        let request = job.request(paths(Dialect::UsdM));
         let query = whole_query(&request, &signer, Nanos::from_millis(self.sim.now_ms));
         let target = format!("{}?{query}", request.path);
         let key = self.sim.key();
         let answer = self.sim.http().request(request.method, &target, &[&key], "").unwrap();
-        let reply = job.read(answer.status, answer.body.into_bytes());
+        let reply = job.read(&request, answer.status, answer.body.into_bytes());
         assert!(reply.is_ok(), "{reply:?}");
         self.answers.push_back(RestAnswer { job, reply, limits: AnswerLimits::default() });
         true

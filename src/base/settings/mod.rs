@@ -7,6 +7,7 @@
 
 mod alerts;
 mod canary;
+mod dialect;
 mod exits;
 mod kill;
 mod live;
@@ -29,6 +30,7 @@ mod watch;
 pub use alerts::{AlertChannel, AlertSettings};
 pub use breakers::BreakerSettings;
 pub use canary::CanarySettings;
+pub use dialect::Dialect;
 pub use exits::ExitSettings;
 pub use kill::KillSettings;
 pub use live::live_keys;
@@ -122,11 +124,13 @@ pub struct SessionSettings {
 /// Where market data and orders go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VenueSettings {
+    /// Which venue, or which of its dialects, is spoken to.
+    pub dialect: Dialect,
     /// Who fills our orders.
     pub orders: OrderRoute,
     /// REST base URL, without a path.
     pub rest_url: String,
-    /// WebSocket URL of the trading API (`/ws-fapi/v1`); used with order entry by WebSocket.
+    /// WebSocket URL of the trading API; used with order entry by WebSocket.
     pub api_url: String,
     /// How orders are entered.
     pub order_entry: OrderEntry,

@@ -2,7 +2,7 @@
 
 use super::section::Section;
 use super::{
-    CanarySettings, ExitSettings, FeatureSettings, HttpSettings, InstrumentList,
+    CanarySettings, Dialect, ExitSettings, FeatureSettings, HttpSettings, InstrumentList,
     InstrumentSettings, JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry,
     OrderRoute, PaperSettings, PolicySettings, RiskSettings, SessionSettings, Settings,
     SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
@@ -147,6 +147,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         http: read.http(next()),
         alerts: super::AlertSettings::read(read.section(next())),
     };
+    super::dialect::check(&settings, &mut errors);
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
@@ -177,9 +178,14 @@ impl Reader<'_> {
 
     fn venue(&mut self, part: (String, Table), mode: Mode) -> VenueSettings {
         let mut s = self.section(part);
-        let routes = [("paper", OrderRoute::Paper), ("venue", OrderRoute::Venue)];
+        let routes = [
+            ("paper", OrderRoute::Paper),
+            ("venue", OrderRoute::Venue),
+            ("none", OrderRoute::Nowhere),
+        ];
         let entries = [("rest", OrderEntry::Rest), ("websocket", OrderEntry::WebSocket)];
         let settings = VenueSettings {
+            dialect: s.choice("dialect", Dialect::ALL, Dialect::UsdM),
             orders: s.choice("orders", &routes, OrderRoute::Paper),
             rest_url: s.text_opt("rest_url").unwrap_or_default(),
             api_url: s.text_opt("api_url").unwrap_or_default(),
@@ -199,8 +205,8 @@ impl Reader<'_> {
         for key in settings.keys_in_the_open(mode) {
             s.fail(key, "must be https:// or wss://; only a loopback address may do without");
         }
-        if mode != Mode::Paper && settings.orders == OrderRoute::Paper {
-            s.fail("orders", "\"paper\" is for mode = \"paper\"; say \"venue\"");
+        if mode != Mode::Paper && settings.orders != OrderRoute::Venue {
+            s.fail("orders", "only mode = \"paper\" does without a venue; say \"venue\"");
         }
         for key in settings.keys_beyond_loopback(mode) {
             s.fail(

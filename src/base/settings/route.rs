@@ -12,6 +12,8 @@ pub enum OrderRoute {
     Paper,
     /// The venue at the configured addresses, by signed requests.
     Venue,
+    /// Nobody: the market is recorded and predicted, nothing is ever armed.
+    Nowhere,
 }
 
 /// How orders are entered at the venue.
@@ -28,7 +30,7 @@ impl VenueSettings {
     /// The form in which requests for orders are written: that of their way to the venue.
     pub fn form_of_requests(&self) -> OrderEntry {
         match self.orders {
-            OrderRoute::Paper => OrderEntry::Rest,
+            OrderRoute::Paper | OrderRoute::Nowhere => OrderEntry::Rest,
             OrderRoute::Venue => self.order_entry,
         }
     }

@@ -177,3 +177,57 @@ fn exits_that_contradict_each_other_are_refused() {
     assert_eq!(keys_at_fault(&with("volatility_high = 0.9")), ["exits.volatility_high"]);
     assert!(parse_text(&with("volatility_high = 0")).is_ok());
 }
+
+/// Of the inverse dialect, recorded and not traded.
+#[cfg(feature = "coin-m")]
+fn inverse(venue: &str) -> String {
+    let lines = format!("[venue]\ndialect = \"coin-m\"\n{venue}\n[instruments]");
+    GOOD.replace("[instruments]", &lines).replace("BTCUSDT", "BTCUSD_PERP")
+}
+
+#[cfg(feature = "coin-m")]
+#[test]
+fn contracts_that_the_ledger_cannot_reckon_with_are_recorded_and_never_traded() {
+    let settings = parse_text(&inverse("orders = \"none\"")).unwrap();
+    assert_eq!(settings.venue.dialect, Dialect::CoinM);
+    assert_eq!(settings.venue.orders, OrderRoute::Nowhere);
+    // Not at the venue, not on paper, and not by saying nothing.
+    for orders in ["orders = \"venue\"", "orders = \"paper\"", ""] {
+        let errors = parse_text(&inverse(orders)).unwrap_err();
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors[0].key, "venue.orders", "{told:?}");
+        assert!(told[0].contains("must be \"none\" with dialect = \"coin-m\""), "{told:?}");
+    }
+    let candles = inverse("orders = \"none\"\nmarket_streams = [\"aggTrade\", \"kline_1m\"]");
+    assert_eq!(keys_at_fault(&candles), ["venue.market_streams"]);
+}
+
+#[cfg(feature = "coin-m")]
+#[test]
+fn a_contract_of_one_dialect_is_none_of_another() {
+    assert_eq!(parse_text(GOOD).unwrap().venue.dialect, Dialect::UsdM, "unless told otherwise");
+    for (dialect, lawful, not) in [
+        (Dialect::UsdM, ["BTCUSDT", "BTCUSDT_261225"], ["BTCUSD_PERP", "ETHUSD_261225"]),
+        (Dialect::CoinM, ["BTCUSD_PERP", "ETHUSD_261225"], ["BTCUSDT", "BTCUSDT_261225"]),
+    ] {
+        let names = |name: &str| dialect.names(&Symbol::new(name.as_bytes()).unwrap());
+        assert!(lawful.into_iter().all(names) && !not.into_iter().any(names), "{dialect:?}");
+    }
+    let inverse_named_linear = GOOD.replace("BTCUSDT", "BTCUSD_PERP");
+    assert_eq!(keys_at_fault(&inverse_named_linear), ["instruments.symbols"]);
+    let linear = inverse("orders = \"none\"").replace("BTCUSD_PERP", "BTCUSDT");
+    assert_eq!(keys_at_fault(&linear), ["instruments.symbols"]);
+    let facts = "\n[[instruments.facts]]\nsymbol = \"BTCUSD_PERP\"\ntick_size = \"0.1\"\n\
+        lot_size = \"1\"\n";
+    assert_eq!(keys_at_fault(&format!("{GOOD}{facts}")), ["instruments.facts"]);
+}
+
+#[test]
+fn trading_nowhere_is_for_paper_mode_alone() {
+    let nowhere = |mode: &str| {
+        let text = GOOD.replace("[instruments]", "[venue]\norders = \"none\"\n[instruments]");
+        text.replace("mode = \"paper\"", mode)
+    };
+    assert!(parse_text(&nowhere("mode = \"paper\"")).is_ok());
+    assert!(keys_at_fault(&nowhere("mode = \"testnet\"")).contains(&"venue.orders".to_owned()));
+}

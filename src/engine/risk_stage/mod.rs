@@ -65,10 +65,14 @@ impl RiskStage {
         counters: Arc<Counters>,
     ) -> Result<Self, GateError> {
         let equity = settings.risk.starting_equity.unwrap_or(Money::ZERO);
+        let trading = match settings.venue.orders {
+            OrderRoute::Nowhere => Trading::barred(),
+            OrderRoute::Paper | OrderRoute::Venue => Trading::new(),
+        };
         Ok(Self {
             ledger: Ledger::new(instruments.len(), equity),
             policy: Policy::new(Rules::new(settings), instruments),
-            gate: Gate::new(&settings.risk, instruments, session, Trading::new())?
+            gate: Gate::new(&settings.risk, instruments, session, trading)?
                 .with_breakers(&settings.breakers, &settings.risk)
                 .with_watch(&settings.watch, settings.venue.orders == OrderRoute::Venue),
             instruments: instruments.len(),

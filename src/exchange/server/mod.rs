@@ -259,6 +259,11 @@ impl ExchangeServer {
         format!("ws://{}", self.addrs[1])
     }
 
+    /// Address of the trading WebSocket API.
+    pub fn api_url(&self) -> String {
+        format!("{}/ws-fapi/v1", self.ws_url())
+    }
+
     /// API key of the first account.
     pub fn api_key(&self) -> &str {
         &self.key.0

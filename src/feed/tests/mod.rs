@@ -1,5 +1,7 @@
 //! Unit tests of the feed. The oracle reads frames with another parser and other code.
 
+#[cfg(feature = "coin-m")]
+mod coin_m;
 mod differential;
 mod frames;
 mod numbers;
@@ -8,6 +10,7 @@ mod recorded;
 mod synchronising;
 
 use super::checked::Checked;
+use super::form::{Form, UsdM};
 use super::scan::{self, Sink};
 use super::{EventBatch, Feed, SymbolTable};
 use crate::base::event::Event;
@@ -45,16 +48,24 @@ impl Readers {
 
     /// By hand; `None` when declined.
     pub fn by_hand(&self, frame: &[u8]) -> Option<Vec<Event>> {
+        self.by_hand_in::<UsdM>(frame)
+    }
+
+    pub fn by_hand_in<F: Form>(&self, frame: &[u8]) -> Option<Vec<Event>> {
         let mut out = EventBatch::new();
         let mut sink = Sink { symbols: &self.symbols, ts_recv: TS, out: &mut out };
-        scan::frame(frame, &mut sink).map(|()| out.as_slice().to_vec())
+        scan::frame::<F>(frame, &mut sink).map(|()| out.as_slice().to_vec())
     }
 
     /// By the checked decoder.
     pub fn checked(&mut self, frame: &[u8]) -> Result<Vec<Event>, Reason> {
+        self.checked_in::<UsdM>(frame)
+    }
+
+    pub fn checked_in<F: Form>(&mut self, frame: &[u8]) -> Result<Vec<Event>, Reason> {
         let mut out = EventBatch::new();
         let mut sink = Sink { symbols: &self.symbols, ts_recv: TS, out: &mut out };
-        match self.checked.frame(frame, &mut sink) {
+        match self.checked.frame::<F>(frame, &mut sink) {
             Ok(()) => Ok(out.as_slice().to_vec()),
             Err((fail, _)) => Err(fail.reason),
         }

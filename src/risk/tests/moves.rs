@@ -147,3 +147,51 @@ fn only_a_session_that_was_halted_comes_back_small() {
         assert_eq!((desk.gate.state(), desk.gate.size_percent()), (Active, percent), "{state:?}");
     }
 }
+
+#[test]
+fn what_is_never_traded_becomes_active_by_no_sequence_of_what_can_happen() {
+    let armed = [1, ACTOR_UNATTENDED, u32::MAX].map(|actor| command(Verb::Arm, actor));
+    let others = [Verb::Pause, Verb::KillGraceful, Verb::KillImmediate, Verb::Clear]
+        .map(|verb| command(verb, 1));
+    let lefts = [Reconciling, Active, Reducing, Halted, Killed].map(left);
+    let events: Vec<Event> = armed.into_iter().chain(others).chain(lefts).collect();
+    let asked = [Active, Reducing, Halted, Reconciling, Killed];
+    let actors = [Actor::System, Actor::Operator(1)];
+    // Everything that can happen: an event, a clean reconcile, a wish of the system's or of ours.
+    let act = |trading: &mut Trading, n: usize| match n {
+        0 => trading.on_reconciled(&Event::EMPTY),
+        n if n <= events.len() => {
+            let event = &events[n - 1];
+            if event.kind() == Some(Kind::SessionCarried) {
+                trading.on_carried(event)
+            } else {
+                trading.on_command(event)
+            }
+        }
+        n => {
+            let n = n - 1 - events.len();
+            let (to, actor) = (asked[n % asked.len()], actors[n / asked.len()]);
+            // A person's way to the active state is the command.
+            let allowed = to != Active || actor == Actor::System;
+            if allowed { ask(trading, to, actor) } else { None }
+        }
+    };
+    let acts = 1 + events.len() + asked.len() * actors.len();
+    let mut reached = std::collections::HashSet::new();
+    for first in 0..acts {
+        for second in 0..acts {
+            for third in 0..acts {
+                for fourth in 0..acts {
+                    let mut trading = Trading::barred();
+                    for n in [first, second, third, fourth] {
+                        act(&mut trading, n);
+                        assert!(!trading.is_armed(), "{first} {second} {third} {fourth}");
+                        reached.insert(trading.state());
+                    }
+                }
+            }
+        }
+    }
+    let never = [Active, Reducing].iter().any(|state| reached.contains(state));
+    assert!(!never && reached.len() == 3, "{reached:?}");
+}

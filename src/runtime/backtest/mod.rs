@@ -263,7 +263,7 @@ impl Bench {
         let (lost, lost_books) = RingBuffer::new(LOST_BOOKS);
         stages.ask_for_books(lost);
         let feed = FeedStage::new(
-            Feed::new(&parts.instruments),
+            Feed::of(parts.settings.venue.dialect, &parts.instruments),
             Recorder::lane(inputs),
             Next::Here(Box::new(stages)),
             Arc::clone(&counters),

@@ -78,7 +78,7 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
         ("public_url", format!("{}/public", server.ws_url())),
         ("market_url", format!("{}/market", server.ws_url())),
         ("private_url", format!("{}/private", server.ws_url())),
-        ("api_url", format!("{}/ws-fapi/v1", server.ws_url())),
+        ("api_url", server.api_url()),
     ];
     let values = venue.map(|(key, url)| ("venue", key, toml::Value::String(url)));
     loaded = config::with_values(&loaded, &values)?;

@@ -35,7 +35,10 @@ pub fn session_parts(dir: &Path) -> Result<Parts> {
 /// A session on paper that begins with nothing, armed from the start.
 pub(super) fn on_paper(mut parts: Parts) -> Parts {
     // Nothing is asked of a venue here, so nothing can stand against trading there.
-    (parts.settings.mode, parts.settings.venue.orders) = (Mode::Paper, OrderRoute::Paper);
+    parts.settings.mode = Mode::Paper;
+    if parts.settings.venue.orders == OrderRoute::Venue {
+        parts.settings.venue.orders = OrderRoute::Paper;
+    }
     (parts.epoch, parts.mode) = (1, 0);
     parts
 }

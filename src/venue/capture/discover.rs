@@ -7,8 +7,9 @@
 
 use super::line::symbol_of_frame;
 use super::{Capture, CaptureError, Payload};
-use crate::base::settings::InstrumentSettings;
+use crate::base::settings::{Dialect, InstrumentSettings};
 use crate::base::{Money, Px, Qty, Rate, Symbol};
+use crate::venue::dialect::lists;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -226,17 +227,18 @@ fn note(value: Option<&Value>, decimals: &mut Decimals) {
     decimals.samples += 1;
 }
 
-/// The contracts of an exchange-information body that have usable filters.
+/// The dialect's contracts of an exchange-information body that have usable filters.
 ///
 /// # Errors
 /// When the body is no exchange information.
-pub fn contracts(body: &[u8]) -> Result<Vec<InstrumentSettings>, CaptureError> {
+pub fn contracts(dialect: Dialect, body: &[u8]) -> Result<Vec<InstrumentSettings>, CaptureError> {
     let fault = |what: String| CaptureError::ExchangeInfo { what };
     let value: Value = serde_json::from_slice(body).map_err(|e| fault(e.to_string()))?;
     let entries = value.get("symbols").and_then(Value::as_array);
     let entries = entries.ok_or_else(|| fault("no list of symbols".to_owned()))?;
     Ok(entries
         .iter()
+        .filter(|entry| lists(dialect, entry))
         .filter_map(|entry| {
             let symbol = Symbol::new(entry.get("symbol")?.as_str()?.as_bytes())?;
             contract_rules(symbol, entry)

@@ -75,7 +75,10 @@ fn frame_or_snapshot(ts: Nanos, body: &[u8]) -> Result<Line<'_>, LineFault> {
         return Err(LineFault::Payload);
     }
     if is_snapshot(body) {
-        return Ok(Line::BareSnapshot(ts, body));
+        return Ok(match symbol_of_snapshot(body) {
+            Some(symbol) => Line::Record(ts, Content::Snapshot { symbol, body }),
+            None => Line::BareSnapshot(ts, body),
+        });
     }
     Ok(Line::Record(ts, Content::Frame(body)))
 }
@@ -185,10 +188,19 @@ pub(super) fn symbol_of_name(name: &str) -> Option<Symbol> {
     })
 }
 
+/// The symbol that a snapshot of some dialects names, before its levels.
+fn symbol_of_snapshot(body: &[u8]) -> Option<Symbol> {
+    let head = &body[..find(body, b"\"bids\"")?];
+    symbol_behind(head, b"\"symbol\":")
+}
+
 /// The symbol a frame names: its first `"s":"…"`.
 pub(super) fn symbol_of_frame(frame: &[u8]) -> Option<Symbol> {
-    const KEY: &[u8] = b"\"s\":";
-    let after = frame[find(frame, KEY)? + KEY.len()..].trim_ascii_start().strip_prefix(b"\"")?;
+    symbol_behind(frame, b"\"s\":")
+}
+
+fn symbol_behind(text: &[u8], key: &[u8]) -> Option<Symbol> {
+    let after = text[find(text, key)? + key.len()..].trim_ascii_start().strip_prefix(b"\"")?;
     let end = after.iter().take(Symbol::CAPACITY + 1).position(|&b| b == b'"')?;
     Symbol::new(&after[..end])
 }

@@ -129,6 +129,19 @@ fn a_bare_snapshot_takes_its_symbol_from_the_name_or_from_the_frames_around_it()
 }
 
 #[test]
+fn a_snapshot_that_names_its_symbol_needs_no_other_word_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = concat!(
+        r#"{"lastUpdateId":16769853,"symbol":"BTCUSD_PERP","pair":"BTCUSD","E":1591250106370,"#,
+        r#""T":1591250106368,"bids":[["9638.0","431"]],"asks":[["9638.2","12"]]}"#,
+    );
+    let lines = [format!("1700000000000000000 {FRAME}"), format!("1700000000000000001 {named}")];
+    // Neither the file's name nor the frames around it count against the body.
+    let all = read(&[write(folder.path(), "usdm_solusdt_1.log", &lines)]);
+    assert_eq!(all[1].as_ref().unwrap().3, format!("BTCUSD_PERP {named}"));
+}
+
+#[test]
 fn request_logs_give_snapshots_and_exchange_information_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let base = "https://fapi.binance.com/fapi/v1";

@@ -1,9 +1,11 @@
 //! What a session's requests look like on the wire.
 
 use peregrine::base::Nanos;
+use peregrine::base::settings::Dialect;
 use peregrine::exchange::wire::http::Request;
 use peregrine::execution::{RequestKind, RequestText, Signer};
 use peregrine::venue::account::whole_query;
+use peregrine::venue::dialect::paths;
 use peregrine::venue::rest::RestJob;
 
 /// The account's key and secret.
@@ -48,7 +50,7 @@ impl Account {
 
     /// The request of a job, signed where it has to be.
     pub fn job(&self, job: &RestJob, now: Nanos) -> Request {
-        let asked = job.request();
+        let asked = job.request(paths(Dialect::UsdM));
         request(asked.method, asked.path, whole_query(&asked, &self.signer, now))
     }
 }

@@ -3,10 +3,12 @@
 use super::account::{self, Account};
 use super::net::{Arrived, Line, World};
 use peregrine::base::Reason;
+use peregrine::base::settings::Dialect;
 use peregrine::exchange::wire::http::Answer;
 use peregrine::execution::{RequestKind, RequestText};
 use peregrine::venue::backoff::Backoff;
 use peregrine::venue::desk::ApiEntry;
+use peregrine::venue::dialect::paths;
 use peregrine::venue::line::Line as Overlapping;
 use peregrine::venue::ports::{
     AnswerLimits, ClockPort, Ended, EntryPort, Now, Outside, RestPort, StreamPort,
@@ -390,7 +392,8 @@ impl RestPort for SimRest {
         let (reply, limits) = match answer.flatten() {
             Some(answer) => {
                 let limits = limits_of(&answer);
-                (job.read(answer.status, answer.body), limits)
+                let request = job.request(paths(Dialect::UsdM));
+                (job.read(&request, answer.status, answer.body), limits)
             }
             None => (Err(no_answer(&job)), AnswerLimits::default()),
         };

@@ -3,14 +3,13 @@
 use crate::base::settings::{OrderRoute, Settings, WatchSettings};
 use crate::runtime::clock::wall_now;
 use crate::runtime::host::Finding;
+use crate::venue::dialect::paths;
 use crate::venue::rest::RestClient;
 use serde::Deserialize;
 use std::time::Duration;
 
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Where the venue tells its time.
-const TIME: &str = "/fapi/v1/time";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,7 +19,8 @@ struct ServerTime {
 
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     let venue = &settings.venue;
-    let mut found = vec![clock(&venue.rest_url, &settings.watch)];
+    let time = paths(venue.dialect).time;
+    let mut found = vec![clock((&venue.rest_url, time), &settings.watch)];
     let ours = venue.orders == OrderRoute::Venue;
     let sockets = [
         ("venue.public_url", &venue.public_url, true),
@@ -35,13 +35,13 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
 }
 
 /// The halfway between asking and answer is when the venue read its clock.
-fn clock(url: &str, watch: &WatchSettings) -> Finding {
+fn clock((url, time): (&str, &str), watch: &WatchSettings) -> Finding {
     let key = "venue.rest_url";
     let client = RestClient::new(url).within(PATIENCE);
     // The first answer carries the handshakes; the second is as quick as the way is long.
-    let asked = client.get(TIME).and_then(|_| {
+    let asked = client.get(time).and_then(|_| {
         let before = wall_now();
-        let body = client.get(TIME)?;
+        let body = client.get(time)?;
         let took = wall_now().0 - before.0;
         let told: ServerTime = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         Ok((told.server_time - (before.0 + took / 2) / 1_000_000, took / 1_000))
