@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tiny_http::{Response, Server};
-use tungstenite::handshake::server::{Request, Response as Shaken};
 use tungstenite::{Message, WebSocket};
 
 /// The contract, and the linear one whose market it is.
@@ -73,7 +72,7 @@ pub fn frame(linear: &[u8]) -> String {
 /// A body of the REST side in COIN-M's form.
 fn body(path: &str, linear: &[u8]) -> String {
     let linear: Value = serde_json::from_slice(linear).unwrap();
-    let members = linear.as_object().unwrap();
+    let Some(members) = linear.as_object() else { return trades(&linear).to_string() };
     let mut inverse = Map::new();
     for (key, value) in members {
         let value = match key.as_str() {
@@ -94,6 +93,15 @@ fn body(path: &str, linear: &[u8]) -> String {
         inverse.insert("contractType".to_owned(), json!("PERPETUAL"));
     }
     Value::Object(inverse).to_string()
+}
+
+/// A list of trades, which name no symbol.
+fn trades(linear: &Value) -> Value {
+    let mut list = linear.clone();
+    for trade in list.as_array_mut().unwrap() {
+        trade["q"] = contracts_of(&trade["p"], &trade["q"]);
+    }
+    list
 }
 
 /// The contract in a list of contracts, made of the linear one's entry.
@@ -196,12 +204,11 @@ fn stream(listener: &TcpListener, upstream: &str) {
     let mut passing = Vec::new();
     loop {
         let (socket, _) = listener.accept().unwrap();
-        let mut wanted = String::new();
-        let note = |request: &Request, response: Shaken| {
-            wanted = request.uri().to_string();
-            Ok(response)
-        };
-        let Ok(client) = tungstenite::accept_hdr(socket, note) else { break };
+        let mut head = [0; 1_024];
+        let len = socket.peek(&mut head).unwrap_or(0);
+        let head = String::from_utf8_lossy(&head[..len]).into_owned();
+        let Some(wanted) = head.split(' ').nth(1) else { break };
+        let Ok(client) = tungstenite::accept(socket) else { continue };
         let url = format!("{upstream}{}", wanted.replace("btcusd_perp", "btcusdt"));
         passing.push(std::thread::spawn(move || pass(client, &url)));
     }

@@ -32,7 +32,7 @@ fn errors(path: &str, text: &str) -> Vec<String> {
     let found = |text: &str, names: &[&str]| {
         let places = names.iter().flat_map(|name| {
             let places = text.match_indices(name);
-            places.map(|(at, name)| format!("{path}:{}: {name}", line_of(text, at)))
+            places.map(move |(at, name)| format!("{path}:{}: {name}", line_of(text, at)))
         });
         places.collect::<Vec<_>>()
     };

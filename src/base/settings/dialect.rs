@@ -53,13 +53,13 @@ impl Dialect {
         }
     }
 
-    /// True for streams of which the feed makes events. COIN-M's candles count volume in contracts
-    /// and turnover in the coin; the event's turnover is in the quote currency.
-    fn reads_stream(self, kind: &str) -> bool {
+    /// True where the feed makes events of candles. COIN-M's count volume in contracts and turnover
+    /// in the coin; the event's turnover is in the quote currency.
+    const fn has_candles(self) -> bool {
         match self {
             Self::UsdM => true,
             #[cfg(feature = "coin-m")]
-            Self::CoinM => !kind.starts_with("kline"),
+            Self::CoinM => false,
         }
     }
 }
@@ -78,11 +78,13 @@ pub(super) fn check(settings: &Settings, errors: &mut Vec<SettingsError>) {
         );
         fail("venue.orders", what);
     }
-    let streams = [("venue.public_streams", &venue.public_streams)]
-        .into_iter()
-        .chain([("venue.market_streams", &venue.market_streams)]);
+    let streams = [
+        ("venue.public_streams", &venue.public_streams),
+        ("venue.market_streams", &venue.market_streams),
+    ];
+    let reads = |kind: &str| dialect.has_candles() || !kind.starts_with("kline");
     for (key, kinds) in streams {
-        for kind in kinds.iter().filter(|kind| !dialect.reads_stream(kind)) {
+        for kind in kinds.iter().filter(|kind| !reads(kind)) {
             fail(key, format!("{kind:?} is not read with dialect = {name:?}"));
         }
     }

@@ -118,7 +118,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     };
     let loaded = loaded.map_err(Failure::Usage)?;
     let key_rotated = arguments.account_key_rotated;
-    if key_rotated && loaded.settings.venue.orders == OrderRoute::Paper {
+    if key_rotated && loaded.settings.venue.orders != OrderRoute::Venue {
         return Err(Failure::Usage(anyhow!(
             "--account-key-rotated: venue.orders is \"paper\", which needs no key; leave it out"
         )));
