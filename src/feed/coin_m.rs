@@ -7,9 +7,9 @@
 //! | mark price | the rate is an empty text for dated contracts |
 //! | candles | volume in contracts, turnover in the coin: no events are made of them |
 //!
-//! Quantities are numbers of contracts, as the venue writes them: turning them into an amount of the
-//! coin would divide by the price and could not be exact. Ids, sequence rule and snapshots are those
-//! of USD-M, so books are synchronised by the same machine.
+//! Quantities are numbers of contracts, as the venue writes them: turning them into an amount of
+//! the coin would divide by the price and could not be exact. Ids, sequence rule and snapshots are
+//! those of USD-M, so books are synchronised by the same machine.
 
 use super::form::Form;
 

@@ -5,6 +5,7 @@ use peregrine::base::Nanos;
 use peregrine::exchange::{ExchangeServer, SymbolSpec, SyntheticMarket};
 use peregrine::venue::rest::RestClient;
 use serde_json::{Map, Value, json};
+use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -228,8 +229,12 @@ fn pass(mut client: WebSocket<TcpStream>, url: &str) {
         };
         // Looks for pings, which reading answers.
         let heard = client.read();
-        let is_quiet = matches!(&heard, Err(tungstenite::Error::Io(error))
-            if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
+        let is_quiet = match &heard {
+            Err(tungstenite::Error::Io(error)) => {
+                matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+            }
+            _ => false,
+        };
         if sent.is_err() || !(heard.is_ok() || is_quiet) {
             return;
         }

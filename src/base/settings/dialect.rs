@@ -9,7 +9,7 @@ use crate::base::Symbol;
 /// A venue, or one of its dialects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
-    /// Contracts over an amount of the coin, settled in USDT or USDC: profit is linear in the price.
+    /// Contracts over an amount of the coin, settled in USDT or USDC: linear in the price.
     #[default]
     UsdM,
     /// Contracts over an amount of dollars, settled in the coin: profit is linear in 1 / price.
