@@ -255,7 +255,7 @@ impl RestJob {
                     .with_symbol(symbol)
                     .with("countdownTime", &after_ms.to_string())
             }
-            Self::Watch(ask) => ask.request(),
+            Self::Watch(ask) => ask.request(paths),
             Self::Contracts => new("GET", paths.contracts, Public),
             Self::Page { path } => new("GET", path, Public),
         }

@@ -3,6 +3,7 @@
 use super::margin::Bracket;
 use crate::base::{Money, Nanos, Px, Qty, Rate, Symbol};
 use crate::execution::reconcile::PAGE_ROWS;
+use crate::venue::dialect::Paths;
 use crate::venue::job::{Access, RestRequest};
 
 /// One question.
@@ -228,8 +229,8 @@ impl Ask {
         }
     }
 
-    /// The request.
-    pub fn request(&self) -> RestRequest {
+    /// The request, to a venue whose market is told at `paths`.
+    pub fn request(&self, paths: &Paths) -> RestRequest {
         use Access::{Public, Signed};
         let new = RestRequest::new;
         let span = |request: RestRequest, since: &Nanos, until: &Nanos| {
@@ -239,8 +240,8 @@ impl Ask {
                 .with("limit", &PAGE_ROWS.to_string())
         };
         match self {
-            Self::Time => new("GET", "/fapi/v1/time", Public),
-            Self::Contracts => new("GET", "/fapi/v1/exchangeInfo", Public),
+            Self::Time => new("GET", paths.time, Public),
+            Self::Contracts => new("GET", paths.contracts, Public),
             Self::FundingRules => new("GET", "/fapi/v1/fundingInfo", Public),
             Self::Brackets => new("GET", "/fapi/v1/leverageBracket", Signed),
             Self::Positions => new("GET", "/fapi/v3/positionRisk", Signed),

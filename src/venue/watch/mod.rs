@@ -127,6 +127,10 @@ impl VenueWatch {
         if settings.venue.orders != OrderRoute::Venue {
             (watch.account_every_s, watch.modes_every_s, watch.drop_copy_every_s) = (0, 0, 0);
         }
+        if settings.venue.orders == OrderRoute::Nowhere {
+            // Filters and margins bound orders; the clock dates what is recorded.
+            watch.filters_every_s = 0;
+        }
         if settings.venue.rest_url.is_empty() {
             (watch.clock_every_s, watch.filters_every_s) = (0, 0);
         }
