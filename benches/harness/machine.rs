@@ -23,6 +23,15 @@ pub fn load() -> String {
     read("/proc/loadavg").unwrap_or_else(|| "unknown".into())
 }
 
+/// Resident memory of the process in MiB: all of it, and what no file stands behind.
+pub fn resident() -> [f64; 2] {
+    ["VmRSS", "RssAnon"].map(|name| {
+        let text = field("/proc/self/status", name).unwrap_or_default();
+        let kib = text.trim_end_matches("kB").trim().parse::<f64>();
+        kib.map_or(f64::NAN, |kib| kib / 1_024.0)
+    })
+}
+
 /// Pins the calling thread; `false` when the system refuses or has no such core.
 pub fn pin(core: usize) -> bool {
     let mut set = CpuSet::new();

@@ -19,6 +19,7 @@ pub mod gate;
 pub mod machine;
 pub mod pipeline;
 pub mod tape;
+pub mod walk;
 
 use hdrhistogram::Histogram;
 use peregrine::base::hop::Stamp;

@@ -17,10 +17,11 @@ use peregrine::base::hop::{Hop, Stamp};
 use peregrine::base::ids::Seq;
 use peregrine::base::settings::InstrumentSettings;
 use peregrine::base::{InstrumentId, Kind, Money, Nanos};
+use peregrine::book::Book;
 use peregrine::engine::{
     Crossing, FeedStage, ModelSupply, Next, Outlet, Probe, SwapRole, With, model_rings,
 };
-use peregrine::feed::Feed;
+use peregrine::feed::{Feed, FeedStats};
 use peregrine::journal::{Journal, Recorder};
 use peregrine::observe::CycleClock;
 use peregrine::registry::Registry;
@@ -42,6 +43,9 @@ pub enum Trading {
     /// A decision on every tick, an order as often as positions and limits allow: what is measured
     /// is the way to an order, not whether it is a good one.
     Eager,
+    /// The same over so many instruments that limits of the whole account would bind, with so many
+    /// segments of the journal kept; 0 keeps all.
+    EagerOfMany(u32),
 }
 
 /// Settings, instruments and the champion for a tape.
@@ -50,8 +54,11 @@ pub fn parts(instruments: &[InstrumentSettings], trading: Trading) -> Parts {
     let mut document: Table = loaded.text.parse().expect("it was written by the program");
     let names = instruments.iter().map(|f| Value::String(f.symbol.to_string())).collect();
     set(&mut document, "risk", "allow", Value::Array(names));
-    if trading == Trading::Eager {
+    if trading != Trading::AsConfigured {
         make_eager(&mut document);
+    }
+    if let Trading::EagerOfMany(segments) = trading {
+        widen(&mut document, segments);
     }
     let text = toml::to_string(&document).expect("a table can be written");
     let loaded = config::from_text("bench", &text).expect("the changed keys are lawful");
@@ -121,6 +128,21 @@ fn make_eager(document: &mut Table) {
     }
 }
 
+/// Limits of the account as wide as hundreds of instruments need them.
+fn widen(document: &mut Table, segments: u32) {
+    set(document, "journal", "keep_segments", Value::Integer(segments.into()));
+    set(document, "portfolio", "positions_max", Value::Integer(1_024));
+    set(document, "risk", "open_orders_max", Value::Integer(250));
+    set(document, "exits", "hold_ms_max", Value::Integer(2_000));
+    for (section, key) in [
+        ("risk", "gross_notional_max"),
+        ("portfolio", "net_notional_max"),
+        ("portfolio", "correlated_notional_max"),
+    ] {
+        set(document, section, key, Value::String("5000000".into()));
+    }
+}
+
 fn set(document: &mut Table, section: &str, key: &str, value: Value) {
     let table = document.get_mut(section).and_then(Value::as_table_mut);
     let _ = table.expect("the shipped file has every section").insert(key.into(), value);
@@ -141,7 +163,8 @@ pub struct HopTimes {
 }
 
 impl HopTimes {
-    fn new(clock: CycleClock) -> Self {
+    /// None yet.
+    pub fn new(clock: CycleClock) -> Self {
         let hops = Hop::ALL.iter().map(|_| histogram()).collect();
         let ticker_orders = histogram();
         Self { clock, hops, ticker_orders, without_model: 0, model_ran: false, is_ticker: false }
@@ -294,7 +317,11 @@ impl Pipeline {
 
     /// Hands the orders that left to the paper venue.
     pub fn deliver(&mut self, entry: &Entry) {
-        let ts = entry.ts;
+        self.deliver_at(entry.ts);
+    }
+
+    /// The same at an event time.
+    pub fn deliver_at(&mut self, ts: Nanos) {
         while let Ok(Crossing { message, .. }) = self.orders.pop() {
             match message.kind() {
                 Some(Kind::OrderApproved) => self.paper.submit(&message, ts),
@@ -302,6 +329,45 @@ impl Pipeline {
                 _ => self.event(message, ts),
             }
         }
+    }
+
+    /// What is due in event time before a frame that is handed in as bytes, see
+    /// [`Pipeline::settle`].
+    pub fn settle_at(&mut self, ts: Nanos, is_ticker: bool) {
+        self.settle_until(ts);
+        self.times.model_ran = false;
+        self.times.is_ticker = is_ticker;
+    }
+
+    /// A frame, after [`Pipeline::settle_at`].
+    #[inline]
+    pub fn frame(&mut self, frame: &[u8], ts: Nanos, origin: Stamp) {
+        let (feed, paper, times) = (&mut self.feed, &mut self.paper, &mut self.times);
+        let mut watch = |event: &Event| paper.on_market(event);
+        let mut with = With { probe: times, watch: &mut watch };
+        feed.on_frame(frame, ts, origin, &mut with).expect("nothing stops trading here");
+        self.times.model_ran = false;
+    }
+
+    /// A depth snapshot.
+    pub fn snapshot(&mut self, id: InstrumentId, body: &[u8], ts: Nanos) {
+        let (feed, paper, times) = (&mut self.feed, &mut self.paper, &mut self.times);
+        let mut watch = |event: &Event| paper.on_market(event);
+        let mut with = With { probe: times, watch: &mut watch };
+        feed.on_snapshot(id, body, ts, &mut with).expect("nothing stops trading here");
+    }
+
+    /// The book that inference holds of an instrument.
+    pub fn book(&mut self, id: InstrumentId) -> Option<&Book> {
+        match self.feed.next_mut() {
+            Next::Here(stages) => stages.book(id),
+            _ => None,
+        }
+    }
+
+    /// What the decoder counted.
+    pub fn feed_stats(&mut self) -> &FeedStats {
+        self.feed.feed_mut().stats()
     }
 
     /// Forgets the times so far: they were warm-up.

@@ -25,6 +25,11 @@ pub const SYNC_BATCHES_MAX: usize = 1_024;
 /// Events that one step of one stage may produce.
 pub const STEP_EVENTS_MAX: usize = 64;
 
+/// Instruments that one timer visits in a stage; the next timer goes on from there. What a timer
+/// costs is bounded whatever the number of instruments: with timers ten a second, each of 500 has
+/// its turn within 0.8 s, and on its own events in any case.
+pub const TIMER_VISITS_MAX: usize = 64;
+
 /// Orders working or in flight at once, all instruments.
 pub const OPEN_ORDERS_MAX: usize = 256;
 

@@ -11,6 +11,7 @@ use crate::base::event::{
 };
 use crate::base::hop::{Hop, Stamp};
 use crate::base::ids::{InstrumentId, Seq};
+use crate::base::limits::TIMER_VISITS_MAX;
 use crate::base::reason::Reason;
 use crate::base::settings::FeatureSettings;
 use crate::base::time::Nanos;
@@ -60,6 +61,8 @@ pub struct InferenceStage {
     decided: Option<(usize, usize)>,
     output: ModelOutput,
     decision_interval: Nanos,
+    /// Whom the next timer visits first, see [`Market::observe_all`].
+    timer_next: usize,
     out: Outbox,
     /// Books that cannot heal by themselves, for the feed to synchronise anew.
     lost_books: Option<Producer<InstrumentId>>,
@@ -86,7 +89,8 @@ impl InferenceStage {
             vector: FeatureVector::EMPTY,
             output: ModelOutput::default(),
             decision_interval: settings.decision_interval,
-            out: Outbox::new(),
+            timer_next: 0,
+            out: Outbox::of_instruments(instruments),
             lost_books: None,
             recorder,
             next,
@@ -128,7 +132,8 @@ impl InferenceStage {
 
     fn step<P: Probe>(&mut self, event: &Event, probe: &mut P) -> Result<(), Halt> {
         let Some(market) = self.markets.get_mut(event.instrument as usize) else {
-            Market::observe_all(&mut self.markets, event, &mut self.out);
+            let next = &mut self.timer_next;
+            Market::observe_all(&mut self.markets, next, event, &mut self.out);
             if event.kind == Kind::ModelSwap as u8 {
                 self.models.swap(event, self.markets.iter().map(|market| market.bars))?;
             }
@@ -236,11 +241,18 @@ impl Market {
         }
     }
 
-    /// Takes in what is of no instrument, and so of all.
-    pub(super) fn observe_all(markets: &mut [Self], event: &Event, out: &mut Outbox) {
+    /// Takes in what is of no instrument, and so of all. Time closes the bars of those that nothing
+    /// else happens to: a timer visits the next [`TIMER_VISITS_MAX`] of them, from `next` on.
+    pub(super) fn observe_all(
+        markets: &mut [Self],
+        next: &mut usize,
+        event: &Event,
+        out: &mut Outbox,
+    ) {
         if event.kind == Kind::Timer as u8 {
-            for market in markets {
-                market.learn(event);
+            for _ in 0..markets.len().min(TIMER_VISITS_MAX) {
+                markets[*next].learn(event);
+                *next = (*next + 1) % markets.len();
             }
         } else if event.kind == Kind::StreamStatus as u8 && !event.has(flags::ON) {
             for (i, market) in markets.iter_mut().enumerate() {

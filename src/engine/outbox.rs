@@ -7,6 +7,7 @@ use crate::base::limits::STEP_EVENTS_MAX;
 #[derive(Debug)]
 pub struct Outbox {
     events: Vec<Event>,
+    most: usize,
     lost: u64,
 }
 
@@ -19,13 +20,23 @@ impl Default for Outbox {
 impl Outbox {
     /// Allocates room for [`STEP_EVENTS_MAX`] events; never grows.
     pub fn new() -> Self {
-        Self { events: Vec::with_capacity(STEP_EVENTS_MAX), lost: 0 }
+        Self::holding(STEP_EVENTS_MAX)
+    }
+
+    /// The same with room for one event more of each of so many instruments: a lost connection
+    /// makes every book invalid in one step.
+    pub fn of_instruments(instruments: usize) -> Self {
+        Self::holding(STEP_EVENTS_MAX + instruments)
+    }
+
+    fn holding(most: usize) -> Self {
+        Self { events: Vec::with_capacity(most), most, lost: 0 }
     }
 
     /// Adds an event. Beyond the capacity it is counted in [`Outbox::lost`] instead.
     #[inline]
     pub fn push(&mut self, event: Event) {
-        if self.events.len() < STEP_EVENTS_MAX {
+        if self.events.len() < self.most {
             self.events.push(event);
         } else {
             self.lost += 1;

@@ -14,6 +14,7 @@ pub struct Rows {
     vector: FeatureVector,
     selection: Selection,
     row: Vec<f32>,
+    timer_next: usize,
     out: Outbox,
 }
 
@@ -25,7 +26,8 @@ impl Rows {
             vector: FeatureVector::EMPTY,
             row: vec![0.0; selection.len()],
             selection,
-            out: Outbox::new(),
+            timer_next: 0,
+            out: Outbox::of_instruments(instruments),
         }
     }
 
@@ -42,7 +44,10 @@ impl Rows {
             Some(market) => {
                 market.observe(event, &mut self.out);
             }
-            None => Market::observe_all(&mut self.markets, event, &mut self.out),
+            None => {
+                let next = &mut self.timer_next;
+                Market::observe_all(&mut self.markets, next, event, &mut self.out);
+            }
         }
     }
 

@@ -209,9 +209,23 @@ impl SymbolSpec {
         [Self::btcusdt(), Self::ethusdt()]
     }
 
-    /// A known contract by its symbol; `None` for one without a synthetic twin.
+    /// A made-up contract, SIM0001USDT to SIM9999USDT, with the facts of one of [`Self::all`] in
+    /// turn: for markets of more contracts than those. `None` beyond these numbers.
+    pub fn made_up(number: u16) -> Option<Self> {
+        let all = Self::all();
+        let twin = all[usize::from(number) % all.len()];
+        let symbol = Symbol::new(format!("SIM{number:04}USDT").as_bytes())?;
+        (1..=9_999).contains(&number).then_some(Self { symbol, ..twin })
+    }
+
+    /// A known contract, or a made-up one, by its symbol; `None` for one without a synthetic twin.
     pub fn by_symbol(symbol: &str) -> Option<Self> {
-        Self::all().into_iter().find(|spec| spec.symbol.as_str() == symbol)
+        let number = symbol.strip_prefix("SIM").and_then(|rest| rest.strip_suffix("USDT"));
+        match number {
+            Some(number) => Self::made_up(number.parse().ok()?),
+            None => Self::all().into_iter().find(|spec| spec.symbol.as_str() == symbol),
+        }
+        .filter(|spec| spec.symbol.as_str() == symbol)
     }
 
     /// The same facts as trading settings, with the venue's usual fees (maker 2, taker 5 bps).

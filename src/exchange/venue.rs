@@ -220,12 +220,15 @@ impl Exchange {
     /// Hands on what the market did until nothing follows from it: frames to streams, fills to
     /// accounts, notices to user streams.
     fn settle(&mut self) {
+        let mut moved = Vec::new();
         loop {
-            let mut moved = vec![false; self.market.len()];
+            moved.clear();
             let mut quiet = true;
             while let Some(frame) = self.market.pop() {
                 quiet = false;
-                moved[frame.contract] |= matches!(frame.kind, Stream::Trade | Stream::MarkPrice);
+                if matches!(frame.kind, Stream::Trade | Stream::MarkPrice) {
+                    moved.push(frame.contract);
+                }
                 self.streams.publish(&frame, &mut self.outbox);
             }
             let fills = self.market.take_fills();
@@ -233,7 +236,10 @@ impl Exchange {
                 quiet = false;
                 self.accounts.on_fills(&mut self.market, &fills);
             }
-            for contract in (0..moved.len()).filter(|&contract| moved[contract]) {
+            // Each contract once, in their order.
+            moved.sort_unstable();
+            moved.dedup();
+            for &contract in &moved {
                 self.accounts.on_prices(&mut self.market, contract, self.now);
             }
             for notice in self.accounts.take_notices() {

@@ -22,6 +22,7 @@ mod build;
 mod checked;
 #[cfg(feature = "coin-m")]
 mod coin_m;
+mod connections;
 mod cursor;
 mod depth;
 mod form;
@@ -39,18 +40,20 @@ mod trust;
 mod tests;
 
 pub use batch::EventBatch;
+pub use connections::{CONNECTIONS_MAX, Part};
 pub use private::PrivateStats;
 pub use stats::{FeedStats, InstrumentStats};
 pub use symbols::SymbolTable;
 pub use trades::TradeStats;
 
-use crate::base::event::{DepthHead, Event, Gap, Malformed, StreamStatus, carries, flags};
+use crate::base::event::{DepthHead, Event, Gap, LEVELS_PER_EVENT, Malformed, flags};
 use crate::base::limits::{FRAME_BYTES_MAX, INSTRUMENTS_MAX};
 use crate::base::settings::{Dialect, InstrumentSettings};
 use crate::base::{InstrumentId, Kind, Nanos, Reason};
 use checked::{Checked, RestBody};
 #[cfg(feature = "coin-m")]
 use coin_m::CoinM;
+use connections::Carried;
 use form::{Form, UsdM};
 use member::Fail;
 use pool::Pool;
@@ -70,7 +73,9 @@ pub struct Feed {
     releasing: VecDeque<InstrumentId>,
     released_at: Nanos,
     /// What each connection carries, where it has been told.
-    carried: Vec<(u64, u16)>,
+    carried: Vec<Carried>,
+    /// Events of changes that one instrument may have waiting for a snapshot.
+    waiting_max: usize,
     stats: FeedStats,
     private: PrivateStats,
     triggered: private::TriggeredStops,
@@ -85,9 +90,16 @@ pub struct Feed {
 const POOL_EVENTS_PER_INSTRUMENT: usize = 32_768;
 /// Events that may wait in all: 32 MiB.
 const POOL_EVENTS_MAX: usize = 262_144;
+/// Of many instruments each has this share at least, 128 KiB: a snapshot, and the changes of some
+/// seconds until it comes.
+const POOL_SHARE_MIN: usize = 1_024;
+/// Events of a snapshot of 1 000 levels a side: a head, and six levels a record.
+const SNAPSHOT_EVENTS: usize = 1 + 2 * 1_000_usize.div_ceil(LEVELS_PER_EVENT);
 
-/// Connections whose load can be told.
-pub const CONNECTIONS_MAX: usize = 8;
+const _: () = {
+    // What is left of the least share beside a snapshot holds a second of recorded changes.
+    assert!(POOL_SHARE_MIN > 2 * SNAPSHOT_EVENTS);
+};
 
 impl Feed {
     /// A feed for these instruments, numbered in the order given; at most [`INSTRUMENTS_MAX`], the
@@ -100,7 +112,13 @@ impl Feed {
     pub fn of(dialect: Dialect, instruments: &[InstrumentSettings]) -> Self {
         let instruments = &instruments[..instruments.len().min(INSTRUMENTS_MAX)];
         let count = instruments.len();
-        let pool_events = (count * POOL_EVENTS_PER_INSTRUMENT).min(POOL_EVENTS_MAX);
+        let most = POOL_EVENTS_MAX.max(count * POOL_SHARE_MIN);
+        let pool_events = (count * POOL_EVENTS_PER_INSTRUMENT).min(most);
+        // Few have room enough together. Of many none may take what another's snapshot needs.
+        let waiting_max = match count * POOL_EVENTS_PER_INSTRUMENT > pool_events {
+            true => pool_events / count - SNAPSHOT_EVENTS,
+            false => usize::MAX,
+        };
         Self {
             dialect,
             symbols: SymbolTable::new(instruments),
@@ -111,6 +129,7 @@ impl Feed {
             releasing: VecDeque::with_capacity(count),
             released_at: Nanos::ZERO,
             carried: Vec::with_capacity(CONNECTIONS_MAX),
+            waiting_max,
             stats: FeedStats::new(),
             private: PrivateStats::default(),
             triggered: private::TriggeredStops::new(),
@@ -234,63 +253,6 @@ impl Feed {
         &self.private
     }
 
-    /// Tells what a connection brings, as a sum of [`carries`] bits. One that nothing is told of
-    /// counts as bringing everything. At most [`CONNECTIONS_MAX`] are remembered.
-    pub fn carry(&mut self, connection: u64, carries: u16) {
-        if self.carried.len() < CONNECTIONS_MAX {
-            self.carried.push((connection, carries));
-        }
-    }
-
-    fn status(&self, connection: u64, reason: Reason) -> StreamStatus {
-        let told = self.carried.iter().find(|(known, _)| *known == connection);
-        let carries = told.map_or(0, |(_, carries)| *carries);
-        StreamStatus { connection, reason: reason as u16, carries, ..StreamStatus::default() }
-    }
-
-    /// A connection came up.
-    pub fn on_stream_up(&mut self, connection: u64, ts_recv: Nanos, out: &mut EventBatch) {
-        out.clear();
-        let body = self.status(connection, Reason::None);
-        let event = Event::new(Kind::StreamStatus, InstrumentId::NONE, &body);
-        out.push(Event { flags: flags::ON, ts_recv: ts_recv.0, ..event });
-    }
-
-    /// A connection went down. If it carried depth, every book is invalid until it is synchronised
-    /// again. Not to be called for a connection whose successor already delivers.
-    pub fn on_stream_down(&mut self, connection: u64, ts_recv: Nanos, out: &mut EventBatch) {
-        out.clear();
-        let body = self.status(connection, Reason::StreamDown);
-        if body.has_carried(carries::DEPTH) {
-            for sync in &mut self.syncs {
-                sync.reset(&mut self.pool);
-            }
-            self.releasing.clear();
-        }
-        let event = Event::new(Kind::StreamStatus, InstrumentId::NONE, &body);
-        out.push(Event { ts_recv: ts_recv.0, ..event });
-    }
-
-    /// One stream of an open connection fell silent while others talk, or talks again. A book whose
-    /// changes stay away cannot be trusted and starts over.
-    pub fn on_stream_silent(
-        &mut self,
-        (connection, carries): (u64, u16),
-        instrument: InstrumentId,
-        is_silent: bool,
-        ts_recv: Nanos,
-        out: &mut EventBatch,
-    ) {
-        out.clear();
-        if is_silent && carries & carries::DEPTH != 0 {
-            self.resync(instrument, Reason::StreamSilent, ts_recv, out);
-        }
-        let body = StreamStatus { carries, ..self.status(connection, Reason::StreamSilent) };
-        let event = Event::new(Kind::StreamStatus, instrument, &body);
-        let on = if is_silent { 0 } else { flags::ON };
-        out.push(Event { flags: on, ts_recv: ts_recv.0, ..event });
-    }
-
     /// Declares a book untrustworthy, for instance crossed: emits one gap with `reason` and starts
     /// over with the next change.
     pub fn resync(
@@ -402,7 +364,8 @@ impl Feed {
         let instrument = first.instrument();
         let Some(sync) = self.syncs.get_mut(instrument.index()) else { return out.clear() };
         let head = first.body::<DepthHead>();
-        let mut shared = Shared { pool: &mut self.pool, stats: &mut self.stats };
+        let waiting_max = self.waiting_max;
+        let mut shared = Shared { pool: &mut self.pool, waiting_max, stats: &mut self.stats };
         let verdict = if first.has(flags::SNAPSHOT) {
             sync.offer_snapshot(head, out.as_slice(), &mut shared)
         } else {

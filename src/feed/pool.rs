@@ -26,10 +26,12 @@ pub(super) struct List {
     tail: u32,
     /// Batches in the list that are whole.
     pub batches: usize,
+    /// Events in the list.
+    pub events: usize,
 }
 
 impl List {
-    pub const EMPTY: Self = Self { head: NONE, tail: NONE, batches: 0 };
+    pub const EMPTY: Self = Self { head: NONE, tail: NONE, batches: 0, events: 0 };
 
     pub const fn is_empty(&self) -> bool {
         self.head == NONE
@@ -73,6 +75,7 @@ impl Pool {
                 self.next[list.tail as usize] = node;
             }
             list.tail = node;
+            list.events += 1;
         }
         list.batches += 1;
     }
@@ -93,6 +96,7 @@ impl Pool {
         self.next[node as usize] = self.free;
         self.free = node;
         self.free_count += 1;
+        list.events -= 1;
         if event.has(flags::LAST) {
             list.batches -= 1;
         }
@@ -123,6 +127,11 @@ impl Pool {
             return front;
         }
         self.next[front.tail as usize] = list.head;
-        List { head: front.head, tail: list.tail, batches: front.batches + list.batches }
+        List {
+            head: front.head,
+            tail: list.tail,
+            batches: front.batches + list.batches,
+            events: front.events + list.events,
+        }
     }
 }

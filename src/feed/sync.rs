@@ -70,6 +70,8 @@ pub(super) struct Sync {
 /// What the machines share.
 pub(super) struct Shared<'s> {
     pub pool: &'s mut Pool,
+    /// Events of changes that one instrument may have waiting.
+    pub waiting_max: usize,
     pub stats: &'s mut FeedStats,
 }
 
@@ -242,8 +244,11 @@ impl Sync {
 
     /// Keeps a change, pushing out the oldest ones when there is no room. `false`: not kept.
     fn buffer(&mut self, head: &DepthHead, batch: &[Event], shared: &mut Shared<'_>) -> bool {
+        let waiting_max = shared.waiting_max;
         let full = |list: &List, pool: &Pool| {
-            list.batches >= SYNC_BATCHES_MAX || pool.free_count() < batch.len()
+            list.batches >= SYNC_BATCHES_MAX
+                || list.events + batch.len() > waiting_max
+                || pool.free_count() < batch.len()
         };
         while !self.waiting.is_empty() && full(&self.waiting, shared.pool) {
             shared.pool.drop_batch(&mut self.waiting);
@@ -251,7 +256,7 @@ impl Sync {
         }
         self.accept(head);
         if full(&self.waiting, shared.pool) {
-            // Other instruments hold the pool; the chain starts anew with the next change.
+            // It is too large or others hold the pool; the chain starts anew with the next change.
             shared.stats.sync_buffer_drops += 1;
             return false;
         }

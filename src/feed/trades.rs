@@ -172,6 +172,9 @@ impl Trades {
 
     /// Gives up whatever waited for too long.
     fn on_time(&mut self, now: Nanos, out: &mut EventBatch) {
+        if self.pool.free_count() == HELD_MAX {
+            return;
+        }
         for place in 0..self.lines.len() {
             let line = &self.lines[place];
             if !line.held.is_empty() && now - line.since > WAIT_MAX && out.room() > 1 {

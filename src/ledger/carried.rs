@@ -59,6 +59,7 @@ impl Ledger {
         let valued = position.revalue();
         let after = position.part();
         self.shift(&before, &after);
+        self.mark_exposed(event.instrument());
         if valued.is_none() {
             return self.fail(Reason::Overflow);
         }

@@ -8,6 +8,7 @@
 
 mod account;
 mod carried;
+mod exposed;
 mod fills;
 mod orders;
 mod payments;
@@ -51,8 +52,9 @@ pub struct Ledger {
     funding: Money,
     gross_exposure: Money,
     net_exposure: [Money; 2],
-    /// Instruments with a position or a live order.
+    /// Instruments with a position or a live order, and a bit for each of them.
     exposed: u32,
+    exposed_bits: Vec<u64>,
     unknown_orders: u32,
     /// Live protective stops, of all instruments.
     stops: usize,
@@ -102,6 +104,7 @@ impl Ledger {
             gross_exposure: Money::ZERO,
             net_exposure: [Money::ZERO; 2],
             exposed: 0,
+            exposed_bits: vec![0; instrument_count.div_ceil(64)],
             unknown_orders: 0,
             stops: 0,
             peak_equity: starting_equity,
@@ -406,6 +409,7 @@ impl Ledger {
         let valued = position.expose([order.side]);
         let after = position.extent();
         let moved = self.carry_extent(&before, &after);
+        self.mark_exposed(order.instrument);
         if valued.is_none() || !moved {
             self.fail(Reason::Overflow);
         }
@@ -438,6 +442,7 @@ impl Ledger {
             self.fail(Reason::Overflow);
         }
         self.shift(&before, &after);
+        self.mark_exposed(instrument);
     }
 
     /// Carries a position's change into the sums.

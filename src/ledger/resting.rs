@@ -175,6 +175,9 @@ mod tests {
                 prop_assert_eq!(ledger.net_exposure().map(|net| net.0), net);
                 let exposed = all.iter().filter(|p| p.is_exposed()).count();
                 prop_assert_eq!(ledger.exposed() as usize, exposed);
+                let listed = ledger.exposed_positions().map(|(place, _)| place);
+                let found = all.iter().enumerate().filter(|(_, p)| p.is_exposed());
+                prop_assert!(listed.eq(found.map(|(place, _)| place)));
                 let unknown: u16 = all.iter().map(|p| p.unknown_orders).sum();
                 prop_assert_eq!(ledger.unknown_orders(), u32::from(unknown));
                 let stops = ledger.orders().iter().filter(|o| o.purpose == Purpose::Protect);

@@ -136,11 +136,8 @@ impl Question<'_> {
     fn worst_correlated(&self) -> Result<i128, Trip> {
         let own = self.wanted.instrument.index();
         let mut sum = self.worst_exposure()?;
-        let others = self.ledger.exposed() - u32::from(self.position.is_exposed());
-        let exposed = self.ledger.positions().iter().enumerate();
-        let exposed = exposed.filter(|&(other, position)| other != own && position.is_exposed());
-        for (other, position) in exposed.take(others as usize) {
-            if self.portfolio.together(own, other) {
+        for (other, position) in self.ledger.exposed_positions() {
+            if other != own && self.portfolio.together(own, other) {
                 sum += i128::from(position.exposure.0);
             }
         }

@@ -24,6 +24,7 @@ use crate::venue::job::{TRADES_WEIGHT, snapshot_weight};
 use crate::venue::pace::Pace;
 use crate::venue::ports::{ClockPort, Now, Outside, RestPort, StreamPort};
 use crate::venue::rest::{RestAnswer, RestJob, RestReply};
+use crate::venue::rounds::Rounds;
 use crossbeam::channel::Receiver;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,9 +79,7 @@ pub struct FeedThread<O: Outside> {
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
     timer: Instant,
-    open_interest: Instant,
-    /// Open-interest requests without an answer yet.
-    open_interest_waits: usize,
+    open_interest: Rounds,
     /// When the last turn began; `None` before the first.
     turned: Option<Now>,
     /// The river was told that the journal's disk is nearly full.
@@ -90,8 +89,8 @@ pub struct Due {
 impl Due {
     /// Everything is due at `now`.
     pub const fn at(now: Instant) -> Self {
-        let (open_interest_waits, turned, low_space) = (0, None, false);
-        Self { timer: now, open_interest: now, open_interest_waits, turned, low_space }
+        let open_interest = Rounds::at(now);
+        Self { timer: now, open_interest, turned: None, low_space: false }
     }
 }
 
@@ -392,15 +391,14 @@ impl<O: Outside> FeedThread<O> {
                 self.inlet.feed.feed_mut().trades_failed(instrument);
             }
         }
-        if self.open_interest_every_s > 0 && now >= self.due.open_interest {
-            let every = u64::from(self.open_interest_every_s);
-            self.due.open_interest = now + Duration::from_secs(every);
-            // One round at a time: a slow venue must not pile up requests before the snapshots.
-            let wanted = if self.due.open_interest_waits == 0 { self.symbols.len() } else { 0 };
-            for (i, &symbol) in self.symbols.iter().enumerate().take(wanted) {
-                let instrument = InstrumentId(u16::try_from(i).unwrap_or(u16::MAX));
-                let asked = self.rest.ask(RestJob::OpenInterest { instrument, symbol });
-                self.due.open_interest_waits += usize::from(asked);
+        if self.open_interest_every_s > 0 {
+            let every = Duration::from_secs(u64::from(self.open_interest_every_s));
+            for place in self.due.open_interest.due(self.symbols.len(), every, now) {
+                let instrument = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+                let symbol = self.symbols[place];
+                if self.rest.ask(RestJob::OpenInterest { instrument, symbol }) {
+                    self.due.open_interest.asked();
+                }
             }
         }
     }
@@ -411,7 +409,7 @@ impl<O: Outside> FeedThread<O> {
             taken += 1;
             let ts = self.clock.now().wall;
             if matches!(job, RestJob::OpenInterest { .. }) {
-                self.due.open_interest_waits = self.due.open_interest_waits.saturating_sub(1);
+                self.due.open_interest.answered();
             }
             match (job, reply) {
                 (RestJob::Snapshot { instrument, .. }, Ok(RestReply::Body(body))) => {

@@ -1,10 +1,10 @@
 //! Which connections and streams are down at the moment, as the river tells it.
 
 use super::private::CONNECTION;
-use crate::base::Event;
 use crate::base::event::{StreamStatus, flags};
+use crate::base::{Event, Reason};
 
-/// Connections and silent streams remembered; a session has four connections.
+/// Connections and silent streams remembered; a session has some dozen connections at most.
 const SEEN_MAX: usize = 4_096;
 
 /// See the head of this file.
@@ -22,9 +22,13 @@ impl StreamsSeen {
         if status.connection == 0 {
             return;
         }
+        // What a lost connection brought of each instrument is told with the connection.
+        let is_single = event.instrument() != crate::base::InstrumentId::NONE;
+        if is_single && status.reason == Reason::StreamDown as u16 {
+            return;
+        }
         // What a whole connection brings does not matter; a stream of it is known by that.
-        let whole = event.instrument() == crate::base::InstrumentId::NONE;
-        let carries = if whole { 0 } else { status.carries };
+        let carries = if is_single { status.carries } else { 0 };
         let what = (status.connection, event.instrument, carries);
         self.down.retain(|known| *known != what);
         if !event.has(flags::ON) && self.down.len() < SEEN_MAX {
@@ -75,6 +79,10 @@ mod tests {
         assert_eq!(seen.market_down(), 1, "a stream of it is still silent");
         seen.note(&status(1, btc, carries::DEPTH, true));
         assert!(!seen.is_market_down());
+        let (reason, carries) = (Reason::StreamDown as u16, carries::DEPTH);
+        let lost = StreamStatus { connection: 2, reason, carries, ..StreamStatus::default() };
+        seen.note(&Event::new(Kind::StreamStatus, btc, &lost));
+        assert!(!seen.is_market_down(), "its connection is told by itself");
         seen.note(&status(0, none, 0, false));
         assert!(!seen.is_market_down(), "lost between stages: the books tell that");
     }

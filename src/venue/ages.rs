@@ -74,6 +74,7 @@ struct Slot {
 pub struct Ages {
     /// Hash of the name and place in `slots`, sorted.
     index: Vec<(u64, u16)>,
+    /// Those of one instrument stand side by side.
     slots: Vec<Slot>,
     up_at: Option<Instant>,
     looked_at: Option<Instant>,
@@ -83,9 +84,11 @@ pub struct Ages {
 impl Ages {
     /// Of these streams, none of which has delivered.
     pub fn new(names: &[StreamName]) -> Self {
-        let slots: Vec<Slot> = names.iter().map(Slot::of).collect();
+        let mut names: Vec<&StreamName> = names.iter().collect();
+        names.sort_by_key(|name| name.instrument);
+        let slots: Vec<Slot> = names.iter().map(|name| Slot::of(name)).collect();
         let place = |i: usize| u16::try_from(i).unwrap_or(u16::MAX);
-        let hash = |name: &StreamName| xxhash_rust::xxh3::xxh3_64(name.name.as_bytes());
+        let hash = |name: &&StreamName| xxhash_rust::xxh3::xxh3_64(name.name.as_bytes());
         let mut index: Vec<(u64, u16)> =
             names.iter().enumerate().map(|(i, name)| (hash(name), place(i))).collect();
         index.sort_unstable();
@@ -190,11 +193,14 @@ impl Ages {
         }
         // The mark price has a clock of its own; what follows the market needs a witness.
         let witness = |other: &Slot| {
-            other.instrument == slot.instrument
-                && other.carries != slot.carries
-                && other.last.is_some_and(|last| last > since)
+            other.carries != slot.carries && other.last.is_some_and(|last| last > since)
         };
-        slot.carries == carries::MARK || self.slots.iter().any(witness)
+        let is_own = |other: &&Slot| other.instrument == slot.instrument;
+        let (before, after) = self.slots.split_at(place);
+        let mut own = before.iter().rev().take_while(is_own);
+        slot.carries == carries::MARK
+            || own.any(witness)
+            || after.iter().take_while(is_own).any(witness)
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `overlap` | two connections that deliver the same: once and in order |
 //! | `ages` | when each stream last delivered |
 //! | `pace` | how often market data is asked for over REST |
+//! | `rounds` | who of many is asked about next |
 //! | `socket` | an open WebSocket: limits, answers to pings, when it counts as broken |
 //! | `pulse` | signs of life: pings, pongs, how many may leave |
 //! | `resolver` | host names on a side thread, addresses tried in turn |
@@ -48,6 +49,7 @@ pub mod ports;
 pub mod pulse;
 pub mod resolver;
 pub mod rest;
+pub mod rounds;
 mod socket;
 pub mod stream;
 pub mod transport;

@@ -29,6 +29,7 @@ struct Wait {
     backoff: Backoff,
     asked: Option<Instant>,
     due: Option<Instant>,
+    is_queued: bool,
 }
 
 /// A share of the request weight.
@@ -69,6 +70,8 @@ impl Saved {
 pub struct Pace {
     waits: Vec<Wait>,
     queue: VecDeque<InstrumentId>,
+    /// Nobody in the queue is due before: it is not gone through until then.
+    quiet_until: Option<Instant>,
     snapshots: Saved,
     trades: Saved,
 }
@@ -76,11 +79,14 @@ pub struct Pace {
 impl Pace {
     /// For so many instruments, with nothing asked yet.
     pub fn new(instruments: usize, seed: u64, now: Instant) -> Self {
-        let wait =
-            |i: usize| Wait { backoff: Backoff::new(seed ^ i as u64), asked: None, due: None };
+        let wait = |i: usize| {
+            let backoff = Backoff::new(seed ^ i as u64);
+            Wait { backoff, asked: None, due: None, is_queued: false }
+        };
         Self {
             waits: (0..instruments).map(wait).collect(),
             queue: VecDeque::with_capacity(instruments),
+            quiet_until: None,
             snapshots: Saved::full(SNAPSHOTS, now),
             trades: Saved::full(TRADES, now),
         }
@@ -97,7 +103,8 @@ impl Pace {
             wait.backoff.reset();
             wait.due = None;
         }
-        if !self.queue.contains(&instrument) {
+        self.quiet_until = None;
+        if !std::mem::replace(&mut wait.is_queued, true) {
             self.queue.push_back(instrument);
         }
     }
@@ -112,14 +119,21 @@ impl Pace {
 
     /// The instrument whose snapshot, of this weight, is to be asked for now.
     pub fn next(&mut self, weight: u32, now: Instant) -> Option<InstrumentId> {
+        if self.quiet_until.is_some_and(|until| now < until) {
+            return None;
+        }
         let is_due = |wait: &Wait| wait.due.is_none_or(|due| now >= due);
-        let place = self.queue.iter().position(|id| is_due(&self.waits[id.index()]))?;
+        let Some(place) = self.queue.iter().position(|id| is_due(&self.waits[id.index()])) else {
+            let dues = self.queue.iter().filter_map(|id| self.waits[id.index()].due);
+            self.quiet_until = dues.min();
+            return None;
+        };
         if !self.snapshots.spend(weight, now) {
             return None;
         }
         let instrument = self.queue.remove(place)?;
         let wait = &mut self.waits[instrument.index()];
-        (wait.asked, wait.due) = (Some(now), None);
+        (wait.asked, wait.due, wait.is_queued) = (Some(now), None, false);
         Some(instrument)
     }
 
@@ -211,6 +225,32 @@ mod tests {
             pace.want(ETH, now);
             assert_eq!(pace.next(20, now), Some(ETH));
             assert_eq!(pace.next(20, now), None);
+        }
+    }
+
+    #[test]
+    fn five_hundred_books_have_their_snapshots_as_fast_as_the_share_allows_each_once() {
+        let start = Instant::now();
+        for (weight, most_s) in [(20, 481), (5, 106), (2, 31)] {
+            let mut pace = Pace::new(500, 3, start);
+            (0..500).for_each(|id| pace.want(InstrumentId(id), start));
+            let (mut asked, mut last) = (vec![0; 500], 0);
+            let mut spent = [0_u32; 9];
+            for ms in 0..480_500 {
+                while let Some(id) = pace.next(weight, start + MS(ms)) {
+                    asked[id.index()] += 1;
+                    spent[(ms / 60_000) as usize] += weight;
+                    last = ms;
+                }
+            }
+            assert!(asked.iter().all(|count| *count == 1), "weight {weight}");
+            // What is saved up at the start is spent in the first minute.
+            assert!(spent.iter().all(|spent| *spent <= 1_620), "weight {weight}: {spent:?}");
+            let least_s = (500 * u64::from(weight)).saturating_sub(400) / 20;
+            assert!(
+                (least_s * 1_000..most_s * 1_000).contains(&last),
+                "weight {weight}: {last} ms"
+            );
         }
     }
 }

@@ -86,6 +86,8 @@ mod fault_tls;
 mod exposure_property;
 /// Faults of streams: silence, holes, repetition, and whom they concern.
 mod fault_feed;
+/// Hundreds of symbols in one pipeline, by steps and over real sockets.
+mod many_symbols;
 mod book_differential; // the fast book does what a naive one does
 mod feed_recordings; // recorded markets are reproduced to the last digit
 /// Counts heap allocations for tests of paths that must not allocate.

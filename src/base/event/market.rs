@@ -218,6 +218,8 @@ pub mod carries {
     pub const MARK: u16 = 8;
     /// What happens to the account.
     pub const ACCOUNT: u16 = 16;
+    /// Some instruments' share: what is brought of each of them is told of it alone.
+    pub const PART: u16 = 1 << 15;
 }
 
 body!(

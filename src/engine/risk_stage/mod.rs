@@ -11,7 +11,7 @@ use crate::base::counters::{Counter, Counters};
 use crate::base::event::{Command, Denied, Event, Kind, Prediction, side_flag};
 use crate::base::hop::{Hop, Stamp};
 use crate::base::ids::{ClientOrderId, InstrumentId, Seq};
-use crate::base::limits::STEP_EVENTS_MAX;
+use crate::base::limits::{STEP_EVENTS_MAX, TIMER_VISITS_MAX};
 use crate::base::order::Purpose;
 use crate::base::settings::{InstrumentSettings, KillSettings, OrderRoute, Settings};
 use crate::base::time::Nanos;
@@ -37,6 +37,8 @@ pub struct RiskStage {
     instruments: usize,
     /// Where the next timer goes on, when one timer could not visit every instrument.
     timer_cursor: usize,
+    /// The same of the watch of the venue.
+    watch_cursor: usize,
     /// An operator ordered every position closed, at this event time; only a restart ends it.
     flattening: Option<Nanos>,
     kill: KillSettings,
@@ -77,6 +79,7 @@ impl RiskStage {
                 .with_watch(&settings.watch, settings.venue.orders == OrderRoute::Venue),
             instruments: instruments.len(),
             timer_cursor: 0,
+            watch_cursor: 0,
             flattening: None,
             kill: settings.kill,
             published: 0,
@@ -236,9 +239,10 @@ impl RiskStage {
         self.admit(event, &intent);
     }
 
-    /// As many instruments as the outbox has room for; the next timer goes on from there.
+    /// As many instruments as a timer visits and the outbox has room for; the next timer goes on
+    /// from there.
     fn check_all(&mut self, event: &Event) {
-        for _ in 0..self.instruments {
+        for _ in 0..self.instruments.min(TIMER_VISITS_MAX) {
             if self.out.events().len() + TIMER_ROOM > STEP_EVENTS_MAX {
                 return;
             }

@@ -4,7 +4,7 @@
 use super::{RiskStage, TIMER_ROOM};
 use crate::base::event::{Event, Kind};
 use crate::base::ids::InstrumentId;
-use crate::base::limits::STEP_EVENTS_MAX;
+use crate::base::limits::{STEP_EVENTS_MAX, TIMER_VISITS_MAX};
 use crate::base::time::Nanos;
 
 impl RiskStage {
@@ -39,13 +39,18 @@ impl RiskStage {
             }
             Some(Kind::MarginStatus | Kind::MarkPrice) => self.take_back(event, instrument),
             Some(Kind::Timer) => {
-                for place in 0..self.instruments {
+                // Where one timer visits them all, the first has the first turn each time.
+                if self.instruments <= TIMER_VISITS_MAX {
+                    self.watch_cursor = 0;
+                }
+                for _ in 0..self.instruments.min(TIMER_VISITS_MAX) {
                     if self.out.events().len() + TIMER_ROOM > STEP_EVENTS_MAX {
                         break;
                     }
-                    let id = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+                    let id = InstrumentId(u16::try_from(self.watch_cursor).unwrap_or(u16::MAX));
                     self.leave(event, id);
                     self.take_back(event, id);
+                    self.watch_cursor = (self.watch_cursor + 1) % self.instruments;
                 }
             }
             _ => {}

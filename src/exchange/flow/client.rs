@@ -114,8 +114,11 @@ impl SyntheticMarket {
     /// What the crowd did to clients' resting orders since the last call: `(contract, fill)`.
     pub fn take_fills(&mut self) -> Vec<(usize, Fill)> {
         let mut all = Vec::new();
-        for (index, contract) in self.contracts.iter_mut().enumerate() {
-            all.extend(contract.take_fills().into_iter().map(|fill| (index, fill)));
+        self.filled.sort_unstable();
+        self.filled.dedup();
+        for index in self.filled.drain(..) {
+            let fills = self.contracts[index].take_fills();
+            all.extend(fills.into_iter().map(|fill| (index, fill)));
         }
         all
     }

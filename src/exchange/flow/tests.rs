@@ -194,3 +194,26 @@ fn a_multiple_of_its_timing_scales_every_due_time_and_the_order_stays() {
     }
     assert_eq!(own.done(), 5_000);
 }
+
+#[test]
+fn of_many_contracts_each_thing_happens_when_it_is_due_and_in_a_fixed_order() {
+    let specs: Vec<SymbolSpec> = (1..=60).filter_map(SymbolSpec::made_up).collect();
+    let mut market = SyntheticMarket::with_rate(3, &specs, OPEN, 20_000.0);
+    let mut last = market.now();
+    let mut frames = [[0_u32; Stream::ALL.len()]; 60];
+    while last < OPEN + Nanos::from_secs(3) {
+        assert_eq!(market.next_due(), market.due_by_hand());
+        market.turn();
+        assert!(market.now() >= last);
+        last = market.now();
+        while let Some(frame) = market.pop() {
+            frames[frame.contract][frame.kind as usize] += 1;
+        }
+    }
+    for (place, of) in frames.iter().enumerate() {
+        let [depth, marks] = [Stream::Depth, Stream::MarkPrice].map(|kind| of[kind as usize]);
+        assert!((25..=30).contains(&depth), "contract {place}: {depth} diffs in three seconds");
+        assert!((2..=3).contains(&marks), "contract {place}: {marks} mark prices");
+        assert!(of[Stream::BookTicker as usize] > 30, "contract {place}");
+    }
+}

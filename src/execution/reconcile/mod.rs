@@ -52,6 +52,9 @@ const RETRY: (Nanos, Nanos) = (Nanos::from_millis(250), Nanos::from_secs(4));
 const AGAIN: Nanos = Nanos::from_secs(2);
 /// The same where an order only has to be missing once more.
 const AGAIN_SOON: Nanos = Nanos::from_millis(200);
+/// Symbols whose open orders are asked for one by one; beyond it one list of all costs less weight
+/// (40) and is one request.
+const BY_SYMBOL_MAX: usize = 40;
 /// An operator's verbs after which the truth is wanted: arm and clear.
 const WANT_TRUTH: [u32; 2] = [4, 5];
 
@@ -263,7 +266,7 @@ impl Reconciler {
         }
         self.due = None;
         self.rounds += 1;
-        let wide = std::mem::take(&mut self.wide);
+        let wide = std::mem::take(&mut self.wide) || self.symbols.len() > BY_SYMBOL_MAX;
         let mut round = Round::new(&self.symbols, &mut self.mirror, wide);
         self.next = round.next().map(|question| (question, now));
         self.round = Some(round);

@@ -283,3 +283,64 @@ fn a_broken_snapshot_is_asked_for_again() {
     assert_eq!(drive.out.as_slice()[0].kind(), Some(Kind::Malformed));
     assert_eq!(drive.feed.snapshot_wanted(), Some(InstrumentId(0)));
 }
+
+#[test]
+fn a_connection_of_some_instruments_takes_only_their_books_with_it() {
+    use crate::base::event::carries;
+    let mut drive = Drive::new();
+    let ids = [10, 20, 5];
+    for symbol in ["BTCUSDT", "ETHUSDT"] {
+        drive.diff_of(symbol, ids, 1);
+    }
+    for place in 0..2 {
+        let body = br#"{"lastUpdateId":15,"E":1,"T":1,"bids":[["1","1"]],"asks":[["2","1"]]}"#;
+        drive.feed.on_snapshot(InstrumentId(place), body, Nanos(9), &mut drive.out);
+        drive.collect();
+    }
+    let (btc, eth) = (InstrumentId(0), InstrumentId(1));
+    drive.feed.carry_part(1, carries::DEPTH | carries::TOUCH, (btc, btc));
+    drive.feed.carry_part(2, carries::DEPTH | carries::TOUCH, (eth, eth));
+    drive.feed.on_stream_down(2, Nanos(10), &mut drive.out);
+    let told = drive.collect();
+    let seen: Vec<_> = told.iter().map(|event| (event.kind(), event.instrument())).collect();
+    let (status, gap) = (Some(Kind::StreamStatus), Some(Kind::Gap));
+    assert_eq!(seen, [(status, InstrumentId::NONE), (gap, eth), (status, eth)]);
+    assert_eq!(told[1].body::<Gap>().reason, Reason::StreamDown as u16);
+    let [whole, of_eth] = [0, 2].map(|at: usize| *told[at].body::<StreamStatus>());
+    assert!(!whole.has_carried(carries::DEPTH | carries::TOUCH | carries::MARK));
+    assert!(of_eth.has_carried(carries::TOUCH) && !of_eth.has_carried(carries::MARK));
+    assert!(told.iter().all(|event| !event.has(flags::ON)));
+    assert!(drive.feed.is_synced(btc) && !drive.feed.is_synced(eth));
+    drive.feed.on_stream_up(2, Nanos(11), &mut drive.out);
+    let told = drive.collect();
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|event| event.has(flags::ON) && event.kind() == status));
+}
+
+#[test]
+fn of_many_books_that_wait_for_snapshots_none_takes_the_room_of_another() {
+    let names: Vec<String> = (0..300).map(|i| format!("C{i:03}USDT")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut drive = Drive { feed: feed(&names), out: EventBatch::new(), now: 0 };
+    // All but the last change without end, far beyond what may wait.
+    let mut id = 10;
+    for _ in 0..110 {
+        for symbol in &names[..299] {
+            drive.diff_of(symbol, [id, id, id - 1], 60);
+        }
+        id += 1;
+    }
+    drive.diff_of(names[299], [id, id + 10, id - 1], 60);
+    let levels = |prices: &mut dyn Iterator<Item = i32>| {
+        prices.map(|px| format!(r#"["{px}","1"]"#)).collect::<Vec<_>>().join(",")
+    };
+    let (bids, asks) = (levels(&mut (1_001..=2_000).rev()), levels(&mut (2_001..=3_000)));
+    for place in [299_u16, 0] {
+        let last = if place == 299 { id + 5 } else { id - 2 };
+        let ids = format!(r#""lastUpdateId":{last},"E":1,"T":1"#);
+        let body = format!(r#"{{{ids},"bids":[{bids}],"asks":[{asks}]}}"#);
+        drive.feed.on_snapshot(InstrumentId(place), body.as_bytes(), Nanos(99), &mut drive.out);
+        drive.collect();
+        assert!(drive.feed.is_synced(InstrumentId(place)), "instrument {place}");
+    }
+}

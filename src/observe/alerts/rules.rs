@@ -63,7 +63,7 @@ impl Rules {
             Kind::OrderUnknown => Some(self.unknown(event)),
             Kind::OrderRejected => self.refused(event),
             Kind::VenueStatus => Some(self.venue(event)),
-            Kind::StreamStatus => Some(self.stream(event)),
+            Kind::StreamStatus => self.stream(event),
             Kind::Gap => {
                 let reason = reason_name(event.body::<Gap>().reason);
                 let symbol = self.symbol(event.instrument());
@@ -185,8 +185,13 @@ impl Rules {
         of(event, severity, class, format!("venue:{}:{symbol}", reason.name()), &text)
     }
 
-    fn stream(&self, event: &Event) -> Alert {
+    fn stream(&self, event: &Event) -> Option<Alert> {
         let body: &StreamStatus = event.body();
+        // A connection of some instruments is told once, not once for each of them.
+        let is_single = event.instrument() != InstrumentId::NONE;
+        if is_single && body.reason == Reason::StreamDown as u16 {
+            return None;
+        }
         let account = body.has_carried(carries::ACCOUNT) && body.carries != 0;
         let what = if account { "the account's stream" } else { "market data" };
         let symbol = self.symbol(event.instrument());
@@ -200,7 +205,7 @@ impl Rules {
         let why = reason_name(body.reason);
         let text = format!("{what} of {symbol} {word} (connection {}, {why})", body.connection);
         let key = format!("stream:{}:{}:{on}", body.connection, event.instrument);
-        of(event, severity, Class::Stream, key, &text)
+        Some(of(event, severity, Class::Stream, key, &text))
     }
 }
 

@@ -13,6 +13,7 @@
 //! quote again is none, and one that is late, held up, crossed or empty begins the count again.
 
 use super::board::Board;
+use crate::base::limits::TIMER_VISITS_MAX;
 use crate::base::settings::BreakerSettings;
 use crate::base::{Control, InstrumentId, Nanos};
 use crate::ledger::{Ledger, Position};
@@ -34,6 +35,8 @@ pub(super) struct Staleness {
     degraded_ms: i64,
     stale_ms: i64,
     good_ticks: u32,
+    /// Whom the next timer visits first.
+    next: usize,
 }
 
 impl Staleness {
@@ -44,6 +47,7 @@ impl Staleness {
             degraded_ms: i64::from(settings.stale_degraded_ms),
             stale_ms: i64::from(settings.stale_ms),
             good_ticks: settings.stale_good_ticks,
+            next: 0,
         }
     }
 
@@ -69,10 +73,11 @@ impl Staleness {
         self.judge(board, instrument, position, now);
     }
 
-    /// Time passed.
+    /// Time passed: the next [`TIMER_VISITS_MAX`] instruments are looked at.
     pub(super) fn on_time(&mut self, board: &mut Board, ledger: &Ledger, now: Nanos) {
-        for place in 0..self.markets.len() {
-            let instrument = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+        for _ in 0..self.markets.len().min(TIMER_VISITS_MAX) {
+            let instrument = InstrumentId(u16::try_from(self.next).unwrap_or(u16::MAX));
+            self.next = (self.next + 1) % self.markets.len();
             if let Some(position) = ledger.position(instrument) {
                 self.judge(board, instrument, position, now);
             }

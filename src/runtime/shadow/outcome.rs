@@ -83,7 +83,8 @@ impl Outcomes {
 
     /// Takes in an input of the market.
     pub fn on_event(&mut self, event: &Event) {
-        if event.kind() == Some(Kind::StreamStatus) && !event.has(flags::ON) {
+        let is_of_all = event.instrument() == InstrumentId::NONE;
+        if event.kind() == Some(Kind::StreamStatus) && !event.has(flags::ON) && is_of_all {
             for i in 0..self.books.len() {
                 self.apply(i, event);
             }

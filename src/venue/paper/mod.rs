@@ -186,6 +186,7 @@ impl PaperVenue {
                     self.funding_due = self.funding_due.min(market.funding_at);
                 }
             }
+            Some(Kind::StreamStatus) if is_part_lost(event) => market.touch = Touch::default(),
             Some(Kind::Funding) => {
                 let body: &Funding = event.body();
                 let mark_px = if body.mark_px > 0 { Px(body.mark_px) } else { market.value_px() };
@@ -358,4 +359,11 @@ impl PaperVenue {
         event.ts_recv = newest.max(at + latency).0;
         self.reports.push_back(event);
     }
+}
+
+/// True for what a lost connection of some instruments brought of one of them, best prices among it.
+fn is_part_lost(event: &Event) -> bool {
+    let status: &StreamStatus = event.body();
+    let is_lost = status.reason == Reason::StreamDown as u16 && !event.has(flags::ON);
+    is_lost && status.has_carried(carries::TOUCH)
 }

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 const KEPT: usize = 400;
 
 /// Prices and quantities of a side, best first, 1e-8.
-type Side8 = Vec<(i64, i64)>;
+pub type Side8 = Vec<(i64, i64)>;
 
 /// One book of the exchange.
 #[derive(Clone, Debug)]
@@ -146,7 +146,7 @@ impl Books {
 
 /// The best price at which both differ, as far as both can be known: the exchange's side down to
 /// where it was noted (`whole`: all of it), ours where the snapshot or a change told of it.
-fn differs(side: Side, theirs: &Side8, worst: i64, own: &Side8, whole: bool) -> Option<String> {
+pub fn differs(side: Side, theirs: &Side8, worst: i64, own: &Side8, whole: bool) -> Option<String> {
     let rank = |px: i64| -px * side.sign();
     let noted = theirs.last().map_or(i64::MIN, |(px, _)| rank(*px));
     let (mut i, mut j) = (0, 0);

@@ -29,7 +29,7 @@
 
 mod account;
 mod agree;
-mod books;
+pub mod books;
 mod loss;
 mod net;
 mod outside;
