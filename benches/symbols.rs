@@ -20,6 +20,7 @@ use peregrine::base::hop::{Hop, Stamp};
 use peregrine::base::{InstrumentId, Nanos};
 use peregrine::exchange::tape::frames::Stream;
 use peregrine::journal::verify;
+use peregrine::risk::{TradingState, TradingWord};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -52,7 +53,6 @@ struct Found {
     symbols: u16,
     /// Nanoseconds an event, closed loop, the tape's own share taken off.
     cost: f64,
-    events_per_second: f64,
     /// Of the open loop.
     times: HopTimes,
     frames: Histogram<u64>,
@@ -78,12 +78,13 @@ impl<'b> Drive<'b> {
     fn begin(&mut self, symbols: u16) {
         let frames = self.walk.steps.len();
         self.step = Nanos(WARM.0 / (WARM_LAPS * frames) as i64);
-        self.frames(frames / 20, None);
+        let buffered = (20 * usize::from(symbols)).min(frames / 2);
+        self.frames(buffered, None);
         for place in 0..symbols {
             let body = self.walk.snapshot(usize::from(place));
             self.pipeline.snapshot(InstrumentId(place), body, self.ts);
         }
-        self.frames(WARM_LAPS * frames - frames / 20, None);
+        self.frames(WARM_LAPS * frames - buffered, None);
         self.check();
         self.pipeline.reset_times();
     }
@@ -136,8 +137,8 @@ impl<'b> Drive<'b> {
         assert_eq!(self.pipeline.count(Counter::Dropped), 0);
     }
 
-    /// What an event costs without a schedule, and how many a second that are.
-    fn closed(&mut self, seconds: u64) -> (f64, f64) {
+    /// What an event costs without a schedule; the lap in hand begins with it.
+    fn closed(&mut self, seconds: u64) -> f64 {
         let frames = self.walk.steps.len();
         let own = self.tape_alone();
         let events = |drive: &Self| drive.pipeline.count(Counter::MarketEvents);
@@ -150,8 +151,15 @@ impl<'b> Drive<'b> {
             costs.push(nanos / (events(self) - before) as f64);
         }
         costs.sort_by(f64::total_cmp);
-        let middle = costs[costs.len() / 2];
-        (middle, 1e9 / middle)
+        costs[costs.len() / 2]
+    }
+
+    /// Events of a frame, over a whole lap.
+    fn events_per_frame(&mut self) -> f64 {
+        let before = self.pipeline.count(Counter::MarketEvents);
+        self.frames(self.walk.steps.len(), None);
+        let events = self.pipeline.count(Counter::MarketEvents) - before;
+        events as f64 / self.walk.steps.len() as f64
     }
 
     /// Nanoseconds a frame that writing the tape anew takes: the harness alone.
@@ -169,10 +177,9 @@ impl<'b> Drive<'b> {
 fn measure(bench: &Bench, symbols: u16, seconds: u64) -> Found {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (mut drive, before) = Drive::new(bench, symbols, &dir.path().join("journal"), SEGMENTS);
-    let laps = drive.pipeline.count(Counter::MarketEvents) as f64 / WARM_LAPS as f64;
-    let per_frame = laps / drive.walk.steps.len() as f64;
+    let per_frame = drive.events_per_frame();
     drive.step = Nanos((1e9 * per_frame / RATE) as i64);
-    let (cost, events_per_second) = drive.closed((seconds / 4).max(1));
+    let cost = drive.closed((seconds / 4).max(1));
     drive.pipeline.reset_times();
     let steady = machine::resident();
     let (mut frames, orders) = (histogram(), drive.pipeline.count(Counter::Orders));
@@ -188,10 +195,12 @@ fn measure(bench: &Bench, symbols: u16, seconds: u64) -> Found {
     // What goes on from here to the end of the lap is in no figure.
     let times = std::mem::replace(&mut drive.pipeline.times, HopTimes::new(bench.clock.clone()));
     drive.check();
+    let trading = TradingWord::unpack(drive.pipeline.counters.trading());
+    assert_eq!(trading.state, TradingState::Active, "trading went on to the end");
     assert!(orders > 0, "nothing was traded");
     let resident = [before, steady, end];
     let _ = drive.pipeline.finish();
-    Found { symbols, cost, events_per_second, times, frames, reached, orders, resident }
+    Found { symbols, cost, times, frames, reached, orders, resident }
 }
 
 /// A short run whose journal is whole and replays to the same bytes.
@@ -224,7 +233,7 @@ fn tell(bench: &mut Bench, found: &Found, first: &Found) {
     );
     let mut figure = |name: &str, value: f64| bench.figure(&format!("s{symbols}_{name}"), value);
     figure("ns_per_event", *cost);
-    figure("events_per_second_closed", found.events_per_second);
+    figure("events_per_second_closed", 1e9 / cost);
     figure("events_per_second_open", *reached);
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
         figure(&format!("tick_to_order_{name}_ns"), nanos_at(to_order, quantile));

@@ -58,7 +58,7 @@ pub fn parts(instruments: &[InstrumentSettings], trading: Trading) -> Parts {
         make_eager(&mut document);
     }
     if let Trading::EagerOfMany(segments) = trading {
-        widen(&mut document, segments);
+        widen(&mut document, segments, instruments.len());
     }
     let text = toml::to_string(&document).expect("a table can be written");
     let loaded = config::from_text("bench", &text).expect("the changed keys are lawful");
@@ -128,12 +128,16 @@ fn make_eager(document: &mut Table) {
     }
 }
 
-/// Limits of the account as wide as hundreds of instruments need them.
-fn widen(document: &mut Table, segments: u32) {
+/// Limits of the account as wide as hundreds of instruments need them. Positions are held the
+/// longer, the more instruments there are: together they make as many orders, some 25 entries a
+/// second of event time.
+fn widen(document: &mut Table, segments: u32, instruments: usize) {
     set(document, "journal", "keep_segments", Value::Integer(segments.into()));
     set(document, "portfolio", "positions_max", Value::Integer(1_024));
     set(document, "risk", "open_orders_max", Value::Integer(250));
-    set(document, "exits", "hold_ms_max", Value::Integer(2_000));
+    set(document, "exits", "hold_ms_max", Value::Integer(40 * instruments as i64));
+    // The warm-up is in slower time than what follows.
+    set(document, "breakers", "range_trip_percent", Value::Integer(100_000));
     for (section, key) in [
         ("risk", "gross_notional_max"),
         ("portfolio", "net_notional_max"),

@@ -21,8 +21,9 @@ use std::ops::Range;
 
 /// Levels a side of the first book.
 const LEVELS: i64 = 300;
-/// How far the best prices walk from where they began, in ticks.
-const WALK: i64 = 12;
+/// How far the best prices go up before they come down again, in ticks: entries at ever the same
+/// price would be taken for a mistake and halt trading.
+const RANGE: i64 = 300;
 /// Ids begin here: as many digits as there are to the end.
 const FIRST_ID: u64 = 5_000_000_000_000;
 const FIRST_TRADE: u64 = 5_000_000_000;
@@ -36,6 +37,7 @@ struct Contract {
     sides: [Side8; 2],
     first: [Side8; 2],
     middle: i64,
+    rises: bool,
     /// Id of the first book, of the newest change, and of the newest told.
     ids: [u64; 3],
     trades: u64,
@@ -243,7 +245,7 @@ impl Contract {
         let sides = [bids, asks];
         *ids += 1;
         let (first, ids, touched) = (sides.clone(), [*ids; 3], Default::default());
-        Self { spec, sides, first, middle, ids, trades: 0, touched }
+        Self { spec, sides, first, middle, rises: true, ids, trades: 0, touched }
     }
 
     fn top(&self) -> Top {
@@ -283,20 +285,16 @@ impl Contract {
                 self.set(side, tick, lots);
             }
         }
-        let start = self.spec.start_px.0 / self.spec.tick_size.0;
-        let moves = random.below(8) == 0;
-        let up = if self.middle >= start + WALK {
-            false
-        } else {
-            self.middle <= start - WALK || random.below(2) == 0
-        };
-        if moves {
+        if random.below(8) == 0 {
             // One side's best price goes, and the other side follows.
             let Top { bid, ask } = self.top();
-            let (gone, follows) = if up { (1, ask.0) } else { (0, bid.0) };
+            let (gone, follows) = if self.rises { (1, ask.0) } else { (0, bid.0) };
             self.set(gone, follows, 0);
             self.set(1 - gone, follows, 1 + random.below(900) as i64);
-            self.middle += if up { 1 } else { -1 };
+            let start = self.spec.start_px.0 / self.spec.tick_size.0;
+            self.middle = follows;
+            let is_far = if self.rises { follows >= start + RANGE } else { follows <= start };
+            self.rises ^= is_far;
         }
         self.stamp(ids);
     }
