@@ -188,8 +188,8 @@ impl Walk {
         let contract = &mut self.contracts[place];
         for side in 0..2 {
             let (now, then) = (&contract.sides[side], &contract.first[side]);
-            let gone = now.keys().filter(|tick| !then.contains_key(tick)).map(|&tick| (tick, 0));
-            let back = then.iter().filter(|(tick, lots)| now.get(tick) != Some(lots));
+            let gone = now.keys().filter(|tick| !then.contains_key(*tick)).map(|&tick| (tick, 0));
+            let back = then.iter().filter(|&(tick, lots)| now.get(tick) != Some(lots));
             let all: Vec<(i64, i64)> = gone.chain(back.map(|(&t, &l)| (t, l))).collect();
             contract.touched[side].extend(all);
             contract.sides[side] = contract.first[side].clone();
@@ -203,29 +203,9 @@ impl Walk {
         let contract = &mut self.contracts[place];
         contract.write(stream, taker, &mut self.bytes);
         let (first, number) = (self.mends.len(), place as u16);
-        let keys: &[(&str, Number)] = match stream {
-            Stream::BookTicker => {
-                &[("u", Number::Id), ("T", Number::Millis), ("E", Number::Millis)]
-            }
-            Stream::AggTrade => &[
-                ("a", Number::Trade(number)),
-                ("f", Number::Trade(number)),
-                ("l", Number::Trade(number)),
-                ("T", Number::Millis),
-                ("E", Number::Millis),
-            ],
-            Stream::Depth => &[
-                ("U", Number::Id),
-                ("u", Number::Id),
-                ("pu", Number::Id),
-                ("T", Number::Millis),
-                ("E", Number::Millis),
-            ],
-            _ => &[("E", Number::Millis)],
-        };
-        for (key, what) in keys {
+        for (key, what) in keys_of(stream, number) {
             let (at, value) = number_at(&self.bytes[start..], key);
-            self.mends.push(Mend { at: (start + at) as u32, what: *what, value });
+            self.mends.push(Mend { at: (start + at) as u32, what, value });
         }
         self.steps.push(Step {
             contract: number,
@@ -354,6 +334,24 @@ impl Contract {
         self.ids[2] = self.ids[1];
         self.touched.iter_mut().for_each(BTreeMap::clear);
     }
+}
+
+/// The numbers of a frame that another lap writes anew, by their keys.
+fn keys_of(stream: Stream, contract: u16) -> Vec<(&'static str, Number)> {
+    let number = Number::Trade(contract);
+    let mut keys = match stream {
+        Stream::BookTicker => vec![("u", Number::Id), ("T", Number::Millis)],
+        Stream::AggTrade => {
+            vec![("a", number), ("f", number), ("l", number), ("T", Number::Millis)]
+        }
+        Stream::Depth => {
+            vec![("U", Number::Id), ("u", Number::Id), ("pu", Number::Id), ("T", Number::Millis)]
+        }
+        // Its `T` is when funding is next paid.
+        _ => Vec::new(),
+    };
+    keys.push(("E", Number::Millis));
+    keys
 }
 
 /// Where the number of a key stands, and what it says; the payload's, behind its wrapper.

@@ -93,8 +93,8 @@ fn start(exchange: &ExchangeServer) -> Session {
             ("venue", "open_interest_every_s", "120"),
             // A machine that is busy with other tests is no silent venue.
             ("venue", "silence_ms_max", "60000"),
-            ("instruments", "symbols", &list),
-            ("risk", "allow", &list),
+            ("instruments", "symbols", list.as_str()),
+            ("risk", "allow", list.as_str()),
             ("topology", "layout", "\"fused\""),
         ],
     ]
