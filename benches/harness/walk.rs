@@ -147,7 +147,7 @@ impl Walk {
     /// How a book differs, at the end of a lap, from the generator's own.
     pub fn difference(&self, contract: usize, book: &Book) -> Option<String> {
         let own = &self.contracts[contract];
-        let id = own.ids[0] + self.lap * self.span;
+        let id = own.ids[0] + (self.lap + 1) * self.span;
         let symbol = own.spec.symbol;
         if !book.is_valid() || book.last_id() != id {
             return Some(format!("{symbol}: {:?} at {}, not {id}", book.reason(), book.last_id()));
