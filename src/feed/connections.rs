@@ -90,7 +90,7 @@ impl Feed {
         self.tell_part(connection, true, ts_recv, out);
     }
 
-    /// A connection went down. If it carried depth, every book, or every one of its part, is invalid
+    /// A connection went down. If it carried depth, every book, or each one of its part, is invalid
     /// until it is synchronised again. Not to be called for a connection whose successor already
     /// delivers.
     pub fn on_stream_down(&mut self, connection: u64, ts_recv: Nanos, out: &mut EventBatch) {

@@ -1,5 +1,5 @@
-//! Which instruments are exposed, as bits: whoever adds up what some of them come to does not look at
-//! the hundreds that are flat.
+//! Which instruments are exposed, as bits: whoever adds up what some of them come to does not look
+//! at the hundreds that are flat.
 
 use super::{Ledger, Position};
 use crate::base::InstrumentId;

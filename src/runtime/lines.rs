@@ -28,8 +28,8 @@ use std::time::Duration;
 const ACCOUNT_TOKEN: usize = CONNECTIONS_MAX;
 /// Order entry behind that.
 const API_TOKEN: usize = ACCOUNT_TOKEN + 1;
-/// Streams of one connection. The venue takes 1 024 since July 2025, and 200 before; the fewer there
-/// are, the less is lost with a connection.
+/// Streams of one connection. The venue takes 1 024 since July 2025, and 200 before; the fewer are
+/// there, the less is lost with a connection.
 const STREAMS_MAX: usize = 200;
 /// Bytes of the names in a connection's URL: servers commonly take 8 KiB of a request's line.
 const NAMES_BYTES_MAX: usize = 6_000;

@@ -361,7 +361,7 @@ impl PaperVenue {
     }
 }
 
-/// True for what a lost connection of some instruments brought of one of them, best prices among it.
+/// True for what a lost connection of some instruments brought of one of them, best prices too.
 fn is_part_lost(event: &Event) -> bool {
     let status: &StreamStatus = event.body();
     let is_lost = status.reason == Reason::StreamDown as u16 && !event.has(flags::ON);
