@@ -89,7 +89,7 @@ fn start(exchange: &ExchangeServer) -> Session {
         &EAGER[..],
         &[
             ("venue", "orders", "\"paper\""),
-            ("venue", "snapshot_levels", "50"),
+            ("venue", "snapshot_levels", "500"),
             ("venue", "open_interest_every_s", "120"),
             // A machine that is busy with other tests is no silent venue.
             ("venue", "silence_ms_max", "60000"),
@@ -166,7 +166,6 @@ fn assert_books_equal(exchange: &ExchangeServer, inputs: &[Event]) {
             assert_eq!(theirs.len(), 100, "{symbol}");
             let found = differs(which, &theirs, ends[place][at], &own, false);
             assert_eq!(found, None, "{symbol}: {which:?}");
-            assert_eq!(own.first(), theirs.first(), "{symbol}: {which:?}");
         }
     }
 }
@@ -192,7 +191,8 @@ fn a_session_over_sockets_holds_a_hundred_and_twenty_books_as_the_exchange_does_
         states(events).iter().all(|states| states.last() == Some(&true))
     });
     // One of the connections is lost: what it carried, and nothing else.
-    admin(&exchange, "/sim/disconnect", &json!({"target": {"stream": "sim0110usdt@depth*"}}));
+    let target = json!({"stream": "sim0110usdt@depth*"});
+    admin(&exchange, "/sim/faults", &json!({"kind": "reset", "target": target, "count": 1}));
     session.until("its books whole again", 1, |events| {
         let states = states(events);
         states[usize::from(SECOND)..].iter().all(|of| of.ends_with(&[false, true]))
