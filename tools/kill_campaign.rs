@@ -101,6 +101,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         if in_a_row == FAILURES_MAX {
             bail!("the trader does not stay up: {}", traders.last_words());
         }
+        // Killing what may not trade would prove nothing.
+        let newest = traders.journals().pop();
+        if let Some(reason) = newest.as_deref().and_then(records::began_halted) {
+            bail!("the trader was left halted ({reason}) and may not trade");
+        }
     }
     eprintln!("the last session: reconciles, trades, ends in order");
     traders.start(true)?.end_in_order(PATIENCE).context("the last session")?;

@@ -1,8 +1,10 @@
 //! What the campaign reads out of journals.
 
 use anyhow::Result;
-use peregrine::base::{Event, Kind};
+use peregrine::base::event::SessionCarried;
+use peregrine::base::{Event, Kind, Reason};
 use peregrine::journal::LaneReader;
+use peregrine::risk::TradingState;
 use std::path::{Path, PathBuf};
 
 /// Folders of a state folder's journals, the oldest first.
@@ -29,6 +31,17 @@ pub fn lane(dir: &Path, lane: usize) -> Result<Vec<Event>> {
 /// True where the opening is whole.
 pub fn has_opening(dir: &Path) -> Result<bool> {
     Ok(lane(dir, 0)?.iter().any(|event| event.kind() == Some(Kind::SessionCarried)))
+}
+
+/// Why a session began halted or killed, as the one before it had been left; `None` where it might
+/// trade.
+pub fn began_halted(dir: &Path) -> Option<String> {
+    let events = lane(dir, 0).unwrap_or_default();
+    let last = events.iter().rfind(|event| event.kind() == Some(Kind::SessionCarried));
+    let carried = last.map(Event::body::<SessionCarried>)?;
+    let state = TradingState::from_u8(carried.state);
+    let stays = matches!(state, Some(TradingState::Halted | TradingState::Killed));
+    stays.then(|| Reason::from_u16(carried.reason).map_or("no reason", Reason::name).to_owned())
 }
 
 /// Orders that a session which is still writing has sent.

@@ -18,8 +18,9 @@ const CARD: &str = include_str!("quick-1/card.toml");
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Section, key and value of what differs from the shipped paper configuration: decisions come
-/// often, from features that need no history, and no limit ends the campaign before its time.
-const CHANGES: [(&str, &str, &str); 48] = [
+/// often, from features that need no history, and no limit ends the campaign before its time: a
+/// machine too busy for the market to move sees many an entry at the price of the one before.
+const CHANGES: [(&str, &str, &str); 49] = [
     ("venue", "orders", "\"venue\""),
     ("venue", "open_interest_every_s", "0"),
     ("venue", "snapshot_levels", "100"),
@@ -54,6 +55,7 @@ const CHANGES: [(&str, &str, &str); 48] = [
     ("risk", "duplicate_window_ms", "1"),
     ("risk", "orders_per_10s_max", "300"),
     ("risk", "entries_per_day_max", "1000000000"),
+    ("risk", "identical_entries_per_min_max", "32"),
     ("risk", "open_orders_max", "64"),
     ("risk", "market_age_ms_max", "5000"),
     ("risk", "decision_age_ms_max", "5000"),
