@@ -16,10 +16,11 @@ use harness::{Bench, heading, histogram, machine, nanos_at, nanos_per_tick, reco
 use harness::{replayed, row};
 use hdrhistogram::Histogram;
 use peregrine::base::counters::Counter;
+use peregrine::base::event::StateChange;
 use peregrine::base::hop::{Hop, Stamp};
-use peregrine::base::{InstrumentId, Nanos};
+use peregrine::base::{InstrumentId, Kind, Nanos, Reason};
 use peregrine::exchange::tape::frames::Stream;
-use peregrine::journal::verify;
+use peregrine::journal::{LaneReader, verify};
 use peregrine::risk::{TradingState, TradingWord};
 use std::hint::black_box;
 use std::path::Path;
@@ -201,13 +202,25 @@ fn measure(bench: &Bench, symbols: u16, seconds: u64) -> Found {
     let trading = TradingWord::unpack(drive.pipeline.counters.trading());
     let is_over = matches!(trading.state, TradingState::Halted | TradingState::Killed);
     assert!(!is_over, "trading went on to the end: {:?}", trading.state);
-    if trading.state != TradingState::Active {
-        println!("{symbols} symbols: trading is {:?} at the end", trading.state);
-    }
-    assert!(orders > 0, "nothing was traded");
     let resident = [before, steady, end];
     let _ = drive.pipeline.finish();
+    if trading.state != TradingState::Active {
+        let why = last_reason(&dir.path().join("journal"));
+        println!("{symbols} symbols: trading is {:?} at the end: {why}", trading.state);
+    }
+    assert!(orders > 0, "nothing was traded");
     Found { symbols, cost, times, frames, reached, orders, resident }
+}
+
+/// Why the trading state is what it came to last, out of the records of the risk stage.
+fn last_reason(journal: &Path) -> &'static str {
+    let records = LaneReader::open(journal, 2).expect("the lane was written");
+    let changes = records.filter_map(|record| {
+        let (_, event) = record.expect("the journal is whole");
+        (event.kind() == Some(Kind::StateChange)).then(|| event.body::<StateChange>().reason)
+    });
+    let last = changes.last().and_then(Reason::from_u16);
+    last.map_or("no change was recorded", Reason::name)
 }
 
 /// A short run whose journal is whole and replays to the same bytes.
