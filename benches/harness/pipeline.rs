@@ -128,9 +128,9 @@ fn make_eager(document: &mut Table) {
     }
 }
 
-/// Limits of the account as wide as hundreds of instruments need them. Positions are held the
-/// longer, the more instruments there are: together they make as many orders, some 25 entries a
-/// second of event time.
+/// Limits of the account as wide as hundreds of instruments need them. Positions are left by time
+/// alone, and held the longer, the more instruments there are: together they make as many orders,
+/// some 25 entries a second of event time.
 fn widen(document: &mut Table, segments: u32, instruments: usize) {
     set(document, "journal", "keep_segments", Value::Integer(segments.into()));
     set(document, "portfolio", "positions_max", Value::Integer(1_024));
@@ -138,6 +138,11 @@ fn widen(document: &mut Table, segments: u32, instruments: usize) {
     set(document, "exits", "hold_ms_max", Value::Integer(40 * instruments as i64));
     // The warm-up is in slower time than what follows.
     set(document, "breakers", "range_trip_percent", Value::Integer(100_000));
+    set(document, "exits", "hold_bars", Value::Integer(0));
+    for key in ["stop_atr", "take_profit_r", "trail_r", "volatility_high", "volatility_low"] {
+        set(document, "exits", key, Value::Float(0.0));
+    }
+    set(document, "policy", "exit_edge", Value::Float(-1.0));
     for (section, key) in [
         ("risk", "gross_notional_max"),
         ("portfolio", "net_notional_max"),
