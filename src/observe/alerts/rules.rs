@@ -62,7 +62,7 @@ impl Rules {
             Kind::KillRound => kill_round(event),
             Kind::OrderUnknown => Some(self.unknown(event)),
             Kind::OrderRejected => self.refused(event),
-            Kind::VenueStatus => Some(self.venue(event)),
+            Kind::VenueStatus => self.venue(event),
             Kind::StreamStatus => self.stream(event),
             Kind::Gap => {
                 let reason = reason_name(event.body::<Gap>().reason);
@@ -151,10 +151,23 @@ impl Rules {
         of(event, Severity::P1, Class::UnknownOrder, key, &text)
     }
 
-    fn venue(&self, event: &Event) -> Alert {
+    fn venue(&self, event: &Event) -> Option<Alert> {
         let body: &VenueStatus = event.body();
         let reason = Reason::from_u16(body.reason).unwrap_or(Reason::None);
+        let over = event.has(flags::ON);
+        let is_routine = match reason {
+            // Every look tells how far apart the clocks are. How far is too far is for the trading
+            // state and for what stands in the way of it; both alert.
+            Reason::ClockOff => body.venue_code == 0,
+            // So does every look at the account that finds it as it has to be.
+            Reason::AccountMode => over,
+            _ => false,
+        };
+        if is_routine {
+            return None;
+        }
         let (severity, class) = match reason {
+            _ if over => (Severity::P3, Class::Venue),
             Reason::ClosedByVenue | Reason::MarginCall | Reason::Banned => {
                 (Severity::P0, Class::Venue)
             }
@@ -172,7 +185,8 @@ impl Rules {
             _ => (Severity::P2, Class::Venue),
         };
         let symbol = self.symbol(event.instrument());
-        let mut text = format!("{symbol}: {}", reason.name());
+        let end = if over { " is over" } else { "" };
+        let mut text = format!("{symbol}: {}{end}", reason.name());
         if body.client_id != 0 {
             text.push_str(&format!(", order {}", ClientOrderId(body.client_id)));
         }
@@ -182,7 +196,8 @@ impl Rules {
         if body.venue_code != 0 {
             text.push_str(&format!(", code {}", body.venue_code));
         }
-        of(event, severity, class, format!("venue:{}:{symbol}", reason.name()), &text)
+        let key = format!("venue:{}:{symbol}{end}", reason.name());
+        Some(of(event, severity, class, key, &text))
     }
 
     fn stream(&self, event: &Event) -> Option<Alert> {

@@ -356,3 +356,27 @@ fn records_alert_by_what_they_say() {
     assert_eq!(told(61, &mut severity), 1);
     assert_eq!((0..29).filter_map(|_| severity(denied(120_000_000_000))).count(), 0);
 }
+
+#[test]
+fn what_every_look_at_a_venue_finds_as_it_should_be_alerts_nobody() {
+    use super::rules::Rules;
+    use crate::base::event::{VenueStatus, flags};
+    use crate::base::{Event, InstrumentId, Kind, Reason};
+    let mut rules = Rules::new(30);
+    let mut told = |reason: Reason, venue_code, bits| {
+        let (told, held) = (-199_708, 1_486_139);
+        let reason = reason as u16;
+        let body = VenueStatus { reason, venue_code, told, held, ..VenueStatus::default() };
+        let event = Event::new(Kind::VenueStatus, InstrumentId::NONE, &body).with_flags(bits);
+        rules.on_event(&event).map(|alert| (alert.severity, alert.text))
+    };
+    assert_eq!(told(Reason::ClockOff, 0, 0), None, "a fifth of a millisecond");
+    let stepped = told(Reason::ClockOff, 1, 0).expect("somebody set the clock");
+    assert_eq!(stepped.0, Severity::P2);
+    assert_eq!(told(Reason::AccountMode, 0, flags::ON), None, "one-way, as it has to be");
+    assert_eq!(told(Reason::AccountMode, 2, 0).expect("hedged").0, Severity::P1);
+    // The end of a trouble is no trouble.
+    let (severity, text) = told(Reason::Banned, 0, flags::ON).expect("it is worth knowing");
+    assert_eq!(severity, Severity::P3);
+    assert!(text.contains("Banned is over"), "{text}");
+}
