@@ -191,6 +191,11 @@ impl Trading {
         self.state
     }
 
+    /// What outlives the session: while everything is looked at, what a clean look leads to.
+    pub fn left(&self) -> TradingState {
+        if self.state == TradingState::Reconciling { self.resume } else { self.state }
+    }
+
     /// Why it is what it is.
     pub fn reason(&self) -> Reason {
         self.reason

@@ -115,6 +115,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         "journal",
         "http",
         "alerts",
+        "standby",
     ]
     .iter()
     .map(|name| top.table(name))
@@ -124,7 +125,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
     let mut parts = parts.into_iter();
     let mut next = || parts.next().unwrap_or_default();
     let mut read = Reader { errors: &mut errors };
-    let settings = Settings {
+    let mut settings = Settings {
         mode,
         session: read.session(next(), mode),
         venue: read.venue(next(), mode),
@@ -146,7 +147,10 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         journal: read.journal(next()),
         http: read.http(next()),
         alerts: super::AlertSettings::read(read.section(next())),
+        standby: None,
     };
+    let orders = settings.venue.orders;
+    settings.standby = super::StandbySettings::read(next(), orders, &mut errors);
     super::dialect::check(&settings, &mut errors);
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }

@@ -155,7 +155,7 @@ impl Rules {
         let body: &VenueStatus = event.body();
         let reason = Reason::from_u16(body.reason).unwrap_or(Reason::None);
         let (severity, class) = match reason {
-            Reason::ClosedByVenue | Reason::MarginCall | Reason::Banned => {
+            Reason::ClosedByVenue | Reason::MarginCall | Reason::Banned | Reason::Fenced => {
                 (Severity::P0, Class::Venue)
             }
             Reason::PositionMismatch

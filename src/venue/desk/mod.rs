@@ -44,14 +44,15 @@ pub use real::RealEntry;
 use super::budget::{Budget, Refusal, Use};
 use super::ports::{Ended, EntryPort, Now};
 use crate::base::counters::Counters;
-use crate::base::event::{Order, VenueStatus, flags};
+use crate::base::event::{Command, Order, VenueStatus, flags};
+use crate::base::fence::Fence;
 use crate::base::hop::Stamp;
 use crate::base::ids::Seq;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::ring::queue;
 use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 use crate::execution::{RequestKind, RequestText};
-use crate::risk::TradingWord;
+use crate::risk::{Origin, TradingWord, Verb};
 use answer::Flight;
 use open::OpenOrders;
 use std::collections::VecDeque;
@@ -98,6 +99,10 @@ pub struct OrderDesk<E> {
     trading: Option<Arc<Counters>>,
     /// When the newest entry was lost whose arrival is not known.
     entry_lost: Option<Instant>,
+    /// Until when requests may leave, where another may take over.
+    fence: Option<Arc<Fence>>,
+    /// An operator killed: what closes positions leaves past the fence as well.
+    flattens: bool,
 }
 
 impl<E: EntryPort> OrderDesk<E> {
@@ -117,6 +122,8 @@ impl<E: EntryPort> OrderDesk<E> {
             unheard: Unheard::default(),
             trading: None,
             entry_lost: None,
+            fence: None,
+            flattens: false,
         }
     }
 
@@ -124,6 +131,25 @@ impl<E: EntryPort> OrderDesk<E> {
     /// approved before and wait.
     pub fn watch_trading(&mut self, counters: Arc<Counters>) {
         self.trading = Some(counters);
+    }
+
+    /// Lets requests leave only while `fence` does: cancels and exits too, for who takes over may
+    /// have orders of its own by then.
+    pub fn stand_behind(&mut self, fence: Arc<Fence>) {
+        self.fence = Some(fence);
+    }
+
+    /// True where another node may lead, and no operator ordered a kill: nothing is to be done
+    /// about what is open at the venue.
+    pub fn is_kept_back(&self) -> bool {
+        self.fence.as_ref().is_some_and(|fence| fence.is_closed()) && !self.flattens
+    }
+
+    /// True where the lease forbids a request: by the time that it is signed with.
+    fn is_fenced(&self, flight: &Flight, now: Now) -> bool {
+        let Some(fence) = &self.fence else { return false };
+        let flattens = flight.order.body::<Order>().purpose == Purpose::Flatten as u8;
+        !fence.lets_through(flight.order.now(), now.wall, now.mono) && !(flattens && self.flattens)
     }
 
     fn is_killed(&self) -> bool {
@@ -164,6 +190,9 @@ impl<E: EntryPort> OrderDesk<E> {
     pub fn submit(&mut self, order: &Event, text: &RequestText, now: Now, sent: Stamp) {
         let flight = Flight::new(order, sent);
         let is_order = !flight.kind.is_cancel();
+        if self.is_fenced(&flight, now) {
+            return self.refuse(&flight, Reason::Fenced);
+        }
         if !leaves_when_closed(flight.kind) && self.closed != Reason::None {
             return self.refuse(&flight, self.closed);
         }
@@ -278,8 +307,9 @@ impl<E: EntryPort> OrderDesk<E> {
         !self.reports.is_empty()
     }
 
-    /// Hears a numbered event of the river; other events than reports are ignored.
+    /// Hears a numbered event of the river; other events than reports and kills are ignored.
     pub fn hear(&mut self, event: &Event) {
+        self.flattens |= event.kind() == Some(Kind::Command) && is_kill_by_person(event.body());
         if (Kind::OrderAccepted as u8..=Kind::CancelRejected as u8).contains(&event.kind) {
             self.open.hear(event);
         }
@@ -313,6 +343,11 @@ impl<E: EntryPort> OrderDesk<E> {
         while let Some(at) = self.first_free() {
             let flight = self.waiting[at].flight;
             let usage = usage(&flight);
+            if self.is_fenced(&flight, now) {
+                self.waiting.remove(at);
+                self.refuse(&flight, Reason::Fenced);
+                continue;
+            }
             if usage == Use::Entry && self.is_killed() {
                 self.waiting.remove(at);
                 self.refuse(&flight, Reason::TradingState);
@@ -364,6 +399,13 @@ fn usage(flight: &Flight) -> Use {
         false if entry => Use::Entry,
         false => Use::Exit,
     }
+}
+
+/// A kill that somebody gave, not a breaker or a thread that stands still.
+fn is_kill_by_person(command: &Command) -> bool {
+    let kills = [Verb::KillGraceful as u32, Verb::KillImmediate as u32].contains(&command.verb);
+    let of_machine = [Origin::Breaker as u32, Origin::DeadMan as u32].contains(&command.origin);
+    kills && !of_machine
 }
 
 const fn leaves_when_closed(kind: RequestKind) -> bool {
