@@ -11,8 +11,12 @@
 
 #[path = "kill_campaign/compare.rs"]
 mod compare;
+#[path = "kill_campaign/etcd.rs"]
+mod etcd;
 #[path = "kill_campaign/exchange.rs"]
 mod exchange;
+#[path = "kill_campaign/failover.rs"]
+mod failover;
 #[path = "kill_campaign/records.rs"]
 mod records;
 #[path = "kill_campaign/switch.rs"]
@@ -52,6 +56,9 @@ struct Arguments {
     /// Kill by the kill switch, by each way in turn, instead of by SIGKILL.
     #[arg(long)]
     switch: bool,
+    /// Two nodes of one group with three members of etcd: kill, stop, or cut off who leads.
+    #[arg(long)]
+    failover: bool,
     /// Keep the temporary folder and say where it is.
     #[arg(long)]
     keep: bool,
@@ -88,6 +95,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let began = Instant::now();
     let folder = Folder::new(arguments.keep)?;
     let exchange = Exchange::start(folder.path(), arguments.seed)?;
+    if arguments.failover {
+        return failover::run(folder.path(), &exchange, arguments.seed, arguments.kills);
+    }
     let traders = Traders::new(folder.path(), &exchange, arguments.seed)?;
     let mut rng = ChaCha8Rng::seed_from_u64(arguments.seed);
     if arguments.switch {

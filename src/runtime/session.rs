@@ -117,7 +117,9 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
     match &order.loaded.settings.standby {
         None => run_in(&order, &state, None),
-        Some(_) if order.name == DEMO => bail!("[standby]: the demo is of one machine; leave it out"),
+        Some(_) if order.name == DEMO => {
+            bail!("[standby]: the demo is of one machine; leave it out")
+        }
         Some(settings) => standby::run(&order, &state, settings),
     }
 }

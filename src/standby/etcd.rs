@@ -151,10 +151,13 @@ impl Group {
                 )
             }
             Ask::Renew { lease } => ("/v3/lease/keepalive", json!({"ID": lease.to_string()})),
-            Ask::Hold { seat, risk } => txn(json!([ours(seat)]), match risk {
-                Some(risk) => json!([{"request_put": put("risk", risk)}]),
-                None => json!([]),
-            }),
+            Ask::Hold { seat, risk } => txn(
+                json!([ours(seat)]),
+                match risk {
+                    Some(risk) => json!([{"request_put": put("risk", risk)}]),
+                    None => json!([]),
+                },
+            ),
             Ask::Seal { seat, epoch, seen } => txn(
                 json!([ours(seat), {"key": key("epoch"), "target": "MOD", "result": "EQUAL",
                     "mod_revision": seen.to_string()}]),

@@ -235,7 +235,11 @@ impl Machine {
                     self.state = State::Leaving { lease: *id };
                 }
             }
-            (Ask::Claim { .. }, Reply::Done { yes, revision }, State::Claiming { lease, deadline }) => {
+            (
+                Ask::Claim { .. },
+                Reply::Done { yes, revision },
+                State::Claiming { lease, deadline },
+            ) => {
                 if *yes {
                     self.hold(Seat { lease, made: *revision }, deadline, now);
                 } else {

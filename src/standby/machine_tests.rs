@@ -151,7 +151,7 @@ fn a_node_leads_after_the_lease_the_window_and_the_clocks_and_not_before() {
 }
 
 #[test]
-fn fault_h01_and_h06_without_etcd_a_leader_stops_before_its_lease_ends_and_nobody_else_begins() {
+fn fault_h01_without_etcd_a_leader_stops_before_its_lease_ends_and_nobody_else_begins() {
     let mut store = Store::default();
     let (mut machine, start) = leader(&mut store);
     settle(&mut machine, &mut store, start);
@@ -259,6 +259,26 @@ fn fault_h08_a_node_with_other_hashes_than_the_group_does_not_claim_until_they_a
     settle(&mut machine, &mut store, 61_000);
     assert_eq!(machine.role(ms(61_000)), Role::Waiting);
     assert_eq!(store.view.agreed.as_deref(), Some("h"), "the first to come lays them down");
+}
+
+#[test]
+fn fault_h09_only_durations_count_so_a_clock_that_began_earlier_changes_nothing() {
+    let run = |begun: u64| {
+        let (mut store, mut machine) = (Store::default(), Machine::new(settings("a")));
+        let mut told = Vec::new();
+        for now in (0..20_000).step_by(100) {
+            let own = ms(now + begun);
+            while let Some(ask) = machine.next(own) {
+                let reply = store.answer(&ask, now);
+                machine.on_answer(&ask, Some(&reply), own, own);
+                told.push((now, ask));
+            }
+        }
+        let deadline = machine.deadline().map(|end| end - ms(begun));
+        (told, deadline, machine.role(ms(20_000 + begun)))
+    };
+    assert_eq!(run(0), run(86_400_000_000));
+    assert_eq!(run(0).2, Role::Leader);
 }
 
 #[test]
@@ -433,7 +453,7 @@ fn world(seed: u64) -> (Vec<Order>, usize) {
 }
 
 #[test]
-fn fault_h02_and_h09_at_most_one_node_sends_at_any_time_under_pauses_partitions_and_skew() {
+fn fault_h02_at_most_one_node_sends_at_any_time_under_pauses_partitions_and_skew() {
     let (mut sent, mut terms) = (0, 0);
     for seed in 0..60 {
         let (orders, count) = world(seed);

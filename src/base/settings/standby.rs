@@ -70,7 +70,10 @@ impl StandbySettings {
             s.fail("margin_ms", "must be a quarter of ttl_s at most");
         }
         if orders != OrderRoute::Venue {
-            s.fail("group", "needs venue.orders = \"venue\": paper orders have no account to share");
+            s.fail(
+                "group",
+                "needs venue.orders = \"venue\": paper orders have no account to share",
+            );
         }
         s.finish();
         Some(settings)
@@ -122,14 +125,20 @@ mod tests {
         // 8 s of lease, 1 s of window, 40 ms of clocks.
         assert_eq!(settings.takeover_wait(), Duration::from_millis(9_040));
         let usual = read(NAMED, OrderRoute::Venue).0.unwrap();
-        assert_eq!((usual.ttl_s, usual.renew_ms, usual.margin_ms, usual.skew_ms_max), (5, 1_000, 500, 500));
+        assert_eq!(
+            (usual.ttl_s, usual.renew_ms, usual.margin_ms, usual.skew_ms_max),
+            (5, 1_000, 500, 500)
+        );
     }
 
     #[test]
     fn what_is_not_lawful_is_named() {
         for (text, key) in [
             ("node = \"a\"\nendpoints = [\"http://a\"]".to_owned(), "standby.group"),
-            ("group = \"g/h\"\nnode = \"a\"\nendpoints = [\"http://a\"]".to_owned(), "standby.group"),
+            (
+                "group = \"g/h\"\nnode = \"a\"\nendpoints = [\"http://a\"]".to_owned(),
+                "standby.group",
+            ),
             ("group = \"g\"\nnode = \"\"\nendpoints = [\"http://a\"]".to_owned(), "standby.node"),
             ("group = \"g\"\nnode = \"a\"\nendpoints = []".to_owned(), "standby.endpoints"),
             ("group = \"g\"\nnode = \"a\"\nendpoints = [\"a:1\"]".to_owned(), "standby.endpoints"),

@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn fault_h08_another_limit_is_another_configuration_and_another_node_is_not() {
-        let own = "[standby]\nnode = \"a\"\ngroup = \"g\"\n[session]\nstate_dir = \"x\"\nseed = 1\n";
+        let own =
+            "[standby]\nnode = \"a\"\ngroup = \"g\"\n[session]\nstate_dir = \"x\"\nseed = 1\n";
         let hash = |text: &str| of_config(text).unwrap();
         let other = own.replace("\"a\"", "\"b\"").replace("\"x\"", "\"y\"");
         assert_eq!(hash(own), hash(&other));

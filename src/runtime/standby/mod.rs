@@ -63,9 +63,8 @@ pub fn run(
     let keeper = Keeper::start(settings, hashes)?;
     let began = Instant::now();
     let left = || order.duration.map(|all| all.saturating_sub(began.elapsed()));
-    let is_over = || {
-        order.stop.load(Ordering::Relaxed) || left().is_some_and(|left| left == Duration::ZERO)
-    };
+    let is_over =
+        || order.stop.load(Ordering::Relaxed) || left().is_some_and(|left| left == Duration::ZERO);
     let mut last = nothing();
     let mut manager = Supervisor::from_environment(Instant::now());
     loop {
@@ -90,7 +89,8 @@ pub fn run(
         match outcome {
             Ok(outcome) if is_fenced && !outcome.killed => {
                 tracing::error!("the lease is over: this node stands by");
-                last = outcome;
+                // It was dealt with: the end of the node is another.
+                last = SessionOutcome { halt: None, ..outcome };
             }
             Err(error) if is_fenced => {
                 tracing::error!(error = format!("{error:#}"), "the lease was over at the start");

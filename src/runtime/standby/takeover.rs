@@ -73,8 +73,7 @@ impl Term {
         let wallet = settings.risk.starting_equity.unwrap_or(Money::ZERO);
         // The group's first leader, or one with an older store than what it sees.
         let is_older = view.epoch > 0 && newest.max(own.session.epoch) > view.epoch;
-        let goes_on = view.epoch == 0 || own.from.is_some() && own.session.epoch >= last;
-        let mut carried = match goes_on {
+        let mut carried = match goes_on(&own, view, last) {
             true => own,
             false => Carried { commands: own.commands, ..at_venue.carried(last, wallet)? },
         };
@@ -100,13 +99,18 @@ impl Term {
     }
 }
 
+/// True where this node's own journal is the newest: it led last. The journal of a node that stood by
+/// is behind, and the venue alone tells what is there.
+fn goes_on(own: &Carried, view: &View, last: u32) -> bool {
+    view.epoch == 0 || own.from.is_some() && own.session.epoch >= last
+}
+
 /// Takes in the risk state of the group: the worse of two counts. Where the venue knows an epoch
 /// that the group does not, etcd holds an older state than there was: somebody has to look.
 fn worsen(carried: &mut Carried, view: &View, is_older: bool) {
     let halt = |session: &mut SessionCarried| {
         if session.state != TradingState::Killed as u8 {
-            (session.state, session.reason) =
-                (TradingState::Halted as u8, Reason::Fenced as u16);
+            (session.state, session.reason) = (TradingState::Halted as u8, Reason::Fenced as u16);
         }
     };
     let session = &mut carried.session;
@@ -313,3 +317,7 @@ fn position_of(held: Option<&VenueHolding>, newest_trade: u64, now: Nanos) -> Po
         ..PositionCarried::default()
     }
 }
+
+#[cfg(test)]
+#[path = "takeover_tests.rs"]
+mod tests;

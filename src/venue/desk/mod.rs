@@ -29,6 +29,8 @@ mod answer;
 mod api;
 mod connection;
 mod envelope;
+#[cfg(test)]
+mod fence_tests;
 mod framing;
 mod http;
 mod open;
