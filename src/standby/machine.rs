@@ -171,6 +171,11 @@ impl Machine {
         self.sealed
     }
 
+    /// The session found its fence passed, by whichever clock: the seat is lost.
+    pub fn give_up(&mut self, now: Duration) {
+        self.lose(now, true);
+    }
+
     /// Gives the seat back and claims no other: the end of the node.
     pub fn leave(&mut self, now: Duration) {
         (self.leaves, self.due) = (true, now);

@@ -205,6 +205,18 @@ fn a_lease_that_etcd_prolonged_is_given_back_by_a_leader_that_is_fenced() {
 }
 
 #[test]
+fn a_leader_whose_session_found_the_fence_passed_gives_its_seat_back() {
+    let mut store = Store::default();
+    let (mut machine, now) = leader(&mut store);
+    let term = machine.term();
+    machine.give_up(ms(now));
+    assert_eq!(machine.role(ms(now)), Role::Fenced);
+    let asked = settle(&mut machine, &mut store, now);
+    assert!(asked.iter().any(|ask| matches!(ask, Ask::Revoke { .. })), "{asked:?}");
+    assert!(machine.term().is_none() || machine.term() != term, "another term, if any");
+}
+
+#[test]
 fn fault_h03_a_leader_whose_seat_was_taken_away_stops_at_its_next_question() {
     let mut store = Store::default();
     let (mut machine, start) = leader(&mut store);

@@ -132,6 +132,17 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_table_says_what_is_usual() {
+        let shipped: Table = include_str!("../../../config/standby.toml").parse().unwrap();
+        let table = shipped["standby"].as_table().unwrap();
+        let (settings, errors) = read(&table.to_string(), OrderRoute::Venue);
+        assert_eq!(errors, [""; 0]);
+        let named = "group = \"main\"\nnode = \"a\"\nendpoints = [\"http://127.0.0.1:2379\"]";
+        assert_eq!(settings, read(named, OrderRoute::Venue).0);
+        assert_eq!(table.len(), 7, "every key is shipped");
+    }
+
+    #[test]
     fn what_is_not_lawful_is_named() {
         for (text, key) in [
             ("node = \"a\"\nendpoints = [\"http://a\"]".to_owned(), "standby.group"),

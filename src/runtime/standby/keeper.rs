@@ -204,10 +204,17 @@ impl Work {
 
     /// Tells what it is, and where the fence stands.
     fn tell(&mut self) {
-        let now = self.origin.elapsed();
-        let (steady, wall) = (Instant::now(), wall_now());
-        let role = self.machine.role(now);
+        // The wall clock first: a pause between the two makes the lease shorter, never longer.
+        let (wall, steady) = (wall_now(), Instant::now());
+        let now = steady.saturating_duration_since(self.origin);
         let mut board = held(&self.board);
+        if let Some((made, fence)) = &board.term
+            && self.machine.term() == Some(*made)
+            && fence.is_closed()
+        {
+            self.machine.give_up(now);
+        }
+        let role = self.machine.role(now);
         let term = self.machine.term();
         if let Some((made, fence)) = &board.term
             && term != Some(*made)

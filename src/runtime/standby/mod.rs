@@ -65,7 +65,7 @@ pub fn run(
     let left = || order.duration.map(|all| all.saturating_sub(began.elapsed()));
     let is_over =
         || order.stop.load(Ordering::Relaxed) || left().is_some_and(|left| left == Duration::ZERO);
-    let mut last = nothing();
+    let (mut last, mut key_rotated) = (nothing(), order.key_rotated);
     let mut manager = Supervisor::from_environment(Instant::now());
     loop {
         manager.ready();
@@ -83,9 +83,12 @@ pub fn run(
         let stop = Arc::new(AtomicBool::new(false));
         let term = Term { fence, view, model, stop, keeper: Arc::clone(&keeper) };
         keeper.end_with(&term.stop, &order.stop);
-        let outcome = session::run_in(&of_term(order, &term, left()), state, Some(&term));
+        let outcome =
+            session::run_in(&of_term(order, &term, left(), key_rotated), state, Some(&term));
         let is_fenced = term.fence.is_closed();
         keeper.forget_counters();
+        // To be said once: the journal of this term is of the new key.
+        key_rotated &= outcome.is_err();
         match outcome {
             Ok(outcome) if is_fenced && !outcome.killed => {
                 tracing::error!("the lease is over: this node stands by");
@@ -106,7 +109,12 @@ pub fn run(
 }
 
 /// The session of one term.
-fn of_term(order: &SessionOrder, term: &Term, duration: Option<Duration>) -> SessionOrder {
+fn of_term(
+    order: &SessionOrder,
+    term: &Term,
+    duration: Option<Duration>,
+    key_rotated: bool,
+) -> SessionOrder {
     SessionOrder {
         loaded: order.loaded.clone(),
         name: order.name,
@@ -115,7 +123,7 @@ fn of_term(order: &SessionOrder, term: &Term, duration: Option<Duration>) -> Ses
         stop: Arc::clone(&term.stop),
         kill: Arc::clone(&order.kill),
         credentials: order.credentials.clone(),
-        key_rotated: order.key_rotated,
+        key_rotated,
         statement: order.statement,
     }
 }
