@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  lease asked for at s ──► answered ──► open until s + TTL − margin, by both clocks
-//!                                            │ asked with the time t that the request is signed with
+//!                                            │ asked with the time t that a request is signed with
 //!                                            ▼
 //!                        t + margin < s + TTL ? leaves : closed for good
 //! ```

@@ -23,6 +23,7 @@ use super::recover::{Carried, Chain, newest_epoch};
 use super::revert::LeftModels;
 use super::revert::start::{self, Begun};
 use super::rig::{Launch, Rig, VenueAccess};
+use super::running::Ended;
 use super::shadow::ShadowThread;
 use super::standby::fenced::FenceWatch;
 use super::standby::{self, Term};
@@ -39,9 +40,11 @@ use crate::base::event::Command;
 use crate::base::settings::{InstrumentSettings, Mode, OrderRoute, Settings};
 use crate::base::units::Money;
 use crate::execution::Signer;
+use crate::journal::Recorder;
 use crate::model::artifact::hex;
 use crate::model::{ArtifactFiles, Model};
 use crate::observe::Summary;
+use crate::observe::latency::LatencyView;
 use crate::observe::snapshot::{CounterValues, ModelView};
 use crate::promotion::Breach;
 use crate::venue::account::Credentials;
@@ -106,6 +109,8 @@ const FENCED: &str = "the lease of the leader was over as far as this node knew;
 /// What an end is called at which that could not be found out.
 const UNKNOWN: &str = "at the end the venue did not tell in time whether its positions are those \
     of the journal; the next session asks before it trades";
+/// What the observer leaves: the latencies, and the recorder of their stamps.
+type Finished = (LatencyView, Option<Recorder>);
 /// Commands waiting at once.
 const COMMANDS_MAX: usize = 64;
 
@@ -188,14 +193,24 @@ pub(super) fn run_in(
         ended.as_ref().map_or((false, false), |ended| (ended.killed, ended.kill_done));
     let watcher = beside.finish(in_order, killed, kill_done);
     aside.tell_end(&ended);
-    let mut ended = ended?;
-    let (latency, stamps) = watcher.finish();
+    let seen = (watcher.finish(), elapsed, starting);
+    conclude(ended?, seen, aside, order.statement.and(credentials))
+}
+
+/// Closes the journal, and tells what came of a session; `compared` is the account whose ledger is
+/// held against the journal.
+fn conclude(
+    mut ended: Ended,
+    ((latency, stamps), elapsed, starting): (Finished, Duration, Money),
+    aside: Aside,
+    compared: Option<Credentials>,
+) -> Result<SessionOutcome> {
+    let (killed, kill_done) = (ended.killed, ended.kill_done);
     ended.recorders.extend(stamps);
     publish_feed_counters(&ended.counters, &ended.feed_stats);
     let dir = ended.journal.dir().to_path_buf();
     close_journal(ended.journal, ended.recorders)?;
     aside.finish();
-    let compared = order.statement.and(credentials);
     let differences = compared.map(|own| differences(&dir, ended.statement.as_deref(), &own));
     let summary = Summary {
         counters: CounterValues::read(&ended.counters),

@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(plain(body["range_end"].as_str().unwrap()).unwrap(), "/peregrine/g0");
         let row = |name: &str, value: &str| {
             format!(
-                r#"{{"key":"{}","create_revision":"4","mod_revision":"6","version":"1","value":"{}","lease":"77"}}"#,
+                r#"{{"key":"{}","create_revision":"4","mod_revision":"6","value":"{}","lease":"77"}}"#,
                 text(&format!("/peregrine/g/{name}")),
                 text(value)
             )

@@ -2,8 +2,8 @@
 //! past their lease, and left without a quorum, and the exchange's own ledger tells who sent.
 //!
 //! ```text
-//!  etcd ×3 ◄──── node a, node b ────► exchange ──/sim/ledger──► orders in the order they were taken:
-//!                                                              epochs never fall, names never repeat
+//!  etcd ×3 ◄──── node a, node b ────► exchange ──/sim/ledger──► orders as they were taken:
+//!                                                     epochs never fall, names never repeat
 //! ```
 //! The time of a takeover is from the fault, or for a lost quorum from its return, to the first
 //! order that the exchange has of a later epoch.

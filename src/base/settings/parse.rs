@@ -5,7 +5,8 @@ use super::{
     CanarySettings, Dialect, ExitSettings, FeatureSettings, HttpSettings, InstrumentList,
     InstrumentSettings, JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry,
     OrderRoute, PaperSettings, PolicySettings, RiskSettings, SessionSettings, Settings,
-    SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
+    SettingsError, SizingSettings, StandbySettings, TopologySettings, VenueSettings, Wait,
+    WatchSettings,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;
@@ -149,8 +150,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         alerts: super::AlertSettings::read(read.section(next())),
         standby: None,
     };
-    let orders = settings.venue.orders;
-    settings.standby = super::StandbySettings::read(next(), orders, &mut errors);
+    settings.standby = StandbySettings::read(next(), settings.venue.orders, &mut errors);
     super::dialect::check(&settings, &mut errors);
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }

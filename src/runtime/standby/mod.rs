@@ -1,5 +1,5 @@
-//! A session of a group of nodes: waits for the seat, takes over what the leader before left, trades
-//! behind its fence, and stands by again when the lease is over.
+//! A session of a group of nodes: waits for the seat, takes over what the leader before left,
+//! trades behind its fence, and stands by again when the lease is over.
 //!
 //! ```text
 //!  etcd ◄── keeper's thread: renews, looks ──► fence ──► the order desk, the venue's timer

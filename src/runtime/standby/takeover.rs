@@ -3,8 +3,8 @@
 //! positions, into what the session starts from.
 //!
 //! Nothing that an earlier leader signed can arrive any more when this begins: the wait before it
-//! is longer than a lease, the venue's window and the clocks together. So what the venue tells twice
-//! is what there is.
+//! is longer than a lease, the venue's window and the clocks together. So what the venue tells
+//! twice is what there is.
 
 use super::Term;
 use crate::base::counters::Counters;
@@ -99,8 +99,8 @@ impl Term {
     }
 }
 
-/// True where this node's own journal is the newest: it led last. The journal of a node that stood by
-/// is behind, and the venue alone tells what is there.
+/// True where this node's own journal is the newest: it led last. The journal of a node that stood
+/// by is behind, and the venue alone tells what is there.
 fn goes_on(own: &Carried, view: &View, last: u32) -> bool {
     view.epoch == 0 || own.from.is_some() && own.session.epoch >= last
 }
