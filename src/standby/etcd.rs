@@ -326,11 +326,9 @@ mod tests {
         assert_eq!(plain(body["key"].as_str().unwrap()).unwrap(), "/peregrine/g/");
         assert_eq!(plain(body["range_end"].as_str().unwrap()).unwrap(), "/peregrine/g0");
         let row = |name: &str, value: &str| {
-            format!(
-                r#"{{"key":"{}","create_revision":"4","mod_revision":"6","value":"{}","lease":"77"}}"#,
-                text(&format!("/peregrine/g/{name}")),
-                text(value)
-            )
+            let (key, value) = (text(&format!("/peregrine/g/{name}")), text(value));
+            let revisions = r#""create_revision":"4","mod_revision":"6","version":"1""#;
+            format!(r#"{{"key":"{key}",{revisions},"value":"{value}","lease":"77"}}"#)
         };
         let rows = [row("leader", "a"), row("epoch", "12"), row("agreed", "h"), row("risk", "{}")];
         let answer = format!(r#"{{"header":{{"revision":"9"}},"kvs":[{}]}}"#, rows.join(","));
