@@ -17,10 +17,14 @@ mod etcd;
 mod exchange;
 #[path = "kill_campaign/failover.rs"]
 mod failover;
+#[path = "kill_campaign/net.rs"]
+mod net;
 #[path = "kill_campaign/records.rs"]
 mod records;
 #[path = "kill_campaign/switch.rs"]
 mod switch;
+#[path = "kill_campaign/tap.rs"]
+mod tap;
 #[path = "kill_campaign/trader.rs"]
 mod trader;
 
@@ -93,6 +97,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<bool> {
     let began = Instant::now();
+    if arguments.failover {
+        net::enter()?;
+    }
     let folder = Folder::new(arguments.keep)?;
     let exchange = Exchange::start(folder.path(), arguments.seed)?;
     if arguments.failover {

@@ -28,6 +28,8 @@ pub struct Fence {
     /// End of the lease by the steady clock, nanoseconds since `origin`; 0 before the first.
     steady: AtomicU64,
     closed: AtomicBool,
+    /// A person ordered everything closed.
+    by_hand: AtomicBool,
 }
 
 impl Fence {
@@ -40,6 +42,7 @@ impl Fence {
             wall: CachePadded::default(),
             steady: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            by_hand: AtomicBool::new(false),
         }
     }
 
@@ -54,6 +57,17 @@ impl Fence {
     /// Nothing leaves any more, whatever is extended later.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// A person ordered an immediate kill: what closes positions and takes orders away leaves past
+    /// the lease as well. Nothing else does.
+    pub fn close_by_hand(&self) {
+        self.by_hand.store(true, Ordering::Release);
+    }
+
+    /// True after [`Fence::close_by_hand`].
+    pub fn is_by_hand(&self) -> bool {
+        self.by_hand.load(Ordering::Acquire)
     }
 
     /// True once it was closed or found passed. Another thread may close it while this is read.

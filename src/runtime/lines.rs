@@ -88,11 +88,7 @@ pub fn routes(settings: &Settings, symbols: &[Symbol]) -> Result<Vec<Route>> {
 }
 
 /// The streams of these kinds, symbol by symbol, cut where a connection has all it takes.
-fn split(
-    dialect: Dialect,
-    symbols: &[Symbol],
-    kinds: &[String],
-) -> Result<Vec<Vec<StreamName>>> {
+fn split(dialect: Dialect, symbols: &[Symbol], kinds: &[String]) -> Result<Vec<Vec<StreamName>>> {
     let mut parts = vec![Vec::new()];
     let (mut streams, mut bytes) = (0, 0);
     for (i, symbol) in symbols.iter().enumerate() {

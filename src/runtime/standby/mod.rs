@@ -122,7 +122,8 @@ fn of_term(
         duration,
         stop: Arc::clone(&term.stop),
         kill: Arc::clone(&order.kill),
-        credentials: order.credentials.clone(),
+        // What the session asks over REST stands behind the fence by its key.
+        credentials: order.credentials.clone().map(|own| own.behind(Arc::clone(&term.fence))),
         key_rotated,
         statement: order.statement,
     }

@@ -9,6 +9,7 @@
 use super::Term;
 use crate::base::counters::Counters;
 use crate::base::event::{OrderCarried, PositionCarried, SessionCarried, flags};
+use crate::base::fence::Fence;
 use crate::base::settings::Settings;
 use crate::base::units::notional;
 use crate::base::{InstrumentId, Money, Nanos, OrderType, Purpose, Qty, Reason, Side, Symbol};
@@ -64,16 +65,15 @@ impl Term {
         let url = &settings.venue.rest_url;
         let account = AccountClient::new(url, access.credentials.clone(), wall_now);
         let asking = Asking { account, budget: &access.budget, stop };
-        let at_venue = AtVenue { settings, asking, began: Instant::now() };
+        let at_venue = AtVenue { settings, asking, fence: &self.fence, began: Instant::now() };
         at_venue.take_timer()?;
         let newest = at_venue.cancel_orders()?;
         let view = &self.view;
         let last = view.epoch.max(newest);
         tracing::info!(group = view.epoch, newest, own = own.session.epoch, "epochs");
         let wallet = settings.risk.starting_equity.unwrap_or(Money::ZERO);
-        // The group's first leader, or one with an older store than what it sees.
-        let is_older = view.epoch > 0 && newest.max(own.session.epoch) > view.epoch;
-        let mut carried = match goes_on(&own, view, last) {
+        let is_older = is_older(&own, view, newest);
+        let mut carried = match goes_on(&own, last) {
             true => own,
             false => Carried { commands: own.commands, ..at_venue.carried(last, wallet)? },
         };
@@ -101,8 +101,17 @@ impl Term {
 
 /// True where this node's own journal is the newest: it led last. The journal of a node that stood
 /// by is behind, and the venue alone tells what is there.
-fn goes_on(own: &Carried, view: &View, last: u32) -> bool {
-    view.epoch == 0 || own.from.is_some() && own.session.epoch >= last
+fn goes_on(own: &Carried, last: u32) -> bool {
+    last == 0 || own.from.is_some() && own.session.epoch >= last
+}
+
+/// True where etcd is older than what the venue or this node's journal knows. One that knows no
+/// epoch is new, or was emptied: then the one machine that was there before goes on, and no other.
+fn is_older(own: &Carried, view: &View, newest: u32) -> bool {
+    match view.epoch {
+        0 => newest > own.session.epoch,
+        epoch => newest.max(own.session.epoch) > epoch,
+    }
 }
 
 /// Takes in the risk state of the group: the worse of two counts. Where the venue knows an epoch
@@ -135,6 +144,7 @@ fn worsen(carried: &mut Carried, view: &View, is_older: bool) {
 struct AtVenue<'a> {
     settings: &'a Settings,
     asking: Asking<'a>,
+    fence: &'a Fence,
     began: Instant,
 }
 
@@ -284,6 +294,9 @@ impl AtVenue<'_> {
     }
 
     fn pause(&self, what: &'static str) -> Result<()> {
+        if self.fence.is_closed() {
+            bail!("the lease was over during the takeover");
+        }
         if self.began.elapsed() > PATIENCE {
             bail!("{what}");
         }

@@ -20,15 +20,28 @@ fn own(epoch: u32) -> Carried {
 
 #[test]
 fn fault_h07_a_journal_behind_the_group_is_nothing_to_go_on_from() {
-    assert!(goes_on(&own(5), &view(5, None), 5), "it led last");
-    assert!(!goes_on(&own(4), &view(5, None), 5));
-    assert!(!goes_on(&own(5), &view(5, None), 6), "the venue knows a later one");
-    assert!(!goes_on(&Carried::default(), &view(5, None), 5), "it has none");
-    assert!(goes_on(&Carried::default(), &view(0, None), 0), "the group's first leader");
+    assert!(goes_on(&own(5), 5), "it led last");
+    assert!(!goes_on(&own(4), 5), "another one led after it");
+    assert!(!goes_on(&Carried::default(), 5), "it has none");
+    assert!(goes_on(&Carried::default(), 0), "nobody ever traded");
 }
 
 #[test]
 fn fault_h10_a_group_that_is_older_than_the_venue_starts_halted_and_so_does_an_unreadable_one() {
+    // What this node's journal, etcd and the venue know; whether etcd is the older one.
+    for (journal, group, venue, older) in [
+        (5, 5, 5, false),
+        (5, 6, 4, false),
+        (5, 5, 6, true),
+        (6, 5, 0, true),
+        (5, 0, 5, false),
+        (0, 0, 0, false),
+        (5, 0, 6, true),
+        (0, 0, 1, true),
+    ] {
+        let found = is_older(&own(journal), &view(group, None), venue);
+        assert_eq!(found, older, "{journal} {group} {venue}");
+    }
     let state = |view: &View, is_older: bool| {
         let mut carried = own(5);
         worsen(&mut carried, view, is_older);
@@ -52,6 +65,7 @@ struct Venue {
     credentials: Credentials,
     settings: Settings,
     budget: Budget,
+    fence: Arc<Fence>,
     stop: AtomicBool,
 }
 
@@ -65,16 +79,19 @@ impl Venue {
         let mut settings = config::from_text("x", &format!("{text}\n{risk}")).unwrap().settings;
         settings.venue.rest_url = exchange.rest_url();
         settings.venue.dead_man_ms = 60_000;
-        let credentials = Credentials::new(key, secret).unwrap();
+        let began = Instant::now();
+        let fence = Arc::new(Fence::new(Duration::ZERO, began));
+        fence.extend(Nanos(i64::MAX), began + Duration::from_secs(3_600));
+        let credentials = Credentials::new(key, secret).unwrap().behind(Arc::clone(&fence));
         let budget = Budget::new(RateLimits::default());
-        Self { exchange, credentials, settings, budget, stop: AtomicBool::new(false) }
+        Self { exchange, credentials, settings, budget, fence, stop: AtomicBool::new(false) }
     }
 
     fn at_venue(&self) -> AtVenue<'_> {
         let url = self.exchange.rest_url();
         let account = AccountClient::new(&url, self.credentials.clone(), wall_now);
         let asking = Asking { account, budget: &self.budget, stop: &self.stop };
-        AtVenue { settings: &self.settings, asking, began: Instant::now() }
+        AtVenue { settings: &self.settings, asking, fence: &self.fence, began: Instant::now() }
     }
 
     fn post(&self, path: &'static str, query: &str) {
@@ -160,4 +177,28 @@ fn fault_h03_orders_of_earlier_leaders_go_their_stops_and_the_orders_of_others_s
     let left = at_venue.orders(Question::OpenAlgoOrders { symbol: None }).unwrap();
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!((carried.session.epoch, carried.session.starting_equity), (6, Money::whole(100).0));
+}
+
+#[test]
+fn fault_h04_a_takeover_that_slept_past_its_lease_cancels_nothing_of_the_next_leader() {
+    let venue = Venue::new();
+    venue.rest_order("pg1-0000700000000001");
+    venue.stop("BTCUSDT", "pg1-0000700000000002");
+    venue.fence.extend(wall_now(), Instant::now());
+    assert!(!venue.fence.is_closed(), "nobody has looked yet");
+    let told = venue.at_venue().take_timer().unwrap_err().to_string();
+    assert!(told.contains("the lease of the leader is over"), "{told}");
+    let told = venue.at_venue().cancel_orders().unwrap_err().to_string();
+    assert!(told.contains("the lease was over"), "{told}");
+    assert!(venue.at_venue().carried(7, Money::whole(100)).is_err());
+    assert_eq!(venue.open(), ["pg1-0000700000000001"]);
+    let stops = venue.at_venue().orders(Question::OpenAlgoOrders { symbol: None }).unwrap();
+    assert_eq!(stops.len(), 1);
+    // What a person orders gone goes, and nothing but that.
+    venue.fence.close_by_hand();
+    let symbol = Symbol::new(b"BTCUSDT").unwrap();
+    let asking = venue.at_venue().asking;
+    asking.ask(RestJob::CancelAll { symbol }).unwrap();
+    assert_eq!(venue.open(), [""; 0]);
+    assert!(asking.ask(RestJob::Countdown { symbol, after_ms: 1_000 }).is_err());
 }

@@ -158,6 +158,7 @@ fn fault_h06_past_the_lease_only_what_a_person_orders_closed_leaves() {
     for (verb, origin) in [
         (Verb::KillImmediate, Origin::Breaker),
         (Verb::KillGraceful, Origin::DeadMan),
+        (Verb::KillGraceful, Origin::Operator),
         (Verb::Pause, Origin::Operator),
     ] {
         let mut bench = Bench::new();

@@ -103,8 +103,6 @@ pub struct OrderDesk<E> {
     entry_lost: Option<Instant>,
     /// Until when requests may leave, where another may take over.
     fence: Option<Arc<Fence>>,
-    /// An operator killed: what closes positions leaves past the fence as well.
-    flattens: bool,
 }
 
 impl<E: EntryPort> OrderDesk<E> {
@@ -125,7 +123,6 @@ impl<E: EntryPort> OrderDesk<E> {
             trading: None,
             entry_lost: None,
             fence: None,
-            flattens: false,
         }
     }
 
@@ -141,17 +138,18 @@ impl<E: EntryPort> OrderDesk<E> {
         self.fence = Some(fence);
     }
 
-    /// True where another node may lead, and no operator ordered a kill: nothing is to be done
-    /// about what is open at the venue.
+    /// True where another node may lead, and no person ordered everything closed: nothing is to be
+    /// done about what is open at the venue.
     pub fn is_kept_back(&self) -> bool {
-        self.fence.as_ref().is_some_and(|fence| fence.is_closed()) && !self.flattens
+        self.fence.as_ref().is_some_and(|fence| fence.is_closed() && !fence.is_by_hand())
     }
 
     /// True where the lease forbids a request: by the time that it is signed with.
     fn is_fenced(&self, flight: &Flight, now: Now) -> bool {
         let Some(fence) = &self.fence else { return false };
         let flattens = flight.order.body::<Order>().purpose == Purpose::Flatten as u8;
-        !fence.lets_through(flight.order.now(), now.wall, now.mono) && !(flattens && self.flattens)
+        !fence.lets_through(flight.order.now(), now.wall, now.mono)
+            && !(flattens && fence.is_by_hand())
     }
 
     fn is_killed(&self) -> bool {
@@ -311,7 +309,12 @@ impl<E: EntryPort> OrderDesk<E> {
 
     /// Hears a numbered event of the river; other events than reports and kills are ignored.
     pub fn hear(&mut self, event: &Event) {
-        self.flattens |= event.kind() == Some(Kind::Command) && is_kill_by_person(event.body());
+        if let Some(fence) = &self.fence
+            && event.kind() == Some(Kind::Command)
+            && is_flatten_by_person(event.body())
+        {
+            fence.close_by_hand();
+        }
         if (Kind::OrderAccepted as u8..=Kind::CancelRejected as u8).contains(&event.kind) {
             self.open.hear(event);
         }
@@ -403,11 +406,10 @@ fn usage(flight: &Flight) -> Use {
     }
 }
 
-/// A kill that somebody gave, not a breaker or a thread that stands still.
-fn is_kill_by_person(command: &Command) -> bool {
-    let kills = [Verb::KillGraceful as u32, Verb::KillImmediate as u32].contains(&command.verb);
-    let of_machine = [Origin::Breaker as u32, Origin::DeadMan as u32].contains(&command.origin);
-    kills && !of_machine
+/// An immediate kill that somebody gave, not a breaker or a thread that stands still.
+fn is_flatten_by_person(command: &Command) -> bool {
+    let machine = [Origin::Session, Origin::Breaker, Origin::DeadMan].map(|origin| origin as u32);
+    command.verb == Verb::KillImmediate as u32 && !machine.contains(&command.origin)
 }
 
 const fn leaves_when_closed(kind: RequestKind) -> bool {
