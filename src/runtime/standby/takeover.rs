@@ -75,7 +75,7 @@ impl Term {
         let is_older = is_older(&own, view, newest);
         let mut carried = match goes_on(&own, last) {
             true => own,
-            false => Carried { commands: own.commands, ..at_venue.carried(last, wallet)? },
+            false => at_venue.carried(&own, last, wallet)?,
         };
         worsen(&mut carried, view, is_older);
         // A kill that was cleared on this node stays cleared.
@@ -195,8 +195,9 @@ impl AtVenue<'_> {
         Ok(newest)
     }
 
-    /// What is at the venue, as a session starts from it: two looks that tell the same.
-    fn carried(&self, epoch: u32, wallet: Money) -> Result<Carried> {
+    /// What is at the venue, as a session starts from it: two looks that tell the same. Of this
+    /// node's `own` it has what is not of a session: the account, a kill or its clear.
+    fn carried(&self, own: &Carried, epoch: u32, wallet: Money) -> Result<Carried> {
         let mut before = None;
         let found = loop {
             let found = self.found()?;
@@ -208,6 +209,8 @@ impl AtVenue<'_> {
         };
         let now = wall_now();
         let mut carried = Carried {
+            account: own.account,
+            commands: own.commands.clone(),
             session: SessionCarried {
                 starting_equity: wallet.0,
                 peak_equity: wallet.0,

@@ -164,7 +164,9 @@ fn fault_h03_orders_of_earlier_leaders_go_their_stops_and_the_orders_of_others_s
     let at_venue = venue.at_venue();
     assert_eq!(at_venue.cancel_orders().unwrap(), 6, "the highest epoch that was seen");
     assert_eq!(venue.open(), ["by_hand"]);
-    let carried = at_venue.carried(6, Money::whole(100)).unwrap();
+    let own = Carried { account: 77, ..own(4) };
+    let carried = at_venue.carried(&own, 6, Money::whole(100)).unwrap();
+    assert_eq!(carried.account, 77, "or the next session of this node would not go on from it");
     let (symbol, position) = &carried.positions[0];
     assert_eq!((symbol.as_str(), position.qty), ("BTCUSDT", 1_000_000));
     assert!(position.trades_from > 1, "its own fill is not told again");
@@ -190,7 +192,7 @@ fn fault_h04_a_takeover_that_slept_past_its_lease_cancels_nothing_of_the_next_le
     assert!(told.contains("the lease of the leader is over"), "{told}");
     let told = venue.at_venue().cancel_orders().unwrap_err().to_string();
     assert!(told.contains("the lease was over"), "{told}");
-    assert!(venue.at_venue().carried(7, Money::whole(100)).is_err());
+    assert!(venue.at_venue().carried(&own(7), 7, Money::whole(100)).is_err());
     assert_eq!(venue.open(), ["pg1-0000700000000001"]);
     let stops = venue.at_venue().orders(Question::OpenAlgoOrders { symbol: None }).unwrap();
     assert_eq!(stops.len(), 1);
