@@ -100,10 +100,12 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.failover {
         net::enter()?;
     }
-    let folder = Folder::new(arguments.keep)?;
+    let mut folder = Folder::new(arguments.keep)?;
     let exchange = Exchange::start(folder.path(), arguments.seed)?;
     if arguments.failover {
-        return failover::run(folder.path(), &exchange, arguments.seed, arguments.kills);
+        let result = failover::run(folder.path(), &exchange, arguments.seed, arguments.kills);
+        folder.keep_unless(matches!(result, Ok(true)));
+        return result;
     }
     let traders = Traders::new(folder.path(), &exchange, arguments.seed)?;
     let mut rng = ChaCha8Rng::seed_from_u64(arguments.seed);
@@ -247,6 +249,14 @@ impl Folder {
             eprintln!("everything stays in {}", path.display());
         }
         Ok(Self { path, keep })
+    }
+
+    /// What went wrong is to be found in it.
+    fn keep_unless(&mut self, clean: bool) {
+        if !clean && !self.keep {
+            self.keep = true;
+            eprintln!("everything stays in {}", self.path.display());
+        }
     }
 
     fn path(&self) -> &Path {

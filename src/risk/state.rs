@@ -191,9 +191,12 @@ impl Trading {
         self.state
     }
 
-    /// What outlives the session: while everything is looked at, what a clean look leads to.
+    /// What outlives the session: while everything is looked at, what a clean look leads to. A
+    /// reduction that no person asked for is not of it: whoever goes on measures anew.
     pub fn left(&self) -> TradingState {
-        if self.state == TradingState::Reconciling { self.resume } else { self.state }
+        let left = if self.state == TradingState::Reconciling { self.resume } else { self.state };
+        let passes = left == TradingState::Reducing && !self.held;
+        if passes { TradingState::Active } else { left }
     }
 
     /// Why it is what it is.

@@ -56,7 +56,7 @@ impl SharedRisk {
         }
     }
 
-    /// True where an operator or a breaker had taken it off entries.
+    /// True where a person had taken it off entries.
     pub fn is_reduced(self) -> bool {
         self.state == TradingState::Reducing as u8
     }

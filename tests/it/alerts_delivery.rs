@@ -59,7 +59,7 @@ impl World {
         AlertWork {
             settings: settings(escalate_after_ms),
             ways,
-            journal: self.journal.dir().to_path_buf(),
+            journal: Some(self.journal.dir().to_path_buf()),
             health: self.journal.health(),
             cell: Arc::clone(&self.cell),
             board: Arc::clone(&self.board),

@@ -20,10 +20,21 @@ const TURN: Duration = Duration::from_millis(10);
 /// Longest wait for the seat to be given back, and for an epoch to be sealed, in leases.
 const PATIENCE_LEASES: u32 = 2;
 
+/// How a node stands, for whoever tells people.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// What it is; `None` before the first turn.
+    pub role: Option<Role>,
+    /// Time since etcd answered last.
+    pub silence: Duration,
+}
+
 /// What the thread and the session tell one another.
 #[derive(Default)]
 struct Board {
     role: Option<Role>,
+    /// When etcd answered last, or the thread began.
+    answered: Option<Instant>,
     view: View,
     term: Option<(i64, Arc<Fence>)>,
     sealed: Option<u32>,
@@ -48,7 +59,8 @@ impl Keeper {
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(settings: &StandbySettings, hashes: String) -> Result<Arc<Self>> {
-        let board = Arc::new(Mutex::new(Board::default()));
+        let board = Board { answered: Some(Instant::now()), ..Board::default() };
+        let board = Arc::new(Mutex::new(board));
         let group = Group::new(&settings.group);
         // Several tries must fit between two renewals and the deadline.
         let line = EtcdLine::new(&settings.endpoints, group, settings.ttl() / 5);
@@ -77,13 +89,21 @@ impl Keeper {
 
     /// True while it has the seat and may send.
     pub fn leads(&self) -> bool {
-        held(&self.board).role == Some(Role::Leader)
+        self.seat().is_some()
+    }
+
+    /// What it is, and since when etcd is silent.
+    pub fn standing(&self) -> Standing {
+        let board = held(&self.board);
+        let silence = board.answered.map_or(Duration::ZERO, |at| at.elapsed());
+        Standing { role: board.role, silence }
     }
 
     /// The fence of the present term, and what the group's keys held when it began.
     pub fn seat(&self) -> Option<(Arc<Fence>, View)> {
         let board = held(&self.board);
-        let (_, fence) = board.term.as_ref().filter(|_| board.role == Some(Role::Leader))?;
+        let leads = board.role == Some(Role::Leader);
+        let (_, fence) = board.term.as_ref().filter(|(_, fence)| leads && !fence.is_closed())?;
         Some((Arc::clone(fence), board.view.clone()))
     }
 
@@ -161,8 +181,9 @@ impl Work {
                 // The lease counts from before the question left.
                 let sent = self.origin.elapsed();
                 let reply = self.line.ask(ask);
-                if let Err(error) = &reply {
-                    tracing::warn!(error, "etcd");
+                match &reply {
+                    Ok(_) => held(&self.board).answered = Some(Instant::now()),
+                    Err(error) => tracing::warn!(error, "etcd"),
                 }
                 self.machine.on_answer(ask, reply.ok().as_ref(), sent, self.origin.elapsed());
             }

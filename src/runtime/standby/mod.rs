@@ -14,7 +14,9 @@
 //! | `takeover` | what is at the venue, made into what a session starts from |
 //! | `fenced` | what a session does when its fence has closed |
 //! | `hashes` | what the nodes of a group must have in common |
+//! | `apart` | alerts of a node that has no session |
 
+mod apart;
 pub mod fenced;
 mod hashes;
 mod keeper;
@@ -29,6 +31,7 @@ use crate::base::units::Money;
 use crate::observe::Summary;
 use crate::standby::View;
 use anyhow::Result;
+use apart::Apart;
 use keeper::Keeper;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +63,7 @@ pub fn run(
     settings: &StandbySettings,
 ) -> Result<SessionOutcome> {
     let (hashes, model) = hashes::of(&order.loaded)?;
+    let mut apart = Apart::start(&order.loaded.settings, settings.ttl())?;
     let keeper = Keeper::start(settings, hashes)?;
     let began = Instant::now();
     let left = || order.duration.map(|all| all.saturating_sub(began.elapsed()));
@@ -71,6 +75,7 @@ pub fn run(
         manager.ready();
         while !is_over() && !keeper.leads() {
             std::thread::sleep(LOOK);
+            apart.look(keeper.standing());
             manager.feed(Instant::now(), std::iter::empty());
         }
         let Some(seat) = keeper.seat().filter(|_| !is_over()) else {
