@@ -230,6 +230,24 @@ fn fault_h03_a_leader_whose_seat_was_taken_away_stops_at_its_next_question() {
 }
 
 #[test]
+fn fault_h05_a_slow_answer_makes_a_lease_last_from_when_its_question_left() {
+    let (mut store, mut machine) = (Store::default(), Machine::new(settings("a")));
+    let (mut left, mut times) = (0, 0);
+    for sent in (0..5_000).step_by(100) {
+        while let Some(ask) = machine.next(ms(sent)) {
+            let reply = store.answer(&ask, sent);
+            machine.on_answer(&ask, Some(&reply), ms(sent), ms(sent + 90));
+            if matches!(ask, Ask::Grant { .. } | Ask::Renew { .. }) {
+                (left, times) = (sent, times + 1);
+            }
+            let wrong = machine.deadline().filter(|deadline| *deadline != ms(left + 5_000));
+            assert_eq!(wrong, None, "{ask:?} at {sent}, {left}");
+        }
+    }
+    assert!(times >= 4, "{times}");
+}
+
+#[test]
 fn fault_h05_a_node_that_lost_its_lease_four_times_in_ten_minutes_stands_by() {
     let mut store = Store::default();
     let mut machine = Machine::new(settings("a"));

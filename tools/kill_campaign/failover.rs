@@ -177,11 +177,10 @@ fn strike(
             let leader = cluster.await_leader()?;
             cluster.kill(leader)?;
             cluster.await_leader()?;
-            let came = tap.watch(Duration::from_secs(4))?;
-            cluster.begin(leader)?;
-            if came == 0 {
-                tap.broken.push(format!("no order after etcd's leader was lost, epoch {epoch}"));
+            if !tap.await_more(epoch)? {
+                tap.broken.push(format!("etcd's leader was lost, and epoch {epoch} ended"));
             }
+            cluster.begin(leader)?;
             Ok(None)
         }
         Fault::Quorum => {

@@ -108,6 +108,24 @@ impl<'e> Tap<'e> {
         bail!("no node trades after epoch {than} within {} s", PATIENCE.as_secs())
     }
 
+    /// Waits for more orders of the newest epoch; false where those of a later one came.
+    pub fn await_more(&mut self, of: u32) -> Result<bool> {
+        self.look()?;
+        let count = |tap: &Self| tap.epochs.get(&of).map_or(0, |(_, count)| *count);
+        let (began, before) = (Instant::now(), count(self));
+        while began.elapsed() < PATIENCE {
+            std::thread::park_timeout(LOOK);
+            self.look()?;
+            if self.newest() > of {
+                return Ok(false);
+            }
+            if count(self) >= before + ORDERS_MIN {
+                return Ok(true);
+            }
+        }
+        bail!("epoch {of} does not trade on within {} s", PATIENCE.as_secs())
+    }
+
     /// Looks for this long; how many orders were taken in the second half of it.
     pub fn watch(&mut self, time: Duration) -> Result<usize> {
         for half in 0..2 {
