@@ -364,5 +364,5 @@ impl Machine {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
+#[path = "tests/machine.rs"]
 mod tests;

@@ -32,6 +32,8 @@ pub struct Tap<'e> {
     stops: BTreeSet<u64>,
     /// When the leader of an epoch was struck, and the end of its lease at the latest.
     struck: BTreeMap<u32, (i64, i64)>,
+    /// How often etcd's leader was lost, and how often the same node led on.
+    pub members: [u32; 2],
     /// What was found against it.
     pub broken: Vec<String>,
 }
@@ -49,6 +51,7 @@ impl<'e> Tap<'e> {
             epochs: BTreeMap::new(),
             stops: BTreeSet::new(),
             struck: BTreeMap::new(),
+            members: [0, 0],
             broken: Vec::new(),
         }
     }

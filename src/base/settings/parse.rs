@@ -78,6 +78,33 @@ pub fn effective_text(document: &Table) -> String {
     toml::to_string(document).unwrap_or_default()
 }
 
+/// The tables of a document, in the order in which they are read.
+const TABLES: [&str; 23] = [
+    "session",
+    "venue",
+    "instruments",
+    "features",
+    "model",
+    "canary",
+    "shadow",
+    "rollback",
+    "policy",
+    "sizing",
+    "exits",
+    "risk",
+    "portfolio",
+    "stage",
+    "kill",
+    "breakers",
+    "watch",
+    "paper",
+    "topology",
+    "journal",
+    "http",
+    "alerts",
+    "standby",
+];
+
 /// Checks a whole document.
 ///
 /// # Errors
@@ -93,34 +120,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         &[("paper", Mode::Paper), ("testnet", Mode::Testnet), ("live", Mode::Live)],
         Mode::Paper,
     );
-    let parts: Vec<(String, Table)> = [
-        "session",
-        "venue",
-        "instruments",
-        "features",
-        "model",
-        "canary",
-        "shadow",
-        "rollback",
-        "policy",
-        "sizing",
-        "exits",
-        "risk",
-        "portfolio",
-        "stage",
-        "kill",
-        "breakers",
-        "watch",
-        "paper",
-        "topology",
-        "journal",
-        "http",
-        "alerts",
-        "standby",
-    ]
-    .iter()
-    .map(|name| top.table(name))
-    .collect();
+    let parts: Vec<(String, Table)> = TABLES.iter().map(|name| top.table(name)).collect();
     top.finish();
 
     let mut parts = parts.into_iter();

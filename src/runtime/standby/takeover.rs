@@ -335,5 +335,5 @@ fn position_of(held: Option<&VenueHolding>, newest_trade: u64, now: Nanos) -> Po
 }
 
 #[cfg(test)]
-#[path = "takeover_tests.rs"]
+#[path = "tests/takeover.rs"]
 mod tests;
