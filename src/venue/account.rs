@@ -134,5 +134,7 @@ impl AccountClient {
 }
 
 fn is_fenced(fence: &Fence, job: &RestJob, now: Nanos) -> bool {
-    !fence.lets_through(now, now, Instant::now()) && !(job.is_cancel() && fence.is_by_hand())
+    let by_hand = job.is_cancel() && fence.is_by_hand();
+    let open = fence.lets_through(now, now, Instant::now());
+    !open && !by_hand
 }

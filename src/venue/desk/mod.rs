@@ -148,8 +148,9 @@ impl<E: EntryPort> OrderDesk<E> {
     fn is_fenced(&self, flight: &Flight, now: Now) -> bool {
         let Some(fence) = &self.fence else { return false };
         let flattens = flight.order.body::<Order>().purpose == Purpose::Flatten as u8;
-        !fence.lets_through(flight.order.now(), now.wall, now.mono)
-            && !(flattens && fence.is_by_hand())
+        let by_hand = flattens && fence.is_by_hand();
+        let open = fence.lets_through(flight.order.now(), now.wall, now.mono);
+        !open && !by_hand
     }
 
     fn is_killed(&self) -> bool {
