@@ -26,6 +26,7 @@ pub mod risk;
 pub mod execution;
 pub mod engine;
 pub mod venue;
+pub mod standby;
 pub mod exchange;
 pub mod registry;
 pub mod promotion;

@@ -11,12 +11,20 @@
 
 #[path = "kill_campaign/compare.rs"]
 mod compare;
+#[path = "kill_campaign/etcd.rs"]
+mod etcd;
 #[path = "kill_campaign/exchange.rs"]
 mod exchange;
+#[path = "kill_campaign/failover.rs"]
+mod failover;
+#[path = "kill_campaign/net.rs"]
+mod net;
 #[path = "kill_campaign/records.rs"]
 mod records;
 #[path = "kill_campaign/switch.rs"]
 mod switch;
+#[path = "kill_campaign/tap.rs"]
+mod tap;
 #[path = "kill_campaign/trader.rs"]
 mod trader;
 
@@ -52,6 +60,9 @@ struct Arguments {
     /// Kill by the kill switch, by each way in turn, instead of by SIGKILL.
     #[arg(long)]
     switch: bool,
+    /// Two nodes of one group with three members of etcd: kill, stop, or cut off who leads.
+    #[arg(long)]
+    failover: bool,
     /// Keep the temporary folder and say where it is.
     #[arg(long)]
     keep: bool,
@@ -86,8 +97,16 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<bool> {
     let began = Instant::now();
-    let folder = Folder::new(arguments.keep)?;
+    if arguments.failover {
+        net::enter()?;
+    }
+    let mut folder = Folder::new(arguments.keep)?;
     let exchange = Exchange::start(folder.path(), arguments.seed)?;
+    if arguments.failover {
+        let result = failover::run(folder.path(), &exchange, arguments.seed, arguments.kills);
+        folder.keep_unless(matches!(result, Ok(true)));
+        return result;
+    }
     let traders = Traders::new(folder.path(), &exchange, arguments.seed)?;
     let mut rng = ChaCha8Rng::seed_from_u64(arguments.seed);
     if arguments.switch {
@@ -230,6 +249,14 @@ impl Folder {
             eprintln!("everything stays in {}", path.display());
         }
         Ok(Self { path, keep })
+    }
+
+    /// What went wrong is to be found in it.
+    fn keep_unless(&mut self, clean: bool) {
+        if !clean && !self.keep {
+            self.keep = true;
+            eprintln!("everything stays in {}", self.path.display());
+        }
     }
 
     fn path(&self) -> &Path {

@@ -2,10 +2,12 @@
 //! read.
 
 use crossbeam::utils::CachePadded;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Rows there are for controls: checks of the gate, then breakers.
 pub const CONTROL_ROWS: usize = 128;
+/// Words of [`Counters::risk`].
+pub const RISK_WORDS: usize = 7;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
@@ -89,6 +91,9 @@ pub struct Counters {
     /// See [`Counters::trading`].
     trading: CachePadded<AtomicU32>,
     controls: [[AtomicU64; 3]; CONTROL_ROWS],
+    /// See [`Counters::risk`]; the version is odd while they are written.
+    risk: [AtomicI64; RISK_WORDS],
+    risk_version: AtomicU64,
 }
 
 impl Default for Counters {
@@ -97,6 +102,8 @@ impl Default for Counters {
             slots: Default::default(),
             trading: CachePadded::default(),
             controls: [const { [const { AtomicU64::new(0) }; 3] }; CONTROL_ROWS],
+            risk: Default::default(),
+            risk_version: AtomicU64::new(0),
         }
     }
 }
@@ -130,6 +137,30 @@ impl Counters {
     #[inline]
     pub fn trading(&self) -> u32 {
         self.trading.load(Ordering::Acquire)
+    }
+
+    /// Publishes what a successor has to know of risk; the risk stage alone calls this.
+    pub fn publish_risk(&self, words: [i64; RISK_WORDS]) {
+        let version = self.risk_version.load(Ordering::Relaxed);
+        self.risk_version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (slot, word) in self.risk.iter().zip(words) {
+            slot.store(word, Ordering::Relaxed);
+        }
+        self.risk_version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// UTC day, equity at its start, highest equity (1e-8), losses in a row, entries of the day,
+    /// the trading state that outlives the session, and its reason. `None` before the first time
+    /// and while they are written: look again.
+    pub fn risk(&self) -> Option<[i64; RISK_WORDS]> {
+        let version = self.risk_version.load(Ordering::Acquire);
+        let words = std::array::from_fn(|place| self.risk[place].load(Ordering::Relaxed));
+        fence(Ordering::Acquire);
+        let whole = version != 0
+            && version.is_multiple_of(2)
+            && version == self.risk_version.load(Ordering::Relaxed);
+        whole.then_some(words)
     }
 
     /// Publishes a control's row; the stage that owns the controls alone calls this.

@@ -13,12 +13,14 @@
 //! | `limits` | every compile-time cap, with its arithmetic |
 //! | `split` | who decides where a champion and a canary share the trading |
 //! | `counters` | every counter, in one table |
+//! | `fence` | until when a leader's requests may leave |
 //! | `ring` | rings and queues whose memory is there from the start |
 //! | `settings` | configuration text to validated settings |
 
 pub mod control;
 pub mod counters;
 pub mod event;
+pub mod fence;
 pub mod hop;
 pub mod ids;
 pub mod limits;

@@ -8,7 +8,7 @@ use crate::base::counters::{Counter, Counters};
 use crate::base::event::Kind;
 use crate::base::hop::{Hop, Stamp};
 use crate::base::ids::Seq;
-use crate::base::settings::InstrumentSettings;
+use crate::base::settings::{InstrumentSettings, ORDER_WINDOW_MS};
 use crate::base::time::Nanos;
 use crate::execution::{Execution, RequestText, Signer};
 use crate::journal::Recorder;
@@ -65,8 +65,6 @@ impl Outlet {
 
 /// How long a request may go unanswered before its outcome counts as unknown.
 const PATIENCE: Nanos = Nanos::from_secs(5);
-/// How long the venue may take to accept a request, in milliseconds.
-const RECV_WINDOW_MS: u32 = 1_000;
 
 /// The fourth stage; see the head of this file.
 pub struct ExecutionStage {
@@ -85,7 +83,7 @@ impl ExecutionStage {
         outlet: Outlet,
         counters: Arc<Counters>,
     ) -> Self {
-        let execution = Execution::new(instruments, RECV_WINDOW_MS, signer);
+        let execution = Execution::new(instruments, ORDER_WINDOW_MS, signer);
         Self { execution, recorder, outlet, counters }
     }
 

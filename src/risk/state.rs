@@ -191,6 +191,14 @@ impl Trading {
         self.state
     }
 
+    /// What outlives the session: while everything is looked at, what a clean look leads to. A
+    /// reduction that no person asked for is not of it: whoever goes on measures anew.
+    pub fn left(&self) -> TradingState {
+        let left = if self.state == TradingState::Reconciling { self.resume } else { self.state };
+        let passes = left == TradingState::Reducing && !self.held;
+        if passes { TradingState::Active } else { left }
+    }
+
     /// Why it is what it is.
     pub fn reason(&self) -> Reason {
         self.reason

@@ -3,6 +3,7 @@
 //! | what is told | state | how it ends |
 //! |---|---|---|
 //! | the account's stream is down, no truth to be had | Reconciling | a clean reconcile |
+//! | the lease of the leader is over | Reconciling | by the session's end |
 //! | over a limit, overloaded, no order entry, clocks apart | Reducing | told over, time is up |
 //! | no room for the journal soon | Reducing | told over |
 //! | refused by filters that are others now | Reducing | the filters are told anew, see `watch` |
@@ -33,9 +34,10 @@ pub enum Response {
 pub const fn response(reason: Reason) -> Response {
     match reason {
         // While a thread stood still, nobody looked: what the venue holds is asked anew.
-        Reason::AccountStreamDown | Reason::ReconcileFailed | Reason::ThreadStalled => {
-            Response::Enter(TradingState::Reconciling)
-        }
+        Reason::AccountStreamDown
+        | Reason::ReconcileFailed
+        | Reason::ThreadStalled
+        | Reason::Fenced => Response::Enter(TradingState::Reconciling),
         Reason::RateLimited
         | Reason::Overloaded
         | Reason::OrderEntryDown

@@ -102,17 +102,17 @@ const WINDOW: Duration = Duration::from_secs(61);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Asks for one account within the budget; what the answers say of limits is kept in it.
-struct Asking<'b> {
-    account: AccountClient,
-    budget: &'b Budget,
+pub(super) struct Asking<'b> {
+    pub(super) account: AccountClient,
+    pub(super) budget: &'b Budget,
     /// Set to wait for nothing any more.
-    stop: &'b AtomicBool,
+    pub(super) stop: &'b AtomicBool,
 }
 
 impl Asking<'_> {
     /// Asks for what a start needs: from the reserve, and where that is used up as well, by others
     /// behind our address or by starts before this one, in the next minute.
-    fn ask(&self, job: RestJob) -> Result<RestReply, String> {
+    pub(super) fn ask(&self, job: RestJob) -> Result<RestReply, String> {
         let usage = Use::Start(job.weight());
         let began = Instant::now();
         let is_full = || {

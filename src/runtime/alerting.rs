@@ -82,7 +82,8 @@ impl AlertSecrets {
         CommandListener::start(work).context("telegram commands").map(Some)
     }
 
-    fn ways(&self, settings: &AlertSettings) -> Vec<Way> {
+    /// The ways of the settings, in their order.
+    pub(super) fn ways(&self, settings: &AlertSettings) -> Vec<Way> {
         let way = |channel: &AlertChannel| match channel {
             AlertChannel::Telegram => self.telegram.clone().map(|token| {
                 let chat = settings.telegram_chat;
@@ -163,7 +164,7 @@ impl Aside {
         let work = AlertWork {
             settings: settings.clone(),
             ways,
-            journal,
+            journal: Some(journal),
             health,
             cell: Arc::clone(cell),
             board,

@@ -9,6 +9,7 @@ use super::kill::latch::Latch;
 use super::kill::switch::{KillSwitch, Switched};
 use super::notify::Supervisor;
 use super::running::Running;
+use super::standby::fenced::FenceWatch;
 use super::watcher::{TURN_MS, Watcher};
 use crate::base::settings::Settings;
 use crate::venue::account::Credentials;
@@ -28,6 +29,8 @@ pub struct Beside {
     manager: Supervisor,
     /// What it takes to cancel orders without the pinned threads.
     account: Option<(Settings, Credentials, Arc<Budget>)>,
+    /// Until when it may act at the venue, where another node may lead.
+    fence: FenceWatch,
 }
 
 impl Beside {
@@ -48,7 +51,12 @@ impl Beside {
         let own = |own: &Credentials| (parts.settings.clone(), own.clone(), Arc::clone(asking.1));
         let account = asking.0.map(own);
         let manager = Supervisor::from_environment(Instant::now());
-        Ok(Self { watcher, switch, kill, manager, account })
+        Ok(Self { watcher, switch, kill, manager, account, fence: FenceWatch::default() })
+    }
+
+    /// Leaves the venue alone once `fence` has closed: its timer is the next leader's.
+    pub fn stand_behind(&mut self, fence: FenceWatch) {
+        self.fence = fence;
     }
 
     /// Turns until the session is told to end, its time is over or a pinned thread has ended.
@@ -63,8 +71,11 @@ impl Beside {
         while !stop.load(Ordering::Relaxed) && !over() && !running.any_ended() {
             self.watcher.turn();
             let now = Instant::now();
-            self.switch.iter_mut().for_each(|switch| switch.turn_at(wall_now()));
+            if !self.fence.is_closed() {
+                self.switch.iter_mut().for_each(|switch| switch.turn_at(wall_now()));
+            }
             if self.kill.turn(self.watcher.killed_by())
+                && !self.fence.is_closed()
                 && let Some((settings, credentials, budget)) = self.account.clone()
             {
                 // The river may be what stands still; this thread has the page to keep.

@@ -11,6 +11,7 @@ use super::heartbeat::Heartbeat;
 use super::inlet::Inlet;
 use super::kill::watch::KillWatch;
 use super::private::PrivateLink;
+use super::standby::fenced::FenceWatch;
 use super::swap::SwapOrder;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event, Kind, Measured, Reconciled, VenueStatus, flags};
@@ -73,6 +74,8 @@ pub struct FeedThread<O: Outside> {
     pub due: Due,
     /// What a kill does at the venue.
     pub kill: KillWatch<Metered<O::Rest>>,
+    /// Until when it may send, where another node may lead.
+    pub fence: FenceWatch,
 }
 
 /// When the periodic things are next done.
@@ -112,7 +115,8 @@ impl<O: Outside> FeedThread<O> {
         while result.is_ok() && !self.stop.load(Ordering::Relaxed) {
             result = self.turn().map(|_| ());
         }
-        if result.is_ok() {
+        // What is open is the next leader's.
+        if result.is_ok() && !self.fence.is_closed() {
             result = self.wind_down();
         }
         if result.is_ok() {
@@ -138,7 +142,7 @@ impl<O: Outside> FeedThread<O> {
     /// Leaves no order at the venue, and hears the last of those that were there.
     fn wind_down(&mut self) -> Result<(), Halt> {
         self.begin_end()?;
-        while !self.has_ended()? {
+        while !self.fence.is_closed() && !self.has_ended()? {
             self.turn()?;
         }
         Ok(())
@@ -201,6 +205,7 @@ impl<O: Outside> FeedThread<O> {
             self.tell_stall(0, began.wall)?;
             self.know_paper(began.wall)?;
         }
+        self.fence.turn(began, &mut self.inlet)?;
         self.kill_on(began)?;
         let mut worked = self.read_streams(began)?;
         let Now { mono: now, wall } = self.clock.now();

@@ -22,6 +22,7 @@
 //! | `secret` | keys and tokens, from credentials or the environment |
 //! | `notify` | what a service manager is told |
 //! | `host` | how the host is tuned, from `/proc` and `/sys` |
+//! | `standby` | a node of a group: stands by, takes over, trades behind its fence |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `swap` | which model decides, changed while a session runs |
 //! | `gates` | the rules of `gates.toml`, for whoever judges by them |
@@ -72,6 +73,7 @@ pub mod shadow;
 pub mod shown;
 pub mod stage;
 pub mod stage_thread;
+pub mod standby;
 pub mod state;
 pub mod statement;
 mod stopped;

@@ -15,12 +15,14 @@ use super::private::{PrivateLink, stream_url};
 use super::readiness::{ClockSeen, ModelFiles, Readiness};
 use super::running::Running;
 use super::stage_thread;
+use super::standby::fenced::FenceWatch;
 use super::swap::board::ModelBoard;
 use super::swap::{self, DeskEnds, StageEnds, SwapOrder};
 use super::topology::Topology;
 use super::watcher::Watched;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event};
+use crate::base::fence::Fence;
 use crate::base::ring::ring;
 use crate::base::settings::{Layout, OrderEntry};
 use crate::base::units::Money;
@@ -79,6 +81,8 @@ pub struct Launch<'l> {
     pub commands: Receiver<Command>,
     /// The way to the venue; `None` for paper orders.
     pub access: Option<VenueAccess>,
+    /// Until when orders may leave, where another node may lead.
+    pub fence: Option<Arc<Fence>>,
 }
 
 /// Everything built and not yet running.
@@ -337,6 +341,9 @@ fn feed_thread(
     }
     if let Some(desk) = inlet.venue.desk_mut() {
         desk.watch_trading(Arc::clone(&counters));
+        if let Some(fence) = &launch.fence {
+            desk.stand_behind(Arc::clone(fence));
+        }
     }
     let venue = &settings.venue;
     let rest = RestDesk::start(venue.dialect, &venue.rest_url, account)?;
@@ -360,5 +367,6 @@ fn feed_thread(
         snapshot_levels: settings.venue.snapshot_levels,
         pace,
         due: Due::at(now),
+        fence: FenceWatch::new(launch.fence),
     })
 }

@@ -23,7 +23,10 @@ use super::recover::{Carried, Chain, newest_epoch};
 use super::revert::LeftModels;
 use super::revert::start::{self, Begun};
 use super::rig::{Launch, Rig, VenueAccess};
+use super::running::Ended;
 use super::shadow::ShadowThread;
+use super::standby::fenced::FenceWatch;
+use super::standby::{self, Term};
 use super::state::StateFolder;
 use super::statement;
 use super::stopped;
@@ -37,9 +40,11 @@ use crate::base::event::Command;
 use crate::base::settings::{InstrumentSettings, Mode, OrderRoute, Settings};
 use crate::base::units::Money;
 use crate::execution::Signer;
+use crate::journal::Recorder;
 use crate::model::artifact::hex;
 use crate::model::{ArtifactFiles, Model};
 use crate::observe::Summary;
+use crate::observe::latency::LatencyView;
 use crate::observe::snapshot::{CounterValues, ModelView};
 use crate::promotion::Breach;
 use crate::venue::account::Credentials;
@@ -47,7 +52,7 @@ use crate::venue::budget::{Budget as VenueBudget, RateLimits};
 use crate::venue::capture::contracts;
 use crate::venue::dialect::paths;
 use crate::venue::rest::RestClient;
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use crossbeam::channel::{Receiver, bounded};
 use std::path::Path;
 use std::sync::Arc;
@@ -98,9 +103,14 @@ const UNSETTLED: &str = "the venue did not settle the end of the session in time
 /// What an end is called after which our books and the venue's are known to differ.
 const DIFFERS: &str = "at the end the venue's orders or positions were not those of the journal; \
     the next session stays halted until an operator has looked";
+/// What the end of a session is called whose node does not lead any more.
+const FENCED: &str = "the lease of the leader was over as far as this node knew; what is open at \
+    the venue was left to the next leader";
 /// What an end is called at which that could not be found out.
 const UNKNOWN: &str = "at the end the venue did not tell in time whether its positions are those \
     of the journal; the next session asks before it trades";
+/// What the observer leaves: the latencies, and the recorder of their stamps.
+type Finished = (LatencyView, Option<Recorder>);
 /// Commands waiting at once.
 const COMMANDS_MAX: usize = 64;
 
@@ -110,11 +120,29 @@ const COMMANDS_MAX: usize = 64;
 /// When it cannot start: configuration, model, state folder, venue or threads are named.
 pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
-    let latch = latch_of(&state)?;
+    match &order.loaded.settings.standby {
+        None => run_in(&order, &state, None),
+        Some(_) if order.name == DEMO => {
+            bail!("[standby]: the demo is of one machine; leave it out")
+        }
+        Some(settings) => standby::run(&order, &state, settings),
+    }
+}
+
+/// Runs a session in its state folder; of a group of nodes, as long as `term` lets it.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_in(
+    order: &SessionOrder,
+    state: &StateFolder,
+    term: Option<&Term>,
+) -> Result<SessionOutcome> {
+    let latch = latch_of(state)?;
     let budget = Arc::new(VenueBudget::new(RateLimits::default()));
     let Begun { files, left, failed } = start::choose(&order.loaded.settings, order.name)?;
-    let (parts, access) = enter(&order, files, (&state, latch.as_ref()), &budget)?;
-    let credentials = order.credentials.filter(|_| access.is_some());
+    let (parts, access) = enter(order, files, (state, latch.as_ref(), term), &budget)?;
+    let credentials = order.credentials.clone().filter(|_| access.is_some());
     let model = parts.load_model(Budget::Configured)?;
     let topology = plan(&parts.settings.topology, &cores_available())?;
     tracing::info!(%topology, "topology");
@@ -131,39 +159,58 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let (river, cell) = watcher.desk();
     let aside = Aside::start(&parts.settings, watch, (&river, &cell))?;
     let admin = AdminSocket::with_models(state.dir(), river.clone(), cell, desk.asking())?;
-    let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
+    let fence = term.map(|term| Arc::clone(&term.fence));
+    let launch =
+        Launch { topology: &topology, stop: &order.stop, commands, access, fence: fence.clone() };
     let running = rig.launch(&parts, model, launch)?;
+    term.iter().for_each(|term| term.watch(Arc::clone(&running.counters), parts.epoch));
+    let fence = FenceWatch::new(fence);
     let (counters, signal) = (Arc::clone(&running.counters), Arc::clone(&order.kill));
     let switched = Switched { state: state.dir(), river, counters, signal };
     let asking = (credentials.as_ref(), &budget);
     let mut beside = Beside::start(&parts, watcher, (switched, latch), asking, &running)?;
+    beside.stand_behind(fence.clone());
     let started = Instant::now();
     beside.run(&running, (order.stop.as_ref(), order.duration), started);
     let elapsed = started.elapsed();
     let configured = parts.settings.risk.starting_equity.unwrap_or(Money::ZERO);
     let starting = parts.carried.equity(configured);
-    let ended = running.join(starting);
+    let mut ended = running.join(starting);
+    let is_fenced = fence.is_closed();
+    if let (true, Ok(ended)) = (is_fenced, &mut ended) {
+        ended.halt.get_or_insert_with(|| FENCED.to_owned());
+    }
     beside.watcher.look();
     admin.settle();
     drop((admin, desk, shadow));
     // Also when a thread panicked, or the venue did not answer in time while it was asked to.
     let in_order = ended.as_ref().is_ok_and(|ended| ended.halt.is_none() && ended.settled);
-    if let (Some(credentials), false) = (&credentials, in_order) {
+    if let (Some(credentials), false, false) = (&credentials, in_order, is_fenced) {
         access::cancel_everything(&parts.settings, credentials.clone(), &budget);
-        let _ = stopped::keep(&state, &budget);
+        let _ = stopped::keep(state, &budget);
     }
     let (killed, kill_done) =
         ended.as_ref().map_or((false, false), |ended| (ended.killed, ended.kill_done));
     let watcher = beside.finish(in_order, killed, kill_done);
     aside.tell_end(&ended);
-    let mut ended = ended?;
-    let (latency, stamps) = watcher.finish();
+    let seen = (watcher.finish(), elapsed, starting);
+    conclude(ended?, seen, aside, order.statement.and(credentials))
+}
+
+/// Closes the journal, and tells what came of a session; `compared` is the account whose ledger is
+/// held against the journal.
+fn conclude(
+    mut ended: Ended,
+    ((latency, stamps), elapsed, starting): (Finished, Duration, Money),
+    aside: Aside,
+    compared: Option<Credentials>,
+) -> Result<SessionOutcome> {
+    let (killed, kill_done) = (ended.killed, ended.kill_done);
     ended.recorders.extend(stamps);
     publish_feed_counters(&ended.counters, &ended.feed_stats);
     let dir = ended.journal.dir().to_path_buf();
     close_journal(ended.journal, ended.recorders)?;
     aside.finish();
-    let compared = order.statement.and(credentials);
     let differences = compared.map(|own| differences(&dir, ended.statement.as_deref(), &own));
     let summary = Summary {
         counters: CounterValues::read(&ended.counters),
@@ -226,13 +273,15 @@ fn fault_of(settled: bool, last_look: Option<LastLook>) -> Option<String> {
 fn enter(
     order: &SessionOrder,
     files: ArtifactFiles,
-    (state, latch): (&StateFolder, Option<&Latch>),
+    (state, latch, term): (&StateFolder, Option<&Latch>, Option<&Term>),
     budget: &Arc<VenueBudget>,
 ) -> Result<(Parts, Option<VenueAccess>)> {
+    term.map_or(Ok(()), |term| term.check(&files))?;
     let carried = carried(order, state, latch)?;
     if order.loaded.settings.venue.orders != OrderRoute::Venue {
         let carried = carried.of_account(0)?;
-        let parts = prepare(&order.loaded, (state, files), carried, Signer::paper(), None)?;
+        let of_paper = (Signer::paper(), None);
+        let parts = prepare(&order.loaded, (state, files), (carried, 0), of_paper)?;
         return Ok((parts, None));
     }
     stopped::wait(state, carried.stopped_until, &order.stop)?;
@@ -241,8 +290,14 @@ fn enter(
         true => carried.of_rotated_key(access.account)?,
         false => carried.of_account(access.account)?,
     };
-    let (told, signer) = (access.exchange_info.take(), access.credentials.signer());
-    Ok((prepare(&loaded, (state, files), carried, signer, told)?, Some(access)))
+    let carried = match term {
+        None => (carried, 0),
+        Some(term) => term.take_over(carried, &loaded.settings, (&access, &order.stop), state)?,
+    };
+    let of_venue = (access.credentials.signer(), access.exchange_info.take());
+    let parts = prepare(&loaded, (state, files), carried, of_venue)?;
+    term.map_or(Ok(()), |term| term.seal(parts.epoch))?;
+    Ok((parts, Some(access)))
 }
 
 /// Reads the account; where the venue does not want to be asked for a short while, again after it:
@@ -310,13 +365,13 @@ fn carried(order: &SessionOrder, state: &StateFolder, latch: Option<&Latch>) -> 
     Ok(carried)
 }
 
-/// Instruments and epoch of a session. `exchange_info` is what the venue told before.
+/// Instruments and epoch of a session; the epoch lies above `newest` in any case. `exchange_info`
+/// is what the venue told before.
 fn prepare(
     loaded: &Loaded,
     (state, files): (&StateFolder, ArtifactFiles),
-    carried: Carried,
-    signer: Signer,
-    exchange_info: Option<Vec<u8>>,
+    (carried, newest): (Carried, u32),
+    (signer, exchange_info): (Signer, Option<Vec<u8>>),
 ) -> Result<Parts> {
     let settings = loaded.settings.clone();
     let parts = Parts {
@@ -324,7 +379,7 @@ fn prepare(
         text: loaded.text.clone(),
         settings,
         files,
-        epoch: state.next_epoch(newest_epoch(&state.journals())?)?,
+        epoch: state.next_epoch(newest_epoch(&state.journals())?.max(newest))?,
         mode: mode_number(loaded.settings.mode),
         carried,
         signer,

@@ -98,6 +98,9 @@ pub struct Told {
     pub filled: i64,
     /// Fees of its fills.
     pub fee: i64,
+    /// When it was taken, milliseconds of the exchange's clock; 0 where it is not told.
+    #[serde(default)]
+    pub time: i64,
     /// Its fills.
     pub fills: Vec<serde_json::Value>,
 }

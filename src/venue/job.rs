@@ -194,6 +194,11 @@ impl RestJob {
         )
     }
 
+    /// True for what does something to orders at the venue, at once or by its timer.
+    pub const fn changes_orders(&self) -> bool {
+        self.is_cancel() || matches!(self, Self::Countdown { .. })
+    }
+
     /// What it costs of the venue's request weight.
     pub const fn weight(&self) -> u32 {
         match self {

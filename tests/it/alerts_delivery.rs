@@ -59,7 +59,7 @@ impl World {
         AlertWork {
             settings: settings(escalate_after_ms),
             ways,
-            journal: self.journal.dir().to_path_buf(),
+            journal: Some(self.journal.dir().to_path_buf()),
             health: self.journal.health(),
             cell: Arc::clone(&self.cell),
             board: Arc::clone(&self.board),
@@ -223,7 +223,7 @@ fn the_sums_of_a_day_and_of_a_week_arrive_with_their_pictures() {
 fn fault_p16_alerts_that_died_are_shown_as_dead_and_records_go_on() {
     let mut world = World::new();
     let mut work = world.work(Vec::new(), 3_000);
-    work.journal = world.dir.path().join("nowhere");
+    work.journal = Some(world.dir.path().join("nowhere"));
     let service = AlertService::start(work).unwrap();
     wait("the thread to be gone", || !world.board.view().1.alive);
     for _ in 0..1_000 {

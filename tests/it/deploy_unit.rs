@@ -78,13 +78,15 @@ fn the_service_is_walled_in_and_its_secrets_are_credentials() {
 }
 
 /// Every unit that is shipped.
-const UNITS: [&str; 6] = [
+const UNITS: [&str; 8] = [
     "peregrine.service",
     "peregrine-statement.service",
     "peregrine-statement.timer",
     "peregrine-learn.service",
     "peregrine-learn.timer",
     "peregrine-mirror.service",
+    "peregrine-ship.service",
+    "peregrine-ship.timer",
 ];
 
 /// The units as they are shipped, with the program that was built, and the cores of the example.

@@ -8,12 +8,13 @@
 //! | R01 to R24 | requests and orders |
 //! | X01 to X12 | the exchange and its market |
 //! | P01 to P19 | the process, its host and the journal |
+//! | H01 to H11 | a group of nodes |
 
 use crate::source::rust_files;
 use std::collections::BTreeMap;
 
 /// Rows by letter: how many there are of each.
-const ROWS: [(char, u32); 5] = [('n', 13), ('w', 18), ('r', 24), ('x', 12), ('p', 19)];
+const ROWS: [(char, u32); 6] = [('n', 13), ('w', 18), ('r', 24), ('x', 12), ('p', 19), ('h', 11)];
 
 /// Rows without a test, and why.
 const WITHOUT: [(&str, &str); 2] = [

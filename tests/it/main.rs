@@ -46,6 +46,8 @@ mod live_start;
 mod kill_process;
 /// The service's unit file holds what keeps it down and walled in.
 mod deploy_unit;
+/// The unit that copies journals elsewhere does.
+mod deploy_ship;
 /// The board and the rules name series that the trader tells.
 mod deploy_watching;
 /// What a service manager hears of a whole process.

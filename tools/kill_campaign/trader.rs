@@ -125,7 +125,10 @@ impl<'e> Traders<'e> {
 
     /// Starts one with these variables.
     pub fn start_with(&self, maker: bool, variables: &[(&str, &str)]) -> Result<Trader> {
-        let log = std::fs::File::create(self.folder.join("trader.log"))?;
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("trader.log"))?;
         let before = self.journals().last().cloned();
         let child = Command::new(program()?)
             .arg("run")

@@ -23,6 +23,7 @@ pub mod section;
 mod shadow;
 mod sizing;
 mod stage;
+mod standby;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -46,6 +47,7 @@ pub use route::{OrderEntry, OrderRoute};
 pub use shadow::ShadowSettings;
 pub use sizing::SizingSettings;
 pub use stage::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
+pub use standby::{ORDER_WINDOW_MS, StandbySettings};
 pub use watch::{MarginType, WatchSettings, Window};
 
 use super::ids::Symbol;
@@ -106,6 +108,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Who is told what happens, and how.
     pub alerts: AlertSettings,
+    /// The group of nodes of which one trades; `None` for one machine.
+    pub standby: Option<StandbySettings>,
 }
 
 /// State folder and seed.

@@ -5,7 +5,8 @@ use super::{
     CanarySettings, Dialect, ExitSettings, FeatureSettings, HttpSettings, InstrumentList,
     InstrumentSettings, JournalSettings, KillSettings, Layout, Mode, ModelSettings, OrderEntry,
     OrderRoute, PaperSettings, PolicySettings, RiskSettings, SessionSettings, Settings,
-    SettingsError, SizingSettings, TopologySettings, VenueSettings, Wait, WatchSettings,
+    SettingsError, SizingSettings, StandbySettings, TopologySettings, VenueSettings, Wait,
+    WatchSettings,
 };
 use crate::base::ids::Symbol;
 use crate::base::limits::EVENTS_PER_FRAME_MAX;
@@ -77,6 +78,33 @@ pub fn effective_text(document: &Table) -> String {
     toml::to_string(document).unwrap_or_default()
 }
 
+/// The tables of a document, in the order in which they are read.
+const TABLES: [&str; 23] = [
+    "session",
+    "venue",
+    "instruments",
+    "features",
+    "model",
+    "canary",
+    "shadow",
+    "rollback",
+    "policy",
+    "sizing",
+    "exits",
+    "risk",
+    "portfolio",
+    "stage",
+    "kill",
+    "breakers",
+    "watch",
+    "paper",
+    "topology",
+    "journal",
+    "http",
+    "alerts",
+    "standby",
+];
+
 /// Checks a whole document.
 ///
 /// # Errors
@@ -92,39 +120,13 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         &[("paper", Mode::Paper), ("testnet", Mode::Testnet), ("live", Mode::Live)],
         Mode::Paper,
     );
-    let parts: Vec<(String, Table)> = [
-        "session",
-        "venue",
-        "instruments",
-        "features",
-        "model",
-        "canary",
-        "shadow",
-        "rollback",
-        "policy",
-        "sizing",
-        "exits",
-        "risk",
-        "portfolio",
-        "stage",
-        "kill",
-        "breakers",
-        "watch",
-        "paper",
-        "topology",
-        "journal",
-        "http",
-        "alerts",
-    ]
-    .iter()
-    .map(|name| top.table(name))
-    .collect();
+    let parts: Vec<(String, Table)> = TABLES.iter().map(|name| top.table(name)).collect();
     top.finish();
 
     let mut parts = parts.into_iter();
     let mut next = || parts.next().unwrap_or_default();
     let mut read = Reader { errors: &mut errors };
-    let settings = Settings {
+    let mut settings = Settings {
         mode,
         session: read.session(next(), mode),
         venue: read.venue(next(), mode),
@@ -146,7 +148,9 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
         journal: read.journal(next()),
         http: read.http(next()),
         alerts: super::AlertSettings::read(read.section(next())),
+        standby: None,
     };
+    settings.standby = StandbySettings::read(next(), settings.venue.orders, &mut errors);
     super::dialect::check(&settings, &mut errors);
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }

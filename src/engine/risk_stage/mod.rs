@@ -157,6 +157,7 @@ impl RiskStage {
                 self.check_all(event);
                 self.flatten(event);
                 self.value_positions(event);
+                self.publish_risk();
             }
             Some(Kind::SessionEnd) => self.value_positions(event),
             _ => {}
@@ -287,6 +288,20 @@ impl RiskStage {
             self.published = word;
             self.counters.publish_trading(word);
         }
+    }
+
+    /// Tells the side threads what a successor would have to know.
+    fn publish_risk(&self) {
+        let (state, entries) = self.gate.left();
+        self.counters.publish_risk([
+            self.ledger.day(),
+            self.ledger.day_start_equity().0,
+            self.ledger.peak_equity().0,
+            i64::from(self.ledger.losses_in_a_row()),
+            i64::from(entries),
+            i64::from(state as u8),
+            i64::from(self.gate.state_reason() as u16),
+        ]);
     }
 
     /// Once a second and at the end: what the open positions are worth, for the equity curve.

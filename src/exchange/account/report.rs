@@ -160,6 +160,7 @@ fn order_report(order: &Order, symbol: &str, fills: &[&UserTrade]) -> Value {
         ("filled", order.filled.0.into()),
         ("quote", order.quote.0.into()),
         ("fee", order.fee.0.into()),
+        ("time", order.created.to_millis().into()),
         ("fills", fills.iter().map(fill).collect::<Vec<_>>().into()),
     ])
 }

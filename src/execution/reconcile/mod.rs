@@ -66,6 +66,8 @@ pub struct Reconciler {
     mirror: Mirror,
     /// The account's stream is up: what happens is seen.
     is_up: bool,
+    /// It is over with this session.
+    retired: bool,
     /// When the next round begins; `None` for none wanted.
     due: Option<Nanos>,
     /// The round that is due has to be asked about every symbol there is.
@@ -97,6 +99,7 @@ impl Reconciler {
             every: Nanos::from_secs(i64::from(every_s)),
             mirror: Mirror::new(symbols.len()),
             is_up: false,
+            retired: false,
             due: None,
             wide: true,
             round: None,
@@ -160,6 +163,12 @@ impl Reconciler {
         self.mirror.hear_request(request);
     }
 
+    /// Nothing is asked and nothing concluded any more: another node may lead.
+    pub fn retire(&mut self) {
+        self.drop_round();
+        self.retired = true;
+    }
+
     /// The account's stream came up, was moved to another key, or is gone. Up, everything is looked
     /// at; down, nothing is concluded from what was read so far.
     pub fn on_stream(&mut self, up: bool, now: Nanos) {
@@ -188,7 +197,7 @@ impl Reconciler {
 
     /// The question to ask now; its end comes back by [`Reconciler::on_answer`], exactly once.
     pub fn question(&mut self, now: Nanos) -> Option<Question> {
-        if self.asked.is_some() || !self.is_up {
+        if self.asked.is_some() || !self.is_up || self.retired {
             return None;
         }
         self.drop_settled();

@@ -168,7 +168,7 @@ impl Rules {
         }
         let (severity, class) = match reason {
             _ if over => (Severity::P3, Class::Venue),
-            Reason::ClosedByVenue | Reason::MarginCall | Reason::Banned => {
+            Reason::ClosedByVenue | Reason::MarginCall | Reason::Banned | Reason::Fenced => {
                 (Severity::P0, Class::Venue)
             }
             Reason::PositionMismatch

@@ -39,8 +39,8 @@ pub struct AlertWork {
     pub settings: AlertSettings,
     /// The ways, in the order of the settings.
     pub ways: Vec<Way>,
-    /// The journal's folder.
-    pub journal: PathBuf,
+    /// The journal's folder; `None` where no session writes one.
+    pub journal: Option<PathBuf>,
     /// Its health.
     pub health: Arc<JournalHealth>,
     /// The newest snapshot.
@@ -156,7 +156,7 @@ struct Desk {
     outcomes: Receiver<Outcome>,
     others: Receiver<Alert>,
     followers: Vec<LaneFollower>,
-    journal: PathBuf,
+    journal: Option<PathBuf>,
     health: Arc<JournalHealth>,
     cell: Arc<SnapshotCell>,
     board: Arc<AlertBoard>,
@@ -186,8 +186,9 @@ impl Drop for Gone {
 impl Desk {
     fn run(mut self) {
         let _gone = Gone(Arc::clone(&self.board));
-        for lane in LANES_FOLLOWED {
-            match LaneFollower::open(&self.journal, lane, RecordIndex(0)) {
+        let lanes = LANES_FOLLOWED.iter().filter_map(|lane| Some((self.journal.as_ref()?, *lane)));
+        for (journal, lane) in lanes {
+            match LaneFollower::open(journal, lane, RecordIndex(0)) {
                 Ok(follower) => self.followers.push(follower),
                 Err(error) => {
                     tracing::error!(%error, "alerts: the journal cannot be followed");

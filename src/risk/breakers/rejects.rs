@@ -86,7 +86,8 @@ fn class_of(reason: Reason) -> Option<u8> {
         | Reason::RateLimited
         | Reason::NeverArrived
         | Reason::Shutdown
-        | Reason::OrderEntryDown => return None,
+        | Reason::OrderEntryDown
+        | Reason::Fenced => return None,
         Reason::MarginShort => 1,
         Reason::FiltersChanged | Reason::VenuePriceBand => 2,
         Reason::ReduceOnlyRefused => 3,

@@ -323,6 +323,11 @@ impl Gate {
         self.trading.state()
     }
 
+    /// The trading state that outlives the session, and the entries of the day.
+    pub fn left(&self) -> (TradingState, u32) {
+        (self.trading.left(), self.entries_today)
+    }
+
     /// Why the trading state is what it is.
     pub fn state_reason(&self) -> Reason {
         self.trading.reason()

@@ -62,6 +62,31 @@ fn a_pause_holds_whoever_gave_it_and_whenever() {
     assert_eq!(trading.state(), Halted);
 }
 
+/// A successor that took a breaker's cool-down for a pause would never trade again by itself.
+#[test]
+fn what_outlives_a_session_is_a_persons_pause_a_halt_or_a_kill_and_no_cool_down() {
+    for (to, actor, left) in [
+        (Reducing, Actor::System, Active),
+        (Reducing, Actor::Operator(1), Reducing),
+        (Halted, Actor::System, Halted),
+        (Killed, Actor::System, Killed),
+    ] {
+        let mut trading = active();
+        assert_eq!(trading.left(), Active);
+        ask(&mut trading, to, actor).unwrap();
+        assert_eq!(trading.left(), left, "{to:?} {actor:?}");
+        if to != Killed {
+            ask(&mut trading, Reconciling, Actor::System).unwrap();
+            assert_eq!(trading.left(), left, "{to:?} {actor:?}, looked at");
+        }
+    }
+    let mut trading = active();
+    ask(&mut trading, Reconciling, Actor::System).unwrap();
+    trading.on_command(&command(Verb::Pause, 1));
+    assert_eq!(trading.left(), Reducing, "while the truth is sought");
+    assert_eq!(Trading::new().left(), Halted, "nobody has armed");
+}
+
 #[test]
 fn a_reduction_by_the_system_ends_by_the_system_though_a_person_once_held_one() {
     let mut trading = active();

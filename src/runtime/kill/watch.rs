@@ -55,6 +55,10 @@ impl<R: RestPort> KillWatch<R> {
             self.rounds = None;
             return Ok(());
         }
+        // Another node may lead: what is open may be its own, unless an operator wants it gone.
+        if inlet.venue.desk_mut().is_some_and(|desk| desk.is_kept_back()) {
+            return Ok(());
+        }
         if self.rounds.is_none() {
             tracing::error!(flattens = word.flattens, "killed: no entry leaves any more");
         }

@@ -29,6 +29,8 @@ mod answer;
 mod api;
 mod connection;
 mod envelope;
+#[cfg(test)]
+mod fence_tests;
 mod framing;
 mod http;
 mod open;
@@ -44,14 +46,15 @@ pub use real::RealEntry;
 use super::budget::{Budget, Refusal, Use};
 use super::ports::{Ended, EntryPort, Now};
 use crate::base::counters::Counters;
-use crate::base::event::{Order, VenueStatus, flags};
+use crate::base::event::{Command, Order, VenueStatus, flags};
+use crate::base::fence::Fence;
 use crate::base::hop::Stamp;
 use crate::base::ids::Seq;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::ring::queue;
 use crate::base::{Event, InstrumentId, Kind, Purpose, Reason};
 use crate::execution::{RequestKind, RequestText};
-use crate::risk::TradingWord;
+use crate::risk::{Origin, TradingWord, Verb};
 use answer::Flight;
 use open::OpenOrders;
 use std::collections::VecDeque;
@@ -98,6 +101,8 @@ pub struct OrderDesk<E> {
     trading: Option<Arc<Counters>>,
     /// When the newest entry was lost whose arrival is not known.
     entry_lost: Option<Instant>,
+    /// Until when requests may leave, where another may take over.
+    fence: Option<Arc<Fence>>,
 }
 
 impl<E: EntryPort> OrderDesk<E> {
@@ -117,6 +122,7 @@ impl<E: EntryPort> OrderDesk<E> {
             unheard: Unheard::default(),
             trading: None,
             entry_lost: None,
+            fence: None,
         }
     }
 
@@ -124,6 +130,27 @@ impl<E: EntryPort> OrderDesk<E> {
     /// approved before and wait.
     pub fn watch_trading(&mut self, counters: Arc<Counters>) {
         self.trading = Some(counters);
+    }
+
+    /// Lets requests leave only while `fence` does: cancels and exits too, for who takes over may
+    /// have orders of its own by then.
+    pub fn stand_behind(&mut self, fence: Arc<Fence>) {
+        self.fence = Some(fence);
+    }
+
+    /// True where another node may lead, and no person ordered everything closed: nothing is to be
+    /// done about what is open at the venue.
+    pub fn is_kept_back(&self) -> bool {
+        self.fence.as_ref().is_some_and(|fence| fence.is_closed() && !fence.is_by_hand())
+    }
+
+    /// True where the lease forbids a request: by the time that it is signed with.
+    fn is_fenced(&self, flight: &Flight, now: Now) -> bool {
+        let Some(fence) = &self.fence else { return false };
+        let flattens = flight.order.body::<Order>().purpose == Purpose::Flatten as u8;
+        let by_hand = flattens && fence.is_by_hand();
+        let open = fence.lets_through(flight.order.now(), now.wall, now.mono);
+        !open && !by_hand
     }
 
     fn is_killed(&self) -> bool {
@@ -164,6 +191,9 @@ impl<E: EntryPort> OrderDesk<E> {
     pub fn submit(&mut self, order: &Event, text: &RequestText, now: Now, sent: Stamp) {
         let flight = Flight::new(order, sent);
         let is_order = !flight.kind.is_cancel();
+        if self.is_fenced(&flight, now) {
+            return self.refuse(&flight, Reason::Fenced);
+        }
         if !leaves_when_closed(flight.kind) && self.closed != Reason::None {
             return self.refuse(&flight, self.closed);
         }
@@ -278,8 +308,14 @@ impl<E: EntryPort> OrderDesk<E> {
         !self.reports.is_empty()
     }
 
-    /// Hears a numbered event of the river; other events than reports are ignored.
+    /// Hears a numbered event of the river; other events than reports and kills are ignored.
     pub fn hear(&mut self, event: &Event) {
+        if let Some(fence) = &self.fence
+            && event.kind() == Some(Kind::Command)
+            && is_flatten_by_person(event.body())
+        {
+            fence.close_by_hand();
+        }
         if (Kind::OrderAccepted as u8..=Kind::CancelRejected as u8).contains(&event.kind) {
             self.open.hear(event);
         }
@@ -313,6 +349,11 @@ impl<E: EntryPort> OrderDesk<E> {
         while let Some(at) = self.first_free() {
             let flight = self.waiting[at].flight;
             let usage = usage(&flight);
+            if self.is_fenced(&flight, now) {
+                self.waiting.remove(at);
+                self.refuse(&flight, Reason::Fenced);
+                continue;
+            }
             if usage == Use::Entry && self.is_killed() {
                 self.waiting.remove(at);
                 self.refuse(&flight, Reason::TradingState);
@@ -364,6 +405,12 @@ fn usage(flight: &Flight) -> Use {
         false if entry => Use::Entry,
         false => Use::Exit,
     }
+}
+
+/// An immediate kill that somebody gave, not a breaker or a thread that stands still.
+fn is_flatten_by_person(command: &Command) -> bool {
+    let machine = [Origin::Session, Origin::Breaker, Origin::DeadMan].map(|origin| origin as u32);
+    command.verb == Verb::KillImmediate as u32 && !machine.contains(&command.origin)
 }
 
 const fn leaves_when_closed(kind: RequestKind) -> bool {

@@ -27,6 +27,7 @@ use peregrine::runtime::kill::watch::KillWatch;
 use peregrine::runtime::lines::{self, Route};
 use peregrine::runtime::private::{PrivateLink, stream_url};
 use peregrine::runtime::running::Gathered;
+use peregrine::runtime::standby::fenced::FenceWatch;
 use peregrine::runtime::state::StateFolder;
 use peregrine::venue::account::Credentials;
 use peregrine::venue::ages::StreamName;
@@ -283,6 +284,7 @@ fn thread(
         snapshot_levels: settings.venue.snapshot_levels,
         pace: Pace::new(parts.instruments.len(), seed, now),
         due: Due::at(now),
+        fence: FenceWatch::default(),
     }
 }
 

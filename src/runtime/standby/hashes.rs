@@ -1,0 +1,82 @@
+//! What the nodes of a group must have in common before any of them may lead: the program, the
+//! configuration but for what is a node's own, and the model.
+
+use crate::model::artifact::hex;
+use crate::runtime::config::Loaded;
+use crate::runtime::revert::start;
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+/// Keys that are a node's own.
+const OWN: [(&str, &str); 8] = [
+    ("standby", "node"),
+    ("standby", "endpoints"),
+    ("session", "state_dir"),
+    ("model", "dir"),
+    ("rollback", "gates"),
+    ("shadow", "gates"),
+    ("http", "bind"),
+    ("topology", "cores"),
+];
+
+/// The hashes as one text, and the model's alone.
+///
+/// # Errors
+/// When the program or the model cannot be read.
+pub fn of(loaded: &Loaded) -> Result<(String, [u8; 32])> {
+    let program = std::fs::read("/proc/self/exe").context("the program's own file")?;
+    let program: [u8; 32] = Sha256::digest(&program).into();
+    let files = start::files(&loaded.settings)?;
+    let card: [u8; 32] = Sha256::digest(files.card_text.as_bytes()).into();
+    let config = of_config(&loaded.text)?;
+    let [program, config, card] = [program, config, card].map(|hash| hex(&hash));
+    let model = hex(&files.sha256);
+    let text = format!("program {program} configuration {config} model {model} card {card}");
+    Ok((text, files.sha256))
+}
+
+/// Of the configuration without what is a node's own; the order of its keys does not matter.
+fn of_config(text: &str) -> Result<[u8; 32]> {
+    let mut document: Table = text.parse().context("the configuration")?;
+    for (section, key) in OWN {
+        if let Some(Value::Table(table)) = document.get_mut(section) {
+            table.remove(key);
+        }
+    }
+    let mut lines = Vec::new();
+    flatten("", &Value::Table(document), &mut lines);
+    lines.sort();
+    Ok(Sha256::digest(lines.join("\n").as_bytes()).into())
+}
+
+fn flatten(path: &str, value: &Value, lines: &mut Vec<String>) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                flatten(&format!("{path}.{key}"), value, lines);
+            }
+        }
+        other => lines.push(format!("{path} = {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_h08_another_limit_is_another_configuration_and_another_node_is_not() {
+        let own =
+            "[standby]\nnode = \"a\"\ngroup = \"g\"\n[session]\nstate_dir = \"x\"\nseed = 1\n";
+        let hash = |text: &str| of_config(text).unwrap();
+        let other = own.replace("\"a\"", "\"b\"").replace("\"x\"", "\"y\"");
+        assert_eq!(hash(own), hash(&other));
+        let turned = "[session]\nseed = 1\n[standby]\ngroup = \"g\"\nnode = \"c\"\n";
+        assert_eq!(hash(own), hash(turned), "the order of keys does not matter");
+        for (from, to) in [("seed = 1", "seed = 2"), ("\"g\"", "\"h\"")] {
+            assert_ne!(hash(own), hash(&own.replace(from, to)), "{from}");
+        }
+        assert_ne!(hash(own), hash(&format!("{own}[risk]\nday_loss = 1\n")));
+    }
+}
