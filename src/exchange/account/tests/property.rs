@@ -360,6 +360,7 @@ fn the_report_has_the_agreed_shape() {
         "filled",
         "quote",
         "fee",
+        "time",
         "fills",
     ];
     assert_eq!(keys(order), expected);
