@@ -19,8 +19,8 @@ const ROUND: Duration = Duration::from_millis(100);
 const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// Time in which reports may still come after the venue has told that nothing is open.
 const LINGER: Duration = Duration::from_millis(300);
-/// Longest time for the last round of reconciliation: it is commonly over within a second, and a host
-/// so busy that it is not would rather wait than leave it unknown.
+/// Longest time for the last round of reconciliation: it is commonly over within a second, and a
+/// host so busy that it is not would rather wait than leave it unknown.
 const LAST_LOOK_MAX: Duration = Duration::from_secs(20);
 /// The look at the end of a session.
 const OPEN_ORDERS: RestJob = RestJob::Ask(Question::OpenOrders { symbol: None });
