@@ -6,7 +6,7 @@
 //!                             brought: a Gap for the book, a StreamStatus; the others go on
 //! ```
 
-use super::{EventBatch, Feed, gap_event};
+use super::{EventBatch, Feed};
 use crate::base::event::{Event, StreamStatus, carries, flags};
 use crate::base::{InstrumentId, Kind, Nanos, Reason};
 
@@ -67,13 +67,8 @@ impl Feed {
             StreamStatus { connection, reason: reason as u16, carries, ..Default::default() };
         for place in first.0..=last.0 {
             let instrument = InstrumentId(place);
-            if !up
-                && carries & carries::DEPTH != 0
-                && let Some(sync) = self.syncs.get_mut(instrument.index())
-            {
-                sync.reset(&mut self.pool);
-                self.releasing.retain(|id| *id != instrument);
-                out.push(gap_event(instrument, (0, 0), reason, ts_recv));
+            if !up && carries & carries::DEPTH != 0 {
+                self.start_over(instrument, reason, ts_recv, out);
             }
             let event = Event::new(Kind::StreamStatus, instrument, &body);
             let on = if up { flags::ON } else { 0 };

@@ -263,6 +263,17 @@ impl Feed {
         out: &mut EventBatch,
     ) {
         out.clear();
+        self.start_over(instrument, reason, ts_recv, out);
+    }
+
+    /// The same behind what `out` holds already.
+    fn start_over(
+        &mut self,
+        instrument: InstrumentId,
+        reason: Reason,
+        ts_recv: Nanos,
+        out: &mut EventBatch,
+    ) {
         let Some(sync) = self.syncs.get_mut(instrument.index()) else { return };
         sync.reset(&mut self.pool);
         self.releasing.retain(|id| *id != instrument);

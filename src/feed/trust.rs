@@ -7,7 +7,7 @@
 //!                                                  its book is invalid, its depth thrown away
 //! ```
 
-use super::{EventBatch, Feed, gap_event};
+use super::{EventBatch, Feed};
 use crate::base::event::Malformed;
 use crate::base::{Nanos, Reason};
 
@@ -57,11 +57,8 @@ impl Feed {
         if !self.trust.get_mut(instrument.index()).is_some_and(Trust::on_bad) {
             return;
         }
-        let Some(sync) = self.syncs.get_mut(instrument.index()) else { return };
-        sync.reset(&mut self.pool);
-        self.releasing.retain(|id| *id != instrument);
         let reason = Reason::from_u16(reason).unwrap_or(Reason::BookGap);
-        out.push(gap_event(instrument, (0, 0), reason, ts_recv));
+        self.start_over(instrument, reason, ts_recv, out);
     }
 }
 
