@@ -12,11 +12,12 @@
 //! those of USD-M, so books are synchronised by the same machine.
 
 use super::form::Form;
+use crate::base::settings::Dialect;
 
 /// Contracts settled in their coin.
 pub(super) struct CoinM;
 
 impl Form for CoinM {
     const PAIR_BEHIND_SYMBOL: bool = true;
-    const CANDLES: bool = false;
+    const CANDLES: bool = Dialect::CoinM.has_candles();
 }

@@ -1,5 +1,7 @@
 //! In which form a venue's frames come, as far as its dialects differ.
 
+use crate::base::settings::Dialect;
+
 /// The form of one dialect's frames. The readers are compiled once for each, so that what one of
 /// them needs costs the others nothing; [`super::Feed`] chooses between them once a frame.
 pub(super) trait Form {
@@ -14,5 +16,5 @@ pub(super) struct UsdM;
 
 impl Form for UsdM {
     const PAIR_BEHIND_SYMBOL: bool = false;
-    const CANDLES: bool = true;
+    const CANDLES: bool = Dialect::UsdM.has_candles();
 }

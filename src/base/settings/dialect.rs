@@ -55,7 +55,7 @@ impl Dialect {
 
     /// True where the feed makes events of candles. COIN-M's count volume in contracts and turnover
     /// in the coin; the event's turnover is in the quote currency.
-    const fn has_candles(self) -> bool {
+    pub const fn has_candles(self) -> bool {
         match self {
             Self::UsdM => true,
             #[cfg(feature = "coin-m")]
