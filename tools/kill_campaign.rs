@@ -197,7 +197,7 @@ fn replays(journals: &[std::path::PathBuf], count: u32, rng: &mut ChaCha8Rng) ->
     for i in 0..count.min(u32::try_from(journals.len())?) {
         let at = if i == 0 { journals.len() - 1 } else { rng.random_range(0..journals.len()) };
         let dir = &journals[at];
-        if !records::has_opening(dir)? {
+        if records::opening(dir)?.is_none() {
             continue;
         }
         let found = peregrine::runtime::replay::verify(dir)?;

@@ -7,7 +7,7 @@ use peregrine::base::units::SCALE;
 use peregrine::base::{ClientOrderId, Kind, Symbol};
 use peregrine::execution::OrderState as State;
 use peregrine::runtime::recover::{Carried, Chain};
-use peregrine::runtime::statement::{Account, Statement};
+use peregrine::runtime::statement::{Account, Statement, ToldAlgo};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,17 @@ struct Journaled {
     seen: BTreeSet<(String, u64)>,
     unknown: BTreeSet<u64>,
     known_again: BTreeSet<u64>,
+}
+
+/// True for an order that the exchange still has on its book.
+pub fn is_open(status: &str) -> bool {
+    matches!(status, "NEW" | "PARTIALLY_FILLED")
+}
+
+/// Numbers of the orders that conditional ones became; each bears its parent's id.
+pub fn children(account: &Account) -> BTreeSet<String> {
+    let number = |algo: &ToldAlgo| algo.order_id.to_string().trim_matches('"').to_owned();
+    account.algo_orders.iter().map(number).collect()
 }
 
 /// Compares; `journals` are the folders of one chain, the oldest first.
@@ -122,25 +133,19 @@ impl Findings {
     }
 
     fn orders(&mut self, account: &Account, journaled: &Journaled, end: &Carried) {
-        let open = |status: &str| matches!(status, "NEW" | "PARTIALLY_FILLED");
         let mut ids = BTreeSet::new();
         let mut decisions = BTreeSet::new();
         let held: BTreeSet<u64> = end.orders.iter().map(|(_, _, order)| order.client_id).collect();
         let mut open_there = BTreeSet::new();
-        // An order that a conditional one became bears its parent's id.
-        let children: BTreeSet<String> = account
-            .algo_orders
-            .iter()
-            .map(|algo| algo.order_id.to_string().trim_matches('"').to_owned())
-            .collect();
+        let children = children(account);
         let plain = account.orders.iter().map(|order| {
             let child = children.contains(&order.order_id.to_string());
-            (&order.client_id, open(&order.status), Some((order.filled, order.fee)), child)
+            (&order.client_id, is_open(&order.status), Some((order.filled, order.fee)), child)
         });
         let algo = account
             .algo_orders
             .iter()
-            .map(|algo| (&algo.client_id, open(&algo.status), None, false));
+            .map(|algo| (&algo.client_id, is_open(&algo.status), None, false));
         let mut filled_there = BTreeSet::new();
         for (text, is_open, filled, child) in plain.chain(algo) {
             let id = ClientOrderId::from_text(text.as_bytes());

@@ -98,8 +98,14 @@ impl<'e> Node<'e> {
         self.traders.journals().iter().any(|dir| dir.ends_with(format!("{epoch:07}-paper")))
     }
 
-    fn end(&mut self) -> Result<Ending> {
-        self.process.take().context("no process")?.terminate(PATIENCE)
+    /// Asks it to end; what speaks against how it did goes to `broken`.
+    fn end(&mut self, broken: &mut Vec<String>) -> Result<()> {
+        let ending = self.process.take().context("no process")?.terminate(PATIENCE)?;
+        if ending != Ending::InOrder {
+            let words = self.traders.last_words();
+            broken.push(format!("{}: {ending:?}: {words}", name(self.place)));
+        }
+        Ok(())
     }
 }
 
@@ -203,11 +209,7 @@ fn refresh(cluster: &Cluster, nodes: &mut [Node<'_>; 2], tap: &mut Tap<'_>) -> R
     for node in nodes {
         let leads = node.has_epoch(tap.newest());
         if node.process.is_some() && !leads && node.losses >= LOSSES_MAX {
-            let ending = node.end()?;
-            if ending != Ending::InOrder {
-                let words = node.traders.last_words();
-                tap.broken.push(format!("{}: {ending:?}: {words}", name(node.place)));
-            }
+            node.end(&mut tap.broken)?;
         }
         if node.process.is_none() {
             node.start(cluster)?;
@@ -223,11 +225,7 @@ fn end(nodes: &mut [Node<'_>; 2], exchange: &Exchange, tap: &mut Tap<'_>) -> Res
     let newest = tap.newest();
     nodes.sort_by_key(|node| node.has_epoch(newest));
     for node in nodes.iter_mut() {
-        let ending = node.end()?;
-        if ending != Ending::InOrder {
-            let words = node.traders.last_words();
-            tap.broken.push(format!("{}: {ending:?}: {words}", name(node.place)));
-        }
+        node.end(&mut tap.broken)?;
     }
     let chain = Chain { name: "paper", at_venue: true };
     let journals = nodes[1].traders.state().join("journal");

@@ -28,17 +28,16 @@ pub fn lane(dir: &Path, lane: usize) -> Result<Vec<Event>> {
     Ok(events)
 }
 
-/// True where the opening is whole.
-pub fn has_opening(dir: &Path) -> Result<bool> {
-    Ok(lane(dir, 0)?.iter().any(|event| event.kind() == Some(Kind::SessionCarried)))
+/// The last record of the opening; `None` where the session ended before it was written.
+pub fn opening(dir: &Path) -> Result<Option<Event>> {
+    Ok(lane(dir, 0)?.into_iter().find(|event| event.kind() == Some(Kind::SessionCarried)))
 }
 
 /// Why a session began halted or killed, as the one before it had been left; `None` where it might
 /// trade.
 pub fn began_halted(dir: &Path) -> Option<String> {
-    let events = lane(dir, 0).unwrap_or_default();
-    let last = events.iter().rfind(|event| event.kind() == Some(Kind::SessionCarried));
-    let carried = last.map(Event::body::<SessionCarried>)?;
+    let opening = opening(dir).ok().flatten()?;
+    let carried: &SessionCarried = opening.body();
     let state = TradingState::from_u8(carried.state);
     let stays = matches!(state, Some(TradingState::Halted | TradingState::Killed));
     stays.then(|| Reason::from_u16(carried.reason).map_or("no reason", Reason::name).to_owned())

@@ -1,6 +1,7 @@
 //! The kill switch under load: a trader is killed by each way there is in turn, at random instants
 //! of a busy run, and the exchange's own ledger says when no order worked any more.
 
+use crate::compare::is_open;
 use crate::exchange::{Exchange, program};
 use crate::trader::{Trader, Traders};
 use anyhow::{Context, Result, bail};
@@ -204,7 +205,7 @@ fn rows<'a>(account: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
 
 fn open_orders(exchange: &Exchange) -> Result<usize> {
     let account = account(exchange)?;
-    let works = |row: &&Value| matches!(row["status"].as_str(), Some("NEW" | "PARTIALLY_FILLED"));
+    let works = |row: &&Value| row["status"].as_str().is_some_and(is_open);
     Ok(rows(&account, "orders").filter(works).count())
 }
 

@@ -1,6 +1,7 @@
 //! The exchange's ledger while a campaign of failovers runs, and what it and the journals have
 //! against it in the end.
 
+use crate::compare;
 use crate::exchange::Exchange;
 use crate::records;
 use anyhow::{Result, bail};
@@ -64,10 +65,9 @@ impl<'e> Tap<'e> {
     pub fn look(&mut self) -> Result<()> {
         let ledger = Statement::read(&self.exchange.ledger()?)?;
         let account = ledger.account(self.exchange.api_key())?;
-        // What a conditional order became bears its name, and is sent by nobody.
-        let mut children = BTreeSet::new();
+        // What a conditional order became is sent by nobody.
+        let children = compare::children(account);
         for algo in &account.algo_orders {
-            children.insert(algo.order_id.to_string().trim_matches('"').to_owned());
             self.stops.extend(ClientOrderId::from_text(algo.client_id.as_bytes()).map(|id| id.0));
         }
         let mut open = Vec::new();
@@ -76,7 +76,7 @@ impl<'e> Tap<'e> {
             if children.contains(&order.order_id.to_string()) {
                 continue;
             }
-            if matches!(order.status.as_str(), "NEW" | "PARTIALLY_FILLED") {
+            if compare::is_open(&order.status) {
                 open.push(id);
             }
             if self.orders.insert(order.order_id, (id, order.time)).is_none() {
@@ -131,17 +131,19 @@ impl<'e> Tap<'e> {
 
     /// Looks for this long; how many orders were taken in the second half of it.
     pub fn watch(&mut self, time: Duration) -> Result<usize> {
-        for half in 0..2 {
-            let (began, before) = (Instant::now(), self.orders.len());
-            while began.elapsed() < time / 2 {
-                std::thread::park_timeout(LOOK);
-                self.look()?;
-            }
-            if half == 1 {
-                return Ok(self.orders.len() - before);
-            }
+        self.look_for(time / 2)?;
+        let before = self.orders.len();
+        self.look_for(time / 2)?;
+        Ok(self.orders.len() - before)
+    }
+
+    fn look_for(&mut self, time: Duration) -> Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            std::thread::park_timeout(LOOK);
+            self.look()?;
         }
-        Ok(0)
+        Ok(())
     }
 
     /// What there is against it once every node has ended; `journals` are those of all nodes.
@@ -158,7 +160,7 @@ impl<'e> Tap<'e> {
         self.judge_risk(&sessions);
         let ledger = Statement::read(&self.exchange.ledger()?)?;
         for order in &ledger.account(self.exchange.api_key())?.orders {
-            if matches!(order.status.as_str(), "NEW" | "PARTIALLY_FILLED") {
+            if compare::is_open(&order.status) {
                 self.broken.push(format!("order {} was left open", order.client_id));
             }
         }
@@ -243,9 +245,9 @@ impl Session {
     fn read(dir: &Path) -> Result<Option<Self>> {
         let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let epoch = name.split('-').next().and_then(|digits| digits.parse().ok());
-        let inputs = records::lane(dir, 0)?;
-        let opening = inputs.iter().find(|event| event.kind() == Some(Kind::SessionCarried));
-        let (Some(epoch), Some(opening)) = (epoch, opening) else { return Ok(None) };
+        let (Some(epoch), Some(opening)) = (epoch, records::opening(dir)?) else {
+            return Ok(None);
+        };
         let (mut meant, mut entries) = (BTreeSet::new(), Vec::new());
         for event in records::lane(dir, 3)? {
             if event.kind() == Some(Kind::OrderIntent) {
