@@ -156,8 +156,15 @@ fn checked(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A shipped configuration's text with the shipped limits in it.
+    pub(in crate::runtime) fn with_shipped_limits(text: &str) -> Loaded {
+        let limits = include_str!("../../config/risk.toml");
+        let text = text.replace("risk_file = \"risk.toml\"\n", "");
+        from_text("shipped", &format!("{text}\n{limits}")).unwrap()
+    }
 
     #[test]
     fn a_file_of_fills_is_laid_over_the_paper_venue_and_over_nothing_else() {

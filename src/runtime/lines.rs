@@ -189,6 +189,7 @@ fn seed(settings: &Settings, place: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::config;
     use std::collections::BTreeSet;
 
     fn symbols(count: usize) -> Vec<Symbol> {
@@ -197,11 +198,7 @@ mod tests {
     }
 
     fn settings() -> Settings {
-        let text = include_str!("../../config/paper.toml");
-        let risk = include_str!("../../config/risk.toml");
-        let text = text.replace("risk_file = \"risk.toml\"\n", "");
-        let loaded = crate::runtime::config::from_text("shipped", &format!("{text}\n{risk}"));
-        loaded.unwrap().settings
+        config::tests::with_shipped_limits(include_str!("../../config/paper.toml")).settings
     }
 
     #[test]

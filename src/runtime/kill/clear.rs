@@ -86,9 +86,7 @@ mod tests {
     use crate::runtime::config;
 
     fn settings(text: &str) -> Settings {
-        let risk = include_str!("../../../config/risk.toml");
-        let text = text.replace("risk_file = \"risk.toml\"\n", "");
-        config::from_text("test", &format!("{text}\n{risk}")).unwrap().settings
+        config::tests::with_shipped_limits(text).settings
     }
 
     #[test]

@@ -135,11 +135,8 @@ mod tests {
         let script = format!("#!/bin/sh\ncat >> {}\n", kept.display());
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let risk = include_str!("../../../config/risk.toml");
         let text = include_str!("../../../config/paper.toml");
-        let text = text.replace("risk_file = \"risk.toml\"\n", "");
-        let text = format!("{text}\n{risk}");
-        let mut settings = config::from_text("x", &text).unwrap().settings;
+        let mut settings = config::tests::with_shipped_limits(text).settings;
         settings.alerts.channels = vec![crate::base::settings::AlertChannel::Mail];
         settings.alerts.mail_program = program.display().to_string();
         settings.alerts.mail_from = "trader@host".to_owned();

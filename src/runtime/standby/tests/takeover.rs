@@ -73,10 +73,8 @@ impl Venue {
     fn new() -> Self {
         let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
         let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
-        let risk = include_str!("../../../../config/risk.toml");
         let text = include_str!("../../../../config/paper.toml");
-        let text = text.replace("risk_file = \"risk.toml\"\n", "");
-        let mut settings = config::from_text("x", &format!("{text}\n{risk}")).unwrap().settings;
+        let mut settings = config::tests::with_shipped_limits(text).settings;
         settings.venue.rest_url = exchange.rest_url();
         settings.venue.dead_man_ms = 60_000;
         let began = Instant::now();
