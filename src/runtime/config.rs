@@ -155,16 +155,17 @@ fn checked(
     Ok(Loaded { settings, text })
 }
 
+/// A shipped configuration's text with the shipped limits in it.
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
+pub(super) fn with_shipped_limits(text: &str) -> Loaded {
+    let limits = include_str!("../../config/risk.toml");
+    let text = text.replace("risk_file = \"risk.toml\"\n", "");
+    from_text("shipped", &format!("{text}\n{limits}")).expect("what is shipped is lawful")
+}
 
-    /// A shipped configuration's text with the shipped limits in it.
-    pub(in crate::runtime) fn with_shipped_limits(text: &str) -> Loaded {
-        let limits = include_str!("../../config/risk.toml");
-        let text = text.replace("risk_file = \"risk.toml\"\n", "");
-        from_text("shipped", &format!("{text}\n{limits}")).unwrap()
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn a_file_of_fills_is_laid_over_the_paper_venue_and_over_nothing_else() {

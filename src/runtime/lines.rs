@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn settings() -> Settings {
-        config::tests::with_shipped_limits(include_str!("../../config/paper.toml")).settings
+        config::with_shipped_limits(include_str!("../../config/paper.toml")).settings
     }
 
     #[test]

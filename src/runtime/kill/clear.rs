@@ -86,7 +86,7 @@ mod tests {
     use crate::runtime::config;
 
     fn settings(text: &str) -> Settings {
-        config::tests::with_shipped_limits(text).settings
+        config::with_shipped_limits(text).settings
     }
 
     #[test]

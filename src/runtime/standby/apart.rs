@@ -136,7 +136,7 @@ mod tests {
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
         let text = include_str!("../../../config/paper.toml");
-        let mut settings = config::tests::with_shipped_limits(text).settings;
+        let mut settings = config::with_shipped_limits(text).settings;
         settings.alerts.channels = vec![crate::base::settings::AlertChannel::Mail];
         settings.alerts.mail_program = program.display().to_string();
         settings.alerts.mail_from = "trader@host".to_owned();

@@ -74,7 +74,7 @@ impl Venue {
         let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
         let (key, secret) = (exchange.api_key().to_owned(), exchange.api_secret().to_owned());
         let text = include_str!("../../../../config/paper.toml");
-        let mut settings = config::tests::with_shipped_limits(text).settings;
+        let mut settings = config::with_shipped_limits(text).settings;
         settings.venue.rest_url = exchange.rest_url();
         settings.venue.dead_man_ms = 60_000;
         let began = Instant::now();
