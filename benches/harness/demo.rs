@@ -71,9 +71,9 @@ impl Demo {
     }
 }
 
-/// An address that is free.
+/// An address that is free, and stays so: what asks for any port asks for one of 127.0.0.1.
 pub fn free_page() -> SocketAddr {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let free = TcpListener::bind("127.0.0.2:0").and_then(|listener| listener.local_addr());
     free.expect("a free port")
 }
 

@@ -2,6 +2,7 @@
 //! the venue reached where that is asked for, exit code 1 for what says fail and for nothing else.
 
 use crate::pipeline_support::{last_json, peregrine_in, root, text};
+use crate::process::free_address;
 use crate::trader_world::World;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -56,10 +57,7 @@ fn the_venue_is_reached_over_every_address_and_an_address_where_nobody_answers_i
     for key in all.map(|key| format!("venue.{key}")) {
         assert_eq!(level(&told, &key), "ok", "{told}");
     }
-    // A port that was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let dead = format!("ws://{}/market", free.local_addr().unwrap());
-    drop(free);
+    let dead = format!("ws://{}/market", free_address());
     let output = check(&world, &["--reach"], &[("PEREGRINE__VENUE__MARKET_URL", &dead)]);
     let told = last_json(&output);
     assert_eq!((output.status.code(), &told["fail"]), (Some(1), &1.into()), "{told}");

@@ -1,6 +1,7 @@
 //! Faults of the network and of connections: rows F-N of the fault catalogue that a peer can make
 //! with raw bytes. Time is an argument of the code under test and is stepped here.
 
+use crate::process::free_address;
 use mio::{Events, Poll, Token};
 use peregrine::venue::ports::StreamPort;
 use peregrine::venue::resolver::Resolver;
@@ -312,7 +313,7 @@ fn fault_n11_a_resolver_that_hangs_stops_nobody_and_a_late_answer_is_taken() {
             drain(&mut socket, tell);
         }
     });
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = free_address();
     let (go, wait) = channel::<()>();
     let (addr, mut asked) = (peer.addr, 0);
     let resolver = Resolver::with(move |_| {

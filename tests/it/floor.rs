@@ -2,12 +2,11 @@
 
 use crate::exchange_sim::Http;
 use crate::pipeline_support::EAGER;
-use crate::process::look;
+use crate::process::{free_address, look};
 use crate::session_support::Session;
 use peregrine::exchange::fault::script;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use serde_json::Value;
-use std::net::TcpListener;
 
 /// See the head of this file.
 pub struct Floor {
@@ -20,7 +19,7 @@ pub struct Floor {
 impl Floor {
     /// With these faults from the beginning, and these changes to the configuration.
     pub fn start(faults: &str, more: &[(&str, &str, &str)]) -> Self {
-        let page = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let page = free_address().to_string();
         let bind = format!("\"{page}\"");
         let more = [&EAGER[..], &[("http", "bind", bind.as_str())], more].concat();
         let faults = script::parse(faults).unwrap();

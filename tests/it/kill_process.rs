@@ -3,7 +3,7 @@
 
 use crate::lanes::{count, has, read};
 use crate::pipeline_support::{last_json, peregrine, peregrine_in, root, text};
-use crate::process::{Process, look, wait};
+use crate::process::{Process, free_address, look, wait};
 use crate::trader_world::{World, error_of};
 use peregrine::base::event::{Command, Event, KillRound, Order, StateChange};
 use peregrine::base::{Kind, Nanos, Purpose, Reason};
@@ -16,7 +16,7 @@ use peregrine::venue::job::{Access, RestRequest};
 use peregrine::venue::rest::RestClient;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Instant;
@@ -69,10 +69,6 @@ impl Books {
 struct Trader {
     world: World,
     process: Process,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn start(world: &World, more: &[(&str, &str)]) -> Process {
@@ -164,10 +160,10 @@ fn check_journal(world: &World, what: &str) -> Option<Command> {
     command.map(|event| *event.body())
 }
 
-fn post(http: u16, headers: &[(&str, &str)], body: &str) -> u16 {
+fn post(http: SocketAddr, headers: &[(&str, &str)], body: &str) -> u16 {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut request = agent.post(format!("http://127.0.0.1:{http}/api/v1/kill"));
+    let mut request = agent.post(format!("http://{http}/api/v1/kill"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -208,8 +204,8 @@ fn a_graceful_kill_by_command_leaves_no_working_order_and_keeps_positions_with_t
 
 #[test]
 fn an_immediate_kill_over_http_leaves_nothing_at_all_and_others_are_not_let_in() {
-    let http = free_port();
-    let bind = format!("127.0.0.1:{http}");
+    let http = free_address();
+    let bind = http.to_string();
     let trader =
         Trader::start(&[("PEREGRINE__HTTP__BIND", bind.as_str()), ("PEREGRINE_HTTP_TOKEN", TOKEN)]);
     wait("a position", || Books::of(&trader.world.exchange).positions() > 0);

@@ -5,7 +5,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// Looks before a test gives up: what is waited for takes seconds, on a busy machine minutes.
@@ -31,6 +33,15 @@ pub fn look<T, S: Display>(what: &str, mut at: impl FnMut() -> Result<T, S>) -> 
     }
     let last = last.map(|seen| seen.to_string()).unwrap_or_default();
     panic!("{what}: not within {LOOKS_MAX} looks: {last}");
+}
+
+/// An address on loopback that is free now and stays so until somebody binds it: a port of 127.0.0.1
+/// is another's as soon as one is asked for, so this is of an address that nobody else asks.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU8 = AtomicU8::new(2);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let address = Ipv4Addr::new(127, high | 1, low, NEXT.fetch_add(1, Ordering::Relaxed));
+    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap()
 }
 
 /// A running process; killed if a test fails before it ended.

@@ -1,13 +1,12 @@
 //! What a service manager hears of a whole process: that it is ready once it trades, that it lives
 //! while every pinned thread turns and no longer, that it ends.
 
-use crate::process::wait;
+use crate::process::{free_address, wait};
 use crate::trader_world::World;
 use peregrine::venue::rest::RestClient;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 
@@ -100,9 +99,7 @@ fn fault_p18_a_manager_hears_ready_then_life_but_not_while_a_stage_is_held_and_t
     let path = world.dir().join("notify");
     let manager = Listener(UnixDatagram::bind(&path).unwrap());
     manager.0.set_nonblocking(true).unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap().to_string();
-    drop(free);
+    let address = free_address().to_string();
     let session = world.start(
         "config/testnet.toml",
         &[

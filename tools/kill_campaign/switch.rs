@@ -94,7 +94,8 @@ fn one(
     tally: &mut Tally,
     patience: Duration,
 ) -> Result<()> {
-    let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    // Not of 127.0.0.1, of which the exchange's clients take ports meanwhile.
+    let http = TcpListener::bind("127.0.0.2:0")?.local_addr()?;
     let bind = http.to_string();
     let page = [("PEREGRINE__HTTP__BIND", bind.as_str()), ("PEREGRINE_HTTP_TOKEN", TOKEN)];
     let mut trader = traders.start_with(true, &page)?;

@@ -272,7 +272,7 @@ impl Pages {
             HttpError::PrivateSocket { path: socket.path.clone(), cause: cause.to_string() }
         })?;
         let mut hosts = plan.settings.hosts.clone();
-        hosts.extend(loopback_hosts(addr.port()));
+        hosts.extend(loopback_hosts(addr));
         let desk = Desk::new(plan.token, plan.commands.clone());
         let mut desks = Desks::new(Arc::clone(&plan.cell), hosts, desk);
         let closing = Arc::new(AtomicBool::new(false));
@@ -318,8 +318,12 @@ fn serve(server: &tiny_http::Server, desks: &mut Desks, closing: &AtomicBool) {
     }
 }
 
-fn loopback_hosts(port: u16) -> [String; 3] {
-    [format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")]
+/// What a browser on this host may call the page: no name of a stranger can stand for these.
+fn loopback_hosts(addr: SocketAddr) -> [String; 4] {
+    let port = addr.port();
+    let [four, name, six] =
+        ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}"));
+    [addr.to_string(), four, name, six]
 }
 
 /// A socket path in a fresh folder that only this user may enter; the folder goes with it.

@@ -193,6 +193,12 @@ fn a_foreign_host_name_is_not_served() {
 }
 
 #[test]
+fn a_page_is_served_under_the_address_it_listens_on() {
+    let fixture = start_with(|s| s.addr = SocketAddr::from(([127, 9, 9, 9], 0)));
+    assert_eq!(get(&fixture, "/healthz").0, 200);
+}
+
+#[test]
 fn a_command_needs_the_token_then_reaches_the_river() {
     let fixture = start();
     let body = r#"{"reason":"drill"}"#;
