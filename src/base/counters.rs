@@ -1,6 +1,8 @@
 //! Every counter in one table. A counter belongs to one stage, which alone writes it; anyone may
 //! read.
 
+use super::ids::{InstrumentId, Seq};
+use super::limits::INSTRUMENTS_MAX;
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -89,6 +91,8 @@ pub struct Counters {
     /// See [`Counters::trading`].
     trading: CachePadded<AtomicU32>,
     controls: [[AtomicU64; 3]; CONTROL_ROWS],
+    /// See [`Counters::rests_since`].
+    resting: [AtomicU64; INSTRUMENTS_MAX],
 }
 
 impl Default for Counters {
@@ -97,6 +101,7 @@ impl Default for Counters {
             slots: Default::default(),
             trading: CachePadded::default(),
             controls: [const { [const { AtomicU64::new(0) }; 3] }; CONTROL_ROWS],
+            resting: [const { AtomicU64::new(0) }; INSTRUMENTS_MAX],
         }
     }
 }
@@ -130,6 +135,21 @@ impl Counters {
     #[inline]
     pub fn trading(&self) -> u32 {
         self.trading.load(Ordering::Acquire)
+    }
+
+    /// Publishes that an instrument which is being left is flat with nothing working, by the place
+    /// in the river of what began it; 0 where it is not, or not left. The risk stage alone calls
+    /// this.
+    pub fn publish_rest(&self, instrument: InstrumentId, since: Seq) {
+        if let Some(word) = self.resting.get(instrument.index()) {
+            word.store(since, Ordering::Release);
+        }
+    }
+
+    /// What [`Self::publish_rest`] told last: whoever knows the place of the newest such beginning
+    /// knows whether it is that one's.
+    pub fn rests_since(&self, instrument: InstrumentId) -> Seq {
+        self.resting.get(instrument.index()).map_or(0, |word| word.load(Ordering::Acquire))
     }
 
     /// Publishes a control's row; the stage that owns the controls alone calls this.

@@ -390,6 +390,8 @@ reasons! {
     FundingChanged = 558,
     /// RC-20: how the account is set up could not be had for too long.
     ModesUnread = 559,
+    /// An operator dropped the symbol: it is left, or asleep.
+    SymbolDropped = 560,
 
     /// An operator asked for it.
     Operator = 901,

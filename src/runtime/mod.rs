@@ -24,6 +24,7 @@
 //! | `host` | how the host is tuned, from `/proc` and `/sys` |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `swap` | which model decides, changed while a session runs |
+//! | `symbols` | which instruments are traded, changed while a session runs |
 //! | `gates` | the rules of `gates.toml`, for whoever judges by them |
 //! | `revert` | a session that judges its champion and leaves it by itself |
 //! | `watcher` | the observer's loop: snapshots |
@@ -77,6 +78,7 @@ pub mod statement;
 mod stopped;
 pub mod streams_seen;
 pub mod swap;
+pub mod symbols;
 pub mod topology;
 pub mod wait;
 pub mod watcher;

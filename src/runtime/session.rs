@@ -30,6 +30,7 @@ use super::stopped;
 use super::swap::ModelDesk;
 use super::swap::board::ModelBoard;
 use super::swap::desk::DeskWork;
+use super::symbols::{self, SymbolDesk};
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
 use crate::base::Nanos;
@@ -130,8 +131,11 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let commands = watcher.commands();
     let (river, cell) = watcher.desk();
     let aside = Aside::start(&parts.settings, watch, (&river, &cell))?;
-    let admin = AdminSocket::with_models(state.dir(), river.clone(), cell, desk.asking())?;
-    let launch = Launch { topology: &topology, stop: &order.stop, commands, access };
+    let (asked, symbols) = symbols::orders();
+    let symbol_desk = SymbolDesk::new(asked, &parts.symbols(), &parts.settings.risk.allow);
+    let desks = (desk.asking(), Some(symbol_desk));
+    let admin = AdminSocket::with_desks(state.dir(), river.clone(), cell, desks)?;
+    let launch = Launch { topology: &topology, stop: &order.stop, commands, symbols, access };
     let running = rig.launch(&parts, model, launch)?;
     let (counters, signal) = (Arc::clone(&running.counters), Arc::clone(&order.kill));
     let switched = Switched { state: state.dir(), river, counters, signal };
@@ -349,7 +353,7 @@ fn instruments(
 ) -> Result<Vec<InstrumentSettings>> {
     let list = &settings.instruments;
     let known = |symbol| list.facts.iter().any(|facts| facts.symbol == symbol);
-    let listed = if list.symbols.iter().all(|&symbol| known(symbol)) {
+    let listed = if list.all().all(known) {
         Vec::new()
     } else {
         let venue = &settings.venue;
@@ -360,11 +364,10 @@ fn instruments(
             .map_err(|error| anyhow::anyhow!("contract facts: {error}"))?;
         contracts(venue.dialect, &body)?
     };
-    list.symbols
-        .iter()
+    list.all()
         .map(|symbol| {
-            let given = list.facts.iter().find(|facts| facts.symbol == *symbol).copied();
-            let told = listed.iter().find(|facts| facts.symbol == *symbol);
+            let given = list.facts.iter().find(|facts| facts.symbol == symbol).copied();
+            let told = listed.iter().find(|facts| facts.symbol == symbol);
             let fees = |facts: &InstrumentSettings| InstrumentSettings {
                 maker_fee: list.maker_fee,
                 taker_fee: list.taker_fee,
