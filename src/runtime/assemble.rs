@@ -238,8 +238,8 @@ impl Parts {
     fn symbol_changes(&self) -> impl Iterator<Item = Event> + '_ {
         let asleep = &self.settings.instruments.asleep;
         self.instruments.iter().enumerate().filter_map(move |(place, facts)| {
-            let configured = || asleep.contains(&facts.symbol).then(asleep_as_configured);
-            let change = self.carried.symbol_change(facts.symbol).or_else(configured)?;
+            let configured = asleep.contains(&facts.symbol).then(asleep_as_configured);
+            let change = self.carried.symbol_change(facts.symbol, configured)?;
             let id = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
             Some(Event::new(Kind::SymbolChange, id, &change))
         })

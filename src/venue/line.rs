@@ -358,3 +358,6 @@ fn is_shutdown(frame: &[u8]) -> bool {
         && !frame.starts_with(b"{\"stream\":")
         && frame.windows(EVENT.len()).any(|window| window == EVENT)
 }
+
+#[cfg(test)]
+mod tests;

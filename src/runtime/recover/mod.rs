@@ -167,16 +167,21 @@ impl Carried {
         Money(self.session.starting_equity + sum)
     }
 
-    /// What operators made of that symbol, if they changed it. One that was asleep and yet has a
-    /// position or an order, which somebody else must have made, is left and not forgotten.
-    pub fn symbol_change(&self, symbol: Symbol) -> Option<SymbolChange> {
-        let (_, change) = self.symbols.iter().find(|(known, _)| *known == symbol)?;
+    /// What a symbol begins with where it is not simply traded: as operators left it, else as it is
+    /// `configured`. One that would sleep and has a position or an order, which is nobody's wish, is
+    /// left instead.
+    pub fn symbol_change(
+        &self,
+        symbol: Symbol,
+        configured: Option<SymbolChange>,
+    ) -> Option<SymbolChange> {
+        let known = self.symbols.iter().find(|(known, _)| *known == symbol);
+        let change = known.map(|(_, change)| *change).or(configured)?;
         let held = self.position(symbol).is_some_and(|body| body.qty != 0);
         let open = self.orders.iter().any(|(known, ..)| *known == symbol);
         let is_asleep = change.state == SymbolState::Asleep as u8;
-        let state =
-            if is_asleep && (held || open) { SymbolState::Leaving as u8 } else { change.state };
-        Some(SymbolChange { state, ..*change })
+        let leaving = SymbolChange { state: SymbolState::Leaving as u8, ..change };
+        Some(if is_asleep && (held || open) { leaving } else { change })
     }
 
     /// The books of that contract; `None` where nothing was ever traded in it.

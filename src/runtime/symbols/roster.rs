@@ -132,7 +132,8 @@ impl Roster {
     ) -> Option<(InstrumentId, SymbolChange)> {
         let instruments = (0..).map(InstrumentId).zip(&self.standing);
         let mut leaving = instruments.filter(|(_, one)| one.state() == SymbolState::Leaving);
-        let (instrument, standing) = leaving.find(|(id, one)| rests(*id) == one.since)?;
+        let (instrument, standing) =
+            leaving.find(|(id, one)| one.since > 0 && rests(*id) == one.since)?;
         let state = SymbolState::Asleep as u8;
         Some((instrument, SymbolChange { state, flat: 0, ..standing.change }))
     }
@@ -159,5 +160,36 @@ impl Roster {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SymbolState::{Asleep, Awake, Leaving};
+
+    #[test]
+    fn what_may_follow_is_what_changes_something_and_leaves_one_awake() {
+        let (gently, at_once) = (Wanted::Drop { flat: false }, Wanted::Drop { flat: true });
+        let cases = [
+            ((Awake, false), Wanted::Add, 2, false),
+            ((Leaving, false), Wanted::Add, 1, true),
+            ((Leaving, true), Wanted::Add, 1, true),
+            ((Asleep, false), Wanted::Add, 1, true),
+            ((Awake, false), gently, 2, true),
+            ((Awake, false), at_once, 2, true),
+            ((Awake, false), gently, 1, false),
+            ((Awake, false), at_once, 1, false),
+            ((Leaving, false), gently, 1, false),
+            ((Leaving, false), at_once, 1, true),
+            ((Leaving, true), gently, 1, false),
+            ((Leaving, true), at_once, 1, false),
+            ((Asleep, false), gently, 1, false),
+            ((Asleep, false), at_once, 1, false),
+        ];
+        for (from, wanted, awake, lawful) in cases {
+            let said = may_follow(from, wanted, awake);
+            assert_eq!(said.is_ok(), lawful, "{from:?} {wanted:?} {awake}: {said:?}");
+        }
     }
 }

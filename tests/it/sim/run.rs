@@ -404,6 +404,12 @@ impl Run {
         None
     }
 
+    /// True where orders and positions are those of the exchange.
+    pub fn agrees(&mut self) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        agree::differences(session, &self.world.borrow().exchange).is_empty()
+    }
+
     /// T8, where everything else agrees.
     pub fn check_money(&mut self) {
         let Some(session) = &mut self.session else { return };

@@ -123,8 +123,8 @@ impl Session {
         let watch = VenueWatch::new(&parts.settings, &parts.instruments);
         let inlet = Inlet { feed, venue, orders, lost_books, watch, probe };
         let (commands, commands_out) = crossbeam::channel::bounded(64);
-        let (symbols, symbols_out) = symbols::orders();
-        let roster = Roster::new(parts.instruments.len(), &routes, symbols_out);
+        let (asked, orders) = symbols::orders();
+        let roster = Roster::new(parts.instruments.len(), &routes, orders);
         let ways = (commands_out, roster);
         let signs = (counters, journal.health());
         let mut thread = thread(world, parts, &routes, (inlet, budget), signs, ways, key);
@@ -137,7 +137,7 @@ impl Session {
         let dead_man = dead_man.map(|core| (core, rest()));
         let budget = left;
         let _state = state;
-        Self { thread, commands, symbols, journal, stamps, dir, dead_man, budget, _state }
+        Self { thread, commands, symbols: asked, journal, stamps, dir, dead_man, budget, _state }
     }
 
     /// True while snapshots may be asked for.

@@ -1,11 +1,11 @@
 //! The tests: symbols that are added and dropped while a session trades, in calm and while
 //! everything goes wrong, and what of it the next session of the chain knows.
 
-use super::plan::{Deed, LIVENESS, Plan, SAFETY};
+use super::plan::{Deed, Plan, SAFETY};
 use super::run::{Outcome, Run};
 use crate::lanes::read;
-use peregrine::base::event::{Event, Kind, Order, StateChange, SymbolChange};
-use peregrine::base::{InstrumentId, Nanos, Purpose, Qty, SymbolState};
+use peregrine::base::event::{Breaker, Event, Kind, Order, StateChange, SymbolChange};
+use peregrine::base::{Control, InstrumentId, Level, Nanos, Purpose, Qty, Reason, SymbolState};
 use peregrine::risk::TradingState;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,8 +23,8 @@ const ASLEEP: Changes =
 const STAYS: Changes = &[
     ("policy", "exit_edge", "-1.0"),
     ("exits", "hold_ms_max", "3600000"),
-    ("exits", "stop_bps_min", "5000"),
-    ("exits", "stop_bps_max", "5000"),
+    ("exits", "stop_bps_min", "1"),
+    ("exits", "stop_bps_max", "1"),
 ];
 
 const MAKER: Changes =
@@ -136,7 +136,7 @@ fn frames(run: &Run) -> usize {
 
 #[track_caller]
 fn finish(mut run: Run) {
-    // Orders and positions at the end are those of the exchange.
+    until(&mut run, "orders and positions are those of the exchange", Run::agrees);
     run.check_money();
     for dir in run.dirs() {
         assert_obeyed(dir);
@@ -234,11 +234,18 @@ fn what_a_symbol_left_behind_troubles_nobody_while_it_sleeps_and_when_it_wakes()
     pass(&mut run, 10_000);
     let dir = run.dirs()[0].clone();
     let dropped = changes(&dir)[0].0;
-    let lane = read(&dir, 2);
-    let moved = lane.iter().filter(|e| e.seq > dropped && e.kind() == Some(Kind::StateChange));
-    let to: Vec<u8> = moved.map(|event| event.body::<StateChange>().to).collect();
-    assert_eq!(to, Vec::<u8>::new(), "the account's state never moved");
-    assert_eq!(run.world.borrow().watch.state().0, TradingState::Active);
+    let lane = read(&dir, 2).into_iter().filter(|event| event.seq > dropped);
+    let stale = lane.filter(|event| match event.kind() {
+        Some(Kind::StateChange) => event.body::<StateChange>().reason == Reason::FeedStale as u16,
+        Some(Kind::Breaker) => {
+            let body: &Breaker = event.body();
+            body.control == Control::Staleness as u16 && body.to >= Level::Reduce as u8
+        }
+        _ => false,
+    });
+    assert_eq!(stale.count(), 0, "neither what sleeps nor what wakes is stale");
+    until(&mut run, "it trades", |run| run.world.borrow().watch.state().0 == TradingState::Active);
+    assert!(!entries(&dir).is_empty() && *entries(&dir).last().unwrap() > dropped);
     finish(run);
 }
 
@@ -271,8 +278,7 @@ fn killed_after(deed: Deed, ms: i64) -> Vec<(Nanos, Deed)> {
 }
 
 #[track_caller]
-fn end(run: Run) -> (Outcome, Vec<std::path::PathBuf>) {
-    let mut run = run;
+fn end(mut run: Run) -> (Outcome, Vec<std::path::PathBuf>) {
     while run.now() < SAFETY {
         run.step(SAFETY);
     }
@@ -283,6 +289,12 @@ fn end(run: Run) -> (Outcome, Vec<std::path::PathBuf>) {
     let dirs = run.dirs().to_vec();
     // The journals are read before their folder goes.
     let told = dirs.iter().map(|dir| changes(dir)).collect::<Vec<_>>();
+    // The next session goes on where this one was, whoever said so.
+    for pair in told.windows(2) {
+        let [before, after] = pair else { unreachable!("windows of two") };
+        let states = [before.last(), after.first()].map(|change| change.map(|(_, state)| *state));
+        assert_eq!(states[0], states[1], "{told:?}");
+    }
     let traded = dirs.iter().map(|dir| entries(dir).len()).collect::<Vec<_>>();
     let outcome = run.finish(settled);
     assert_eq!(outcome.broken, Vec::<String>::new(), "{told:?} {traded:?}");
@@ -369,5 +381,4 @@ fn symbols_that_come_and_go_break_no_promise_whatever_else_goes_wrong() {
         assert_eq!(outcome.broken, Vec::<String>::new(), "seed {seed}");
     }
     assert!(reached[1..].iter().all(|count| *count > 20), "{reached:?}");
-    let _ = LIVENESS;
 }
