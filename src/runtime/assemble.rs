@@ -181,8 +181,8 @@ impl Parts {
     }
 
     /// The records that open every session: what it runs with, its instruments, its model, which
-    /// instruments are not traded, and what earlier sessions left, which ends the opening. Then, for backtests and unattended paper
-    /// trading, the command that arms it.
+    /// instruments are not traded, and what earlier sessions left, which ends the opening. Then,
+    /// for backtests and unattended paper trading, the command that arms it.
     pub fn opening(&self, model: &Model) -> Vec<Event> {
         let start = SessionStart {
             config_sha256: Sha256::digest(self.text.as_bytes()).into(),

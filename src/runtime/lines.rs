@@ -53,7 +53,8 @@ pub struct Route {
 }
 
 impl Route {
-    /// The URL of the streams of the instruments that are `awake`; `None` where they have none here.
+    /// The URL of the streams of the instruments that are `awake`; `None` where they have none
+    /// here.
     pub fn url_of(&self, awake: &dyn Fn(InstrumentId) -> bool) -> Option<String> {
         let wanted = self.names.iter().filter(|stream| awake(stream.instrument));
         let names: Vec<&str> = wanted.map(|stream| stream.name.as_str()).collect();

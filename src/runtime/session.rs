@@ -30,7 +30,7 @@ use super::stopped;
 use super::swap::ModelDesk;
 use super::swap::board::ModelBoard;
 use super::swap::desk::DeskWork;
-use super::symbols::{self, SymbolDesk};
+use super::symbols::{self, SymbolDesk, SymbolOrder};
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
 use crate::base::Nanos;
@@ -40,8 +40,8 @@ use crate::base::units::Money;
 use crate::execution::Signer;
 use crate::model::artifact::hex;
 use crate::model::{ArtifactFiles, Model};
-use crate::observe::Summary;
 use crate::observe::snapshot::{CounterValues, ModelView};
+use crate::observe::{SnapshotCell, Summary};
 use crate::promotion::Breach;
 use crate::venue::account::Credentials;
 use crate::venue::budget::{Budget as VenueBudget, RateLimits};
@@ -49,7 +49,7 @@ use crate::venue::capture::contracts;
 use crate::venue::dialect::paths;
 use crate::venue::rest::RestClient;
 use anyhow::{Context, Error, Result};
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -131,10 +131,7 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let commands = watcher.commands();
     let (river, cell) = watcher.desk();
     let aside = Aside::start(&parts.settings, watch, (&river, &cell))?;
-    let (asked, symbols) = symbols::orders();
-    let symbol_desk = SymbolDesk::new(asked, &parts.symbols(), &parts.settings.risk.allow);
-    let desks = (desk.asking(), Some(symbol_desk));
-    let admin = AdminSocket::with_desks(state.dir(), river.clone(), cell, desks)?;
+    let (admin, symbols) = admin(state.dir(), (&river, cell), &desk, &parts)?;
     let launch = Launch { topology: &topology, stop: &order.stop, commands, symbols, access };
     let running = rig.launch(&parts, model, launch)?;
     let (counters, signal) = (Arc::clone(&running.counters), Arc::clone(&order.kill));
@@ -181,6 +178,19 @@ pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let differences = differences.unwrap_or_default();
     let halt = ended.halt.or(fault_of(ended.settled, ended.last_look));
     Ok(SessionOutcome { summary, halt, killed, kill_done, differences })
+}
+
+/// Opens the admin socket; and where orders about symbols come out.
+fn admin(
+    state: &Path,
+    (river, cell): (&Sender<Command>, Arc<SnapshotCell>),
+    models: &ModelDesk,
+    parts: &Parts,
+) -> Result<(AdminSocket, Receiver<SymbolOrder>)> {
+    let (asked, orders) = symbols::orders();
+    let symbols = SymbolDesk::new(asked, &parts.symbols(), &parts.settings.risk.allow);
+    let desks = (models.asking(), Some(symbols));
+    Ok((AdminSocket::with_desks(state, river.clone(), cell, desks)?, orders))
 }
 
 /// Starts what has models changed; and what the page shows of them, beginning with `model`.
@@ -381,6 +391,6 @@ fn instruments(
 }
 
 /// A channel for operators' commands.
-pub fn command_channel() -> (crossbeam::channel::Sender<Command>, Receiver<Command>) {
+pub fn command_channel() -> (Sender<Command>, Receiver<Command>) {
     bounded(COMMANDS_MAX)
 }

@@ -38,7 +38,7 @@ pub struct AddArguments {
 
 #[derive(Args)]
 #[command(
-    after_help = "Example: peregrine symbols drop SOLUSDT --flat --state state --reason \"news\"\n\n\
+    after_help = "Example: peregrine symbols drop SOLUSDT --state state --reason \"news\"\n\n\
                   No entries from here on, and resting ones are cancelled. Its position is left \
                   by its exits, or with --flat at once; when nothing is left it falls asleep. It \
                   stays dropped over restarts, until it is added."

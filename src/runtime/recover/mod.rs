@@ -167,9 +167,9 @@ impl Carried {
         Money(self.session.starting_equity + sum)
     }
 
-    /// What a symbol begins with where it is not simply traded: as operators left it, else as it is
-    /// `configured`. One that would sleep and has a position or an order, which is nobody's wish, is
-    /// left instead.
+    /// What a symbol begins with where it is not simply traded: as operators left it, else as it
+    /// is `configured`. One that would sleep and has a position or an order, which is nobody's
+    /// wish, is left instead.
     pub fn symbol_change(
         &self,
         symbol: Symbol,

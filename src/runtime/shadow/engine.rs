@@ -211,8 +211,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The session drops or adds a symbol, and so does every place. Those that follow cannot be waited
-    /// for until they are flat: they leave their positions at once while the market is still told.
+    /// The session drops or adds a symbol, and so does every place. Nobody waits until those that
+    /// follow are flat: they leave their positions at once, while the market is still told.
     fn symbol_changed(&mut self, event: &Event) -> Result<()> {
         let leaves = event.symbol_state() == Some(SymbolState::Leaving);
         let change = SymbolChange { flat: u8::from(leaves), ..*event.body() };

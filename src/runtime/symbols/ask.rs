@@ -96,7 +96,8 @@ impl SymbolRequest {
         }
         let change = self.change(wanted, user)?;
         let page = cell.load().0;
-        let state = page.markets.get(place).map_or(SymbolState::Awake, |own| own.state);
+        let own = page.markets.get(place).ok_or("the session has just begun: ask again")?;
+        let state = own.state;
         let awake = page.markets.iter().filter(|own| own.state == SymbolState::Awake).count();
         may_follow((state, false), wanted, awake).map_err(|why| format!("{symbol}: {why}"))?;
         let instrument = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));

@@ -1,7 +1,7 @@
 //! The tests: symbols that are added and dropped while a session trades, in calm and while
 //! everything goes wrong, and what of it the next session of the chain knows.
 
-use super::plan::{Deed, Plan, SAFETY};
+use super::plan::{Deed, Plan, SAFETY, Setting};
 use super::run::{Outcome, Run};
 use crate::lanes::read;
 use peregrine::base::event::{Breaker, Event, Kind, Order, StateChange, SymbolChange};
@@ -180,10 +180,15 @@ fn an_added_symbol_is_traded_on_the_exchange_s_own_book_and_others_are_not_inter
 
 #[test]
 fn a_dropped_symbol_takes_no_entry_is_left_by_its_exits_and_then_sleeps() {
-    for maker in [&[][..], MAKER] {
-        let mut run = run(5, &[maker], Vec::new());
-        until(&mut run, "it is in the market", |run| position(run) != Qty::ZERO);
-        until(&mut run, "something of it works", |run| working(run) > 0);
+    // With a position and its stop at the venue, and with an entry that rests.
+    for (changes, stop_bps) in [(&[][..], 200), (MAKER, 0)] {
+        let setting = Setting { stop_bps, ..Setting::PLAIN };
+        let mut run = Run::configured(5, Plan { setting, ..Plan::calm() }, changes);
+        run.world.borrow_mut().sent = Some(Vec::new());
+        run.start();
+        until(&mut run, "it is in the market", |run| {
+            working(run) > 0 && (position(run) != Qty::ZERO || stop_bps == 0)
+        });
         run.session().order_symbol(ETH, SymbolState::Leaving, false);
         let dir = run.dirs()[0].clone();
         until(&mut run, "it sleeps", |run| run.session().is_asleep(ETH));
