@@ -181,9 +181,9 @@ fn an_added_symbol_is_traded_on_the_exchange_s_own_book_and_others_are_not_inter
 #[test]
 fn a_dropped_symbol_takes_no_entry_is_left_by_its_exits_and_then_sleeps() {
     // With a position and its stop at the venue, and with an entry that rests.
-    for (changes, stop_bps) in [(&[][..], 200), (MAKER, 0)] {
+    for (keys, stop_bps) in [(&[][..], 200), (MAKER, 0)] {
         let setting = Setting { stop_bps, ..Setting::PLAIN };
-        let mut run = Run::configured(5, Plan { setting, ..Plan::calm() }, changes);
+        let mut run = Run::configured(5, Plan { setting, ..Plan::calm() }, keys);
         run.world.borrow_mut().sent = Some(Vec::new());
         run.start();
         until(&mut run, "it is in the market", |run| {
