@@ -1,3 +1,5 @@
+//! Lines whose streams change, over ends that a test moves.
+
 use super::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -98,8 +100,12 @@ impl World {
         });
     }
 
+    /// The venue says something over a connection, where it is there.
     fn say(&self, end: usize, stream: &str, id: u64) {
-        self.ends[end].borrow_mut().frames.push(trade(stream, id));
+        let mut told = self.ends[end].borrow_mut();
+        if told.open {
+            told.frames.push(trade(stream, id));
+        }
     }
 
     fn carry(&mut self, url: Option<&str>, awake: &[u16]) {
