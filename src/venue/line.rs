@@ -360,4 +360,5 @@ fn is_shutdown(frame: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[path = "line/tests.rs"]
 mod tests;
