@@ -1,6 +1,8 @@
 //! Every counter in one table. A counter belongs to one stage, which alone writes it; anyone may
 //! read.
 
+use super::ids::{InstrumentId, Seq};
+use super::limits::INSTRUMENTS_MAX;
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
@@ -94,6 +96,8 @@ pub struct Counters {
     /// See [`Counters::risk`]; the version is odd while they are written.
     risk: [AtomicI64; RISK_WORDS],
     risk_version: AtomicU64,
+    /// See [`Counters::rests_since`].
+    resting: [AtomicU64; INSTRUMENTS_MAX],
 }
 
 impl Default for Counters {
@@ -104,6 +108,7 @@ impl Default for Counters {
             controls: [const { [const { AtomicU64::new(0) }; 3] }; CONTROL_ROWS],
             risk: Default::default(),
             risk_version: AtomicU64::new(0),
+            resting: [const { AtomicU64::new(0) }; INSTRUMENTS_MAX],
         }
     }
 }
@@ -161,6 +166,21 @@ impl Counters {
             && version.is_multiple_of(2)
             && version == self.risk_version.load(Ordering::Relaxed);
         whole.then_some(words)
+    }
+
+    /// Publishes that an instrument which is being left is flat with nothing working, by the place
+    /// in the river of what began it; 0 where it is not, or not left. The risk stage alone calls
+    /// this.
+    pub fn publish_rest(&self, instrument: InstrumentId, since: Seq) {
+        if let Some(word) = self.resting.get(instrument.index()) {
+            word.store(since, Ordering::Release);
+        }
+    }
+
+    /// What [`Self::publish_rest`] told last: whoever knows the place of the newest such beginning
+    /// knows whether it is that one's.
+    pub fn rests_since(&self, instrument: InstrumentId) -> Seq {
+        self.resting.get(instrument.index()).map_or(0, |word| word.load(Ordering::Acquire))
     }
 
     /// Publishes a control's row; the stage that owns the controls alone calls this.

@@ -12,6 +12,7 @@
 //! | `control` | breakers, their levels, what is measured for them |
 //! | `limits` | every compile-time cap, with its arithmetic |
 //! | `split` | who decides where a champion and a canary share the trading |
+//! | `symbol_state` | whether an instrument is traded, being left, or asleep |
 //! | `counters` | every counter, in one table |
 //! | `fence` | until when a leader's requests may leave |
 //! | `ring` | rings and queues whose memory is there from the start |
@@ -29,6 +30,7 @@ pub mod reason;
 pub mod ring;
 pub mod settings;
 pub mod split;
+pub mod symbol_state;
 pub mod time;
 pub mod units;
 
@@ -37,5 +39,6 @@ pub use event::{Event, Kind};
 pub use ids::{ClientOrderId, InstrumentId, Seq, Side, Symbol};
 pub use order::{Bound, OrderType, Purpose, TimeInForce};
 pub use reason::Reason;
+pub use symbol_state::SymbolState;
 pub use time::Nanos;
 pub use units::{Money, Px, Qty, Rate};

@@ -392,6 +392,8 @@ reasons! {
     ModesUnread = 559,
     /// The lease of the leader is over or not known to last: another may trade.
     Fenced = 560,
+    /// An operator dropped the symbol: it is left, or asleep.
+    SymbolDropped = 561,
 
     /// An operator asked for it.
     Operator = 901,

@@ -5,7 +5,7 @@
 //! Empty ──────────────────► Bridging ──────────────────────────────────► Live ──┐ change batches
 //!   ▲                           │                                         │  ▲──┘
 //!   │                           └──────────────┐                          │
-//!   └── Gap, stream down, crossed, hole in ids ┴──────────────────────────┘
+//!   └── Gap, stream down, asleep, crossed, hole in ids ───────────────────┘
 //! ```
 //!
 //! A batch is staged while it arrives and applied as a whole with its last event, so a reader never
@@ -107,6 +107,9 @@ impl Book {
                     && event.body::<StreamStatus>().has_carried(carries::DEPTH) =>
             {
                 self.invalidate(Reason::StreamDown)
+            }
+            Some(Kind::SymbolChange) if event.puts_to_sleep() => {
+                self.invalidate(Reason::SymbolDropped)
             }
             _ => BookUpdate::None,
         }

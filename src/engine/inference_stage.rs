@@ -140,6 +140,10 @@ impl InferenceStage {
             return Ok(());
         };
         let decide = market.observe(event, &mut self.out);
+        if event.puts_to_sleep() {
+            self.models.forget(event.instrument as usize, market.bars);
+            return Ok(());
+        }
         if std::mem::take(&mut market.is_lost)
             && let Some(ring) = &mut self.lost_books
         {
@@ -262,6 +266,14 @@ impl Market {
         }
     }
 
+    /// Nothing is known of the market any more. Closed bars go on being counted.
+    fn forget(&mut self) {
+        self.features.forget();
+        (self.bid, self.ask) = (Level::default(), Level::default());
+        (self.newest_id, self.ts_quote) = (0, 0);
+        self.last_fault = (0, 0, 0);
+    }
+
     fn learn(&mut self, event: &Event) {
         self.bars += u64::from(self.features.on_event(event).bar_closed);
     }
@@ -271,6 +283,11 @@ impl Market {
         match event.kind() {
             Some(Kind::DepthHead | Kind::DepthLevels | Kind::Gap) => {
                 self.apply_to_book(event, event.instrument(), out)
+            }
+            Some(Kind::SymbolChange) if event.puts_to_sleep() => {
+                self.apply_to_book(event, event.instrument(), out);
+                self.forget();
+                false
             }
             Some(Kind::BookTicker) => {
                 let ticker = event.body::<BookTicker>();

@@ -314,6 +314,19 @@ impl Models {
         Ok(())
     }
 
+    /// An instrument falls asleep with so many closed bars: what carried states know of it is over.
+    pub fn forget(&mut self, instrument: usize, bars: u64) {
+        for mounted in self.slots.iter_mut().flatten() {
+            if mounted.is_stateful()
+                && let Some(model) = mounted.models.get_mut(instrument)
+                && let Some(moved) = mounted.moved.get_mut(instrument)
+            {
+                model.reset_state();
+                *moved = bars;
+            }
+        }
+    }
+
     /// The model that `swap` names begins to work, unless it is at work already.
     fn begin(&mut self, swap: &ModelSwap, bars: impl Iterator<Item = u64>) -> Result<(), Halt> {
         let slot = usize::from(swap.slot);

@@ -26,6 +26,7 @@ pub struct FeatureUpdate {
 /// All features of one instrument. The caller passes only events of that instrument, and timers.
 #[derive(Clone, Debug)]
 pub struct FeatureEngine {
+    settings: FeatureSettings,
     market_age: Nanos,
     slow_age: Nanos,
     /// Newest receipt seen; it never falls.
@@ -51,6 +52,7 @@ impl FeatureEngine {
     pub fn new(settings: &FeatureSettings) -> Self {
         let clock = BarClock::new(settings.bar_interval_ms);
         let mut engine = Self {
+            settings: *settings,
             market_age: Nanos::from_millis(i64::from(settings.market_age_ms_max)),
             slow_age: Nanos::from_millis(i64::from(settings.slow_age_ms_max)),
             now: Nanos(i64::MIN),
@@ -69,6 +71,13 @@ impl FeatureEngine {
         };
         engine.write_closed();
         engine
+    }
+
+    /// Forgets the market: what comes next comes after a time of which nothing is known. Counts and
+    /// the time stay.
+    pub fn forget(&mut self) {
+        let Self { now, late_trades, refused, .. } = *self;
+        *self = Self { now, late_trades, refused, ..Self::new(&self.settings) };
     }
 
     /// Takes one event. Kinds that carry no feature input only move the bar clock.

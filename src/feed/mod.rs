@@ -30,6 +30,7 @@ mod member;
 mod pool;
 mod private;
 mod scan;
+mod sleep;
 mod stats;
 mod symbols;
 mod sync;
@@ -58,6 +59,7 @@ use form::{Form, UsdM};
 use member::Fail;
 use pool::Pool;
 use scan::Sink;
+use sleep::Sleepers;
 use std::collections::VecDeque;
 use sync::{Shared, State, Sync, Verdict};
 use trust::Trust;
@@ -83,6 +85,7 @@ pub struct Feed {
     trades: Option<Box<trades::Trades>>,
     /// By instrument.
     trust: Vec<Trust>,
+    sleepers: Sleepers,
 }
 
 /// Events that may wait per instrument: a snapshot of 1 000 levels a side is 335, recorded changes
@@ -135,6 +138,7 @@ impl Feed {
             triggered: private::TriggeredStops::new(),
             trades: None,
             trust: vec![Trust::default(); count],
+            sleepers: Sleepers::new(count),
         }
     }
 
@@ -352,6 +356,9 @@ impl Feed {
         let Some(first) = out.as_slice().first() else { return };
         if let Some(count) = self.stats.by_kind.get_mut(first.kind as usize) {
             *count += 1;
+        }
+        if self.sleepers.holds(first.instrument()) {
+            return out.clear();
         }
         let trust = self.trust.get_mut(first.instrument as usize);
         let is_trusted = trust.is_none_or(Trust::on_good);

@@ -170,6 +170,15 @@ impl Trades {
         self.released_at = ts_recv;
     }
 
+    /// Forgets what is known and held of an instrument: its next trade is its first.
+    pub fn forget(&mut self, instrument: InstrumentId) {
+        let Some(line) = self.lines.get_mut(instrument.index()) else { return };
+        self.pool.clear(&mut line.held);
+        *line = Line::NEW;
+        self.wanted.retain(|id| *id != instrument);
+        self.releasing.retain(|id| *id != instrument);
+    }
+
     /// Gives up whatever waited for too long.
     fn on_time(&mut self, now: Nanos, out: &mut EventBatch) {
         if self.pool.free_count() == HELD_MAX {

@@ -145,6 +145,7 @@ impl Ledger {
             Some(Kind::StreamStatus) if !event.has(flags::ON) => {
                 self.on_stream_lost(event);
             }
+            Some(Kind::SymbolChange) => self.on_symbol_change(event),
             Some(Kind::MarkPrice) => {
                 let body: &MarkPrice = event.body();
                 self.on_mark(event.instrument(), Px(body.mark_px), event.now());

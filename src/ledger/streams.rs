@@ -2,9 +2,24 @@
 
 use super::Ledger;
 use crate::base::event::{StreamStatus, carries};
-use crate::base::{Event, InstrumentId, Px};
+use crate::base::{Event, InstrumentId, Nanos, Px, SymbolState};
 
 impl Ledger {
+    /// Where nothing of the instrument's market is heard from here on, and where it begins to be
+    /// heard again, prices are withdrawn as though none had ever come. What a position is worth
+    /// stays at the last one.
+    pub(super) fn on_symbol_change(&mut self, event: &Event) {
+        if !matches!(event.symbol_state(), Some(SymbolState::Asleep | SymbolState::Awake)) {
+            return;
+        }
+        let instrument = event.instrument();
+        self.on_touch(instrument, Px::ZERO, Px::ZERO, Nanos::ZERO);
+        if let Some(position) = self.positions.get_mut(instrument.index()) {
+            (position.mark_px, position.marked_at) = (Px::ZERO, Nanos::ZERO);
+            self.revalue(instrument);
+        }
+    }
+
     /// What the market does while a connection is down is not known: the prices it brought are not.
     pub(super) fn on_stream_lost(&mut self, event: &Event) {
         let status: &StreamStatus = event.body();

@@ -3,7 +3,8 @@
 //! scrape need not know them.
 
 use super::hop::Hop;
-use super::snapshot::{ControlView, Snapshot};
+use super::snapshot::{ControlView, MarketView, Snapshot};
+use crate::base::SymbolState;
 use crate::base::counters::Counter;
 use crate::base::event::EVENT_BYTES;
 use std::fmt::{Display, Write};
@@ -201,11 +202,13 @@ fn money(out: &mut Exposition, snapshot: &Snapshot) {
     out.gauge("peregrine_fees_quote", "Fees paid; below zero received.", account.fees);
     out.gauge("peregrine_funding_quote", "Funding received; below zero paid.", account.funding);
     out.family("peregrine_book_valid", "gauge", "1 while the book may be priced from.");
-    for market in &snapshot.markets {
+    // Of one that is asleep there is nothing to tell, and nothing to be alarmed by.
+    let awake = |market: &&MarketView| market.state != SymbolState::Asleep;
+    for market in snapshot.markets.iter().filter(awake) {
         out.sample("", &[("symbol", &market.symbol)], u8::from(market.book_valid));
     }
     out.family("peregrine_market_age_seconds", "gauge", "Age of the newest market event.");
-    for market in &snapshot.markets {
+    for market in snapshot.markets.iter().filter(awake) {
         out.sample("", &[("symbol", &market.symbol)], market.age_seconds);
     }
     out.family("peregrine_limit_tripped", "gauge", "1 while the limit stops trading.");

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  of one contract
+//!   dropped by an operator        no entries, left where that is wanted
 //!   not trading, delivered soon   left, no entries
 //!   filters                       taken over; halted where they fit none of our orders
 //!   mark price                    far from the touch: no entries, until within half of it
@@ -27,10 +28,12 @@
 use super::checks::Trip;
 use super::state::TradingState;
 use super::venue::Conditions;
-use crate::base::event::{ContractStatus, MarkPrice, SessionStart, VenueStatus, flags};
+use crate::base::event::{
+    ContractStatus, MarkPrice, SessionStart, SymbolChange, VenueStatus, flags,
+};
 use crate::base::settings::{InstrumentSettings, WatchSettings};
 use crate::base::units::quotient;
-use crate::base::{Event, InstrumentId, Kind, Money, Nanos, Px, Qty, Reason};
+use crate::base::{Event, InstrumentId, Kind, Money, Nanos, Px, Qty, Reason, SymbolState};
 use crate::ledger::{Ledger, Position};
 
 /// Refusals by filters that changed so lately are explained by it.
@@ -57,6 +60,10 @@ struct Contract {
     disagrees: u8,
     /// The mark price is near the liquidation price: none, near, critical.
     near: Nearness,
+    /// Whether an operator dropped it.
+    state: SymbolState,
+    /// Its position is to be left at once.
+    flat: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +82,8 @@ const FRESH: Contract = Contract {
     funding_last: Nanos(i64::MIN),
     disagrees: 0,
     near: Nearness::Far,
+    state: SymbolState::Awake,
+    flat: false,
 };
 
 /// What filters mean for the session's own.
@@ -165,6 +174,10 @@ impl Watch {
                 self.on_timer(now, ledger, conditions);
                 None
             }
+            Some(Kind::SymbolChange) => {
+                self.on_symbol_change(event);
+                None
+            }
             _ => None,
         }
     }
@@ -178,6 +191,9 @@ impl Watch {
     ) -> Option<Trip> {
         let contract = self.contracts.get_mut(instrument.index())?;
         let trip = |reason, value, limit| Some(Trip { reason, value, limit });
+        if contract.state != SymbolState::Awake {
+            return trip(Reason::SymbolDropped, 0, 0);
+        }
         if contract.ending {
             return trip(Reason::ContractEnding, contract.delivery.0, now.0);
         }
@@ -197,16 +213,32 @@ impl Watch {
         None
     }
 
-    /// True while the contract's position is to be left whole: it is delivered soon, or maintenance
-    /// is near. A contract that does not trade takes no orders.
+    /// True while the contract's position is to be left whole: it is delivered soon, dropped so, or
+    /// maintenance is near. A contract that does not trade takes no orders.
     pub(super) fn leaves(&self, instrument: InstrumentId, now: Nanos) -> bool {
         let Some(contract) = self.contracts.get(instrument.index()) else { return false };
-        contract.trading && (contract.ending || now < self.flat_until)
+        contract.trading && (contract.ending || contract.flat || now < self.flat_until)
     }
 
     /// True while entries of the contract are to be cancelled.
     pub(super) fn is_ending(&self, instrument: InstrumentId) -> bool {
-        self.contracts.get(instrument.index()).is_some_and(|contract| contract.ending)
+        let contract = self.contracts.get(instrument.index());
+        contract.is_some_and(|contract| contract.ending || contract.state != SymbolState::Awake)
+    }
+
+    /// True while an operator wants the contract not to be traded.
+    pub(super) fn is_dropped(&self, instrument: InstrumentId) -> bool {
+        let contract = self.contracts.get(instrument.index());
+        contract.is_some_and(|contract| contract.state != SymbolState::Awake)
+    }
+
+    fn on_symbol_change(&mut self, event: &Event) {
+        let (state, change) = (event.symbol_state(), event.body::<SymbolChange>());
+        if let (Some(state), Some(contract)) =
+            (state, self.contracts.get_mut(event.instrument().index()))
+        {
+            (contract.state, contract.flat) = (state, change.flat != 0);
+        }
     }
 
     /// True while half of the position is to be taken back: the mark price is critically near the

@@ -182,7 +182,7 @@ pub fn cancel_everything(settings: &Settings, credentials: Credentials, budget: 
     let account = AccountClient::new(&settings.venue.rest_url, credentials, wall_now);
     let asking = Asking { account, budget, stop: &AtomicBool::new(true) };
     let began = Instant::now();
-    for &symbol in &settings.instruments.symbols {
+    for symbol in settings.instruments.all() {
         if began.elapsed() > CANCELS_MAX {
             tracing::error!(%symbol, "open orders were not cancelled, from this symbol on");
             return;

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  one line in    {"verb": "arm", "reason": "looked at it"}      status, arm, pause, kill, clear
-//!                      │                                         (about models: `swap::ask`)
+//!                      │                                         (about models: `swap::ask`,
+//!                      │                                         about symbols: `symbols::ask`)
 //!                      │ peer's user id, verb, reason
 //!                      ▼
 //!                 the river, as a Command with that user id
@@ -14,6 +15,8 @@
 
 use super::swap::ask::ModelRequest;
 use super::swap::desk::Asking;
+use super::symbols::SymbolDesk;
+use super::symbols::ask::SymbolRequest;
 use crate::base::event::Command;
 use crate::observe::snapshot::{Snapshot, SnapshotCell};
 use crate::risk::{self, Origin, Verb};
@@ -88,6 +91,7 @@ impl Request {
 /// What the server's threads share.
 struct Desk {
     models: Option<Asking>,
+    symbols: Option<SymbolDesk>,
     river: Sender<Command>,
     cell: Arc<SnapshotCell>,
     stop: AtomicBool,
@@ -108,18 +112,18 @@ impl AdminSocket {
     /// # Errors
     /// Names the path.
     pub fn open(state: &Path, river: Sender<Command>, cell: Arc<SnapshotCell>) -> Result<Self> {
-        Self::with_models(state, river, cell, None)
+        Self::with_desks(state, river, cell, (None, None))
     }
 
-    /// The same, with the way to the desk that has models changed.
+    /// The same, with the ways to the desks that have models and symbols changed.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn with_models(
+    pub fn with_desks(
         state: &Path,
         river: Sender<Command>,
         cell: Arc<SnapshotCell>,
-        models: Option<Asking>,
+        (models, symbols): (Option<Asking>, Option<SymbolDesk>),
     ) -> Result<Self> {
         let path = state.join(SOCKET);
         let named = || format!("admin socket {}", path.display());
@@ -133,7 +137,7 @@ impl AdminSocket {
         let own = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(&path, own).with_context(named)?;
         let (stop, peers) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let desk = Arc::new(Desk { models, river, cell, stop, peers });
+        let desk = Arc::new(Desk { models, symbols, river, cell, stop, peers });
         let shared = Arc::clone(&desk);
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
@@ -218,6 +222,12 @@ impl Desk {
             let desk = self.models.as_ref().ok_or("the models of this session do not change")?;
             let request = serde_json::from_value::<ModelRequest>(line);
             return request.map_err(|error| error.to_string())?.obey(desk, user.as_raw());
+        }
+        if SymbolRequest::concerns(&line) {
+            let desk = self.symbols.as_ref().ok_or("the symbols of this session do not change")?;
+            let request = serde_json::from_value::<SymbolRequest>(line);
+            let request = request.map_err(|error| error.to_string())?;
+            return request.obey(desk, &self.cell, user.as_raw());
         }
         let request: Request = serde_json::from_value(line).map_err(|error| error.to_string())?;
         let Some(verb) = request.verb()? else { return Ok(status(&self.cell.load().0)) };

@@ -3,10 +3,11 @@
 
 use super::recover::Carried;
 use super::swap::ModelTerms;
+use crate::base::SymbolState;
 use crate::base::counters::Counters;
 use crate::base::event::{
     ACTOR_UNATTENDED, Command, EVENT_VERSION, Event, Instrument, Kind, ModelLoaded, Reconciled,
-    SessionStart,
+    SessionStart, SymbolChange,
 };
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::limits::INSTRUMENTS_MAX;
@@ -179,9 +180,9 @@ impl Parts {
         Ok(self.inference(model, recorders.inference, Next::Here(Box::new(risk)), counters))
     }
 
-    /// The records that open every session: what it runs with, its instruments, its model, and what
-    /// earlier sessions left, which ends the opening. Then, for backtests and unattended paper
-    /// trading, the command that arms it.
+    /// The records that open every session: what it runs with, its instruments, its model, which
+    /// instruments are not traded, and what earlier sessions left, which ends the opening. Then,
+    /// for backtests and unattended paper trading, the command that arms it.
     pub fn opening(&self, model: &Model) -> Vec<Event> {
         let start = SessionStart {
             config_sha256: Sha256::digest(self.text.as_bytes()).into(),
@@ -208,6 +209,7 @@ impl Parts {
             ..ModelLoaded::default()
         };
         events.push(Event::new(Kind::ModelLoaded, InstrumentId::NONE, &loaded));
+        events.extend(self.symbol_changes());
         let configured = self.settings.risk.starting_equity.unwrap_or(Money::ZERO);
         events.extend(self.carried.events(&self.instruments, configured));
         let orders = self.settings.venue.orders;
@@ -228,6 +230,28 @@ impl Parts {
         }
         events
     }
+}
+
+impl Parts {
+    /// What of the table is not simply traded: as an earlier session left it by its operators'
+    /// orders, else as configured.
+    fn symbol_changes(&self) -> impl Iterator<Item = Event> + '_ {
+        let asleep = &self.settings.instruments.asleep;
+        self.instruments.iter().enumerate().filter_map(move |(place, facts)| {
+            let configured = asleep.contains(&facts.symbol).then(asleep_as_configured);
+            let change = self.carried.symbol_change(facts.symbol, configured)?;
+            let id = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+            Some(Event::new(Kind::SymbolChange, id, &change))
+        })
+    }
+}
+
+fn asleep_as_configured() -> SymbolChange {
+    let state = SymbolState::Asleep as u8;
+    let mut change = SymbolChange { state, actor: ACTOR_UNATTENDED, ..SymbolChange::default() };
+    let why = b"instruments.asleep";
+    change.reason[..why.len()].copy_from_slice(why);
+    change
 }
 
 /// Paper trading and backtests arm themselves; anything else waits for an operator.

@@ -13,6 +13,7 @@ use super::kill::watch::KillWatch;
 use super::private::PrivateLink;
 use super::standby::fenced::FenceWatch;
 use super::swap::SwapOrder;
+use super::symbols::Roster;
 use crate::base::counters::Counters;
 use crate::base::event::{Command, Event, Kind, Measured, Reconciled, VenueStatus, flags};
 use crate::base::ids::{InstrumentId, Symbol};
@@ -54,6 +55,8 @@ pub struct FeedThread<O: Outside> {
     pub commands: Receiver<Command>,
     /// Changes of the models that decide.
     pub swaps: Receiver<SwapOrder>,
+    /// Which instruments are traded.
+    pub roster: Roster,
     /// Set from outside to end the session.
     pub stop: Arc<AtomicBool>,
     /// The session's counters.
@@ -134,9 +137,14 @@ impl<O: Outside> FeedThread<O> {
     pub fn open(&mut self, opening: &[Event]) -> Result<(), Halt> {
         for event in opening {
             let now = self.clock.now().wall;
+            if event.kind() == Some(Kind::SymbolChange) {
+                self.change_symbol(*event, now)?;
+                continue;
+            }
             self.inlet.call(&mut |_| {}, |feed, with| feed.on_event(*event, now, with))?;
         }
-        Ok(())
+        let now = self.clock.now();
+        self.carry_symbols(now)
     }
 
     /// Leaves no order at the venue, and hears the last of those that were there.
@@ -234,6 +242,7 @@ impl<O: Outside> FeedThread<O> {
         while let Ok(order) = self.swaps.try_recv() {
             self.swap(&order, wall)?;
         }
+        self.turn_symbols(Now { mono: now, wall })?;
         if worked == 0 {
             self.inlet.probe.publish();
             self.clock.idle();
@@ -368,6 +377,9 @@ impl<O: Outside> FeedThread<O> {
                 if let (false, Some(error)) = (up, stream.last_error()) {
                     tracing::warn!(connection, error, "stream lost");
                 }
+                if !self.roster.awaits_edge(i, up) {
+                    continue;
+                }
                 self.inlet
                     .call(&mut |_| {}, |feed, with| feed.on_stream(connection, up, ts, with))?;
             }
@@ -401,6 +413,9 @@ impl<O: Outside> FeedThread<O> {
             for place in self.due.open_interest.due(self.symbols.len(), every, now) {
                 let instrument = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
                 let symbol = self.symbols[place];
+                if self.roster.is_asleep(instrument) {
+                    continue;
+                }
                 if self.rest.ask(RestJob::OpenInterest { instrument, symbol }) {
                     self.due.open_interest.asked();
                 }
@@ -465,28 +480,5 @@ impl<O: Outside> FeedThread<O> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fault_p12_a_clock_that_jumps_either_way_or_a_pause_is_noticed_once() {
-        let began = Instant::now();
-        let at = |mono_ms: u64, wall_ms: i64| Now {
-            mono: began + Duration::from_millis(mono_ms),
-            wall: Nanos::from_millis(1_000_000 + wall_ms),
-        };
-        let mut due = Due::at(began);
-        let turns = [
-            (at(0, 0), false),
-            (at(900, 900), false),
-            // The process was stopped; the machine was paused; the clock was set forth and back.
-            (at(2_000, 2_000), true),
-            (at(2_010, 9_000), true),
-            (at(2_020, 4_000), true),
-            (at(2_030, 4_010), false),
-        ];
-        for (i, (now, slept)) in turns.into_iter().enumerate() {
-            assert_eq!(due.has_slept(now), slept, "turn {i}");
-        }
-    }
-}
+#[path = "feed_thread/tests.rs"]
+mod tests;

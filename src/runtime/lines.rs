@@ -44,10 +44,23 @@ const _: () = {
 pub struct Route {
     /// The combined stream's URL.
     pub url: String,
+    /// What it begins with, and whose words it is in.
+    pub base: (Dialect, String),
     /// Its streams.
     pub names: Vec<StreamName>,
     /// The instruments it carries, where they are not all.
     pub part: Option<Part>,
+}
+
+impl Route {
+    /// The URL of the streams of the instruments that are `awake`; `None` where they have none
+    /// here.
+    pub fn url_of(&self, awake: &dyn Fn(InstrumentId) -> bool) -> Option<String> {
+        let wanted = self.names.iter().filter(|stream| awake(stream.instrument));
+        let names: Vec<&str> = wanted.map(|stream| stream.name.as_str()).collect();
+        let (dialect, base) = &self.base;
+        (!names.is_empty()).then(|| streams_url(*dialect, base, &names))
+    }
 }
 
 /// The market connections: book streams on the public route, the rest on the market route, each
@@ -74,7 +87,8 @@ pub fn routes(settings: &Settings, symbols: &[Symbol]) -> Result<Vec<Route>> {
             let url = streams_url(venue.dialect, base, &list);
             let ends = names.first().zip(names.last());
             let part = ends.filter(|_| !is_whole).map(|(a, b)| (a.instrument, b.instrument));
-            routes.push(Route { url, names, part });
+            let base = (venue.dialect, base.clone());
+            routes.push(Route { url, base, names, part });
         }
     }
     if routes.is_empty() {

@@ -25,6 +25,7 @@
 //! | `standby` | a node of a group: stands by, takes over, trades behind its fence |
 //! | `dead_man` | the venue's own timer, renewed while every pinned thread turns |
 //! | `swap` | which model decides, changed while a session runs |
+//! | `symbols` | which instruments are traded, changed while a session runs |
 //! | `gates` | the rules of `gates.toml`, for whoever judges by them |
 //! | `revert` | a session that judges its champion and leaves it by itself |
 //! | `watcher` | the observer's loop: snapshots |
@@ -79,6 +80,7 @@ pub mod statement;
 mod stopped;
 pub mod streams_seen;
 pub mod swap;
+pub mod symbols;
 pub mod topology;
 pub mod wait;
 pub mod watcher;

@@ -4,10 +4,10 @@
 use super::streams_seen::StreamsSeen;
 use crate::base::event::{Event, Kind, VenueStatus};
 use crate::base::settings::WatchSettings;
-use crate::base::{Nanos, Reason};
+use crate::base::{Nanos, Reason, SymbolState};
 use crate::model::artifact::{CARD_FILE, ONNX_FILE, sha256};
 use crate::observe::Snapshot;
-use crate::observe::snapshot::NotReady;
+use crate::observe::snapshot::{MarketView, NotReady};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -34,6 +34,9 @@ impl Readiness {
     pub fn note(&mut self, event: &Event) {
         match event.kind() {
             Some(Kind::StreamStatus) => self.streams.note(event),
+            Some(Kind::SymbolChange) if event.puts_to_sleep() => {
+                self.streams.forget(event.instrument());
+            }
             Some(Kind::VenueStatus) => self.clock.note(event),
             _ => {}
         }
@@ -58,15 +61,16 @@ impl Readiness {
     /// age still is the time of its newest event there.
     pub fn reasons(&self, page: &Snapshot, now_ns: i64, poisoned: bool) -> Vec<NotReady> {
         let mut reasons = Vec::new();
-        let markets = &page.markets;
+        let awake = |market: &&MarketView| market.state != SymbolState::Asleep;
+        let markets = || page.markets.iter().filter(awake);
         if !page.is_healthy() {
             reasons.push(NotReady::ThreadStopped);
         }
-        if markets.iter().any(|market| !market.book_valid) {
+        if markets().any(|market| !market.book_valid) {
             reasons.push(NotReady::BookInvalid);
         }
         let limit = self.market_age_max.as_nanos() as f64;
-        let old = markets.iter().any(|market| now_ns as f64 - market.age_seconds > limit);
+        let old = markets().any(|market| now_ns as f64 - market.age_seconds > limit);
         if old || self.streams.is_market_down() {
             reasons.push(NotReady::MarketStale);
         }

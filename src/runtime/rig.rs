@@ -18,6 +18,7 @@ use super::stage_thread;
 use super::standby::fenced::FenceWatch;
 use super::swap::board::ModelBoard;
 use super::swap::{self, DeskEnds, StageEnds, SwapOrder};
+use super::symbols::{Roster, SymbolOrder};
 use super::topology::Topology;
 use super::watcher::Watched;
 use crate::base::counters::Counters;
@@ -79,6 +80,8 @@ pub struct Launch<'l> {
     pub stop: &'l Arc<AtomicBool>,
     /// Operators' commands.
     pub commands: Receiver<Command>,
+    /// Operators' orders about symbols.
+    pub symbols: Receiver<SymbolOrder>,
     /// The way to the venue; `None` for paper orders.
     pub access: Option<VenueAccess>,
     /// Until when orders may leave, where another node may lead.
@@ -355,6 +358,7 @@ fn feed_thread(
         statement,
         clock,
         rest: Metered::new(rest, budget),
+        roster: Roster::new(symbols.len(), &routes, launch.symbols),
         symbols,
         commands: launch.commands,
         swaps,

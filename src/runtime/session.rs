@@ -33,6 +33,7 @@ use super::stopped;
 use super::swap::ModelDesk;
 use super::swap::board::ModelBoard;
 use super::swap::desk::DeskWork;
+use super::symbols::{self, SymbolDesk, SymbolOrder};
 use super::topology::{cores_available, plan};
 use super::watcher::Watcher;
 use crate::base::Nanos;
@@ -43,9 +44,9 @@ use crate::execution::Signer;
 use crate::journal::Recorder;
 use crate::model::artifact::hex;
 use crate::model::{ArtifactFiles, Model};
-use crate::observe::Summary;
 use crate::observe::latency::LatencyView;
 use crate::observe::snapshot::{CounterValues, ModelView};
+use crate::observe::{SnapshotCell, Summary};
 use crate::promotion::Breach;
 use crate::venue::account::Credentials;
 use crate::venue::budget::{Budget as VenueBudget, RateLimits};
@@ -53,7 +54,7 @@ use crate::venue::capture::contracts;
 use crate::venue::dialect::paths;
 use crate::venue::rest::RestClient;
 use anyhow::{Context, Error, Result, bail};
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -158,10 +159,10 @@ pub(super) fn run_in(
     let commands = watcher.commands();
     let (river, cell) = watcher.desk();
     let aside = Aside::start(&parts.settings, watch, (&river, &cell))?;
-    let admin = AdminSocket::with_models(state.dir(), river.clone(), cell, desk.asking())?;
+    let (admin, symbols) = admin(state.dir(), (&river, cell), &desk, &parts)?;
     let fence = term.map(|term| Arc::clone(&term.fence));
-    let launch =
-        Launch { topology: &topology, stop: &order.stop, commands, access, fence: fence.clone() };
+    let (topology, fenced) = (&topology, fence.clone());
+    let launch = Launch { topology, stop: &order.stop, commands, symbols, access, fence: fenced };
     let running = rig.launch(&parts, model, launch)?;
     term.iter().for_each(|term| term.watch(Arc::clone(&running.counters), parts.epoch));
     let fence = FenceWatch::new(fence);
@@ -224,6 +225,19 @@ fn conclude(
     let differences = differences.unwrap_or_default();
     let halt = ended.halt.or(fault_of(ended.settled, ended.last_look));
     Ok(SessionOutcome { summary, halt, killed, kill_done, differences })
+}
+
+/// Opens the admin socket; and where orders about symbols come out.
+fn admin(
+    state: &Path,
+    (river, cell): (&Sender<Command>, Arc<SnapshotCell>),
+    models: &ModelDesk,
+    parts: &Parts,
+) -> Result<(AdminSocket, Receiver<SymbolOrder>)> {
+    let (asked, orders) = symbols::orders();
+    let symbols = SymbolDesk::new(asked, &parts.symbols(), &parts.settings.risk.allow);
+    let desks = (models.asking(), Some(symbols));
+    Ok((AdminSocket::with_desks(state, river.clone(), cell, desks)?, orders))
 }
 
 /// Starts what has models changed; and what the page shows of them, beginning with `model`.
@@ -404,7 +418,7 @@ fn instruments(
 ) -> Result<Vec<InstrumentSettings>> {
     let list = &settings.instruments;
     let known = |symbol| list.facts.iter().any(|facts| facts.symbol == symbol);
-    let listed = if list.symbols.iter().all(|&symbol| known(symbol)) {
+    let listed = if list.all().all(known) {
         Vec::new()
     } else {
         let venue = &settings.venue;
@@ -415,11 +429,10 @@ fn instruments(
             .map_err(|error| anyhow::anyhow!("contract facts: {error}"))?;
         contracts(venue.dialect, &body)?
     };
-    list.symbols
-        .iter()
+    list.all()
         .map(|symbol| {
-            let given = list.facts.iter().find(|facts| facts.symbol == *symbol).copied();
-            let told = listed.iter().find(|facts| facts.symbol == *symbol);
+            let given = list.facts.iter().find(|facts| facts.symbol == symbol).copied();
+            let told = listed.iter().find(|facts| facts.symbol == symbol);
             let fees = |facts: &InstrumentSettings| InstrumentSettings {
                 maker_fee: list.maker_fee,
                 taker_fee: list.taker_fee,
@@ -433,6 +446,6 @@ fn instruments(
 }
 
 /// A channel for operators' commands.
-pub fn command_channel() -> (crossbeam::channel::Sender<Command>, Receiver<Command>) {
+pub fn command_channel() -> (Sender<Command>, Receiver<Command>) {
     bounded(COMMANDS_MAX)
 }

@@ -2,7 +2,7 @@
 
 use super::private::CONNECTION;
 use crate::base::event::{StreamStatus, flags};
-use crate::base::{Event, Reason};
+use crate::base::{Event, InstrumentId, Reason};
 
 /// Connections and silent streams remembered; a session has some dozen connections at most.
 const SEEN_MAX: usize = 4_096;
@@ -23,7 +23,7 @@ impl StreamsSeen {
             return;
         }
         // What a lost connection brought of each instrument is told with the connection.
-        let is_single = event.instrument() != crate::base::InstrumentId::NONE;
+        let is_single = event.instrument() != InstrumentId::NONE;
         if is_single && status.reason == Reason::StreamDown as u16 {
             return;
         }
@@ -34,6 +34,11 @@ impl StreamsSeen {
         if !event.has(flags::ON) && self.down.len() < SEEN_MAX {
             self.down.push(what);
         }
+    }
+
+    /// No stream of an instrument is awaited any more.
+    pub fn forget(&mut self, instrument: InstrumentId) {
+        self.down.retain(|(_, own, _)| *own != instrument.0);
     }
 
     /// Market connections, and single streams of them, that are down.
@@ -55,8 +60,8 @@ impl StreamsSeen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Kind;
     use crate::base::event::carries;
-    use crate::base::{InstrumentId, Kind};
 
     fn status(connection: u64, instrument: InstrumentId, carries: u16, on: bool) -> Event {
         let body = StreamStatus { connection, carries, ..StreamStatus::default() };

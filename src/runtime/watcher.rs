@@ -18,7 +18,7 @@ use crate::base::event::{
 };
 use crate::base::settings::{BreakerSettings, HttpSettings as HttpWanted, RiskSettings};
 use crate::base::units::{Money, Px};
-use crate::base::{Control, Level, Measure, Reason, Symbol};
+use crate::base::{Control, Level, Measure, Reason, Symbol, SymbolState};
 use crate::journal::{JournalHealth, LANES, Recorder};
 use crate::observe::alerts::board::AlertBoard;
 use crate::observe::http::{HttpServer, HttpSettings};
@@ -262,6 +262,7 @@ impl Watcher {
                     market.mark_px = Px(event.body::<MarkPrice>().mark_px);
                 }
             }
+            Some(Kind::SymbolChange) => self.note_symbol(place, event),
             Some(Kind::Position) => self.books.note(event, &mut self.page),
             Some(Kind::PositionCarried) => self.books.note_position_carried(event),
             Some(Kind::SessionCarried) => {
@@ -290,6 +291,20 @@ impl Watcher {
             (market.bid_px, market.ask_px) = (Px(bid), Px(ask));
             // The receive time for now; an age when the snapshot is taken.
             market.age_seconds = event.ts_recv as f64;
+        }
+    }
+
+    /// What was known of the market of an instrument that falls asleep is shown no more.
+    fn note_symbol(&mut self, place: usize, event: &Event) {
+        let (state, market) = (event.symbol_state(), self.page.markets.get_mut(place));
+        if let (Some(state), Some(market)) = (state, market) {
+            if state == SymbolState::Asleep {
+                *market = MarketView {
+                    symbol: std::mem::take(&mut market.symbol),
+                    ..MarketView::default()
+                };
+            }
+            market.state = state;
         }
     }
 
@@ -365,6 +380,10 @@ impl Watcher {
         self.page.tail = self.tail.rows();
         let mut page = self.page.clone();
         for market in &mut page.markets {
+            if market.state == SymbolState::Asleep {
+                // Nothing of it is awaited.
+                continue;
+            }
             market.age_seconds = (now.0 as f64 - market.age_seconds).max(0.0) / 1e9;
         }
         page.risk = limits(&page, &self.watched.risk, &self.books, &mut self.orders, now);

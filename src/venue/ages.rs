@@ -67,6 +67,10 @@ struct Slot {
     silence_max: Option<Duration>,
     last: Option<Instant>,
     is_silent: bool,
+    /// Nobody wants it: it is not subscribed, or soon not any more.
+    is_asleep: bool,
+    /// When it was wanted again.
+    woken_at: Option<Instant>,
 }
 
 /// See the head of this file.
@@ -98,6 +102,23 @@ impl Ages {
     /// The sum of what its streams bring, as bits of [`carries`].
     pub fn carries(&self) -> u16 {
         self.slots.iter().fold(0, |sum, slot| sum | slot.carries)
+    }
+
+    /// The streams of the instruments that are `awake` are awaited from here on, and no others.
+    pub fn wake(&mut self, awake: &dyn Fn(InstrumentId) -> bool, now: Instant) {
+        for slot in &mut self.slots {
+            let is_asleep = !awake(slot.instrument);
+            if is_asleep == slot.is_asleep {
+                continue;
+            }
+            (slot.is_asleep, slot.is_silent, slot.last) = (is_asleep, false, None);
+            slot.woken_at = (!is_asleep).then_some(now);
+        }
+    }
+
+    /// True for a frame of a stream that nobody wants.
+    pub(super) fn is_unwanted(&self, frame: &[u8]) -> bool {
+        self.slot_of(frame).is_some_and(|(slot, _)| self.slots[slot].is_asleep)
     }
 
     /// A connection came up: every stream has its time for a first payload again.
@@ -154,8 +175,8 @@ impl Ages {
 
     /// True when nothing that is expected to talk did for two seconds.
     pub fn is_mute(&self, now: Instant) -> bool {
-        let expected =
-            self.slots.iter().any(|slot| slot.silence_max.is_some_and(|m| m < TOUCH_MAX));
+        let talks = |slot: &Slot| slot.silence_max.is_some_and(|most| most < TOUCH_MAX);
+        let expected = self.slots.iter().any(|slot| talks(slot) && !slot.is_asleep);
         let old = |at: Instant| now.saturating_duration_since(at) > MARK_FAST_MAX;
         expected && self.up_at.is_some() && self.newest.is_some_and(old)
     }
@@ -183,7 +204,8 @@ impl Ages {
 
     fn is_silent(&self, place: usize, up_at: Instant, now: Instant) -> bool {
         let slot = &self.slots[place];
-        let Some(silence_max) = slot.silence_max else { return false };
+        let Some(silence_max) = slot.silence_max.filter(|_| !slot.is_asleep) else { return false };
+        let up_at = slot.woken_at.map_or(up_at, |woken| woken.max(up_at));
         let (since, most) = match slot.last {
             Some(last) => (last, silence_max),
             None => (up_at, FIRST_MAX.max(silence_max)),
@@ -217,7 +239,16 @@ impl Slot {
             _ => (carries::TRADES, Key::Time, None),
         };
         let instrument = stream.instrument;
-        Self { instrument, carries, key, silence_max, last: None, is_silent: false }
+        Self {
+            instrument,
+            carries,
+            key,
+            silence_max,
+            last: None,
+            is_silent: false,
+            is_asleep: false,
+            woken_at: None,
+        }
     }
 }
 

@@ -9,7 +9,8 @@
 //!     │                                    │ both lost: down
 //!     └──────── second one not ready in a minute: stays, tries again later ◄───┘
 //! ```
-//! Nothing of this is told on: the line is up from the first "up" to the loss of both.
+//! Nothing of this is told on: the line is up from the first "up" to the loss of both. In the same
+//! way a line comes to other streams than it had.
 
 use super::ages::{Ages, StreamEdge, StreamName};
 use super::backoff::Backoff;
@@ -28,6 +29,8 @@ const OVERLAP_MIN: Duration = Duration::from_secs(2);
 const OVERLAP_MAX: Duration = Duration::from_secs(60);
 /// Wait after a renewal that failed.
 const RETRY: Duration = Duration::from_secs(300);
+/// The same where the second one would bring other streams.
+const RETRY_SOON: Duration = Duration::from_secs(5);
 /// Time after a change of connections in which what comes may have come before.
 const SETTLE: Duration = Duration::from_secs(10);
 /// Part of the age by which a renewal may come earlier, so that lines do not renew together.
@@ -73,6 +76,8 @@ pub struct Line<S> {
     /// Waits between renewals for silence.
     patience: Backoff,
     quiet_until: Option<Instant>,
+    /// Where the next connection leads, while the present one leads elsewhere.
+    next_url: Option<String>,
     renewals: u64,
 }
 
@@ -95,6 +100,7 @@ impl<S: StreamPort> Line<S> {
             renew_at: None,
             patience: Backoff::new(plan.seed),
             quiet_until: None,
+            next_url: None,
             renewals: 0,
         }
     }
@@ -118,6 +124,9 @@ impl<S: StreamPort> Line<S> {
     }
 
     fn went_down(&mut self) {
+        if let Some(url) = self.next_url.take() {
+            self.ends[self.front].move_to(url);
+        }
         self.is_up = false;
         self.renew_at = None;
         self.settling = None;
@@ -200,7 +209,8 @@ impl<S: StreamPort> Line<S> {
         let (ages, overlap) = (&mut self.ages, &mut self.overlap);
         let is_account = ages.count() == 0;
         let first = self.ends[front].poll(now, &mut |frame| {
-            if is_shutdown(frame) {
+            // What only the front still has does not keep it.
+            if is_shutdown(frame) || ages.is_unwanted(frame) {
                 return;
             }
             if is_account {
@@ -247,7 +257,8 @@ impl<S: StreamPort> Line<S> {
             }
             _ if now.saturating_duration_since(second.opened) > OVERLAP_MAX => {
                 self.drop_second(now);
-                self.renew_at = Some(now + RETRY);
+                let wait = if self.next_url.is_some() { RETRY_SOON } else { RETRY };
+                self.renew_at = Some(now + wait);
             }
             _ => {}
         }
@@ -264,6 +275,9 @@ impl<S: StreamPort> Line<S> {
         self.ends[old].set_open(false);
         // It leaves its connection with this.
         let _ = self.ends[old].poll(now, &mut |_| {});
+        if let Some(url) = self.next_url.take() {
+            self.ends[old].move_to(url);
+        }
         self.came_up(now, up);
     }
 
@@ -306,6 +320,24 @@ impl<S: StreamPort> StreamPort for Line<S> {
         }
     }
 
+    /// By a second connection that takes over, as for a renewal: what goes on is not interrupted.
+    fn carry(&mut self, url: Option<String>, awake: &dyn Fn(InstrumentId) -> bool, now: Instant) {
+        self.ages.wake(awake, now);
+        if self.second.is_some() {
+            self.drop_second(now);
+        }
+        self.next_url = None;
+        let Some(url) = url else { return self.set_open(false) };
+        self.ends[1 - self.front].move_to(url.clone());
+        if self.is_up {
+            self.next_url = Some(url);
+            self.open_second(now);
+        } else {
+            self.ends[self.front].move_to(url);
+            self.set_open(true);
+        }
+    }
+
     fn set_open(&mut self, open: bool) {
         self.ends[self.front].set_open(open);
         if !open {
@@ -326,3 +358,7 @@ fn is_shutdown(frame: &[u8]) -> bool {
         && !frame.starts_with(b"{\"stream\":")
         && frame.windows(EVENT.len()).any(|window| window == EVENT)
 }
+
+#[cfg(test)]
+#[path = "line/tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 use super::ages::StreamEdge;
 use super::rest::{RestAnswer, RestJob};
 use super::stream::Polled;
-use crate::base::{Nanos, Reason};
+use crate::base::{InstrumentId, Nanos, Reason};
 use crate::execution::{RequestKind, RequestText};
 use std::time::Instant;
 
@@ -32,6 +32,16 @@ pub trait StreamPort {
     fn poll(&mut self, now: Instant, on_frame: &mut dyn FnMut(&[u8])) -> Polled;
     /// Leaves the connection, if there is one, and comes back at another path of the same host.
     fn move_to(&mut self, url: String);
+    /// Brings the streams of the instruments that are `awake` from here on, and of no other one:
+    /// those that `url` names; none at all without one. What is brought before and after is brought
+    /// on. For a connection whose streams do not change this does nothing.
+    fn carry(
+        &mut self,
+        _url: Option<String>,
+        _awake: &dyn Fn(InstrumentId) -> bool,
+        _now: Instant,
+    ) {
+    }
     /// The next stream of the connection that fell silent while others talk, or talks again; each
     /// is told once. To be asked after each poll.
     fn silent(&mut self, _now: Instant) -> Option<StreamEdge> {

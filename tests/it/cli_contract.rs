@@ -166,6 +166,10 @@ fn the_help_of_every_command_has_an_example() {
         "ab stop",
         "shadow",
         "shadow report",
+        "symbols",
+        "symbols list",
+        "symbols add",
+        "symbols drop",
     ];
     for command in commands {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();

@@ -144,6 +144,8 @@ mod model_state;
 mod model_governance;
 /// Models change while a session over real sockets trades.
 mod model_swaps;
+/// An operator adds and drops symbols of a session over sockets.
+mod symbols_session;
 /// The registry refuses what was tampered with, by name.
 mod registry_files;
 /// Policy, gate, ledger and paper venue agree over a recorded market.

@@ -124,6 +124,24 @@ body!(
     }
 );
 body!(
+    /// The event's instrument is traded, being left, or asleep from here on. Without one of it an
+    /// instrument is traded.
+    SymbolChange {
+        /// A [`crate::base::SymbolState`] number.
+        state: u8,
+        /// 1 where the position is to be left at once, while it is being left.
+        flat: u8,
+        /// Zero.
+        pad: [u8; 2],
+        /// User id that asked; [`super::ACTOR_UNATTENDED`] for the configuration.
+        actor: u32,
+        /// Why, padded with zeros.
+        reason: [u8; COMMAND_REASON_BYTES],
+        /// Zero.
+        reserved: [u8; 4],
+    }
+);
+body!(
     /// One round of a kill: what the venue was asked to end, and what it then told is there. A
     /// count that could not be had is `u32::MAX`.
     KillRound {

@@ -15,6 +15,7 @@
 //! that caused it. `check` belongs to the journal; everywhere else it is zero.
 
 use super::ids::{InstrumentId, Seq, Side};
+use super::symbol_state::SymbolState;
 use super::time::Nanos;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -106,6 +107,8 @@ kinds! {
     ModelSwap = 45,
     /// Something measured outside of the river: a latency, a resource ([`Measured`]).
     Measured = 46,
+    /// From here on an instrument is traded, being left, or asleep ([`SymbolChange`]).
+    SymbolChange = 47,
 
     /// The venue accepted an order ([`OrderReport`]).
     OrderAccepted = 48,
@@ -294,6 +297,21 @@ impl Event {
         self.flags & bits == bits
     }
 
+    /// What a [`SymbolChange`] makes of its instrument; `None` for every other event.
+    #[inline]
+    pub fn symbol_state(&self) -> Option<SymbolState> {
+        if self.kind != Kind::SymbolChange as u8 {
+            return None;
+        }
+        SymbolState::from_u8(self.body::<SymbolChange>().state)
+    }
+
+    /// True for a [`SymbolChange`] that puts its instrument to sleep.
+    #[inline]
+    pub fn puts_to_sleep(&self) -> bool {
+        self.symbol_state() == Some(SymbolState::Asleep)
+    }
+
     /// Side by the [`flags::SELL`] bit.
     #[inline]
     pub const fn side(&self) -> Side {
@@ -351,7 +369,7 @@ mod venue;
 pub use control::{
     BookedCarried, COMMAND_MODEL, COMMAND_REASON_BYTES, Command, Instrument, KillRound, Measured,
     ModelLoaded, ModelSwap, OrderCarried, PositionCarried, Reconciled, SessionCarried,
-    SessionStart, Timer,
+    SessionStart, SymbolChange, Timer,
 };
 pub use latency::{PASSAGE_NS_MAX, PASSAGES_PER_EVENT, Passage, Stamps};
 pub use market::{

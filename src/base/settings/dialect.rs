@@ -90,7 +90,9 @@ pub(super) fn check(settings: &Settings, errors: &mut Vec<SettingsError>) {
     }
     let list = &settings.instruments;
     let facts = list.facts.iter().map(|facts| ("instruments.facts", &facts.symbol));
-    let named = list.symbols.iter().map(|symbol| ("instruments.symbols", symbol)).chain(facts);
+    let asleep = list.asleep.iter().map(|symbol| ("instruments.asleep", symbol));
+    let named = list.symbols.iter().map(|symbol| ("instruments.symbols", symbol));
+    let named = named.chain(asleep).chain(facts);
     for (key, symbol) in named.filter(|(_, symbol)| !dialect.names(symbol)) {
         fail(key, format!("{symbol} is no contract of venue.dialect = {name:?}"));
     }

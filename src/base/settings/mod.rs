@@ -168,6 +168,9 @@ pub struct VenueSettings {
 pub struct InstrumentList {
     /// Symbols, in table order.
     pub symbols: Vec<Symbol>,
+    /// Symbols that have a place in the table behind those, and are not traded before an operator
+    /// adds them.
+    pub asleep: Vec<Symbol>,
     /// Backtest only: also trade every symbol found in the data.
     pub discover: bool,
     /// Contract facts given in the file; others come from the venue or the data.
@@ -176,6 +179,13 @@ pub struct InstrumentList {
     pub maker_fee: Rate,
     /// Fees for instruments without facts of their own.
     pub taker_fee: Rate,
+}
+
+impl InstrumentList {
+    /// The symbols of a session's table, in its order: those that are traded, then the others.
+    pub fn all(&self) -> impl Iterator<Item = Symbol> + '_ {
+        self.symbols.iter().chain(&self.asleep).copied()
+    }
 }
 
 /// Which model decides.

@@ -227,6 +227,7 @@ impl Reader<'_> {
         let mut s = self.section(part);
         let mut list = InstrumentList {
             symbols: s.symbols("symbols"),
+            asleep: s.symbols("asleep"),
             discover: s.flag("discover", false),
             facts: Vec::new(),
             maker_fee: s.rate_opt("maker_fee").unwrap_or(Rate(20_000)),
@@ -234,6 +235,9 @@ impl Reader<'_> {
         };
         if list.symbols.is_empty() && !list.discover {
             s.fail("symbols", "no symbol is named and discover is off");
+        }
+        if let Some(twice) = list.asleep.iter().find(|symbol| list.symbols.contains(symbol)) {
+            s.fail("asleep", format!("{twice} stands in symbols, too"));
         }
         let tables = s.tables("facts");
         s.finish();

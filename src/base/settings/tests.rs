@@ -43,6 +43,23 @@ fn a_complete_file_is_accepted_and_unset_limits_stay_unset() {
 }
 
 #[test]
+fn symbols_that_sleep_stand_behind_the_others_and_each_symbol_stands_once() {
+    let with = |asleep: &str| {
+        GOOD.replace(
+            "symbols = [\"BTCUSDT\"]",
+            &format!("symbols = [\"BTCUSDT\"]\nasleep = {asleep}"),
+        )
+    };
+    let settings = parse_text(&with("[\"solusdt\", \"ETHUSDT\"]")).unwrap();
+    let all: Vec<String> = settings.instruments.all().map(|symbol| symbol.to_string()).collect();
+    assert_eq!(all, ["BTCUSDT", "SOLUSDT", "ETHUSDT"]);
+    assert!(parse_text(GOOD).unwrap().instruments.asleep.is_empty());
+    for wrong in ["[\"BTCUSDT\"]", "[\"ETHUSDT\", \"ETHUSDT\"]", "[1]", "\"ETHUSDT\""] {
+        assert_eq!(keys_at_fault(&with(wrong)), ["instruments.asleep"], "{wrong}");
+    }
+}
+
+#[test]
 fn every_error_of_a_file_is_reported_at_once_with_its_path() {
     let text = GOOD
         .replace("seed = 7", "seed = \"seven\"\nsede = 7")

@@ -41,6 +41,9 @@ pub struct RiskStage {
     watch_cursor: usize,
     /// An operator ordered every position closed, at this event time; only a restart ends it.
     flattening: Option<Nanos>,
+    /// Instruments that an operator dropped and that are not asleep yet, each with the place in the
+    /// river since when.
+    leaving: Vec<(InstrumentId, Seq)>,
     kill: KillSettings,
     /// The trading state as it was last published.
     published: u32,
@@ -81,6 +84,7 @@ impl RiskStage {
             timer_cursor: 0,
             watch_cursor: 0,
             flattening: None,
+            leaving: Vec::with_capacity(instruments.len()),
             kill: settings.kill,
             published: 0,
             valued: Nanos(i64::MIN),
@@ -179,6 +183,10 @@ impl RiskStage {
         let intent = self.policy.decide(event, &self.ledger, self.gate.size_percent());
         let wanted = probe.stamp();
         probe.record(Hop::Policy, event.seq, start, wanted);
+        let is_entry = matches!(intent, Intent::Enter(_) | Intent::HoldBack(_));
+        if is_entry && self.gate.is_dropped(event.instrument()) {
+            return;
+        }
         if let Intent::HoldBack(held_back) = &intent {
             self.hold_back(event, held_back);
         } else if intent != Intent::None {

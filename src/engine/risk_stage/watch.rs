@@ -2,10 +2,13 @@
 //! positions that are taken back, filters that are others.
 
 use super::{RiskStage, TIMER_ROOM};
+use crate::base::SymbolState;
 use crate::base::event::{Event, Kind};
 use crate::base::ids::InstrumentId;
 use crate::base::limits::{STEP_EVENTS_MAX, TIMER_VISITS_MAX};
 use crate::base::time::Nanos;
+use crate::base::units::Qty;
+use crate::risk::TradingState;
 
 impl RiskStage {
     /// After the gate's own part and before breakers; every event passes here.
@@ -20,6 +23,7 @@ impl RiskStage {
                     | Kind::MarginStatus
                     | Kind::ContractStatus
                     | Kind::MarkPrice
+                    | Kind::SymbolChange
                     | Kind::Timer
             )
         );
@@ -37,6 +41,10 @@ impl RiskStage {
                 }
                 self.leave(event, instrument);
             }
+            Some(Kind::SymbolChange) => {
+                self.follow_symbol(event);
+                self.leave(event, instrument);
+            }
             Some(Kind::MarginStatus | Kind::MarkPrice) => self.take_back(event, instrument),
             Some(Kind::Timer) => {
                 // Where one timer visits them all, the first has the first turn each time.
@@ -52,6 +60,7 @@ impl RiskStage {
                     self.take_back(event, id);
                     self.watch_cursor = (self.watch_cursor + 1) % self.instruments;
                 }
+                self.tell_rests();
             }
             _ => {}
         }
@@ -72,6 +81,30 @@ impl RiskStage {
             // By the same steps as a kill leaves, from the first one on.
             let intent = self.policy.flatten(instrument, &self.ledger, &self.kill, Nanos::ZERO);
             self.admit(event, &intent);
+        }
+    }
+
+    /// Remembers which instruments are being left, and since which place in the river.
+    fn follow_symbol(&mut self, event: &Event) {
+        let instrument = event.instrument();
+        self.leaving.retain(|(id, _)| *id != instrument);
+        self.counters.publish_rest(instrument, 0);
+        if event.symbol_state() == Some(SymbolState::Leaving)
+            && self.leaving.len() < self.instruments
+        {
+            self.leaving.push((instrument, event.seq));
+        }
+    }
+
+    /// Tells of the instruments that are being left which are flat with nothing working. What is to
+    /// be reconciled first is not known to be.
+    fn tell_rests(&self) {
+        let known = self.gate.state() != TradingState::Reconciling;
+        for &(instrument, since) in &self.leaving {
+            let flat = self.ledger.position(instrument).is_some_and(|p| p.qty == Qty::ZERO);
+            let working = self.ledger.orders().iter().any(|order| order.instrument == instrument);
+            let rests = known && flat && !working;
+            self.counters.publish_rest(instrument, if rests { since } else { 0 });
         }
     }
 

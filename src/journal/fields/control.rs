@@ -8,6 +8,7 @@ const MODES: &[&str] = &["backtest", "paper", "testnet", "live"];
 const EXECUTORS: &[&str] = &["", "native", "tract"];
 const SWAPS: &[&str] = &["refused", "champion", "canary"];
 const VERBS: &[&str] = &["", "pause", "graceful kill", "immediate kill", "arm", "clear", "model"];
+const SYMBOL_STATES: &[&str] = &["", "awake", "leaving", "asleep"];
 const ORIGINS: &[&str] =
     &["operator", "session", "signal", "http", "telegram", "latch file", "breaker", "dead man"];
 
@@ -51,6 +52,13 @@ pub(super) fn model_swap(body: &body::ModelSwap, visit: &mut Visit<'_>) {
     visit("block_ms", Field::Count(u64::from(body.block_ms)));
     visit("seed", Field::Count(body.seed));
     visit("card", Field::Hash(body.card));
+}
+
+pub(super) fn symbol_change(body: &body::SymbolChange, visit: &mut Visit<'_>) {
+    visit("symbol_state", Field::Choice(u64::from(body.state), SYMBOL_STATES));
+    visit("flat", Field::Count(u64::from(body.flat)));
+    visit("actor", Field::Count(u64::from(body.actor)));
+    visit("command_reason", Field::Text(&body.reason));
 }
 
 pub(super) fn command(body: &body::Command, visit: &mut Visit<'_>) {

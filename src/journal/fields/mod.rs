@@ -165,6 +165,7 @@ pub fn visit_fields(event: &Event, visit: &mut Visit<'_>) {
         Kind::Instrument => control::instrument(event.body(), visit),
         Kind::ModelLoaded => control::model_loaded(event.body(), visit),
         Kind::ModelSwap => control::model_swap(event.body(), visit),
+        Kind::SymbolChange => control::symbol_change(event.body(), visit),
         Kind::Timer => visit("interval_ms", Field::Count(event.body::<body::Timer>().interval_ms)),
         Kind::Command => control::command(event.body(), visit),
         Kind::SessionEnd => {}

@@ -4,9 +4,9 @@
 use super::line::{Line, time};
 use crate::base::event::{
     Breaker, COMMAND_MODEL, Command, Denied, KillRound, ModelLoaded, ModelSwap, SessionCarried,
-    SessionStart, SizeChange, StateChange,
+    SessionStart, SizeChange, StateChange, SymbolChange,
 };
-use crate::base::{Control, Event, Kind, Level, Reason};
+use crate::base::{Control, Event, Kind, Level, Reason, SymbolState};
 use crate::journal::read_attachment;
 use crate::model::artifact::hex;
 use crate::risk::{ACTOR_SYSTEM, Origin, TradingState, Verb, reason_of};
@@ -68,6 +68,7 @@ impl Entry {
             Kind::ModelLoaded => ("model", model(event)),
             Kind::ModelSwap => ("swap", swap(event)),
             Kind::SessionCarried => ("carried", carried(event)),
+            Kind::SymbolChange => ("symbol", symbol(event)),
             Kind::Command => ("command", command(event)),
             Kind::KillRound => ("kill_round", kill_round(event)),
             Kind::SessionEnd => ("end", Value::Null),
@@ -297,6 +298,20 @@ fn carried(event: &Event) -> Value {
         "state": state_name(body.state),
         "reason": reason_name(body.reason),
         "lossy": body.lossy != 0,
+    })
+}
+
+/// A change of a symbol's state; its name stands in the records of the instruments, whose places
+/// the journal's opening gives.
+fn symbol(event: &Event) -> Value {
+    let body: &SymbolChange = event.body();
+    json!({
+        "instrument": event.instrument,
+        "state": SymbolState::from_u8(body.state).map_or("no state", SymbolState::name),
+        "flat": body.flat != 0,
+        "who": who(body.actor),
+        "actor": body.actor,
+        "why": padded(&body.reason),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What is traded: money, positions, markets, limits, models, orders, fills.
 
-use crate::base::{Money, Px, Qty};
+use crate::base::{Money, Px, Qty, SymbolState};
 use serde::{Serialize, Serializer};
 
 /// Money, in quote currency.
@@ -119,6 +119,9 @@ pub struct PositionView {
 pub struct MarketView {
     /// The instrument's symbol.
     pub symbol: String,
+    /// Whether it is traded: `awake`, `leaving`, `asleep`.
+    #[serde(serialize_with = "state_name")]
+    pub state: SymbolState,
     /// Best bid.
     #[serde(serialize_with = "px")]
     pub bid_px: Px,
@@ -134,6 +137,10 @@ pub struct MarketView {
     pub age_seconds: f64,
     /// Newest probabilities of down, flat, up.
     pub probability: Option<[f32; 3]>,
+}
+
+fn state_name<S: serde::Serializer>(state: &SymbolState, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(state.name())
 }
 
 /// One limit and its use, in the limit's own unit.

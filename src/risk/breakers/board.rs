@@ -94,12 +94,28 @@ impl Board {
         }
     }
 
+    /// Nothing that an instrument's own ladder tells of is so any more; it comes down at once.
+    pub(super) fn clear_at(&mut self, control: Control, instrument: InstrumentId, now: Nanos) {
+        self.look_within(control, instrument, 0, now, Nanos::ZERO);
+    }
+
     fn look(&mut self, control: Control, instrument: InstrumentId, value: i64, now: Nanos) {
+        self.look_within(control, instrument, value, now, self.cool_down);
+    }
+
+    fn look_within(
+        &mut self,
+        control: Control,
+        instrument: InstrumentId,
+        value: i64,
+        now: Nanos,
+        cool_down: Nanos,
+    ) {
         let place = &mut self.places[control as usize];
         let at = if instrument == InstrumentId::NONE { 0 } else { instrument.index() };
         let Some(ladder) = place.ladders.get_mut(at) else { return };
         let before = ladder.level;
-        if !ladder.judge(&place.rungs, value, now, self.cool_down) {
+        if !ladder.judge(&place.rungs, value, now, cool_down) {
             return;
         }
         let after = ladder.level;

@@ -2,7 +2,7 @@
 
 use super::board::Board;
 use crate::base::event::{Event, Prediction};
-use crate::base::{Control, Nanos};
+use crate::base::{Control, InstrumentId, Nanos};
 use crate::ledger::Position;
 
 /// Ranges heard before they say what is usual.
@@ -55,6 +55,13 @@ impl Markets {
             markets: vec![Market::NEW; allowed.len()],
             allowed: allowed.to_vec(),
             bar: Nanos::from_secs(i64::from(bar_s.max(1))),
+        }
+    }
+
+    /// The instrument's next quote and range are its first.
+    pub(super) fn forget(&mut self, instrument: InstrumentId) {
+        if let Some(market) = self.markets.get_mut(instrument.index()) {
+            *market = Market::NEW;
         }
     }
 

@@ -41,7 +41,7 @@ use super::checks::UNKNOWN_ORDERS_MAX;
 use crate::base::counters::ControlRow;
 use crate::base::event::{SessionCarried, SizeChange};
 use crate::base::settings::{BreakerSettings, RiskSettings};
-use crate::base::{Control, Event, InstrumentId, Kind, Level, Nanos, Reason};
+use crate::base::{Control, Event, InstrumentId, Kind, Level, Nanos, Reason, SymbolState};
 use crate::ledger::{Ledger, LedgerChange};
 use balance::{Balance, Heard};
 use board::Board;
@@ -139,7 +139,26 @@ impl Breakers {
             Some(Kind::Measured) => self.latency.on_measured(&mut self.board, event),
             Some(Kind::MarkPrice) => self.judge_money(ledger, now),
             Some(Kind::Timer) => self.on_timer(ledger, gate, outer_limits, now),
+            Some(Kind::SymbolChange) => self.on_symbol_change(event),
             _ => self.on_books(event, change, ledger),
+        }
+    }
+
+    /// What the market of an instrument that falls asleep did is nobody's concern any more; one
+    /// that is awake again begins anew.
+    fn on_symbol_change(&mut self, event: &Event) {
+        let instrument = event.instrument();
+        match event.symbol_state() {
+            Some(SymbolState::Asleep) => {
+                self.staleness.forget(instrument, true);
+                self.markets.forget(instrument);
+                for control in [Control::Staleness, Control::Spread, Control::Range, Control::Jump]
+                {
+                    self.board.clear_at(control, instrument, event.now());
+                }
+            }
+            Some(SymbolState::Awake) => self.staleness.forget(instrument, false),
+            Some(SymbolState::Leaving) | None => {}
         }
     }
 

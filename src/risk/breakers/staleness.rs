@@ -25,6 +25,8 @@ struct Market {
     ticked_at: Option<Nanos>,
     /// Good ticks still to come.
     to_recover: u32,
+    /// None are awaited.
+    is_asleep: bool,
 }
 
 /// See the head of this file.
@@ -84,6 +86,13 @@ impl Staleness {
         }
     }
 
+    /// The instrument's next tick is its first; while it is asleep none is missed.
+    pub(super) fn forget(&mut self, instrument: InstrumentId, is_asleep: bool) {
+        if let Some(market) = self.markets.get_mut(instrument.index()) {
+            *market = Market { is_asleep, ..Market::default() };
+        }
+    }
+
     /// Good ticks that the instrument's market still owes before an entry.
     pub(super) fn to_recover(&self, instrument: InstrumentId) -> u32 {
         self.markets.get(instrument.index()).map_or(0, |market| market.to_recover)
@@ -103,6 +112,9 @@ impl Staleness {
         }
         let age = millis(position.touch_age(now));
         let market = &mut self.markets[place];
+        if market.is_asleep {
+            return;
+        }
         if age >= self.stale_ms || market.to_recover > 0 && age >= self.degraded_ms {
             market.to_recover = self.good_ticks;
         }

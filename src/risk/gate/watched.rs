@@ -27,6 +27,11 @@ impl Gate {
         self.watch.is_ending(instrument)
     }
 
+    /// True while an operator wants the contract not to be traded.
+    pub fn is_dropped(&self, instrument: InstrumentId) -> bool {
+        self.watch.is_dropped(instrument)
+    }
+
     /// True while a contract's position is to be left whole.
     pub fn leaves(&self, instrument: InstrumentId, now: Nanos) -> bool {
         self.watch.leaves(instrument, now)

@@ -18,6 +18,7 @@ mod replay;
 mod report;
 mod shadow;
 mod shadow_run;
+mod symbols;
 mod trade;
 
 use clap::{Parser, Subcommand};
@@ -99,6 +100,9 @@ enum CommandLine {
     /// A challenger's share of a running session's trading.
     #[command(subcommand, after_help = "Example: peregrine ab status --state state")]
     Ab(ab::AbCommand),
+    /// Which symbols a running session trades.
+    #[command(subcommand, after_help = "Example: peregrine symbols list --state state")]
+    Symbols(symbols::SymbolsCommand),
 }
 
 /// What a command ends with.
@@ -160,6 +164,7 @@ pub fn run(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
         CommandLine::Model(command) => model::model(&command),
         CommandLine::Shadow(command) => shadow::shadow(&command),
         CommandLine::Ab(command) => ab::ab(&command),
+        CommandLine::Symbols(command) => symbols::symbols(&command),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `demo` and `run`: sessions in real time.
 
 use super::{Failure, output};
+use crate::base::Symbol;
 use crate::base::settings::{Mode, OrderRoute};
 use crate::exchange::{ExchangeServer, ServerSettings, SymbolSpec};
 use crate::runtime::access;
@@ -200,12 +201,9 @@ fn demo_config(path: Option<&Path>) -> Result<Loaded, Failure> {
 
 /// The simulated contracts of the configured symbols.
 fn specs(loaded: &Loaded) -> Result<Vec<SymbolSpec>> {
-    let symbols = &loaded.settings.instruments.symbols;
-    symbols
-        .iter()
-        .map(|symbol| {
-            SymbolSpec::by_symbol(symbol.as_str())
-                .with_context(|| format!("instruments.symbols: {symbol} is not simulated"))
-        })
-        .collect()
+    let spec = |symbol: Symbol| {
+        SymbolSpec::by_symbol(symbol.as_str())
+            .with_context(|| format!("instruments: {symbol} is not simulated"))
+    };
+    loaded.settings.instruments.all().map(spec).collect()
 }

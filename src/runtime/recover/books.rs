@@ -4,8 +4,8 @@ use super::Carried;
 use super::find::{Found, GO_ON};
 use crate::base::event::{
     ACTOR_UNATTENDED, BookedCarried, Command, Event, Kind, Order, OrderCarried, OrderReport,
-    Position, PositionCarried, Reconciled, SessionCarried, SizeChange, StateChange, VenuePosition,
-    VenueStatus, flags,
+    Position, PositionCarried, Reconciled, SessionCarried, SizeChange, StateChange, SymbolChange,
+    VenuePosition, VenueStatus, flags,
 };
 use crate::base::ids::{ClientOrderId, InstrumentId};
 use crate::base::units::{Money, Px, Qty};
@@ -129,6 +129,8 @@ struct Books {
     paused: bool,
     lossy: bool,
     stopped_until: Nanos,
+    /// By instrument.
+    symbols: Vec<Option<SymbolChange>>,
 }
 
 impl Books {
@@ -146,6 +148,7 @@ impl Books {
             paused: false,
             lossy: false,
             stopped_until: Nanos::ZERO,
+            symbols: vec![None; count],
         }
     }
 
@@ -177,6 +180,7 @@ impl Books {
             Some(Kind::OrderCarried) => self.carried_order(event),
             Some(Kind::SessionCarried) => self.carried_session(event.body()),
             Some(Kind::Command) => self.command(event.body()),
+            Some(Kind::SymbolChange) => self.symbol_change(event),
             Some(
                 Kind::OrderAccepted
                 | Kind::OrderFilled
@@ -286,6 +290,14 @@ impl Books {
         }
     }
 
+    /// What an operator made of a symbol stays so; what is configured is read from there each time.
+    fn symbol_change(&mut self, event: &Event) {
+        let body: &SymbolChange = event.body();
+        if let Some(place) = self.symbols.get_mut(event.instrument().index()) {
+            *place = (body.actor != ACTOR_UNATTENDED).then_some(*body);
+        }
+    }
+
     /// A kill or a pause counts from the moment it was given; to arm takes until risk has obeyed.
     fn command(&mut self, command: &Command) {
         match Verb::from_u32(command.verb) {
@@ -387,6 +399,7 @@ impl Books {
             Some((place(order.instrument)?, known.flags, carried_order(order, &known)))
         });
         let orders = orders.collect();
+        let symbols = found.symbols.iter().zip(self.symbols);
         let day = self.ledger.day();
         let session = SessionCarried {
             starting_equity: self.ledger.starting_equity().0,
@@ -409,6 +422,7 @@ impl Books {
             session,
             paused: self.paused,
             stopped_until: self.stopped_until,
+            symbols: symbols.filter_map(|(symbol, own)| Some((*symbol, own?))).collect(),
             commands: Vec::new(),
         }
     }

@@ -25,13 +25,14 @@ mod tests;
 
 pub use find::{Chain, newest_epoch};
 
-use crate::base::Nanos;
 use crate::base::event::{
     BookedCarried, Command, Event, Kind, OrderCarried, PositionCarried, SessionCarried,
+    SymbolChange,
 };
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::settings::InstrumentSettings;
 use crate::base::units::Money;
+use crate::base::{Nanos, SymbolState};
 use crate::risk::TradingState;
 use crate::runtime::kill::latch::{Cleared, Latch};
 use anyhow::{Result, bail};
@@ -56,6 +57,8 @@ pub struct Carried {
     pub paused: bool,
     /// Until when the venue told the session not to ask it; zero for never.
     pub stopped_until: Nanos,
+    /// What operators made of symbols: the newest change of each that one changed.
+    pub symbols: Vec<(Symbol, SymbolChange)>,
     /// Commands that stand in the opening before what is carried: a kill, or its clear.
     pub commands: Vec<Command>,
 }
@@ -162,6 +165,23 @@ impl Carried {
         let booked = |p: &PositionCarried| p.realised - p.fees + p.funding;
         let sum: i64 = self.positions.iter().map(|(_, position)| booked(position)).sum();
         Money(self.session.starting_equity + sum)
+    }
+
+    /// What a symbol begins with where it is not simply traded: as operators left it, else as it
+    /// is `configured`. One that would sleep and has a position or an order, which is nobody's
+    /// wish, is left instead.
+    pub fn symbol_change(
+        &self,
+        symbol: Symbol,
+        configured: Option<SymbolChange>,
+    ) -> Option<SymbolChange> {
+        let known = self.symbols.iter().find(|(known, _)| *known == symbol);
+        let change = known.map(|(_, change)| *change).or(configured)?;
+        let held = self.position(symbol).is_some_and(|body| body.qty != 0);
+        let open = self.orders.iter().any(|(known, ..)| *known == symbol);
+        let is_asleep = change.state == SymbolState::Asleep as u8;
+        let leaving = SymbolChange { state: SymbolState::Leaving as u8, ..change };
+        Some(if is_asleep && (held || open) { leaving } else { change })
     }
 
     /// The books of that contract; `None` where nothing was ever traded in it.

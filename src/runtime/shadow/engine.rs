@@ -6,7 +6,8 @@ use super::held::{Answers, Held, Waiting};
 use super::outcome::{Outcomes, Rule};
 use super::rows::Rows;
 use super::seat::{Identity, Said, Seat, units};
-use crate::base::event::{Event, Kind, ModelSwap, Prediction};
+use crate::base::SymbolState;
+use crate::base::event::{Event, Kind, ModelSwap, Prediction, SymbolChange};
 use crate::base::ids::{InstrumentId, Symbol};
 use crate::base::time::Nanos;
 use crate::base::units::Money;
@@ -174,6 +175,7 @@ impl Engine {
         match event.kind() {
             Some(Kind::SessionStart) => self.session_ns = ts.0,
             Some(Kind::ModelSwap) => self.changed(event)?,
+            Some(Kind::SymbolChange) => self.symbol_changed(event)?,
             _ if is_market(event) => self.run(event)?,
             _ => {}
         }
@@ -205,6 +207,21 @@ impl Engine {
             };
             let lines = scored.map(came).collect();
             self.waiting.push(Held::Came { at_ns: at.0, lines });
+        }
+        Ok(())
+    }
+
+    /// The session drops or adds a symbol, and so does every place. Nobody waits until those that
+    /// follow are flat: they leave their positions at once, while the market is still told.
+    fn symbol_changed(&mut self, event: &Event) -> Result<()> {
+        let leaves = event.symbol_state() == Some(SymbolState::Leaving);
+        let change = SymbolChange { flat: u8::from(leaves), ..*event.body() };
+        let event = Event {
+            body: Event::new(Kind::SymbolChange, event.instrument(), &change).body,
+            ..*event
+        };
+        for seat in std::iter::once(&mut self.champion).chain(seats(&mut self.trials)) {
+            seat.take(&event)?;
         }
         Ok(())
     }

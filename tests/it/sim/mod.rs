@@ -24,6 +24,7 @@
 //! | `rows` | the tests: rows of the catalogue of faults, each alone |
 //! | `breakers` | the tests: each breaker in whole sessions |
 //! | `exits` | the tests: each way out of a position, in every state that lets it pass |
+//! | `symbols` | the tests: symbols added and dropped while a session trades |
 //! | `watched` | the tests: what the watch of the venue sees, and what follows |
 //! | `broken` | that each check finds what it is there for |
 
@@ -46,4 +47,5 @@ mod missed;
 mod exits;
 mod rows;
 mod seeds;
+mod symbols;
 mod watched;

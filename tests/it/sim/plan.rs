@@ -2,7 +2,7 @@
 //! then nothing goes wrong any more.
 
 use super::net::{Cut, Line, Manner};
-use peregrine::base::Nanos;
+use peregrine::base::{InstrumentId, Nanos, SymbolState};
 use peregrine::exchange::fault::Fault;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -26,6 +26,8 @@ pub enum Deed {
     Restart,
     /// An operator's command.
     Command { verb: u32 },
+    /// An operator's order about a symbol.
+    Symbol { instrument: InstrumentId, state: SymbolState, flat: bool },
     /// The process stands still, and goes on as if nothing had been.
     Pause { ms: i64 },
     /// The wall clock jumps.

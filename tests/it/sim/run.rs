@@ -134,6 +134,11 @@ impl Run {
         while self.now() < SAFETY {
             self.step(SAFETY);
         }
+        self.until_settled()
+    }
+
+    /// Runs to the end, once nothing goes wrong any more.
+    pub fn until_settled(mut self) -> Outcome {
         self.heal();
         let settled = self.settle();
         self.see_whole_books();
@@ -251,7 +256,9 @@ impl Run {
     pub fn has_whole_books(&mut self) -> bool {
         let contracts = self.world.borrow().exchange.market.len();
         let Some(session) = &mut self.session else { return false };
-        (0..contracts).all(|contract| session.book(instrument_of(contract)).0.is_valid())
+        (0..contracts).map(instrument_of).all(|instrument| {
+            session.is_asleep(instrument) || session.book(instrument).0.is_valid()
+        })
     }
 
     /// B1 at the end: whatever went wrong, every book is whole again in time, and the exchange's.
@@ -300,6 +307,9 @@ impl Run {
     fn carry_out(&mut self, deed: Deed) {
         match (deed, &mut self.session) {
             (Deed::Command { verb }, Some(session)) => session.command(verb),
+            (Deed::Symbol { instrument, state, flat }, Some(session)) => {
+                session.order_symbol(instrument, state, flat);
+            }
             (Deed::Jump { ms }, _) => {
                 let mut world = self.world.borrow_mut();
                 world.skew = world.skew + Nanos::from_millis(ms);
@@ -392,6 +402,12 @@ impl Run {
         let (state, reason) = self.world.borrow().watch.state();
         self.fail(format!("T4: {state:?} (reason {reason}) at the end: {differences:?}"));
         None
+    }
+
+    /// True where orders and positions are those of the exchange.
+    pub fn agrees(&mut self) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        agree::differences(session, &self.world.borrow().exchange).is_empty()
     }
 
     /// T8, where everything else agrees.

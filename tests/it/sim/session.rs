@@ -6,9 +6,9 @@ use super::net::Line;
 use super::outside::{Shared, SimClock, SimEntry, SimOutside, SimRequests, SimRest, SimStream};
 use super::parts::NAME;
 use peregrine::base::counters::Counters;
-use peregrine::base::event::{Command, Event, Kind};
+use peregrine::base::event::{Command, Event, Kind, SymbolChange};
 use peregrine::base::settings::{OrderEntry, Settings};
-use peregrine::base::{InstrumentId, Measure, Nanos, Symbol};
+use peregrine::base::{InstrumentId, Measure, Nanos, Symbol, SymbolState};
 use peregrine::book::Book;
 use peregrine::engine::{FeedStage, Halt, InferenceStage, Next, Outlet, RiskStage};
 use peregrine::execution::reconcile::Reconciler;
@@ -29,6 +29,7 @@ use peregrine::runtime::private::{PrivateLink, stream_url};
 use peregrine::runtime::running::Gathered;
 use peregrine::runtime::standby::fenced::FenceWatch;
 use peregrine::runtime::state::StateFolder;
+use peregrine::runtime::symbols::{self, Roster, SymbolOrder};
 use peregrine::venue::account::Credentials;
 use peregrine::venue::ages::StreamName;
 use peregrine::venue::budget::{self, Metered, RateLimits};
@@ -52,6 +53,7 @@ const ORDERS: usize = 4_096;
 pub struct Session {
     thread: FeedThread<SimOutside>,
     commands: crossbeam::channel::Sender<Command>,
+    symbols: crossbeam::channel::Sender<SymbolOrder>,
     journal: Journal,
     stamps: Recorder,
     dir: PathBuf,
@@ -122,8 +124,11 @@ impl Session {
         let watch = VenueWatch::new(&parts.settings, &parts.instruments);
         let inlet = Inlet { feed, venue, orders, lost_books, watch, probe };
         let (commands, commands_out) = crossbeam::channel::bounded(64);
+        let (asked, orders) = symbols::orders();
+        let roster = Roster::new(parts.instruments.len(), &routes, orders);
+        let ways = (commands_out, roster);
         let signs = (counters, journal.health());
-        let mut thread = thread(world, parts, &routes, (inlet, budget), signs, commands_out, key);
+        let mut thread = thread(world, parts, &routes, (inlet, budget), signs, ways, key);
         thread.open(&opening).expect("a fresh journal takes the opening");
         let stamps = Recorder::lane(stamps);
         let dir = dir.to_owned();
@@ -132,7 +137,8 @@ impl Session {
         let rest = || Metered::new(SimRest::new(world, Account::new()), Arc::clone(&left));
         let dead_man = dead_man.map(|core| (core, rest()));
         let budget = left;
-        Self { thread, commands, journal, stamps, dir, dead_man, budget, _state: state }
+        let _state = state;
+        Self { thread, commands, symbols: asked, journal, stamps, dir, dead_man, budget, _state }
     }
 
     /// True while snapshots may be asked for.
@@ -158,6 +164,19 @@ impl Session {
         let command = Command { verb, ..Command::default() };
         // A full channel refuses it, as it would an operator.
         let _ = self.commands.try_send(command);
+    }
+
+    /// Gives an operator's order about a symbol.
+    pub fn order_symbol(&self, instrument: InstrumentId, state: SymbolState, flat: bool) {
+        let (state, flat) = (state as u8, u8::from(flat));
+        let mut change = SymbolChange { state, flat, actor: 1_000, ..SymbolChange::default() };
+        change.reason[..6].copy_from_slice(b"a test");
+        let _ = self.symbols.try_send(SymbolOrder { instrument, change });
+    }
+
+    /// True while nothing of the instrument's market goes into the river.
+    pub fn is_asleep(&self, instrument: InstrumentId) -> bool {
+        self.thread.roster.is_asleep(instrument)
     }
 
     /// Tells the feed's thread what was measured beside it.
@@ -250,7 +269,7 @@ fn thread(
     routes: &[Route],
     (inlet, budget): (Inlet<SimEntry>, Arc<budget::Budget>),
     (counters, health): (Arc<Counters>, Arc<JournalHealth>),
-    commands: crossbeam::channel::Receiver<Command>,
+    (commands, roster): (crossbeam::channel::Receiver<Command>, Roster),
     key: &str,
 ) -> FeedThread<SimOutside> {
     let settings = &parts.settings;
@@ -275,6 +294,7 @@ fn thread(
         symbols,
         commands,
         swaps: crossbeam::channel::never(),
+        roster,
         stop: Arc::new(AtomicBool::new(false)),
         counters,
         heartbeat: Arc::new(Heartbeat::default()),

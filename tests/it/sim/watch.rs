@@ -169,6 +169,10 @@ impl Watch {
                 let to = TradingState::from_u8(change.to).expect("a state");
                 (self.state, self.state_reason) = (to, change.reason);
             }
+            // What is traded while nobody listens is nobody's.
+            Some(Kind::SymbolChange) if event.puts_to_sleep() => {
+                self.told_trades.remove(&event.instrument);
+            }
             Some(Kind::OrderApproved) => self.on_approved(event),
             Some(Kind::OrderIntent) => {
                 self.order_intents.insert(event.body::<Order>().id());

@@ -103,10 +103,12 @@ function showMarkets(s, rate) {
     const mid = (m.bid_px + m.ask_px) / 2;
     const age = m.age_seconds < 1e6 ? num(m.age_seconds, 1) + " s" : NONE;
     const p = m.probability || [null, null, null];
-    return [m.symbol, m.book_valid ? ["● valid", "good"] : ["■ invalid", "bad"],
-      price(m.symbol, m.bid_px), price(m.symbol, m.ask_px),
+    const asleep = m.state === "asleep";
+    const book = m.book_valid ? ["● valid", "good"] : ["■ invalid", "bad"];
+    return [m.state === "leaving" ? `${m.symbol} (leaving)` : m.symbol,
+      asleep ? ["○ asleep", ""] : book, price(m.symbol, m.bid_px), price(m.symbol, m.ask_px),
       mid > 0 ? num((m.ask_px - m.bid_px) / mid * 1e4, 2) : NONE,
-      [age, m.age_seconds > 2 ? "warn" : ""],
+      asleep ? NONE : [age, m.age_seconds > 2 ? "warn" : ""],
       num(p[0], 3), num(p[1], 3), num(p[2], 3), odds(p)];
   });
   fill("markets", rows, "no instruments");

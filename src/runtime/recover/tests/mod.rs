@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 mod looks;
+mod symbols;
 
 const AT_VENUE: Chain = Chain { name: "paper", at_venue: true };
 const BTC: InstrumentId = InstrumentId(0);
