@@ -378,6 +378,7 @@ fn symbols_that_come_and_go_break_no_promise_whatever_else_goes_wrong() {
             run.step(SAFETY);
         }
         for dir in run.dirs().to_vec() {
+            assert_obeyed(&dir);
             for (_, state) in changes(&dir) {
                 reached[state as usize] += 1;
             }
