@@ -24,13 +24,12 @@ use std::time::Instant;
 const TOKEN: &str = "a-token-of-this-test-0123456789-0123456789-0123456789";
 const JOURNAL: &str = "0000001-testnet";
 /// Entries rest at the touch for long, and positions are held with their stops.
-const MAKER: [(&str, &str); 6] = [
+const MAKER: [(&str, &str); 5] = [
     ("PEREGRINE__POLICY__ENTER_AS_MAKER", "true"),
     ("PEREGRINE__POLICY__ENTRY_REST_MS_MAX", "60000"),
     ("PEREGRINE__POLICY__EXIT_EDGE", "-1.0"),
     ("PEREGRINE__EXITS__HOLD_MS_MAX", "3600000"),
     ("PEREGRINE__FEATURES__MARKET_AGE_MS_MAX", "5000"),
-    ("PEREGRINE__TOPOLOGY__WAIT", "park"),
 ];
 
 /// What the exchange has of the account.

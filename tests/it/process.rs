@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// Looks before a test gives up: what is waited for takes seconds, on a busy machine minutes.
-const LOOKS_MAX: u32 = 30_000;
+const LOOKS_MAX: u32 = 15_000;
 
 /// Looks until it is so.
 #[track_caller]
@@ -28,15 +28,16 @@ pub fn look<T, S: Display>(what: &str, mut at: impl FnMut() -> Result<T, S>) -> 
             Ok(found) => return found,
             Err(seen) => last = Some(seen),
         }
-        // Gives the processor away between two looks; what counts is the condition.
-        std::thread::park_timeout(Duration::from_millis(10));
+        // Gives the processor away between two looks, some of which read whole journals; what
+        // counts is the condition.
+        std::thread::park_timeout(Duration::from_millis(20));
     }
     let last = last.map(|seen| seen.to_string()).unwrap_or_default();
     panic!("{what}: not within {LOOKS_MAX} looks: {last}");
 }
 
-/// An address on loopback that is free now and stays so until somebody binds it: a port of 127.0.0.1
-/// is another's as soon as one is asked for, so this is of an address that nobody else asks.
+/// An address on loopback that is free and stays so until somebody binds it: a port of 127.0.0.1 is
+/// another's as soon as one is asked for, so this is of an address that nobody else asks.
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU8 = AtomicU8::new(2);
     let [_, _, high, low] = std::process::id().to_be_bytes();

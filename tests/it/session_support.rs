@@ -58,6 +58,8 @@ pub fn order(
         ("venue", "market_url", quoted(&format!("{ws}/market"))),
         ("venue", "private_url", quoted(private)),
         ("http", "bind", quoted("")),
+        // Tests share the machine: a session with nothing to do leaves it to the others.
+        ("topology", "wait", quoted("park")),
     ];
     let changes: Vec<(&str, &str, &str)> =
         values.iter().map(|(section, key, value)| (*section, *key, value.as_str())).collect();

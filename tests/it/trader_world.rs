@@ -112,6 +112,8 @@ impl World {
             ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
             // A model of chance soon loses five times in a row.
             ("PEREGRINE__ROLLBACK__GATES", String::new()),
+            // Tests share the machine: a session with nothing to do leaves it to the others.
+            ("PEREGRINE__TOPOLOGY__WAIT", "park".to_owned()),
         ]);
         variables
     }
