@@ -79,6 +79,11 @@ impl Running {
             Stages::Split { inference, risk, execution } => {
                 inference.is_finished() || risk.is_finished() || execution.is_finished()
             }
+            Stages::Sharded { inference, risk, execution } => {
+                inference.iter().any(JoinHandle::is_finished)
+                    || risk.is_finished()
+                    || execution.is_finished()
+            }
         };
         let ended = self.heartbeats.iter().any(|(_, _, heartbeat)| heartbeat.has_ended());
         ended || gone || self.feed.is_finished()
@@ -111,28 +116,7 @@ impl Running {
             halts: halt.into_iter().collect(),
             recorders: vec![inputs],
         };
-        match self.stages {
-            Stages::Fused => {
-                if let Next::Here(stage) = next {
-                    gathered.inference(*stage);
-                }
-            }
-            Stages::Paired(inference) => {
-                drop(next);
-                let stage = gathered.join(inference)?;
-                gathered.inference(stage);
-            }
-            Stages::Split { inference, risk, execution } => {
-                drop(next);
-                let (recorder, next) = gathered.join(inference)?.into_parts();
-                gathered.recorders.push(recorder);
-                drop(next);
-                let stage = gathered.join(risk)?;
-                drop(gathered.risk(stage));
-                let stage = gathered.join(execution)?;
-                gathered.recorders.push(stage.into_recorder());
-            }
-        }
+        gathered.stages(self.stages, next)?;
         Ok(Ended {
             equity: gathered.equity,
             killed: gathered.killed,
@@ -150,9 +134,10 @@ impl Running {
 }
 
 impl Gathered {
-    /// The halt that came first: a full ring is what a stage sees of another one that stopped.
+    /// The halt that came first: a full ring, and a shard that is gone, are what a stage sees of
+    /// another one that stopped.
     fn cause(&self) -> Option<&Halt> {
-        let symptom = |halt: &&Halt| matches!(halt, Halt::RingFull(_));
+        let symptom = |halt: &&Halt| matches!(halt, Halt::RingFull(_) | Halt::ShardGone(_));
         self.halts.iter().find(|halt| !symptom(halt)).or(self.halts.first())
     }
 
@@ -160,6 +145,46 @@ impl Gathered {
         let (stage, halt) = joined(thread)?;
         self.halts.extend(halt);
         Ok(stage)
+    }
+
+    /// Joins the threads behind the feed, whose way there was `next`.
+    fn stages(&mut self, stages: Stages, next: Next<InferenceStage>) -> Result<()> {
+        match stages {
+            Stages::Fused => {
+                if let Next::Here(stage) = next {
+                    self.inference(*stage);
+                }
+            }
+            Stages::Paired(inference) => {
+                drop(next);
+                let stage = self.join(inference)?;
+                self.inference(stage);
+            }
+            Stages::Split { inference, risk, execution } => {
+                drop(next);
+                let (recorder, next) = self.join(inference)?.into_parts();
+                self.recorders.push(recorder);
+                drop(next);
+                let stage = self.join(risk)?;
+                drop(self.risk(stage));
+                let stage = self.join(execution)?;
+                self.recorders.push(stage.into_recorder());
+            }
+            Stages::Sharded { inference, risk, execution } => {
+                drop(next);
+                for shard in inference {
+                    drop(self.join(shard)?);
+                }
+                let (recorder, next) = self.join(risk)?.into_parts();
+                self.recorders.push(recorder);
+                if let Next::Here(risk) = next {
+                    drop(self.risk(*risk));
+                }
+                let stage = self.join(execution)?;
+                self.recorders.push(stage.into_recorder());
+            }
+        }
+        Ok(())
     }
 
     /// Takes fused stages apart.

@@ -3,6 +3,7 @@ use super::*;
 fn settings(layout: Layout, cores: &[u32]) -> TopologySettings {
     TopologySettings {
         layout,
+        inference_shards: 1,
         cores: cores.to_vec(),
         wait: Wait::Auto,
         pin_required: false,
