@@ -274,16 +274,16 @@ impl ModelSigns {
         stages.map(|stage| stage.swaps.load(Ordering::Acquire)).min().unwrap_or(0)
     }
 
-    /// What the model at `slot` did: answers and faults of all shards, and the longest row of
-    /// faults that one of them counts. A model that fails on some instruments has a longer row
-    /// there than among all of them, so a limit is met sooner, never later.
+    /// What the model at `slot` did, summed over the shards. So are the faults in a row: those that
+    /// stand at the end of all inputs stand at the end of some shard's, so the sum is never less
+    /// than the row among all, and a limit of it is met no later than without shards.
     pub fn slot(&self, slot: usize) -> SlotSeen {
         let mut seen = SlotSeen::default();
         for signs in self.stages.iter().take(self.shards).filter_map(|s| s.slots.get(slot)) {
             seen.answers += signs.answers.load(Ordering::Relaxed);
             seen.faults += signs.faults.load(Ordering::Relaxed);
             let in_a_row = signs.in_a_row.load(Ordering::Relaxed);
-            seen.faults_in_a_row = seen.faults_in_a_row.max(in_a_row);
+            seen.faults_in_a_row = seen.faults_in_a_row.saturating_add(in_a_row);
         }
         seen
     }
@@ -455,5 +455,30 @@ impl Models {
                 let _ = intake.gone.push(gone);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_swap_is_taken_when_the_last_shard_took_it_and_no_fault_of_any_is_left_out() {
+        let signs = ModelSigns::of_shards(2);
+        let note = |shard: usize, swaps, answers, in_a_row| {
+            let StageSigns { swaps: taken, slots } = &signs.stages[shard];
+            taken.store(swaps, Ordering::Release);
+            slots[1].answers.store(answers, Ordering::Relaxed);
+            slots[1].faults.store(u64::from(in_a_row), Ordering::Relaxed);
+            slots[1].in_a_row.store(in_a_row, Ordering::Relaxed);
+        };
+        // Faults of four inputs in a row: two of each shard.
+        note(0, 3, 70, 2);
+        note(1, 2, 30, 2);
+        assert_eq!(signs.swaps(), 2);
+        let seen = SlotSeen { answers: 100, faults: 4, faults_in_a_row: 4 };
+        assert_eq!((signs.slot(1), signs.slot(0)), (seen, SlotSeen::default()));
+        note(1, 3, 30, 2);
+        assert_eq!(signs.swaps(), 3);
     }
 }

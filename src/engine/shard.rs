@@ -74,6 +74,11 @@ impl InferenceShard {
         Self { core: Inference::new(share, settings, model), name, ring }
     }
 
+    /// Messages that the way to the merger can take now without waiting.
+    pub fn room(&self) -> usize {
+        self.ring.slots()
+    }
+
     /// See [`super::InferenceStage::let_models_in`]; `signs` are those of all shards.
     pub fn let_models_in(&mut self, intake: ModelIntake, signs: Arc<ModelSigns>) {
         self.core.let_models_in(intake, signs);

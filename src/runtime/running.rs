@@ -242,4 +242,50 @@ mod tests {
         assert_eq!(lane.by_ref().count(), 0);
         assert!(matches!(lane.end(), Some(LaneEnd::Open { .. })), "a restart sees a crash");
     }
+    #[test]
+    fn a_shard_that_panics_while_the_feed_runs_is_seen_and_ends_the_session_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings =
+            JournalSettings { segment_records: [64; LANES], ..JournalSettings::backtest(7) };
+        let (journal, lanes) = Journal::create(dir.path(), settings).unwrap();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let broken = || panic!("out of its bounds");
+        let waits = named("feed").spawn(move || {
+            let _ = stopped.recv();
+            panic!("told to end")
+        });
+        let (held, wait) = std::sync::mpsc::channel::<()>();
+        let risk = named("risk").spawn(move || {
+            let _ = wait.recv();
+            panic!("told to end")
+        });
+        let running = Running {
+            feed: waits.unwrap(),
+            stages: Stages::Sharded {
+                inference: vec![named("inference-1").spawn(broken).unwrap()],
+                risk: risk.unwrap(),
+                execution: named("execution").spawn(|| panic!("told to end")).unwrap(),
+            },
+            heartbeats: Vec::new(),
+            counters: Arc::new(Counters::new()),
+            journal,
+        };
+        while !running.any_ended() {
+            std::thread::yield_now();
+        }
+        let mut gathered = Gathered {
+            equity: Money::ZERO,
+            killed: false,
+            halts: vec![Halt::RingFull("feed_inference_1")],
+            recorders: Vec::new(),
+        };
+        let error = gathered.stages(running.stages, Next::End).unwrap_err().to_string();
+        assert!(error.contains("thread inference-1 panicked"), "{error}");
+        // Where it halted instead, its own cause is told and not what the others saw of it.
+        gathered.halts.extend([Halt::ShardGone("inference-1"), Halt::ModelAbsent { slot: 2 }]);
+        assert_eq!(gathered.cause(), Some(&Halt::ModelAbsent { slot: 2 }));
+        drop((stop, held, lanes));
+        assert!(running.feed.join().is_err());
+    }
 }
