@@ -44,6 +44,7 @@ const SEGMENTS: [(&str, &str, &str); 2] =
 /// The contract that falls asleep on the way, and wakes again.
 const SLEEPY: InstrumentId = InstrumentId(3);
 
+/// A market; snapshots of all books come after so many hundredths of it.
 fn market(seed: u64, again: &[usize]) -> (Parts, Vec<Arrival>) {
     market_with(seed, again, &[])
 }
@@ -59,7 +60,7 @@ fn market_with(seed: u64, again: &[usize], more: &[(&str, &str, &str)]) -> (Part
         if !frame.stream.ends_with("@trade") && !frame.stream.contains("@kline") {
             arrivals.push(Arrival { ts, what: What::Frame(frame.frame.to_vec()) });
         }
-        if again.contains(&i) {
+        if again.iter().any(|percent| i == percent * FRAMES / 100) {
             for (place, spec) in (0..).zip(&specs) {
                 let mut body = Vec::new();
                 assert!(market.snapshot(spec.symbol.as_str(), &mut body));
@@ -85,19 +86,20 @@ fn one_thread(parts: &Parts, dir: &Path, arrivals: &[Arrival]) -> ([u64; 2], [u6
     rig.drive(arrivals, |rig, taken| {
         let now = Nanos(i64::MIN);
         let mut with = With { probe: &mut NoProbe, watch: &mut |_| {} };
+        let is = |percent: usize| taken == percent * arrivals.len() / 100;
         match taken {
-            100 => {
+            _ if is(1) => {
                 rig.bring(parts, &gru, 1);
                 rig.bring(parts, &other, 2);
             }
-            3_000 => rig.swap(&swap_to(&gru, 1, Some(split))),
-            4_000 => rig.feed.on_stream(1, false, now, &mut with).unwrap(),
-            4_050 => rig.feed.on_stream(1, true, now, &mut with).unwrap(),
-            5_500 => rig.swap(&swap_to(&gru, 1, Some(Split { share_bps: 0, ..split }))),
-            6_000 => rig.feed.on_event(sleep(SymbolState::Asleep), now, &mut with).unwrap(),
-            6_500 => rig.feed.on_event(sleep(SymbolState::Awake), now, &mut with).unwrap(),
-            7_000 => rig.swap(&swap_to(&gru, 1, None)),
-            8_000 => rig.swap(&swap_to(&other, 2, Some(split))),
+            _ if is(25) => rig.swap(&swap_to(&gru, 1, Some(split))),
+            _ if is(35) => rig.feed.on_stream(1, false, now, &mut with).unwrap(),
+            _ if is(36) => rig.feed.on_stream(1, true, now, &mut with).unwrap(),
+            _ if is(48) => rig.swap(&swap_to(&gru, 1, Some(Split { share_bps: 0, ..split }))),
+            _ if is(53) => rig.feed.on_event(sleep(SymbolState::Asleep), now, &mut with).unwrap(),
+            _ if is(56) => rig.feed.on_event(sleep(SymbolState::Awake), now, &mut with).unwrap(),
+            _ if is(65) => rig.swap(&swap_to(&gru, 1, None)),
+            _ if is(80) => rig.swap(&swap_to(&other, 2, Some(split))),
             _ => {}
         }
     });
@@ -276,10 +278,12 @@ fn assert_rich(dir: &Path) {
 
 #[test]
 fn shards_write_the_lanes_of_one_thread_whoever_turns_when_and_allocate_nothing() {
-    let (parts, mut arrivals) = market(21, &[500, 4_300, 5_200, 6_800]);
+    let (parts, mut arrivals) = market(21, &[5, 40, 50, 60]);
     let at =
         |a: &Arrival| matches!(&a.what, What::Frame(f) if f.windows(6).any(|w| w == b"@depth"));
-    let lost = 4_900 + arrivals[4_900..].iter().position(at).unwrap();
+    // Between two snapshots, so that the hole is one of a whole book.
+    let middle = arrivals.len() * 45 / 100;
+    let lost = middle + arrivals[middle..].iter().position(at).unwrap();
     arrivals.remove(lost);
     let folder = tempfile::tempdir().unwrap();
     let one = folder.path().join("one");
@@ -312,7 +316,7 @@ fn shards_write_the_lanes_of_one_thread_whoever_turns_when_and_allocate_nothing(
 #[test]
 fn no_budget_of_the_account_is_exceeded_by_what_its_shards_want_at_once() {
     let most = 2;
-    let (parts, arrivals) = market_with(23, &[500], &[("portfolio", "positions_max", "2")]);
+    let (parts, arrivals) = market_with(23, &[5], &[("portfolio", "positions_max", "2")]);
     let folder = tempfile::tempdir().unwrap();
     let (one, dir) = (folder.path().join("one"), folder.path().join("shards"));
     let mut rig = Rig::fused(&parts, &one);
@@ -350,11 +354,11 @@ fn no_budget_of_the_account_is_exceeded_by_what_its_shards_want_at_once() {
 
 #[test]
 fn a_shard_that_is_gone_halts_the_others_and_is_named() {
-    let (parts, arrivals) = market(25, &[500]);
+    let (parts, arrivals) = market(25, &[5]);
     let folder = tempfile::tempdir().unwrap();
     let (one, dir) = (folder.path().join("one"), folder.path().join("shards"));
     let mut rig = Rig::fused(&parts, &one);
-    rig.run(&arrivals[..2_000]);
+    rig.run(&arrivals[..arrivals.len() / 4]);
     rig.finish();
     let inputs = lane(&one, 0);
     let (before, behind) = inputs.split_at(inputs.len() / 2);
