@@ -46,6 +46,10 @@ pub const REJECTS_WINDOW_MAX: u32 = 256;
 /// than 64 returns of half a million millionths might not fit 128 bits.
 pub const CORRELATION_BARS: std::ops::RangeInclusive<u32> = 8..=64;
 
+/// Threads that inference may be shared among. Behind them stand feed, risk and execution, so more
+/// would not fit on the machines this is made for, and the order between them names each by a byte.
+pub const INFERENCE_SHARDS_MAX: usize = 8;
+
 /// Journal segment size in bytes, without its header.
 pub const SEGMENT_BYTES_DEFAULT: usize = 64 << 20;
 

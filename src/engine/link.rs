@@ -3,6 +3,7 @@
 //! ```text
 //!   Here(next stage)     feed ──call──► inference            fused topologies, backtest, replay
 //!   Ring(producer)       feed ══ring══► inference            split topologies
+//!   Shards(fan)          feed ══rings══► shards by symbol    split, inference on several threads
 //!   End                  feed ── nobody                      record only
 //! ```
 
@@ -65,9 +66,27 @@ pub enum Halt {
         /// The place.
         slot: u8,
     },
+    /// A thread that shares the work on the inputs ended before it was through with them.
+    #[error("thread {0} is gone before it was through with what it was sent")]
+    ShardGone(&'static str),
     /// A step produced more events than its outbox holds.
     #[error("a step of {0} produced more events than its outbox holds")]
     OutboxFull(&'static str),
+}
+
+/// A way on that is several: each message goes to the thread that it is for, or to all.
+pub trait Spread<M>: Send {
+    /// Messages that every way can take now without waiting.
+    fn room(&self) -> usize;
+
+    /// Messages that every way holds.
+    fn capacity(&self) -> usize;
+
+    /// Hands on, waiting for room.
+    ///
+    /// # Errors
+    /// [`Halt::RingFull`] when a ring stays full or its reader is gone.
+    fn spread(&mut self, crossing: Crossing<M>) -> Result<(), Halt>;
 }
 
 /// The way to the next stage.
@@ -81,6 +100,8 @@ pub enum Next<S: Accept> {
         /// Our end.
         producer: Producer<Crossing<S::Message>>,
     },
+    /// Other threads, which share the work.
+    Shards(Box<dyn Spread<S::Message>>),
     /// Nobody.
     End,
 }
@@ -96,6 +117,7 @@ impl<S: Accept> Next<S> {
         match self {
             Self::Here(_) | Self::End => usize::MAX,
             Self::Ring { producer, .. } => producer.slots(),
+            Self::Shards(ways) => ways.room(),
         }
     }
 
@@ -104,6 +126,7 @@ impl<S: Accept> Next<S> {
         match self {
             Self::Here(_) | Self::End => None,
             Self::Ring { producer, .. } => Some(producer.buffer().capacity()),
+            Self::Shards(ways) => Some(ways.capacity()),
         }
     }
 
@@ -125,6 +148,7 @@ impl<S: Accept> Next<S> {
                 let crossing = Crossing { message, origin, sent: probe.stamp() };
                 push_or_halt(name, producer, crossing)
             }
+            Self::Shards(ways) => ways.spread(Crossing { message, origin, sent: probe.stamp() }),
         }
     }
 }

@@ -11,10 +11,15 @@
 //! event finds it: nothing waits, and nothing is made or given back to memory on this thread. A
 //! model that starts to work begins with a zero state, and moves it from the next bar on; one that
 //! is at work already keeps it, and so does one that rests between two blocks of a trial.
+//!
+//! Where inference is shared among threads, each of them has such places, with a copy of each model
+//! for its instruments: what is sent is sent to all or to none.
 
 use super::link::Halt;
+use super::share::Share;
 use crate::base::event::ModelSwap;
 use crate::base::ids::InstrumentId;
+use crate::base::limits::INFERENCE_SHARDS_MAX;
 use crate::base::split::Split;
 use crate::base::time::Nanos;
 use crate::base::{Event, Reason};
@@ -67,6 +72,11 @@ impl Mounted {
     /// The model, in the state of the first instrument.
     pub fn model(&self) -> &Model {
         &self.models[0]
+    }
+
+    /// A copy for so many instruments, before either has decided.
+    fn copy_for(&self, instruments: usize) -> Box<Self> {
+        Box::new(Self::new(self.model().clone(), self.selection.clone(), instruments))
     }
 
     fn is_stateful(&self) -> bool {
@@ -127,36 +137,86 @@ pub struct ModelIntake {
     gone: Producer<Box<Mounted>>,
 }
 
-/// The other ends: a side thread's, or a replay's.
-pub struct ModelSupply {
+/// The way to one stage and back.
+struct Way {
     arrivals: Producer<Arrival>,
     gone: Consumer<Box<Mounted>>,
     /// Models at the stage or on their way to or from it; the session's first is one.
     out: usize,
 }
 
-/// Both ends.
-pub fn model_rings() -> (ModelSupply, ModelIntake) {
+impl Way {
+    fn is_open(&self) -> bool {
+        self.out < GONE_MAX && !self.arrivals.is_full()
+    }
+
+    fn send(&mut self, slot: usize, model: Box<Mounted>) -> bool {
+        let sent = self.is_open() && self.arrivals.push(Arrival { slot, model }).is_ok();
+        self.out += usize::from(sent);
+        sent
+    }
+}
+
+fn way() -> (Way, ModelIntake) {
     let (to, arrivals) = RingBuffer::new(SLOTS);
     let (gone, back) = RingBuffer::new(GONE_MAX);
-    let supply = ModelSupply { arrivals: to, gone: back, out: 1 };
-    (supply, ModelIntake { arrivals, gone })
+    (Way { arrivals: to, gone: back, out: 1 }, ModelIntake { arrivals, gone })
+}
+
+/// The other ends: a side thread's, or a replay's.
+pub struct ModelSupply {
+    /// To the stage that has all instruments, or to the first shard.
+    first: Way,
+    /// To the other shards, with how many instruments each has.
+    others: Vec<(Way, usize)>,
+    /// How many instruments the first has, where there are others.
+    first_has: usize,
+}
+
+/// Both ends, for a stage that has all instruments.
+pub fn model_rings() -> (ModelSupply, ModelIntake) {
+    let (first, intake) = way();
+    (ModelSupply { first, others: Vec::new(), first_has: 0 }, intake)
+}
+
+/// Both ends for the shards of these shares, in their order.
+pub fn model_rings_of(shares: &[Share]) -> (ModelSupply, Vec<ModelIntake>) {
+    let (mut supply, intake) = model_rings();
+    let mut intakes = vec![intake];
+    supply.first_has = shares.first().map_or(0, |share| share.places());
+    for share in shares.iter().skip(1) {
+        let (way, intake) = way();
+        supply.others.push((way, share.places()));
+        intakes.push(intake);
+    }
+    (supply, intakes)
 }
 
 impl ModelSupply {
     /// Sends a model to a place that is not at work. It lies there for every [`ModelSwap`] that
-    /// enters the river afterwards. False where too many are on their way already.
+    /// enters the river afterwards. False where too many are on their way already: then no shard
+    /// gets it.
     pub fn send(&mut self, slot: usize, model: Box<Mounted>) -> bool {
         self.take_back();
-        let sent = self.out < GONE_MAX && self.arrivals.push(Arrival { slot, model }).is_ok();
-        self.out += usize::from(sent);
-        sent
+        if !self.first.is_open() || !self.others.iter().all(|(way, _)| way.is_open()) {
+            return false;
+        }
+        let mut is_sent = true;
+        for (way, places) in &mut self.others {
+            is_sent &= way.send(slot, model.copy_for(*places));
+        }
+        let is_shared = !self.others.is_empty();
+        let its = if is_shared { model.copy_for(self.first_has) } else { model };
+        self.first.send(slot, its) && is_sent
     }
 
     /// Drops what came back.
     pub fn take_back(&mut self) {
-        while self.gone.pop().is_ok() {
-            self.out -= 1;
+        let others = self.others.iter_mut().map(|(way, _)| way);
+        for way in std::iter::once(&mut self.first).chain(others) {
+            while way.gone.pop().is_ok() {
+                way.out -= 1;
+            }
         }
     }
 }
@@ -169,11 +229,25 @@ struct SlotSigns {
     in_a_row: AtomicU32,
 }
 
-/// What the models do, for side threads; the stage alone writes.
+/// What one stage's models do; it alone writes.
 #[derive(Debug, Default)]
-pub struct ModelSigns {
+struct StageSigns {
     swaps: CachePadded<AtomicU64>,
     slots: [CachePadded<SlotSigns>; SLOTS],
+}
+
+/// What the models do, for side threads.
+#[derive(Debug)]
+pub struct ModelSigns {
+    /// Of one stage, or of so many shards.
+    shards: usize,
+    stages: [StageSigns; INFERENCE_SHARDS_MAX],
+}
+
+impl Default for ModelSigns {
+    fn default() -> Self {
+        Self::of_shards(1)
+    }
 }
 
 /// What a place's model did since it came there.
@@ -188,18 +262,30 @@ pub struct SlotSeen {
 }
 
 impl ModelSigns {
-    /// [`ModelSwap`] events the stage has taken.
-    pub fn swaps(&self) -> u64 {
-        self.swaps.load(Ordering::Acquire)
+    /// Of so many shards, 1 to [`INFERENCE_SHARDS_MAX`].
+    pub fn of_shards(shards: usize) -> Self {
+        let shards = shards.clamp(1, INFERENCE_SHARDS_MAX);
+        Self { shards, stages: Default::default() }
     }
 
-    /// What the model at `slot` did.
+    /// [`ModelSwap`] events that every shard has taken.
+    pub fn swaps(&self) -> u64 {
+        let stages = self.stages.iter().take(self.shards);
+        stages.map(|stage| stage.swaps.load(Ordering::Acquire)).min().unwrap_or(0)
+    }
+
+    /// What the model at `slot` did, summed over the shards. So are the faults in a row: those that
+    /// stand at the end of all inputs stand at the end of some shard's, so the sum is never less
+    /// than the row among all, and a limit of it is met no later than without shards.
     pub fn slot(&self, slot: usize) -> SlotSeen {
-        self.slots.get(slot).map_or_else(SlotSeen::default, |signs| SlotSeen {
-            answers: signs.answers.load(Ordering::Relaxed),
-            faults: signs.faults.load(Ordering::Relaxed),
-            faults_in_a_row: signs.in_a_row.load(Ordering::Relaxed),
-        })
+        let mut seen = SlotSeen::default();
+        for signs in self.stages.iter().take(self.shards).filter_map(|s| s.slots.get(slot)) {
+            seen.answers += signs.answers.load(Ordering::Relaxed);
+            seen.faults += signs.faults.load(Ordering::Relaxed);
+            let in_a_row = signs.in_a_row.load(Ordering::Relaxed);
+            seen.faults_in_a_row = seen.faults_in_a_row.saturating_add(in_a_row);
+        }
+        seen
     }
 }
 
@@ -210,6 +296,8 @@ pub(super) struct Models {
     canary: Option<(usize, Split)>,
     intake: Option<ModelIntake>,
     signs: Arc<ModelSigns>,
+    /// Which of the signs are its own.
+    shard: usize,
     /// Where the answer of a model that does not decide goes.
     aside: ModelOutput,
 }
@@ -220,12 +308,17 @@ impl Models {
         let mut slots = [const { None }; SLOTS];
         slots[0] = Some(Box::new(first));
         let (signs, aside) = (Arc::default(), ModelOutput::default());
-        Self { slots, champion: 0, canary: None, intake: None, signs, aside }
+        Self { slots, champion: 0, canary: None, intake: None, signs, shard: 0, aside }
     }
 
-    /// Lets models come and go.
-    pub fn wire(&mut self, intake: ModelIntake, signs: Arc<ModelSigns>) {
-        (self.intake, self.signs) = (Some(intake), signs);
+    /// Lets models come and go; `shard` says which of the signs are its own.
+    pub fn wire(&mut self, intake: ModelIntake, signs: Arc<ModelSigns>, shard: usize) {
+        (self.intake, self.signs, self.shard) = (Some(intake), signs, shard);
+    }
+
+    #[inline]
+    fn signs(&self) -> &StageSigns {
+        &self.signs.stages[self.shard]
     }
 
     /// Whose turn it is.
@@ -258,7 +351,7 @@ impl Models {
     /// Counts what came of a decision.
     #[inline]
     pub fn note(&self, slot: usize, result: Result<(), Reason>) {
-        let Some(signs) = self.signs.slots.get(slot) else { return };
+        let Some(signs) = self.signs().slots.get(slot) else { return };
         match result {
             Ok(()) => {
                 signs.answers.store(signs.answers.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -309,8 +402,8 @@ impl Models {
             let ModelSwap { seed, share_bps, block_ms, .. } = *swap;
             self.canary = Some((slot, Split { seed, share_bps, block_ms }));
         }
-        let swaps = self.signs.swaps.load(Ordering::Relaxed) + 1;
-        self.signs.swaps.store(swaps, Ordering::Release);
+        let swaps = self.signs().swaps.load(Ordering::Relaxed) + 1;
+        self.signs().swaps.store(swaps, Ordering::Release);
         Ok(())
     }
 
@@ -335,7 +428,7 @@ impl Models {
         let mounted = mounted.ok_or(Halt::ModelAbsent { slot: swap.slot })?;
         if !at_work {
             mounted.begin(bars);
-            self.signs.slots[slot].in_a_row.store(0, Ordering::Relaxed);
+            self.signs().slots[slot].in_a_row.store(0, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -353,7 +446,7 @@ impl Models {
             let is_free = slot < SLOTS && !self.is_at_work(slot);
             let gone = if is_free { self.slots[slot].replace(model) } else { Some(model) };
             if is_free {
-                let signs = &self.signs.slots[slot];
+                let signs = &self.signs().slots[slot];
                 signs.answers.store(0, Ordering::Relaxed);
                 signs.faults.store(0, Ordering::Relaxed);
             }
@@ -362,5 +455,30 @@ impl Models {
                 let _ = intake.gone.push(gone);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_swap_is_taken_when_the_last_shard_took_it_and_no_fault_of_any_is_left_out() {
+        let signs = ModelSigns::of_shards(2);
+        let note = |shard: usize, swaps, answers, in_a_row| {
+            let StageSigns { swaps: taken, slots } = &signs.stages[shard];
+            taken.store(swaps, Ordering::Release);
+            slots[1].answers.store(answers, Ordering::Relaxed);
+            slots[1].faults.store(u64::from(in_a_row), Ordering::Relaxed);
+            slots[1].in_a_row.store(in_a_row, Ordering::Relaxed);
+        };
+        // Faults of four inputs in a row: two of each shard.
+        note(0, 3, 70, 2);
+        note(1, 2, 30, 2);
+        assert_eq!(signs.swaps(), 2);
+        let seen = SlotSeen { answers: 100, faults: 4, faults_in_a_row: 4 };
+        assert_eq!((signs.slot(1), signs.slot(0)), (seen, SlotSeen::default()));
+        note(1, 3, 30, 2);
+        assert_eq!(signs.swaps(), 3);
     }
 }

@@ -1,8 +1,10 @@
 //! Rows of features worked out again from a session's inputs, by the steps of the stage itself and
 //! beside it: for whoever wants to know whether they come out the same, and what they look like.
 
-use super::inference_stage::{InferenceSettings, Market};
+use super::inference::InferenceSettings;
+use super::market::Market;
 use super::outbox::Outbox;
+use super::share::Share;
 use crate::base::event::Event;
 use crate::base::ids::InstrumentId;
 use crate::base::time::Nanos;
@@ -45,8 +47,8 @@ impl Rows {
                 market.observe(event, &mut self.out);
             }
             None => {
-                let next = &mut self.timer_next;
-                Market::observe_all(&mut self.markets, next, event, &mut self.out);
+                let (share, next) = (Share::whole(self.markets.len()), &mut self.timer_next);
+                Market::observe_all(&mut self.markets, share, next, event, &mut self.out);
             }
         }
     }

@@ -14,7 +14,9 @@ use crate::base::limits::INSTRUMENTS_MAX;
 use crate::base::settings::{InstrumentSettings, OrderRoute, Settings};
 use crate::base::time::Nanos;
 use crate::base::units::Money;
-use crate::engine::{ExecutionStage, InferenceSettings, InferenceStage, Next, Outlet, RiskStage};
+use crate::engine::{
+    ExecutionStage, InferenceSettings, InferenceStage, Next, Outlet, RiskStage, Share,
+};
 use crate::execution::Signer;
 use crate::features::{Selection, schema_hash};
 use crate::journal::Recorder;
@@ -133,6 +135,12 @@ impl Parts {
         let session = GateSession { epoch: self.epoch, strategy: 1, model: 1, mode };
         let counters = Arc::clone(counters);
         Ok(RiskStage::new(&self.instruments, &self.settings, session, recorder, next, counters)?)
+    }
+
+    /// How inference is shared among threads: one share is the whole.
+    pub fn shares(&self) -> Vec<Share> {
+        let shards = self.settings.topology.inference_shards as usize;
+        Share::split(self.instruments.len(), shards)
     }
 
     /// What the inference stage decides with.

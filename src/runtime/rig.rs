@@ -27,7 +27,7 @@ use crate::base::fence::Fence;
 use crate::base::ring::ring;
 use crate::base::settings::{Layout, OrderEntry};
 use crate::base::units::Money;
-use crate::engine::{FeedStage, Halt, Next, Outlet};
+use crate::engine::{FeedStage, Halt, Next, Outlet, Share};
 use crate::execution::reconcile::Reconciler;
 use crate::feed::Feed;
 use crate::journal::{Attacher, JournalHealth, Recorder};
@@ -100,6 +100,8 @@ pub struct Rig {
     stages: Option<StageRecorders>,
     stamps: Option<Recorder>,
     models: Option<StageEnds>,
+    /// How inference is shared among threads.
+    shares: Vec<Share>,
 }
 
 /// Inputs a page shows: reports, gaps, stream edges, mark prices.
@@ -140,6 +142,7 @@ impl Rig {
         };
         Ok(Self {
             models: None,
+            shares: parts.shares(),
             counters: Arc::new(Counters::new()),
             collector: Some(collector),
             probes,
@@ -154,7 +157,7 @@ impl Rig {
 
     /// Lets models change; the ends that the desk holds, with what attaches their files.
     pub fn let_models_change(&mut self) -> (DeskEnds, Attacher) {
-        let (desk, stages) = swap::ends();
+        let (desk, stages) = swap::ends(&self.shares);
         self.models = Some(stages);
         (desk, self.journal.attacher())
     }
@@ -219,8 +222,8 @@ impl Rig {
         let probes: Vec<CycleProbe> = probes.collect();
         let counters = Arc::clone(&self.counters);
         let (lost, lost_books) = ring(LOST_BOOKS);
-        let ends = self.models.take().unwrap_or_else(|| swap::ends().1);
-        let (swaps, models) = (ends.swaps, Some((ends.intake, ends.signs)));
+        let ends = self.models.take().unwrap_or_else(|| swap::ends(&self.shares).1);
+        let (swaps, models) = (ends.swaps, Some((ends.intakes, ends.signs)));
         let lost = Some(lost);
         let heartbeats = &self.heartbeats;
         let mut launcher = Launcher { parts, topology, heartbeats, probes, lost, models };

@@ -79,6 +79,11 @@ impl Running {
             Stages::Split { inference, risk, execution } => {
                 inference.is_finished() || risk.is_finished() || execution.is_finished()
             }
+            Stages::Sharded { inference, risk, execution } => {
+                inference.iter().any(JoinHandle::is_finished)
+                    || risk.is_finished()
+                    || execution.is_finished()
+            }
         };
         let ended = self.heartbeats.iter().any(|(_, _, heartbeat)| heartbeat.has_ended());
         ended || gone || self.feed.is_finished()
@@ -111,28 +116,7 @@ impl Running {
             halts: halt.into_iter().collect(),
             recorders: vec![inputs],
         };
-        match self.stages {
-            Stages::Fused => {
-                if let Next::Here(stage) = next {
-                    gathered.inference(*stage);
-                }
-            }
-            Stages::Paired(inference) => {
-                drop(next);
-                let stage = gathered.join(inference)?;
-                gathered.inference(stage);
-            }
-            Stages::Split { inference, risk, execution } => {
-                drop(next);
-                let (recorder, next) = gathered.join(inference)?.into_parts();
-                gathered.recorders.push(recorder);
-                drop(next);
-                let stage = gathered.join(risk)?;
-                drop(gathered.risk(stage));
-                let stage = gathered.join(execution)?;
-                gathered.recorders.push(stage.into_recorder());
-            }
-        }
+        gathered.stages(self.stages, next)?;
         Ok(Ended {
             equity: gathered.equity,
             killed: gathered.killed,
@@ -150,9 +134,10 @@ impl Running {
 }
 
 impl Gathered {
-    /// The halt that came first: a full ring is what a stage sees of another one that stopped.
+    /// The halt that came first: a full ring, and a shard that is gone, are what a stage sees of
+    /// another one that stopped.
     fn cause(&self) -> Option<&Halt> {
-        let symptom = |halt: &&Halt| matches!(halt, Halt::RingFull(_));
+        let symptom = |halt: &&Halt| matches!(halt, Halt::RingFull(_) | Halt::ShardGone(_));
         self.halts.iter().find(|halt| !symptom(halt)).or(self.halts.first())
     }
 
@@ -160,6 +145,46 @@ impl Gathered {
         let (stage, halt) = joined(thread)?;
         self.halts.extend(halt);
         Ok(stage)
+    }
+
+    /// Joins the threads behind the feed, whose way there was `next`.
+    fn stages(&mut self, stages: Stages, next: Next<InferenceStage>) -> Result<()> {
+        match stages {
+            Stages::Fused => {
+                if let Next::Here(stage) = next {
+                    self.inference(*stage);
+                }
+            }
+            Stages::Paired(inference) => {
+                drop(next);
+                let stage = self.join(inference)?;
+                self.inference(stage);
+            }
+            Stages::Split { inference, risk, execution } => {
+                drop(next);
+                let (recorder, next) = self.join(inference)?.into_parts();
+                self.recorders.push(recorder);
+                drop(next);
+                let stage = self.join(risk)?;
+                drop(self.risk(stage));
+                let stage = self.join(execution)?;
+                self.recorders.push(stage.into_recorder());
+            }
+            Stages::Sharded { inference, risk, execution } => {
+                drop(next);
+                for shard in inference {
+                    drop(self.join(shard)?);
+                }
+                let (recorder, next) = self.join(risk)?.into_parts();
+                self.recorders.push(recorder);
+                if let Next::Here(risk) = next {
+                    drop(self.risk(*risk));
+                }
+                let stage = self.join(execution)?;
+                self.recorders.push(stage.into_recorder());
+            }
+        }
+        Ok(())
     }
 
     /// Takes fused stages apart.
@@ -216,5 +241,51 @@ mod tests {
         let mut lane = LaneReader::open(dir.path(), 0).unwrap();
         assert_eq!(lane.by_ref().count(), 0);
         assert!(matches!(lane.end(), Some(LaneEnd::Open { .. })), "a restart sees a crash");
+    }
+    #[test]
+    fn a_shard_that_panics_while_the_feed_runs_is_seen_and_ends_the_session_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings =
+            JournalSettings { segment_records: [64; LANES], ..JournalSettings::backtest(7) };
+        let (journal, lanes) = Journal::create(dir.path(), settings).unwrap();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let broken = || panic!("out of its bounds");
+        let waits = named("feed").spawn(move || {
+            let _ = stopped.recv();
+            panic!("told to end")
+        });
+        let (held, wait) = std::sync::mpsc::channel::<()>();
+        let risk = named("risk").spawn(move || {
+            let _ = wait.recv();
+            panic!("told to end")
+        });
+        let running = Running {
+            feed: waits.unwrap(),
+            stages: Stages::Sharded {
+                inference: vec![named("inference-1").spawn(broken).unwrap()],
+                risk: risk.unwrap(),
+                execution: named("execution").spawn(|| panic!("told to end")).unwrap(),
+            },
+            heartbeats: Vec::new(),
+            counters: Arc::new(Counters::new()),
+            journal,
+        };
+        while !running.any_ended() {
+            std::thread::yield_now();
+        }
+        let mut gathered = Gathered {
+            equity: Money::ZERO,
+            killed: false,
+            halts: vec![Halt::RingFull("feed_inference_1")],
+            recorders: Vec::new(),
+        };
+        let error = gathered.stages(running.stages, Next::End).unwrap_err().to_string();
+        assert!(error.contains("thread inference-1 panicked"), "{error}");
+        // Where it halted instead, its own cause is told and not what the others saw of it.
+        gathered.halts.extend([Halt::ShardGone("inference-1"), Halt::ModelAbsent { slot: 2 }]);
+        assert_eq!(gathered.cause(), Some(&Halt::ModelAbsent { slot: 2 }));
+        drop((stop, held, lanes));
+        assert!(running.feed.join().is_err());
     }
 }

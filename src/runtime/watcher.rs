@@ -11,6 +11,7 @@ use super::session::command_channel;
 use super::shadow::ShadowBoard;
 use super::shown::{Books, Orders, Tail, limits};
 use super::swap::board::ModelBoard;
+use super::topology::ring_of;
 use crate::base::counters::{Counter, Counters};
 use crate::base::event::{
     BookState, BookTicker, Breaker, Command, Event, Kind, MarkPrice, Measured, Prediction,
@@ -41,8 +42,6 @@ pub const TURN_MS: u32 = 50;
 const TURN: Duration = Duration::from_millis(TURN_MS as u64);
 /// Turns between two snapshots.
 const TURNS_PER_SNAPSHOT: u64 = 5;
-/// The ring that each pinned thread empties, in topology order.
-const RINGS: [&str; 4] = ["execution_feed", "feed_inference", "inference_risk", "risk_execution"];
 /// Longest time a pinned thread may go without a turn.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(2);
 
@@ -480,9 +479,10 @@ fn first_page(watched: &Watched) -> Snapshot {
 
 /// How full the rings were since the last look; each pinned thread empties one.
 fn rings(hearts: &[(&'static str, Option<usize>, Arc<Heartbeat>)]) -> Vec<RingView> {
-    let of = |(name, (.., heart)): (&'static str, &(_, _, Arc<Heartbeat>))| {
+    let of = |(thread, _, heart): &(&'static str, _, Arc<Heartbeat>)| {
         let (occupied, capacity) = heart.take_ring();
+        let name = ring_of(thread)?;
         (capacity > 0).then_some(RingView { name, occupied, capacity })
     };
-    RINGS.into_iter().zip(hearts).filter_map(of).collect()
+    hearts.iter().filter_map(of).collect()
 }

@@ -164,6 +164,10 @@ mod pipeline_layouts;
 mod cli_backtest;
 /// Every change of a journal is found by a replay and named.
 mod cli_replay;
+/// Inference on several threads writes the lanes that one writes, over one budget.
+mod pipeline_shards;
+/// A whole session with inference on two threads.
+mod shards_session;
 /// Nothing is priced across a gap or after a loss.
 mod pipeline_books;
 /// The demo ends in order when told to, and leaves a sound journal when it is killed.

@@ -206,6 +206,9 @@ pub struct ModelSettings {
 pub struct TopologySettings {
     /// How stages are laid on threads.
     pub layout: Layout,
+    /// Threads that inference is shared among, by symbol; more than one only with
+    /// [`Layout::Split`].
+    pub inference_shards: u32,
     /// Cores for the pinned threads, in stage order; empty lets the program choose.
     pub cores: Vec<u32>,
     /// What a pinned thread does while it has no work.

@@ -9,7 +9,7 @@ use super::{
     WatchSettings,
 };
 use crate::base::ids::Symbol;
-use crate::base::limits::EVENTS_PER_FRAME_MAX;
+use crate::base::limits::{EVENTS_PER_FRAME_MAX, INFERENCE_SHARDS_MAX};
 use crate::base::units::{Money, Px, Qty, Rate};
 use toml::{Table, Value};
 
@@ -152,7 +152,18 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
     };
     settings.standby = StandbySettings::read(next(), settings.venue.orders, &mut errors);
     super::dialect::check(&settings, &mut errors);
+    check_shards(&settings, &mut errors);
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+/// A shard without an instrument would be a thread, and a core, without work.
+fn check_shards(settings: &Settings, errors: &mut Vec<SettingsError>) {
+    let (shards, named) = (settings.topology.inference_shards, settings.instruments.all().count());
+    if shards > 1 && shards as usize > named {
+        let key = "topology.inference_shards".to_owned();
+        let what = format!("{shards} shards for {named} symbols: one would have none");
+        errors.push(SettingsError { key, what });
+    }
 }
 
 /// One method per section; errors of all sections gather in one list.
@@ -332,8 +343,16 @@ impl Reader<'_> {
                 _ => s.fail("cores", format!("{text:?} is no core number below 1024")),
             }
         }
+        let layout = s.choice("layout", &layouts, Layout::Auto);
+        let shards = s.u32_opt("inference_shards", 1..=INFERENCE_SHARDS_MAX as u32).unwrap_or(1);
+        if shards > 1 && layout != Layout::Split {
+            let what =
+                format!("{shards} are threads of their own: set topology.layout = \"split\"");
+            s.fail("inference_shards", what);
+        }
         let settings = TopologySettings {
-            layout: s.choice("layout", &layouts, Layout::Auto),
+            layout,
+            inference_shards: shards,
             cores,
             wait: s.choice("wait", &waits, Wait::Auto),
             pin_required: s.flag("pin_required", false),

@@ -248,3 +248,27 @@ fn trading_nowhere_is_for_paper_mode_alone() {
     assert!(parse_text(&nowhere("mode = \"paper\"")).is_ok());
     assert!(keys_at_fault(&nowhere("mode = \"testnet\"")).contains(&"venue.orders".to_owned()));
 }
+
+#[test]
+fn more_than_one_thread_of_inference_wants_the_split_layout_and_a_symbol_for_each() {
+    let with = |lines: &str| format!("{GOOD}\n[topology]\n{lines}\n");
+    let told = |lines: &str| {
+        let errors = parse_text(&with(lines)).unwrap_err();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    for layout in ["", "layout = \"auto\"\n", "layout = \"paired\"\n", "layout = \"fused\"\n"] {
+        let refused = told(&format!("{layout}inference_shards = 2"));
+        assert!(refused.contains("topology.inference_shards"), "{refused}");
+        assert!(refused.contains("topology.layout = \"split\""), "{refused}");
+        assert!(parse_text(&with(&format!("{layout}inference_shards = 1"))).is_ok());
+    }
+    let split = |shards: u32| format!("layout = \"split\"\ninference_shards = {shards}");
+    for not in [0, 9] {
+        assert_eq!(keys_at_fault(&with(&split(not))), ["topology.inference_shards"], "{not}");
+    }
+    let text =
+        with(&split(2)).replace("symbols = [\"BTCUSDT\"]", "symbols = [\"BTCUSDT\", \"ETHUSDT\"]");
+    assert_eq!(parse_text(&text).unwrap().topology.inference_shards, 2);
+    let refused = told(&split(8));
+    assert!(refused.contains("topology.inference_shards: 8 shards for"), "{refused}");
+}

@@ -214,7 +214,7 @@ impl Seat {
     pub fn row(&mut self) -> &[f32] {
         match self.inlet.feed.next_mut() {
             Next::Here(inference) => inference.row(),
-            Next::Ring { .. } | Next::End => &[],
+            Next::Ring { .. } | Next::Shards(_) | Next::End => &[],
         }
     }
 

@@ -37,7 +37,7 @@ pub use desk::ModelDesk;
 pub use terms::ModelTerms;
 
 use crate::base::event::{Command, ModelSwap};
-use crate::engine::{ModelIntake, ModelSigns, ModelSupply, model_rings};
+use crate::engine::{ModelIntake, ModelSigns, ModelSupply, Share, model_rings_of};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 
@@ -65,19 +65,19 @@ pub struct DeskEnds {
 
 /// The ends that the stages hold.
 pub struct StageEnds {
-    /// Inference takes models in here.
-    pub intake: ModelIntake,
+    /// Inference takes models in here, each shard at its own.
+    pub intakes: Vec<ModelIntake>,
     /// What they do, for the desk.
     pub signs: Arc<ModelSigns>,
     /// The feed takes changes in here.
     pub swaps: Receiver<SwapOrder>,
 }
 
-/// Both.
-pub fn ends() -> (DeskEnds, StageEnds) {
-    let (supply, intake) = model_rings();
+/// Both, for inference in these shares.
+pub fn ends(shares: &[Share]) -> (DeskEnds, StageEnds) {
+    let (supply, intakes) = model_rings_of(shares);
     let (river, swaps) = bounded(SWAPS_MAX);
-    let signs = Arc::new(ModelSigns::default());
+    let signs = Arc::new(ModelSigns::of_shards(shares.len()));
     let desk = DeskEnds { supply, river, signs: Arc::clone(&signs) };
-    (desk, StageEnds { intake, signs, swaps })
+    (desk, StageEnds { intakes, signs, swaps })
 }

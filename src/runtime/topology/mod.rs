@@ -7,17 +7,23 @@
 //!  paired | feed │ inference + risk + execution            | three to five cores
 //!  fused  | feed + inference + risk + execution            | two cores or fewer
 //!
+//!  split with shards: feed │ inference │ inference-1 │ … │ risk │ execution
+//!
 //!  ring             | from      → to        | when full
 //!  feed_inference   | feed      → inference | drop frames, count, declare every book lost, resync
 //!  inference_risk   | inference → risk      | wait, then halt: decisions are never dropped
+//!  …_1, …_2         | the same two of the other shards
+//!  inference_order  | feed      → risk      | never before a shard's: whose turn it is
 //!  risk_execution   | risk      → execution | wait, then halt: orders are never dropped
 //!  execution_feed   | execution → feed      | wait, then halt: reports are never dropped
 //!  …_feed_texts     | execution → feed      | the signed texts, one before each order; the same
 //!  lost_books       | inference → feed      | forget: the books named already wait for snapshots
+//!                   | (with shards: risk → feed)
 //! ```
 //! `auto` leaves one core to the side threads (journal keeper, REST, observer, the rest of the
 //! system); spinning is chosen only where every pinned thread has a core to itself.
 
+use crate::base::limits::INFERENCE_SHARDS_MAX;
 use crate::base::settings::{Layout, TopologySettings, Wait};
 use std::fmt;
 
@@ -58,16 +64,53 @@ pub struct Topology {
     pub cores_available: Vec<usize>,
 }
 
-const SPLIT: &[(&str, &[Stage])] = &[
-    ("feed", &[Stage::Feed]),
-    ("inference", &[Stage::Inference]),
-    ("risk", &[Stage::Risk]),
-    ("execution", &[Stage::Execution]),
-];
-const PAIRED: &[(&str, &[Stage])] =
+type Row = (&'static str, &'static [Stage]);
+
+const BEFORE_INFERENCE: &[Row] = &[("feed", &[Stage::Feed])];
+const BEHIND_INFERENCE: &[Row] = &[("risk", &[Stage::Risk]), ("execution", &[Stage::Execution])];
+const PAIRED: &[Row] =
     &[("feed", &[Stage::Feed]), ("trader", &[Stage::Inference, Stage::Risk, Stage::Execution])];
-const FUSED: &[(&str, &[Stage])] =
+const FUSED: &[Row] =
     &[("pipeline", &[Stage::Feed, Stage::Inference, Stage::Risk, Stage::Execution])];
+
+/// A thread of inference, and the rings before and behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardNames {
+    /// The thread.
+    pub thread: &'static str,
+    /// The ring from the feed.
+    pub feed: &'static str,
+    /// The ring to risk.
+    pub risk: &'static str,
+}
+
+const fn shard(thread: &'static str, feed: &'static str, risk: &'static str) -> ShardNames {
+    ShardNames { thread, feed, risk }
+}
+
+/// The threads of inference, by shard; without shards the first is the only one.
+pub const SHARDS: [ShardNames; INFERENCE_SHARDS_MAX] = [
+    shard("inference", "feed_inference", "inference_risk"),
+    shard("inference-1", "feed_inference_1", "inference_risk_1"),
+    shard("inference-2", "feed_inference_2", "inference_risk_2"),
+    shard("inference-3", "feed_inference_3", "inference_risk_3"),
+    shard("inference-4", "feed_inference_4", "inference_risk_4"),
+    shard("inference-5", "feed_inference_5", "inference_risk_5"),
+    shard("inference-6", "feed_inference_6", "inference_risk_6"),
+    shard("inference-7", "feed_inference_7", "inference_risk_7"),
+];
+
+/// The ring that a pinned thread empties: with shards risk empties one of each, and the fullest
+/// counts.
+pub fn ring_of(thread: &str) -> Option<&'static str> {
+    match thread {
+        "feed" | "pipeline" => Some("execution_feed"),
+        "trader" => Some("feed_inference"),
+        "risk" => Some("inference_risk"),
+        "execution" => Some("risk_execution"),
+        other => SHARDS.iter().find(|names| names.thread == other).map(|names| names.feed),
+    }
+}
 
 /// Cores from which `auto` splits all stages: four pinned, one for interrupts, one for side
 /// threads.
@@ -90,9 +133,9 @@ pub fn plan(
         chosen => chosen,
     };
     let table = match layout {
-        Layout::Split => SPLIT,
-        Layout::Paired => PAIRED,
-        Layout::Fused | Layout::Auto => FUSED,
+        Layout::Split => split(settings.inference_shards as usize),
+        Layout::Paired => PAIRED.to_vec(),
+        Layout::Fused | Layout::Auto => FUSED.to_vec(),
     };
     let cores = choose_cores(settings, table.len(), cores_available)?;
     let alone = cores.len() == table.len() && cores_available.len() > table.len();
@@ -107,6 +150,14 @@ pub fn plan(
         .map(|(i, &(name, stages))| ThreadPlan { name, stages, core: cores.get(i).copied(), wait })
         .collect();
     Ok(Topology { layout, threads, cores_available: cores_available.to_vec() })
+}
+
+/// A thread for each stage, and for inference one a shard.
+fn split(shards: usize) -> Vec<Row> {
+    let shards = SHARDS.iter().take(shards.max(1));
+    let inference = shards.map(|names| -> Row { (names.thread, &[Stage::Inference]) });
+    let before = BEFORE_INFERENCE.iter().copied();
+    before.chain(inference).chain(BEHIND_INFERENCE.iter().copied()).collect()
 }
 
 /// Named cores, or the last ones available: the first usually serve interrupts.

@@ -3,6 +3,7 @@ use super::*;
 fn settings(layout: Layout, cores: &[u32]) -> TopologySettings {
     TopologySettings {
         layout,
+        inference_shards: 1,
         cores: cores.to_vec(),
         wait: Wait::Auto,
         pin_required: false,
@@ -51,6 +52,38 @@ fn auto_splits_on_a_large_host() {
     assert_eq!(topology.layout, Layout::Split);
     let pinned: Vec<_> = topology.threads.iter().map(|t| t.core).collect();
     assert_eq!(pinned, [Some(12), Some(13), Some(14), Some(15)]);
+}
+
+#[test]
+fn each_shard_of_inference_has_a_thread_a_core_and_a_ring_of_its_own() {
+    let cores: Vec<usize> = (0..8).collect();
+    let shards = |count, named: &[u32]| {
+        let settings = settings(Layout::Split, named);
+        plan(&TopologySettings { inference_shards: count, ..settings }, &cores)
+    };
+    let topology = shards(3, &[]).unwrap();
+    let threads: Vec<_> = topology.threads.iter().map(|t| (t.name, t.core.unwrap())).collect();
+    let wanted = [
+        ("feed", 2),
+        ("inference", 3),
+        ("inference-1", 4),
+        ("inference-2", 5),
+        ("risk", 6),
+        ("execution", 7),
+    ];
+    assert_eq!(threads, wanted);
+    assert!(topology.to_string().contains("[inference-2 core 5 Spin]"), "{topology}");
+    let rings: Vec<_> = wanted.iter().map(|(thread, _)| ring_of(thread).unwrap()).collect();
+    let wanted = ["execution_feed", "feed_inference", "feed_inference_1", "feed_inference_2"];
+    assert_eq!(rings[..4], wanted);
+    assert_eq!(rings[4..], ["inference_risk", "risk_execution"]);
+    let error = shards(2, &[1, 2, 3, 4]).unwrap_err();
+    assert_eq!(error, TopologyError::CoreCount { named: 4, threads: 5 });
+    assert!(shards(2, &[1, 2, 3, 4, 5]).is_ok());
+    // As many as there may be have names that no other has.
+    let names: std::collections::BTreeSet<_> =
+        SHARDS.iter().flat_map(|shard| [shard.thread, shard.feed, shard.risk]).collect();
+    assert_eq!(names.len(), 3 * SHARDS.len());
 }
 
 #[test]
