@@ -1,7 +1,7 @@
 //! Knows the market and never our position: book, features, model.
 
 use super::link::{Accept, Halt, Next};
-use super::models::{ModelIntake, ModelSigns, Models, Mounted};
+use super::models::{ModelIntake, ModelSigns, Models, Mounted, OwnPlaces};
 use super::outbox::Outbox;
 use super::probe::Probe;
 use super::risk_stage::RiskStage;
@@ -110,6 +110,11 @@ impl InferenceStage {
         self.models.wire(intake, signs);
     }
 
+    /// Instruments that have models of their own, which decide from their places in the river on.
+    pub fn have_own_models(&mut self, own: OwnPlaces) {
+        self.models.have_own(own);
+    }
+
     /// The book of an instrument, for checks against an independent source.
     pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
         self.markets.get(instrument.index()).map(|m| &m.book)
@@ -151,7 +156,7 @@ impl InferenceStage {
             let _ = ring.push(event.instrument());
         }
         if !decide || event.now() - market.decided < self.decision_interval {
-            return Ok(());
+            return self.models.own(event, market.bars);
         }
         market.decided = event.now();
         let start = probe.stamp();

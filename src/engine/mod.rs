@@ -35,7 +35,8 @@ pub use feed_stage::{FeedStage, With};
 pub use inference_stage::{InferenceSettings, InferenceStage, row_hash};
 pub use link::{Accept, Crossing, Halt, Next, drain};
 pub use models::{
-    ModelIntake, ModelSigns, ModelSupply, Mounted, SLOTS, SlotSeen, SwapRole, model_rings,
+    ModelIntake, ModelSigns, ModelSupply, Mounted, OWN_PLACES, OwnPlaces, SLOTS, SlotSeen,
+    SwapRole, model_rings,
 };
 pub use outbox::Outbox;
 pub use probe::{NoProbe, Probe};

@@ -12,8 +12,12 @@
 //! model that starts to work begins with a zero state, and moves it from the next bar on; one that
 //! is at work already keeps it, and so does one that rests between two blocks of a trial.
 
+mod own;
+
+pub use own::{OWN_PLACES, OwnPlaces};
+
 use super::link::Halt;
-use crate::base::event::ModelSwap;
+use crate::base::event::{Kind, ModelSwap};
 use crate::base::ids::InstrumentId;
 use crate::base::split::Split;
 use crate::base::time::Nanos;
@@ -21,6 +25,7 @@ use crate::base::{Event, Reason};
 use crate::features::{FeatureVector, Selection};
 use crate::model::{Model, ModelOutput};
 use crossbeam::utils::CachePadded;
+use own::OwnSigns;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -40,6 +45,8 @@ pub enum SwapRole {
     Champion = 1,
     /// The model that decides a share beside it, or none any more.
     Canary = 2,
+    /// The model that alone decides the event's instrument, from the opening to the end.
+    Own = 3,
 }
 
 /// A model as the stage runs it: everything that belongs to it, made before it comes here.
@@ -48,6 +55,8 @@ pub struct Mounted {
     models: Vec<Model>,
     /// Bars that had closed when each instrument's state last moved.
     moved: Vec<u64>,
+    /// The instrument that the first of both belongs to: 0, or the only one that the model decides.
+    first: usize,
     selection: Selection,
     input: Vec<f32>,
 }
@@ -60,6 +69,7 @@ impl Mounted {
             input: vec![0.0; selection.len()],
             moved: vec![0; instruments],
             models: vec![model; if stateful { instruments.max(1) } else { 1 }],
+            first: 0,
             selection,
         }
     }
@@ -98,6 +108,7 @@ impl Mounted {
         bars: u64,
         out: &mut ModelOutput,
     ) -> Result<(), Reason> {
+        let instrument = instrument.wrapping_sub(self.first);
         let place = if self.models.len() > 1 { instrument } else { 0 };
         let model = self.models.get_mut(place).ok_or(Reason::ModelMissing)?;
         model.run(&self.input, out)?;
@@ -174,6 +185,7 @@ struct SlotSigns {
 pub struct ModelSigns {
     swaps: CachePadded<AtomicU64>,
     slots: [CachePadded<SlotSigns>; SLOTS],
+    own: OwnSigns,
 }
 
 /// What a place's model did since it came there.
@@ -188,18 +200,24 @@ pub struct SlotSeen {
 }
 
 impl ModelSigns {
-    /// [`ModelSwap`] events the stage has taken.
+    /// [`ModelSwap`] events the stage has taken; those of own models are part of the opening and do
+    /// not count.
     pub fn swaps(&self) -> u64 {
         self.swaps.load(Ordering::Acquire)
     }
 
     /// What the model at `slot` did.
     pub fn slot(&self, slot: usize) -> SlotSeen {
-        self.slots.get(slot).map_or_else(SlotSeen::default, |signs| SlotSeen {
+        self.at(slot).map_or_else(SlotSeen::default, |signs| SlotSeen {
             answers: signs.answers.load(Ordering::Relaxed),
             faults: signs.faults.load(Ordering::Relaxed),
             faults_in_a_row: signs.in_a_row.load(Ordering::Relaxed),
         })
+    }
+
+    #[inline]
+    fn at(&self, slot: usize) -> Option<&SlotSigns> {
+        self.slots.get(slot).or_else(|| self.own.at(slot)).map(|signs| &**signs)
     }
 }
 
@@ -208,6 +226,7 @@ pub(super) struct Models {
     slots: [Option<Box<Mounted>>; SLOTS],
     champion: usize,
     canary: Option<(usize, Split)>,
+    own: OwnPlaces,
     intake: Option<ModelIntake>,
     signs: Arc<ModelSigns>,
     /// Where the answer of a model that does not decide goes.
@@ -220,7 +239,13 @@ impl Models {
         let mut slots = [const { None }; SLOTS];
         slots[0] = Some(Box::new(first));
         let (signs, aside) = (Arc::default(), ModelOutput::default());
-        Self { slots, champion: 0, canary: None, intake: None, signs, aside }
+        let own = OwnPlaces::default();
+        Self { slots, champion: 0, canary: None, own, intake: None, signs, aside }
+    }
+
+    /// Models that instruments have of their own; each decides from its [`ModelSwap`] on.
+    pub fn have_own(&mut self, own: OwnPlaces) {
+        self.own = own;
     }
 
     /// Lets models come and go.
@@ -231,6 +256,9 @@ impl Models {
     /// Whose turn it is.
     #[inline]
     pub fn decides(&self, instrument: InstrumentId, now: Nanos) -> usize {
+        if let Some(slot) = self.own.place(instrument) {
+            return slot;
+        }
         match &self.canary {
             Some((slot, split)) if split.is_canary(instrument, now) => *slot,
             _ => self.champion,
@@ -240,7 +268,10 @@ impl Models {
     /// The model at a place.
     #[inline]
     pub fn at(&mut self, slot: usize) -> Option<&mut Mounted> {
-        self.slots.get_mut(slot)?.as_deref_mut()
+        match self.slots.get_mut(slot) {
+            Some(mounted) => mounted.as_deref_mut(),
+            None => self.own.at_mut(slot),
+        }
     }
 
     /// The row that the champion was last given.
@@ -251,14 +282,17 @@ impl Models {
     /// First eight bytes of the SHA-256 of the model at a place; 0 for none.
     #[inline]
     pub fn tag(&self, slot: usize) -> u64 {
-        let mounted = self.slots.get(slot).and_then(Option::as_ref);
+        let mounted = match self.slots.get(slot) {
+            Some(mounted) => mounted.as_deref(),
+            None => self.own.at(slot),
+        };
         mounted.map_or(0, |mounted| mounted.model().tag())
     }
 
     /// Counts what came of a decision.
     #[inline]
     pub fn note(&self, slot: usize, result: Result<(), Reason>) {
-        let Some(signs) = self.signs.slots.get(slot) else { return };
+        let Some(signs) = self.signs.at(slot) else { return };
         match result {
             Ok(()) => {
                 signs.answers.store(signs.answers.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -277,10 +311,11 @@ impl Models {
     }
 
     /// After a decision: during a trial the model whose turn it was not moves its state too, so
-    /// that neither knows less of the market than it would alone. Nothing without a trial or state.
+    /// that neither knows less of the market than it would alone. Nothing without a trial or state,
+    /// nor where a model of the instrument's own decided.
     #[inline]
     pub fn follow(&mut self, decided: usize, instrument: usize, bars: u64, seen: &FeatureVector) {
-        let Some((canary, _)) = self.canary else { return };
+        let Some((canary, _)) = self.canary.filter(|_| decided < SLOTS) else { return };
         let other = if decided == canary { self.champion } else { canary };
         let Some(other) = self.slots[other].as_mut() else { return };
         let behind = other.moved.get(instrument).is_some_and(|moved| *moved != bars);
@@ -288,6 +323,16 @@ impl Models {
             // What it answers nobody asked for; where it fails its state stays.
             let _ = other.run(instrument, bars, &mut self.aside);
         }
+    }
+
+    /// Takes the [`ModelSwap`] of an instrument's own model, of which so many bars have closed;
+    /// nothing for any other event.
+    ///
+    /// # Errors
+    /// [`Halt::ModelAbsent`] where it names a model that is not at its place.
+    #[inline]
+    pub fn own(&mut self, event: &Event, bars: u64) -> Result<(), Halt> {
+        if event.kind == Kind::ModelSwap as u8 { self.own.begin(event, bars) } else { Ok(()) }
     }
 
     /// Takes a [`ModelSwap`]; `bars` are those of the instruments, in order.
@@ -325,13 +370,15 @@ impl Models {
                 *moved = bars;
             }
         }
+        self.own.forget(instrument, bars);
     }
 
     /// The model that `swap` names begins to work, unless it is at work already.
     fn begin(&mut self, swap: &ModelSwap, bars: impl Iterator<Item = u64>) -> Result<(), Halt> {
         let slot = usize::from(swap.slot);
         let at_work = self.is_at_work(slot);
-        let mounted = self.at(slot).filter(|mounted| mounted.is(swap));
+        let mounted = self.slots.get_mut(slot).and_then(Option::as_deref_mut);
+        let mounted = mounted.filter(|mounted| mounted.is(swap));
         let mounted = mounted.ok_or(Halt::ModelAbsent { slot: swap.slot })?;
         if !at_work {
             mounted.begin(bars);

@@ -287,6 +287,7 @@ pub fn swap_name(body: &ModelSwap) -> &'static str {
         (1, _) => "champion",
         (2, 0) => "canary ends",
         (2, _) => "canary",
+        (3, _) => "own",
         _ => "refused",
     }
 }

@@ -1,8 +1,9 @@
 //! What the nodes of a group must have in common before any of them may lead: the program, the
-//! configuration but for what is a node's own, and the model.
+//! configuration but for what is a node's own, and the models.
 
 use crate::model::artifact::hex;
 use crate::runtime::config::Loaded;
+use crate::runtime::own;
 use crate::runtime::revert::start;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -20,11 +21,20 @@ const OWN: [(&str, &str); 8] = [
     ("topology", "cores"),
 ];
 
-/// The hashes as one text, and the model's alone.
+/// The models that a group agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// Hash of the one that `model.version` stands for.
+    pub model: [u8; 32],
+    /// Hash of those that symbols have of their own.
+    pub own: [u8; 32],
+}
+
+/// The hashes as one text, and the models' alone.
 ///
 /// # Errors
-/// When the program or the model cannot be read.
-pub fn of(loaded: &Loaded) -> Result<(String, [u8; 32])> {
+/// When the program or a model cannot be read.
+pub fn of(loaded: &Loaded) -> Result<(String, Agreed)> {
     let program = std::fs::read("/proc/self/exe").context("the program's own file")?;
     let program: [u8; 32] = Sha256::digest(&program).into();
     let files = start::files(&loaded.settings)?;
@@ -32,8 +42,12 @@ pub fn of(loaded: &Loaded) -> Result<(String, [u8; 32])> {
     let config = of_config(&loaded.text)?;
     let [program, config, card] = [program, config, card].map(|hash| hex(&hash));
     let model = hex(&files.sha256);
-    let text = format!("program {program} configuration {config} model {model} card {card}");
-    Ok((text, files.sha256))
+    let own = own::hash(&own::files(&loaded.settings)?);
+    let own_models = hex(&own);
+    let text = format!(
+        "program {program} configuration {config} model {model} card {card} own {own_models}"
+    );
+    Ok((text, Agreed { model: files.sha256, own }))
 }
 
 /// Of the configuration without what is a node's own; the order of its keys does not matter.

@@ -18,6 +18,7 @@ use crate::journal::{
     ANSWERS_LANE, Followed, JournalHealth, LaneFollower, RISK_LANE, RecordIndex, STAMPS_LANE,
 };
 use crate::promotion::books::Books;
+use crate::runtime::own::Pooled;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,18 +37,21 @@ pub(super) struct Guard {
     answers: Option<Answers>,
     loss_max: i64,
     p99_ns_max: u64,
+    /// Trials are on these instruments alone.
+    pooled: Pooled,
 }
 
 impl Guard {
     /// Of the session whose journal lies in `journal`. `booked` are the profits, fees and funding
-    /// that each instrument's books began with, 1e-8.
+    /// that each instrument's books began with, 1e-8; `pooled` are the instruments that the champion
+    /// decides.
     ///
     /// # Errors
     /// When the lane of positions cannot be followed.
     pub fn new(
         settings: &Settings,
         booked: Vec<i64>,
-        journal: &Path,
+        (journal, pooled): (&Path, Pooled),
         health: Arc<JournalHealth>,
     ) -> Result<Self> {
         let equity = settings.risk.starting_equity.unwrap_or(Money::ZERO);
@@ -64,6 +68,7 @@ impl Guard {
             p99_ns_max: u64::from(p99_us_max) * 1_000,
             journal: journal.to_owned(),
             health,
+            pooled,
         })
     }
 
@@ -101,7 +106,7 @@ impl Guard {
     pub fn look(&mut self) -> Option<Reason> {
         self.read_positions();
         let answers = self.answers.as_mut()?;
-        answers.read();
+        answers.read(&self.pooled);
         if self.share.loss() >= self.loss_max {
             return Some(Reason::CanaryLoss);
         }
@@ -110,8 +115,12 @@ impl Guard {
     }
 
     fn read_positions(&mut self) {
-        let share = &mut self.share;
-        read(&mut self.risk, |event| share.note(event));
+        let (share, pooled) = (&mut self.share, &self.pooled);
+        read(&mut self.risk, |event| {
+            if pooled.takes(event) {
+                share.note(event);
+            }
+        });
     }
 }
 
@@ -178,10 +187,14 @@ struct Answers {
 }
 
 impl Answers {
-    fn read(&mut self) {
+    fn read(&mut self, pooled: &Pooled) {
         let times = &mut self.times;
         read(&mut self.took, |event| times.note_passages(event));
-        read(&mut self.told, |event| times.note_prediction(event));
+        read(&mut self.told, |event| {
+            if pooled.takes(event) {
+                times.note_prediction(event);
+            }
+        });
         times.join();
     }
 }
