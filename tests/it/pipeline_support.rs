@@ -339,7 +339,11 @@ impl Rig {
 
     /// Lets a change of model into the river at the time of the newest input.
     pub fn swap(&mut self, swap: &ModelSwap) {
-        let event = Event::new(Kind::ModelSwap, InstrumentId::NONE, swap);
+        self.event(Event::new(Kind::ModelSwap, InstrumentId::NONE, swap));
+    }
+
+    /// Lets a record into the river at the time of the newest input.
+    pub fn event(&mut self, event: Event) {
         self.call(|feed, with| feed.on_event(event, Nanos(i64::MIN), with));
     }
 

@@ -22,7 +22,7 @@ const SEGMENTS: [(&str, &str, &str); 2] =
 const RECURRENT: &str = "gru_node_reset1";
 
 /// A recurrent model on features of ours.
-fn recurrent() -> ArtifactFiles {
+pub fn recurrent() -> ArtifactFiles {
     let (bytes, told) = (onnx(RECURRENT), vectors(RECURRENT));
     // What a few seconds of books and trades make.
     let soon = SCHEMA.iter().filter(|feature| {

@@ -19,7 +19,12 @@ pub(super) fn read(s: &mut Section<'_>) -> Vec<(Symbol, String)> {
             s.fail(KEY, format!("{symbol} stands twice"));
         } else if version.is_empty() || version == "champion" {
             // The champion changes; what a symbol has of its own is one version until the end.
-            s.fail(KEY, format!("{symbol} = {version:?}: name a version; without a row {symbol} shares model.version"));
+            s.fail(
+                KEY,
+                format!(
+                    "{symbol} = {version:?}: name a version; without a row it has model.version"
+                ),
+            );
         } else {
             own.push((symbol, version));
         }

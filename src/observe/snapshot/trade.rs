@@ -163,8 +163,8 @@ pub struct LimitView {
 pub struct ModelView {
     /// Version name.
     pub version: String,
-    /// `champion`, `canary`, `previous` for the champion before it, which is kept warm, or `own` for
-    /// one that decides its symbols alone.
+    /// `champion`, `canary`, `previous` for the champion before it, which is kept warm, or `own`
+    /// for one that decides its symbols alone.
     pub stage: &'static str,
     /// The symbols of an own model; empty for those that decide what has none.
     pub symbols: Vec<String>,

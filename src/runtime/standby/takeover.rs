@@ -59,9 +59,7 @@ impl Term {
         if own.hash() == self.agreed.own {
             return Ok(());
         }
-        bail!(
-            "a model of model.own is another one than when this node joined its group; start it again"
-        )
+        bail!("model.own: a model is another one than when this node joined its group; start again")
     }
 
     /// Does what the head of this file says; `own` is what this node's journals left. It comes back

@@ -43,8 +43,7 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Of the session whose journal lies in `journal`. `booked` are the profits, fees and funding
-    /// that each instrument's books began with, 1e-8; `pooled` are the instruments that the champion
-    /// decides.
+    /// that each instrument's books began with, 1e-8; `pooled` are those that share the champion.
     ///
     /// # Errors
     /// When the lane of positions cannot be followed.
