@@ -262,6 +262,12 @@ impl OwnModels {
 pub struct Pooled(Vec<bool>);
 
 impl Pooled {
+    /// So many instruments, of which that one has a model of its own.
+    #[cfg(test)]
+    pub fn without(instruments: usize, own: InstrumentId) -> Self {
+        Self((0..instruments).map(|place| place != own.index()).collect())
+    }
+
     /// Whether an event is of such an instrument, or of none.
     pub fn takes(&self, event: &Event) -> bool {
         self.0.get(event.instrument().index()).is_none_or(|pooled| *pooled)

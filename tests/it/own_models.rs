@@ -90,7 +90,7 @@ fn an_own_model_decides_its_symbol_as_if_alone_and_changes_nothing_on_the_others
     // The opening says which model has which symbol, before anything of a market.
     let inputs = lane(&at("own"), 0);
     let swap = inputs.iter().find(|event| event.kind() == Some(Kind::ModelSwap)).unwrap();
-    assert_eq!((swap.instrument(), swap.seq), (ETH, 4), "behind session, two symbols and champion");
+    assert_eq!((swap.instrument(), swap.seq), (ETH, 5), "behind session, two symbols and champion");
     let body: &ModelSwap = swap.body();
     assert_eq!((body.role, usize::from(body.slot)), (3, OWN_PLACES.start));
     assert_eq!((body.sha256, body.card), (gru.sha256, gru.card_tag()));

@@ -85,6 +85,8 @@ impl Rules {
                 );
                 Some(of(event, Severity::P3, Class::Model, "model", &text))
             }
+            // A part of the opening, as configured: up to sixty of them, and nothing has changed.
+            Kind::ModelSwap if swap_name(event.body()) == "own" => None,
             Kind::ModelSwap => Some(swapped(event)),
             Kind::SessionStart => {
                 let body: &SessionStart = event.body();
@@ -299,7 +301,6 @@ fn swapped(event: &Event) -> Alert {
         1 if by_itself => Severity::P1,
         0 if stays => Severity::P1,
         0 => Severity::P2,
-        3 => Severity::P3,
         _ if asked => Severity::P3,
         _ => Severity::P2,
     };
@@ -314,7 +315,6 @@ fn swapped(event: &Event) -> Alert {
             "model {version} decides {} basis points of blocks of {} ms ({why}), SHA-256 {hash}",
             body.share_bps, body.block_ms
         ),
-        "own" => format!("model {version} alone decides its symbol, SHA-256 {hash}"),
         "canary ends" => format!("the trial of model {version} is over ({why})"),
         _ if stays => {
             format!("model {version} has to go ({why}) and there is none before it: entries stop")

@@ -37,8 +37,6 @@ pub(super) struct Guard {
     answers: Option<Answers>,
     loss_max: i64,
     p99_ns_max: u64,
-    /// Trials are on these instruments alone.
-    pooled: Pooled,
 }
 
 impl Guard {
@@ -54,20 +52,19 @@ impl Guard {
         health: Arc<JournalHealth>,
     ) -> Result<Self> {
         let equity = settings.risk.starting_equity.unwrap_or(Money::ZERO);
-        let share = i128::from(equity.0) * i128::from(settings.canary.loss_bps_max) / 10_000;
+        let loss_max = i128::from(equity.0) * i128::from(settings.canary.loss_bps_max) / 10_000;
         let p99_us_max = match settings.canary.p99_us_max {
             0 => settings.model.budget_us,
             given => given,
         };
         Ok(Self {
             risk: LaneFollower::open(journal, RISK_LANE, RecordIndex(0))?,
-            share: Share::new(booked),
+            share: Share::new(booked, pooled),
             answers: None,
-            loss_max: i64::try_from(share).unwrap_or(i64::MAX),
+            loss_max: i64::try_from(loss_max).unwrap_or(i64::MAX),
             p99_ns_max: u64::from(p99_us_max) * 1_000,
             journal: journal.to_owned(),
             health,
-            pooled,
         })
     }
 
@@ -105,7 +102,7 @@ impl Guard {
     pub fn look(&mut self) -> Option<Reason> {
         self.read_positions();
         let answers = self.answers.as_mut()?;
-        answers.read(&self.pooled);
+        answers.read(&self.share.pooled);
         if self.share.loss() >= self.loss_max {
             return Some(Reason::CanaryLoss);
         }
@@ -114,12 +111,8 @@ impl Guard {
     }
 
     fn read_positions(&mut self) {
-        let (share, pooled) = (&mut self.share, &self.pooled);
-        read(&mut self.risk, |event| {
-            if pooled.takes(event) {
-                share.note(event);
-            }
-        });
+        let share = &mut self.share;
+        read(&mut self.risk, |event| share.note(event));
     }
 }
 
@@ -136,6 +129,8 @@ pub(in crate::runtime) fn read(lane: &mut LaneFollower, mut take: impl FnMut(&Ev
 
 /// The part of the profit that is the canary's.
 struct Share {
+    /// Trials are on these instruments alone.
+    pooled: Pooled,
     books: Books,
     trial: Option<Trial>,
 }
@@ -148,8 +143,8 @@ struct Trial {
 }
 
 impl Share {
-    fn new(booked: Vec<i64>) -> Self {
-        Self { books: Books::new(booked), trial: None }
+    fn new(booked: Vec<i64>, pooled: Pooled) -> Self {
+        Self { pooled, books: Books::new(booked), trial: None }
     }
 
     fn begin(&mut self, tag: u64) {
@@ -167,6 +162,9 @@ impl Share {
     }
 
     fn note(&mut self, event: &Event) {
+        if !self.pooled.takes(event) {
+            return;
+        }
         let Some(moved) = self.books.note(event) else { return };
         let Some(trial) = &mut self.trial else { return };
         let open = self.books.open(trial.tag);
