@@ -6,6 +6,10 @@ use super::event::{EVENT_BYTES, LEVELS_PER_EVENT};
 /// Instruments in one session.
 pub const INSTRUMENTS_MAX: usize = 1_024;
 
+/// Symbols that have a model of their own. A swap names a place in a byte and champions change
+/// between four; each model is two of the 256 attachments of a journal, so 60 leave half of them.
+pub const OWN_MODELS_MAX: usize = 60;
+
 /// Longest frame accepted, in bytes: 1 000 levels a side of 40 bytes is 80 KB; recorded diffs reach
 /// 26 KB; a full snapshot is about 80 KB.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;

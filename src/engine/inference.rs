@@ -4,7 +4,7 @@
 
 use super::link::Halt;
 use super::market::Market;
-use super::models::{ModelIntake, ModelSigns, Models, Mounted};
+use super::models::{ModelIntake, ModelSigns, Models, Mounted, OwnPlaces};
 use super::outbox::Outbox;
 use super::probe::Probe;
 use super::share::Share;
@@ -107,6 +107,11 @@ impl Inference {
         self.models.wire(intake, signs, self.share.shard());
     }
 
+    /// Instruments that have models of their own, which decide from their places in the river on.
+    pub fn have_own_models(&mut self, own: OwnPlaces) {
+        self.models.have_own(own);
+    }
+
     /// The book of an instrument, for checks against an independent source.
     pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
         self.markets.get(self.share.place(instrument.index())).map(|m| &m.book)
@@ -145,6 +150,7 @@ impl Inference {
         }
         let mut step = Step { is_lost: std::mem::take(&mut market.is_lost), ..Step::default() };
         if !decide || event.now() - market.decided < self.decision_interval {
+            self.models.own(event, market.bars)?;
             return Ok(step);
         }
         market.decided = event.now();

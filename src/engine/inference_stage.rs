@@ -2,7 +2,7 @@
 
 use super::inference::{Inference, InferenceSettings, concerns_risk};
 use super::link::{Accept, Halt, Next};
-use super::models::{ModelIntake, ModelSigns};
+use super::models::{ModelIntake, ModelSigns, OwnPlaces};
 use super::probe::Probe;
 use super::risk_stage::RiskStage;
 use super::share::Share;
@@ -52,6 +52,11 @@ impl InferenceStage {
     /// they do. Without it the first model decides to the end.
     pub fn let_models_in(&mut self, intake: ModelIntake, signs: Arc<ModelSigns>) {
         self.core.let_models_in(intake, signs);
+    }
+
+    /// Instruments that have models of their own, which decide from their places in the river on.
+    pub fn have_own_models(&mut self, own: OwnPlaces) {
+        self.core.have_own_models(own);
     }
 
     /// The book of an instrument, for checks against an independent source.

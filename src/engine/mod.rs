@@ -49,8 +49,8 @@ pub use inference_stage::InferenceStage;
 pub use link::{Accept, Crossing, Halt, Next, Spread, drain};
 pub use merge::Merger;
 pub use models::{
-    ModelIntake, ModelSigns, ModelSupply, Mounted, SLOTS, SlotSeen, SwapRole, model_rings,
-    model_rings_of,
+    ModelIntake, ModelSigns, ModelSupply, Mounted, OWN_PLACES, OwnPlaces, SLOTS, SlotSeen,
+    SwapRole, model_rings, model_rings_of,
 };
 pub use outbox::Outbox;
 pub use probe::{NoProbe, Probe};

@@ -15,20 +15,25 @@
 //! Where inference is shared among threads, each of them has such places, with a copy of each model
 //! for its instruments: what is sent is sent to all or to none.
 
+mod own;
+mod signs;
+
+pub use own::{OWN_PLACES, OwnPlaces};
+pub use signs::{ModelSigns, SlotSeen};
+
 use super::link::Halt;
 use super::share::Share;
-use crate::base::event::ModelSwap;
+use crate::base::event::{Kind, ModelSwap};
 use crate::base::ids::InstrumentId;
-use crate::base::limits::INFERENCE_SHARDS_MAX;
 use crate::base::split::Split;
 use crate::base::time::Nanos;
 use crate::base::{Event, Reason};
 use crate::features::{FeatureVector, Selection};
 use crate::model::{Model, ModelOutput};
-use crossbeam::utils::CachePadded;
 use rtrb::{Consumer, Producer, RingBuffer};
+use signs::StageSigns;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Places for models: champion, the one before it, canary, and one for the next.
 pub const SLOTS: usize = 4;
@@ -45,6 +50,8 @@ pub enum SwapRole {
     Champion = 1,
     /// The model that decides a share beside it, or none any more.
     Canary = 2,
+    /// The model that alone decides the event's instrument, from the opening to the end.
+    Own = 3,
 }
 
 /// A model as the stage runs it: everything that belongs to it, made before it comes here.
@@ -53,6 +60,8 @@ pub struct Mounted {
     models: Vec<Model>,
     /// Bars that had closed when each instrument's state last moved.
     moved: Vec<u64>,
+    /// The instrument that the first of both belongs to: 0, or the only one that the model decides.
+    first: usize,
     selection: Selection,
     input: Vec<f32>,
 }
@@ -65,6 +74,7 @@ impl Mounted {
             input: vec![0.0; selection.len()],
             moved: vec![0; instruments],
             models: vec![model; if stateful { instruments.max(1) } else { 1 }],
+            first: 0,
             selection,
         }
     }
@@ -108,6 +118,7 @@ impl Mounted {
         bars: u64,
         out: &mut ModelOutput,
     ) -> Result<(), Reason> {
+        let instrument = instrument.wrapping_sub(self.first);
         let place = if self.models.len() > 1 { instrument } else { 0 };
         let model = self.models.get_mut(place).ok_or(Reason::ModelMissing)?;
         model.run(&self.input, out)?;
@@ -221,79 +232,12 @@ impl ModelSupply {
     }
 }
 
-/// What a place's model did, for side threads.
-#[derive(Debug, Default)]
-struct SlotSigns {
-    answers: AtomicU64,
-    faults: AtomicU64,
-    in_a_row: AtomicU32,
-}
-
-/// What one stage's models do; it alone writes.
-#[derive(Debug, Default)]
-struct StageSigns {
-    swaps: CachePadded<AtomicU64>,
-    slots: [CachePadded<SlotSigns>; SLOTS],
-}
-
-/// What the models do, for side threads.
-#[derive(Debug)]
-pub struct ModelSigns {
-    /// Of one stage, or of so many shards.
-    shards: usize,
-    stages: [StageSigns; INFERENCE_SHARDS_MAX],
-}
-
-impl Default for ModelSigns {
-    fn default() -> Self {
-        Self::of_shards(1)
-    }
-}
-
-/// What a place's model did since it came there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SlotSeen {
-    /// Predictions.
-    pub answers: u64,
-    /// Times it failed or its answer was none.
-    pub faults: u64,
-    /// Such times in a row, up to now, since it began to work.
-    pub faults_in_a_row: u32,
-}
-
-impl ModelSigns {
-    /// Of so many shards, 1 to [`INFERENCE_SHARDS_MAX`].
-    pub fn of_shards(shards: usize) -> Self {
-        let shards = shards.clamp(1, INFERENCE_SHARDS_MAX);
-        Self { shards, stages: Default::default() }
-    }
-
-    /// [`ModelSwap`] events that every shard has taken.
-    pub fn swaps(&self) -> u64 {
-        let stages = self.stages.iter().take(self.shards);
-        stages.map(|stage| stage.swaps.load(Ordering::Acquire)).min().unwrap_or(0)
-    }
-
-    /// What the model at `slot` did, summed over the shards. So are the faults in a row: those that
-    /// stand at the end of all inputs stand at the end of some shard's, so the sum is never less
-    /// than the row among all, and a limit of it is met no later than without shards.
-    pub fn slot(&self, slot: usize) -> SlotSeen {
-        let mut seen = SlotSeen::default();
-        for signs in self.stages.iter().take(self.shards).filter_map(|s| s.slots.get(slot)) {
-            seen.answers += signs.answers.load(Ordering::Relaxed);
-            seen.faults += signs.faults.load(Ordering::Relaxed);
-            let in_a_row = signs.in_a_row.load(Ordering::Relaxed);
-            seen.faults_in_a_row = seen.faults_in_a_row.saturating_add(in_a_row);
-        }
-        seen
-    }
-}
-
 /// See the head of this file.
 pub(super) struct Models {
     slots: [Option<Box<Mounted>>; SLOTS],
     champion: usize,
     canary: Option<(usize, Split)>,
+    own: OwnPlaces,
     intake: Option<ModelIntake>,
     signs: Arc<ModelSigns>,
     /// Which of the signs are its own.
@@ -308,7 +252,13 @@ impl Models {
         let mut slots = [const { None }; SLOTS];
         slots[0] = Some(Box::new(first));
         let (signs, aside) = (Arc::default(), ModelOutput::default());
-        Self { slots, champion: 0, canary: None, intake: None, signs, shard: 0, aside }
+        let own = OwnPlaces::default();
+        Self { slots, champion: 0, canary: None, own, intake: None, signs, shard: 0, aside }
+    }
+
+    /// Models that instruments have of their own; each decides from its [`ModelSwap`] on.
+    pub fn have_own(&mut self, own: OwnPlaces) {
+        self.own = own;
     }
 
     /// Lets models come and go; `shard` says which of the signs are its own.
@@ -324,6 +274,9 @@ impl Models {
     /// Whose turn it is.
     #[inline]
     pub fn decides(&self, instrument: InstrumentId, now: Nanos) -> usize {
+        if let Some(slot) = self.own.place(instrument) {
+            return slot;
+        }
         match &self.canary {
             Some((slot, split)) if split.is_canary(instrument, now) => *slot,
             _ => self.champion,
@@ -333,7 +286,10 @@ impl Models {
     /// The model at a place.
     #[inline]
     pub fn at(&mut self, slot: usize) -> Option<&mut Mounted> {
-        self.slots.get_mut(slot)?.as_deref_mut()
+        match self.slots.get_mut(slot) {
+            Some(mounted) => mounted.as_deref_mut(),
+            None => self.own.at_mut(slot),
+        }
     }
 
     /// The row that the champion was last given.
@@ -344,14 +300,17 @@ impl Models {
     /// First eight bytes of the SHA-256 of the model at a place; 0 for none.
     #[inline]
     pub fn tag(&self, slot: usize) -> u64 {
-        let mounted = self.slots.get(slot).and_then(Option::as_ref);
+        let mounted = match self.slots.get(slot) {
+            Some(mounted) => mounted.as_deref(),
+            None => self.own.at(slot),
+        };
         mounted.map_or(0, |mounted| mounted.model().tag())
     }
 
     /// Counts what came of a decision.
     #[inline]
     pub fn note(&self, slot: usize, result: Result<(), Reason>) {
-        let Some(signs) = self.signs().slots.get(slot) else { return };
+        let Some(signs) = self.signs().at(slot) else { return };
         match result {
             Ok(()) => {
                 signs.answers.store(signs.answers.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -370,10 +329,11 @@ impl Models {
     }
 
     /// After a decision: during a trial the model whose turn it was not moves its state too, so
-    /// that neither knows less of the market than it would alone. Nothing without a trial or state.
+    /// that neither knows less of the market than it would alone. Nothing without a trial or state,
+    /// nor where a model of the instrument's own decided.
     #[inline]
     pub fn follow(&mut self, decided: usize, instrument: usize, bars: u64, seen: &FeatureVector) {
-        let Some((canary, _)) = self.canary else { return };
+        let Some((canary, _)) = self.canary.filter(|_| decided < SLOTS) else { return };
         let other = if decided == canary { self.champion } else { canary };
         let Some(other) = self.slots[other].as_mut() else { return };
         let behind = other.moved.get(instrument).is_some_and(|moved| *moved != bars);
@@ -381,6 +341,16 @@ impl Models {
             // What it answers nobody asked for; where it fails its state stays.
             let _ = other.run(instrument, bars, &mut self.aside);
         }
+    }
+
+    /// Takes the [`ModelSwap`] of an instrument's own model, of which so many bars have closed;
+    /// nothing for any other event.
+    ///
+    /// # Errors
+    /// [`Halt::ModelAbsent`] where it names a model that is not at its place.
+    #[inline]
+    pub fn own(&mut self, event: &Event, bars: u64) -> Result<(), Halt> {
+        if event.kind == Kind::ModelSwap as u8 { self.own.begin(event, bars) } else { Ok(()) }
     }
 
     /// Takes a [`ModelSwap`]; `bars` are those of the instruments, in order.
@@ -418,13 +388,15 @@ impl Models {
                 *moved = bars;
             }
         }
+        self.own.forget(instrument, bars);
     }
 
     /// The model that `swap` names begins to work, unless it is at work already.
     fn begin(&mut self, swap: &ModelSwap, bars: impl Iterator<Item = u64>) -> Result<(), Halt> {
         let slot = usize::from(swap.slot);
         let at_work = self.is_at_work(slot);
-        let mounted = self.at(slot).filter(|mounted| mounted.is(swap));
+        let mounted = self.slots.get_mut(slot).and_then(Option::as_deref_mut);
+        let mounted = mounted.filter(|mounted| mounted.is(swap));
         let mounted = mounted.ok_or(Halt::ModelAbsent { slot: swap.slot })?;
         if !at_work {
             mounted.begin(bars);

@@ -13,7 +13,7 @@
 
 use super::inference::{Answer, Inference, InferenceSettings, concerns_risk};
 use super::link::{Accept, Crossing, Halt, Spread, push_or_halt};
-use super::models::{ModelIntake, ModelSigns};
+use super::models::{ModelIntake, ModelSigns, OwnPlaces};
 use super::probe::Probe;
 use super::share::Share;
 use crate::base::event::Event;
@@ -77,6 +77,11 @@ impl InferenceShard {
     /// Messages that the way to the merger can take now without waiting.
     pub fn room(&self) -> usize {
         self.ring.slots()
+    }
+
+    /// See [`super::InferenceStage::have_own_models`].
+    pub fn have_own_models(&mut self, own: OwnPlaces) {
+        self.core.have_own_models(own);
     }
 
     /// See [`super::InferenceStage::let_models_in`]; `signs` are those of all shards.

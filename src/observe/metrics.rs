@@ -7,6 +7,7 @@ use super::snapshot::{ControlView, MarketView, Snapshot};
 use crate::base::SymbolState;
 use crate::base::counters::Counter;
 use crate::base::event::EVENT_BYTES;
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 /// Content type to serve the text with.
@@ -109,17 +110,26 @@ fn models(out: &mut Exposition, snapshot: &Snapshot) {
         let ways = [("stage", model.stage), ("executor", model.executor)];
         out.sample("", &[labels, ways].concat(), 1);
     }
-    out.family("peregrine_model_verified", "gauge", "1 while its files are those that run.");
+    // A version may be champion and some symbol's own: it is one row with the sum.
+    let mut by_version: BTreeMap<&str, (bool, u64, u64)> = BTreeMap::new();
     for model in &snapshot.models {
-        out.sample("", &[("version", &*model.version)], u8::from(model.verified));
+        let (verified, predictions, faults) =
+            by_version.entry(&model.version).or_insert((true, 0, 0));
+        *verified &= model.verified;
+        *predictions += model.predictions;
+        *faults += model.faults;
+    }
+    out.family("peregrine_model_verified", "gauge", "1 while its files are those that run.");
+    for (version, (verified, ..)) in &by_version {
+        out.sample("", &[("version", version)], u8::from(*verified));
     }
     out.family("peregrine_model_predictions_total", "counter", "Predictions of each model.");
-    for model in &snapshot.models {
-        out.sample("", &[("version", &*model.version)], model.predictions);
+    for (version, (_, predictions, _)) in &by_version {
+        out.sample("", &[("version", version)], *predictions);
     }
     out.family("peregrine_model_faults_total", "counter", "Failed answers of each model.");
-    for model in &snapshot.models {
-        out.sample("", &[("version", &*model.version)], model.faults);
+    for (version, (.., faults)) in &by_version {
+        out.sample("", &[("version", version)], *faults);
     }
 }
 

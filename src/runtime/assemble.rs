@@ -1,6 +1,7 @@
 //! Puts the stages together from settings, instruments and a model: the same way for every
 //! topology, for backtest and for replay.
 
+use super::own::OwnModels;
 use super::recover::Carried;
 use super::swap::ModelTerms;
 use crate::base::SymbolState;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub instruments: Vec<InstrumentSettings>,
     /// The model's files as verified.
     pub files: ArtifactFiles,
+    /// Models that symbols have of their own.
+    pub own: OwnModels,
     /// Order-id epoch.
     pub epoch: u32,
     /// 0 backtest, 1 paper, 2 testnet, 3 live.
@@ -164,7 +167,7 @@ impl Parts {
         counters: &Arc<Counters>,
     ) -> InferenceStage {
         let settings = self.inference_settings();
-        InferenceStage::new(
+        let mut stage = InferenceStage::new(
             self.instruments.len(),
             &settings,
             model,
@@ -172,7 +175,9 @@ impl Parts {
             recorder,
             next,
             Arc::clone(counters),
-        )
+        );
+        stage.have_own_models(self.own.places(Share::whole(self.instruments.len())));
+        stage
     }
 
     /// All three on one thread.
@@ -188,9 +193,10 @@ impl Parts {
         Ok(self.inference(model, recorders.inference, Next::Here(Box::new(risk)), counters))
     }
 
-    /// The records that open every session: what it runs with, its instruments, its model, which
-    /// instruments are not traded, and what earlier sessions left, which ends the opening. Then,
-    /// for backtests and unattended paper trading, the command that arms it.
+    /// The records that open every session: what it runs with, its instruments, its model, models
+    /// that instruments have of their own, which instruments are not traded, and what earlier
+    /// sessions left, which ends the opening. Then, for backtests and unattended paper trading, the
+    /// command that arms it.
     pub fn opening(&self, model: &Model) -> Vec<Event> {
         let start = SessionStart {
             config_sha256: Sha256::digest(self.text.as_bytes()).into(),
@@ -217,6 +223,7 @@ impl Parts {
             ..ModelLoaded::default()
         };
         events.push(Event::new(Kind::ModelLoaded, InstrumentId::NONE, &loaded));
+        events.extend(self.own.opening());
         events.extend(self.symbol_changes());
         let configured = self.settings.risk.starting_equity.unwrap_or(Money::ZERO);
         events.extend(self.carried.events(&self.instruments, configured));

@@ -151,6 +151,7 @@ impl Launcher<'_> {
         for (i, (share, way)) in shares.iter().zip(out).enumerate().rev() {
             let model = (model.clone(), selection.clone());
             let mut stage = InferenceShard::new(*share, &settings, model, way);
+            stage.have_own_models(self.parts.own.places(*share));
             if let Some(intake) = intakes.pop() {
                 stage.let_models_in(intake, Arc::clone(&signs));
             }

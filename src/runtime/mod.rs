@@ -7,6 +7,7 @@
 //! | `admin` | the socket an operator commands a session by |
 //! | `recover` | what earlier sessions left, carried into the next opening |
 //! | `assemble` | stages from settings, instruments and a model |
+//! | `own` | models that symbols have of their own |
 //! | `topology` | which stage on which thread and core |
 //! | `inlet` | the feed with the order venue beside it |
 //! | `private` | the account's own stream, and the end of a session at the venue |
@@ -59,6 +60,7 @@ pub mod lines;
 pub mod lock;
 pub mod measures;
 pub mod notify;
+pub mod own;
 pub mod outside;
 pub mod private;
 pub mod readiness;

@@ -21,13 +21,20 @@ pub struct Readiness {
     streams: StreamsSeen,
     clock: ClockSeen,
     model: ModelFiles,
+    /// Those of models that symbols have of their own, by version.
+    own: Vec<(String, ModelFiles)>,
     market_age_max: Duration,
 }
 
 impl Readiness {
     /// Before anything was seen.
     pub fn new(clock: ClockSeen, model: ModelFiles, market_age_max: Duration) -> Self {
-        Self { streams: StreamsSeen::default(), clock, model, market_age_max }
+        Self { streams: StreamsSeen::default(), clock, model, own: Vec::new(), market_age_max }
+    }
+
+    /// The same with the files of models that symbols have of their own, by version.
+    pub fn with_own(self, own: Vec<(String, ModelFiles)>) -> Self {
+        Self { own, ..self }
     }
 
     /// Takes a record in.
@@ -57,6 +64,16 @@ impl Readiness {
         self.model.look(now)
     }
 
+    /// Looks at the files of symbols' own models, now and then; the versions whose files are not
+    /// those that run.
+    pub fn changed_own(&mut self, now: Instant) -> Vec<&str> {
+        let changed = self
+            .own
+            .iter_mut()
+            .filter_map(|(version, files)| (!files.look(now)).then_some(version.as_str()));
+        changed.collect()
+    }
+
     /// Everything that stands against trading, as far as `page` shows it at `now_ns`. A market's
     /// age still is the time of its newest event there.
     pub fn reasons(&self, page: &Snapshot, now_ns: i64, poisoned: bool) -> Vec<NotReady> {
@@ -77,7 +94,7 @@ impl Readiness {
         if self.streams.is_account_down() {
             reasons.push(NotReady::PrivateStreamStale);
         }
-        if !self.model.verified {
+        if !self.model.verified || self.own.iter().any(|(_, files)| !files.verified) {
             reasons.push(NotReady::ModelUnverified);
         }
         if self.clock.is_off(Nanos(now_ns)) {

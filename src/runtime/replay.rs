@@ -9,6 +9,7 @@
 
 use super::assemble::{Budget, Parts, StageRecorders, instrument_settings};
 use super::config;
+use super::own::OwnModels;
 use super::recover::Carried;
 use super::swap::attached::{AttachedModels, attached_text};
 use crate::base::counters::Counters;
@@ -184,16 +185,18 @@ fn read_opening(dir: &Path, inputs: &mut LaneReader) -> Result<(Vec<Event>, Part
     let files = ArtifactFiles::from_bytes(onnx, attached_text(dir, "card.toml")?)?;
     events.push(loaded);
     let loaded = config::from_text("config.toml", &text)?;
-    let parts = Parts {
+    let mut parts = Parts {
         settings: loaded.settings,
         text,
         instruments,
         files,
+        own: OwnModels::default(),
         epoch: start.epoch,
         mode: start.mode,
         carried: Carried::fresh(start.account),
         signer: Signer::paper(),
     };
+    parts.own = OwnModels::of_journal(dir, &parts.symbols(), &parts.terms())?;
     Ok((events, parts))
 }
 

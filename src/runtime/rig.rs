@@ -271,7 +271,8 @@ fn readiness(parts: &Parts) -> Readiness {
     let dir = Path::new(&settings.model.dir).join(&files.card.version);
     let model = ModelFiles::new(&dir, files.sha256, &files.card_text);
     let age_max = u64::from(settings.features.market_age_ms_max);
-    Readiness::new(clock, model, Duration::from_millis(age_max))
+    let own = parts.own.watched(Path::new(&settings.model.dir));
+    Readiness::new(clock, model, Duration::from_millis(age_max)).with_own(own)
 }
 
 /// What the journal takes of its disk.

@@ -19,6 +19,7 @@ use super::closing::LastLook;
 use super::config::Loaded;
 use super::kill::latch::{Cleared, Latch, StaysKilled};
 use super::kill::switch::Switched;
+use super::own::{self, OwnModels};
 use super::recover::{Carried, Chain, newest_epoch};
 use super::revert::LeftModels;
 use super::revert::start::{self, Begun};
@@ -256,7 +257,7 @@ fn models(
         executor,
         ..ModelView::default()
     };
-    let board = Arc::new(ModelBoard::new(Arc::clone(&ends.signs), first));
+    let board = Arc::new(ModelBoard::new(Arc::clone(&ends.signs), first, parts.own.views()));
     let work = DeskWork {
         parts,
         executor,
@@ -310,6 +311,7 @@ fn enter(
     };
     let of_venue = (access.credentials.signer(), access.exchange_info.take());
     let parts = prepare(&loaded, (state, files), carried, of_venue)?;
+    term.map_or(Ok(()), |term| term.check_own(&parts.own))?;
     term.map_or(Ok(()), |term| term.seal(parts.epoch))?;
     Ok((parts, Some(access)))
 }
@@ -388,17 +390,20 @@ fn prepare(
     (signer, exchange_info): (Signer, Option<Vec<u8>>),
 ) -> Result<Parts> {
     let settings = loaded.settings.clone();
-    let parts = Parts {
+    let own = own::files(&settings)?;
+    let mut parts = Parts {
         instruments: instruments(&settings, exchange_info)?,
         text: loaded.text.clone(),
         settings,
         files,
+        own: OwnModels::default(),
         epoch: state.next_epoch(newest_epoch(&state.journals())?.max(newest))?,
         mode: mode_number(loaded.settings.mode),
         carried,
         signer,
     };
     parts.check_instruments()?;
+    parts.own = OwnModels::load(&own, &parts.symbols(), &parts.terms(), Budget::Configured)?;
     Ok(parts)
 }
 

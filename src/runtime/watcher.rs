@@ -360,8 +360,9 @@ impl Watcher {
         if let Some(files) = watched.models.new_files() {
             watched.readiness.follow(files);
         }
-        let verified = watched.readiness.is_model_verified(Instant::now());
-        self.page.models = watched.models.views(verified);
+        let at = Instant::now();
+        let verified = watched.readiness.is_model_verified(at);
+        self.page.models = watched.models.views(verified, &watched.readiness.changed_own(at));
         (self.page.shadow, self.page.shadow_lag) = watched.shadow.view();
         self.page.rollback = watched.models.rollback();
         self.page.resources = resources(&watched.health);

@@ -152,6 +152,8 @@ mod registry_files;
 mod trade_paper;
 /// What the end-to-end tests share: inputs, the four stages with a paper venue, the program.
 mod pipeline_support;
+/// Symbols with a model of their own beside the champion that the others share.
+mod own_models;
 /// A change of model loses, doubles and reorders nothing, and replays.
 mod pipeline_swaps;
 /// Same inputs, same bytes; another seed, other bytes.

@@ -21,6 +21,7 @@ use peregrine::registry::Registry;
 use peregrine::runtime::assemble::{Budget, Parts, StageRecorders};
 use peregrine::runtime::backtest::{close_journal, create_journal};
 use peregrine::runtime::config;
+use peregrine::runtime::own::OwnModels;
 use peregrine::runtime::running::Gathered;
 use peregrine::runtime::swap::attached::attach;
 use peregrine::venue::capture::{Capture, Payload, discover};
@@ -109,7 +110,8 @@ pub fn parts(instruments: Vec<InstrumentSettings>, changes: &[(&str, &str, &str)
     let files = Registry::open(&root().join("models_saved")).unwrap().champion().unwrap();
     let (settings, text, signer) = (loaded.settings, loaded.text, Signer::paper());
     let carried = peregrine::runtime::recover::Carried::default();
-    Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer }
+    let (own, epoch, mode) = (OwnModels::default(), 1, 0);
+    Parts { settings, text, instruments, files, own, epoch, mode, carried, signer }
 }
 
 /// One thing that arrives at the entrance.
@@ -337,7 +339,11 @@ impl Rig {
 
     /// Lets a change of model into the river at the time of the newest input.
     pub fn swap(&mut self, swap: &ModelSwap) {
-        let event = Event::new(Kind::ModelSwap, InstrumentId::NONE, swap);
+        self.event(Event::new(Kind::ModelSwap, InstrumentId::NONE, swap));
+    }
+
+    /// Lets a record into the river at the time of the newest input.
+    pub fn event(&mut self, event: Event) {
         self.call(|feed, with| feed.on_event(event, Nanos(i64::MIN), with));
     }
 

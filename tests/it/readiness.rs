@@ -2,7 +2,8 @@
 //! That a silent stream of the account is told is in `fault_silence`.
 
 use crate::floor::Floor;
-use crate::pipeline_support::text;
+use crate::model_swaps::{Models, tamper};
+use crate::pipeline_support::{leaning, text};
 use crate::process::look;
 use crate::trader_world::champion;
 use peregrine::runtime::admin::{self, Request};
@@ -72,6 +73,34 @@ fn a_model_whose_file_changes_under_the_session_is_unverified_until_it_is_what_i
     assert!(metrics.contains("peregrine_model_verified{version=\"quick-1\"} 0"), "{metrics}");
     std::fs::write(&file, sound).unwrap();
     floor.is_ready("afterwards");
+    end(floor);
+}
+
+#[test]
+fn a_symbols_own_model_whose_file_changes_is_unverified_by_its_name_until_it_is_what_it_was() {
+    let models = Models::new(&[&leaning("own", "imbalance_1", 1.0)]);
+    let quoted = format!("\"{}\"", text(models.dir.path()));
+    let own = "{ ETHUSDT = \"own\" }";
+    let floor = Floor::start("", &[("model", "dir", quoted.as_str()), ("model", "own", own)]);
+    floor.is_ready("at first");
+    let file = models.file("own", "model.onnx");
+    tamper(&file);
+    floor.is_not_ready("model_unverified");
+    let page = |path: &str| floor.get(path).unwrap().1;
+    let json = |path: &str| serde_json::from_str::<Value>(&page(path)).unwrap();
+    assert_eq!(json("/readiness")["models_unverified"], json!(["own"]));
+    let told = json("/api/v1/models");
+    let [champion, own] = &told.as_array().unwrap()[..] else { panic!("{told}") };
+    assert_eq!((&champion["verified"], &champion["symbols"]), (&json!(true), &json!([])));
+    assert_eq!((&own["stage"], &own["symbols"]), (&json!("own"), &json!(["ETHUSDT"])));
+    assert_eq!((&own["version"], &own["verified"]), (&json!("own"), &json!(false)));
+    let metrics = page("/metrics");
+    let line =
+        |version, value| format!("peregrine_model_verified{{version=\"{version}\"}} {value}");
+    assert!(metrics.contains(&line("own", 0)) && metrics.contains(&line("synthetic-1", 1)));
+    tamper(&file);
+    floor.is_ready("afterwards");
+    assert_eq!(json("/readiness")["models_unverified"], json!([]));
     end(floor);
 }
 

@@ -30,10 +30,19 @@ impl Session {
     }
 
     /// `act` is called before each arrival, with their number so far.
-    pub fn driven(frames: usize, mut act: impl FnMut(&mut Rig, &Parts, usize)) -> Self {
+    pub fn driven(frames: usize, act: impl FnMut(&mut Rig, &Parts, usize)) -> Self {
+        Self::of(frames, |parts| parts, act)
+    }
+
+    /// The same of other parts.
+    pub fn of(
+        frames: usize,
+        other: impl FnOnce(Parts) -> Parts,
+        mut act: impl FnMut(&mut Rig, &Parts, usize),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (instruments, arrivals) = synthetic(7, frames, &[]);
-        let parts = parts(instruments, &EAGER);
+        let parts = other(parts(instruments, &EAGER));
         let mut rig = Rig::fused(&parts, &dir.path().join("journal"));
         rig.drive(&arrivals, |rig, taken| act(rig, &parts, taken));
         rig.finish();

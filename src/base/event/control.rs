@@ -74,7 +74,8 @@ body!(
         sha256: [u8; 32],
         /// Version name, padded with zeros.
         version: [u8; 32],
-        /// 0 refused: nothing changes; 1 champion; 2 canary: decides a share beside the champion.
+        /// 0 refused: nothing changes; 1 champion; 2 canary: decides a share beside the champion;
+        /// 3 own: alone decides the event's instrument, to the end.
         role: u8,
         /// Place of the model in the inference stage.
         slot: u8,

@@ -11,6 +11,7 @@ mod dialect;
 mod exits;
 mod kill;
 mod live;
+mod own;
 mod breakers;
 mod paper;
 mod parse;
@@ -195,6 +196,9 @@ pub struct ModelSettings {
     pub dir: String,
     /// A version, or `champion`.
     pub version: String,
+    /// Symbols that a model of their own decides, and its version; the others share `version`. At
+    /// most [`crate::base::limits::OWN_MODELS_MAX`], each a symbol of `[instruments]`.
+    pub own: Vec<(Symbol, String)>,
     /// Run a model on tract when no native plan can be compiled.
     pub allow_tract: bool,
     /// Largest p99 of one inference in microseconds.

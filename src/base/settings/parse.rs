@@ -153,6 +153,7 @@ pub fn parse(document: Table) -> Result<Settings, Vec<SettingsError>> {
     settings.standby = StandbySettings::read(next(), settings.venue.orders, &mut errors);
     super::dialect::check(&settings, &mut errors);
     check_shards(&settings, &mut errors);
+    super::own::check(&settings, &mut errors);
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
@@ -309,6 +310,7 @@ impl Reader<'_> {
         let settings = ModelSettings {
             dir: s.text("dir"),
             version: s.text_opt("version").unwrap_or_else(|| "champion".to_owned()),
+            own: super::own::read(&mut s),
             allow_tract: s.flag("allow_tract", false),
             budget_us: s.u32_opt("budget_us", 1..=1_000_000).unwrap_or(100),
         };

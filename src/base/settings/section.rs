@@ -307,6 +307,25 @@ impl<'e> Section<'e> {
         numbers
     }
 
+    /// A table of texts as names and texts, in the order of the names; empty when absent.
+    pub fn named_texts(&mut self, key: &str) -> Vec<(String, String)> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let Value::Table(table) = value else {
+            self.fail(key, format!("must be a table of texts, not {}", value.type_str()));
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for (name, value) in table {
+            match value {
+                Value::String(text) => texts.push((name, text)),
+                other => {
+                    self.fail(key, format!("{name}: holds {}, not a text", other.type_str()));
+                }
+            }
+        }
+        texts
+    }
+
     /// A list of texts, empty when absent.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
         let Some(value) = self.take(key) else { return Vec::new() };

@@ -60,6 +60,37 @@ fn symbols_that_sleep_stand_behind_the_others_and_each_symbol_stands_once() {
 }
 
 #[test]
+fn a_model_of_its_own_is_a_version_for_a_symbol_of_the_session() {
+    let with = |own: &str| {
+        let listed = "symbols = [\"BTCUSDT\"]";
+        GOOD.replace(listed, &format!("{listed}\nasleep = [\"ETHUSDT\"]"))
+            .replace("[model]", &format!("[model]\nown = {own}"))
+    };
+    let own = |text: &str| parse_text(text).unwrap().model.own;
+    let named = own(&with("{ btcusdt = \"btc-1\", ETHUSDT = \"eth-3\" }"));
+    let named: Vec<_> =
+        named.iter().map(|(symbol, version)| format!("{symbol} {version}")).collect();
+    assert_eq!(named, ["BTCUSDT btc-1", "ETHUSDT eth-3"]);
+    assert!(own(GOOD).is_empty() && own(&with("{}")).is_empty());
+    let many: Vec<String> = (0..=60).map(|n| format!("S{n}USDT = \"v\"")).collect();
+    let many = format!("{{ {} }}", many.join(", "));
+    for wrong in [
+        "{ SOLUSDT = \"sol-1\" }",
+        "{ ETHUSDT = \"champion\" }",
+        "{ ETHUSDT = \"\" }",
+        "{ ETHUSDT = 3 }",
+        "{ \"a b\" = \"eth-3\" }",
+        "{ ETHUSDT = \"eth-3\", ethusdt = \"eth-4\" }",
+        "[\"ETHUSDT\"]",
+        "\"ETHUSDT\"",
+        &many,
+    ] {
+        let keys = keys_at_fault(&with(wrong));
+        assert!(!keys.is_empty() && keys.iter().all(|key| key == "model.own"), "{wrong}: {keys:?}");
+    }
+}
+
+#[test]
 fn every_error_of_a_file_is_reported_at_once_with_its_path() {
     let text = GOOD
         .replace("seed = 7", "seed = \"seven\"\nsede = 7")

@@ -6,7 +6,7 @@ use crate::base::event::{self as body, Event};
 
 const MODES: &[&str] = &["backtest", "paper", "testnet", "live"];
 const EXECUTORS: &[&str] = &["", "native", "tract"];
-const SWAPS: &[&str] = &["refused", "champion", "canary"];
+const SWAPS: &[&str] = &["refused", "champion", "canary", "own"];
 const VERBS: &[&str] = &["", "pause", "graceful kill", "immediate kill", "arm", "clear", "model"];
 const SYMBOL_STATES: &[&str] = &["", "awake", "leaving", "asleep"];
 const ORIGINS: &[&str] =

@@ -85,6 +85,8 @@ impl Rules {
                 );
                 Some(of(event, Severity::P3, Class::Model, "model", &text))
             }
+            // A part of the opening, as configured: up to sixty of them, and nothing has changed.
+            Kind::ModelSwap if swap_name(event.body()) == "own" => None,
             Kind::ModelSwap => Some(swapped(event)),
             Kind::SessionStart => {
                 let body: &SessionStart = event.body();

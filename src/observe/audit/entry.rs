@@ -6,7 +6,7 @@ use crate::base::event::{
     Breaker, COMMAND_MODEL, Command, Denied, KillRound, ModelLoaded, ModelSwap, SessionCarried,
     SessionStart, SizeChange, StateChange, SymbolChange,
 };
-use crate::base::{Control, Event, Kind, Level, Reason, SymbolState};
+use crate::base::{Control, Event, InstrumentId, Kind, Level, Reason, SymbolState};
 use crate::journal::read_attachment;
 use crate::model::artifact::hex;
 use crate::risk::{ACTOR_SYSTEM, Origin, TradingState, Verb, reason_of};
@@ -269,8 +269,10 @@ fn model(event: &Event) -> Value {
 
 fn swap(event: &Event) -> Value {
     let body: &ModelSwap = event.body();
+    let of_one = event.instrument() != InstrumentId::NONE;
     json!({
         "role": swap_name(body),
+        "instrument": of_one.then_some(event.instrument),
         "version": padded(&body.version),
         "sha256": hex(&body.sha256),
         "reason": reason_name(body.reason),
@@ -287,6 +289,7 @@ pub fn swap_name(body: &ModelSwap) -> &'static str {
         (1, _) => "champion",
         (2, 0) => "canary ends",
         (2, _) => "canary",
+        (3, _) => "own",
         _ => "refused",
     }
 }

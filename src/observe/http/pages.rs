@@ -181,9 +181,12 @@ fn readiness(snapshot: &Snapshot, age: Duration) -> Answer {
         reasons.push("observer_silent");
     }
     let ready = reasons.is_empty();
+    let changed = snapshot.models.iter().filter(|model| !model.verified);
+    let changed: Vec<&str> = changed.map(|model| model.version.as_str()).collect();
     let body = json!({
         "ready": ready,
         "reasons": reasons,
+        "models_unverified": changed,
         "trading_state": snapshot.trading_state,
     });
     Answer::json(if ready { 200 } else { 503 }, &body)

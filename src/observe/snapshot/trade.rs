@@ -163,8 +163,11 @@ pub struct LimitView {
 pub struct ModelView {
     /// Version name.
     pub version: String,
-    /// `champion`, `canary`, or `previous` for the champion before it, which is kept warm.
+    /// `champion`, `canary`, `previous` for the champion before it, which is kept warm, or `own`
+    /// for one that decides its symbols alone.
     pub stage: &'static str,
+    /// The symbols of an own model; empty for those that decide what has none.
+    pub symbols: Vec<String>,
     /// Share of the trading that a canary decides, in basis points.
     pub share_bps: u16,
     /// SHA-256 of the model file in hex.

@@ -455,6 +455,7 @@ pub fn create_journal(
     journal.attach("config.toml", parts.text.as_bytes())?;
     journal.attach("model.onnx", &parts.files.onnx)?;
     journal.attach("card.toml", parts.files.card_text.as_bytes())?;
+    parts.own.attach(&journal.attacher())?;
     Ok((journal, lanes))
 }
 

@@ -7,9 +7,10 @@ use crate::exchange::SymbolSpec;
 use crate::execution::Signer;
 use crate::journal::is_journal;
 use crate::registry::Registry;
-use crate::runtime::assemble::Parts;
+use crate::runtime::assemble::{Budget, Parts};
 use crate::runtime::backtest::{Again, BacktestOrder, BacktestOutcome, Source, instruments, run};
 use crate::runtime::config::{self, Loaded};
+use crate::runtime::own::{self, OwnModels};
 use crate::runtime::recover::Carried;
 use crate::runtime::state::StateFolder;
 use crate::venue::capture::{DiscoveredInstrument, discover};
@@ -87,8 +88,11 @@ pub fn backtest(arguments: &BacktestArguments) -> Result<(), Failure> {
     let audit = (arguments.audit || arguments.json).then_some(found);
     // Epoch 1 in every backtest: equal runs give equal order ids.
     let (text, signer) = (loaded.text, Signer::paper());
-    let carried = Carried::default();
-    let parts = Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer };
+    let (own, carried) = (OwnModels::default(), Carried::default());
+    let (epoch, mode) = (1, 0);
+    let mut parts = Parts { settings, text, instruments, files, own, epoch, mode, carried, signer };
+    let own = own::files_to_look_at(&parts.settings)?;
+    parts.own = OwnModels::load(&own, &parts.symbols(), &parts.terms(), Budget::None)?;
     let order = BacktestOrder { source, journal, from, to, audit };
     let outcome = run(&parts, &order)?;
     tell(&outcome, arguments)

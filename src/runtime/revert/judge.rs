@@ -16,6 +16,7 @@ use crate::promotion::rollback::{ROLLBACK, RollbackRule};
 use crate::promotion::{Breach, Health, PromotionSettings, breaches};
 use crate::registry::verdict::Contender;
 use crate::runtime::assemble::Parts;
+use crate::runtime::own::Pooled;
 use crate::runtime::readiness::ModelFiles;
 use crate::runtime::swap::guard::read;
 use crate::runtime::swap::times::Times;
@@ -55,6 +56,8 @@ pub struct Judge {
     rows: Option<RowWatch>,
     psi: Option<f64>,
     kept: Option<KeptFile>,
+    /// The instruments that it decides.
+    pooled: Pooled,
 }
 
 impl Judge {
@@ -100,6 +103,7 @@ impl Judge {
             files: None,
             verified: true,
             kept,
+            pooled: parts.own.pooled(parts.instruments.len()),
         })
     }
 
@@ -190,9 +194,17 @@ impl Judge {
 
     fn read(&mut self) {
         let (reign, times, rows) = (&mut self.reign, &mut self.times, &mut self.rows);
-        read(&mut self.risk, |event| reign.note(event));
+        let pooled = &self.pooled;
+        read(&mut self.risk, |event| {
+            if pooled.takes(event) {
+                reign.note(event);
+            }
+        });
         read(&mut self.took, |event| times.note_passages(event));
         read(&mut self.answers, |event| {
+            if !pooled.takes(event) {
+                return;
+            }
             reign.note(event);
             times.note_prediction(event);
             if let Some(rows) = rows {
@@ -227,6 +239,9 @@ fn begun(parts: &Parts, owner: u64) -> (Books, i64) {
         let Some(body) = carried.position(*symbol).filter(|body| body.qty != 0) else { continue };
         let px = i128::from(body.cost) * 100_000_000 / i128::from(body.qty);
         let (place, px) = (u16::try_from(place).unwrap_or(u16::MAX), i64::try_from(px));
+        if parts.own.has(InstrumentId(place)) {
+            continue;
+        }
         books.carry(
             InstrumentId(place),
             owner,

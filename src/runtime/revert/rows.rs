@@ -35,6 +35,8 @@ pub struct RowWatch {
     tag: u64,
     drift: DriftSettings,
     instruments: usize,
+    /// How many of them the champion decides.
+    pooled: usize,
     features: Option<SpacedWatch>,
     mismatches: u64,
     compared: u64,
@@ -64,6 +66,7 @@ impl RowWatch {
             tag,
             drift,
             instruments,
+            pooled: parts.own.pooled(instruments).count(),
             features: None,
             mismatches: 0,
             compared: 0,
@@ -81,7 +84,7 @@ impl RowWatch {
         // Rows a horizon apart are independent. Where a window of those is more than a day, they
         // are nearer, and each tells so much less.
         let horizon_ns = card.horizon_ms as f64 * 1e6;
-        let a_day = DAY_NS * self.instruments as f64 / f64::from(self.drift.window.max(1));
+        let a_day = DAY_NS * self.pooled as f64 / f64::from(self.drift.window.max(1));
         let spacing = horizon_ns.min(a_day).max(1.0);
         let dependence = (horizon_ns / spacing).max(1.0);
         let training = card.training.as_ref().map(|training| (training, card.features.len()));

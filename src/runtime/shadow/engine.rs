@@ -21,6 +21,7 @@ use crate::promotion::settings::DriftSettings;
 use crate::registry::Stage;
 use crate::runtime::assemble::Parts;
 use crate::runtime::backtest::is_market;
+use crate::runtime::own::is_own;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 
@@ -81,6 +82,9 @@ pub struct Engine {
     bar_ns: i64,
     /// When the session began.
     session_ns: i64,
+    /// Instruments that a model of their own decides in the session: whatever a challenger said
+    /// there, it would not come to decide them. They are left out.
+    own: Vec<InstrumentId>,
     /// Place of the model that decides a share in the session, while one does.
     share: Option<u8>,
     waiting: Waiting,
@@ -100,7 +104,9 @@ impl Engine {
         let clock = CycleClock::calibrate();
         let champion = Seat::of_champion(field.champion, &clock, field.journal)?;
         let interval = i64::from(field.champion.settings.policy.decision_interval_ms);
-        let pace = (field.champion.instruments.len(), Nanos::from_millis(interval));
+        let settings = &field.champion.settings;
+        let pooled = field.champion.instruments.len().saturating_sub(settings.model.own.len());
+        let pace = (pooled.max(1), Nanos::from_millis(interval));
         let mut trials: Vec<Trial> = Vec::new();
         for Challenger { parts, since } in field.challengers {
             let seat = Seat::new(parts, &clock)?;
@@ -120,6 +126,7 @@ impl Engine {
             symbols: field.champion.symbols(),
             bar_ns: i64::from(field.champion.settings.features.bar_interval_ms.max(1)) * 1_000_000,
             session_ns: 0,
+            own: Vec::new(),
             share: None,
             waiting: Waiting::default(),
             newest: Nanos::ZERO,
@@ -173,6 +180,8 @@ impl Engine {
             seat.pass_to(ts)?;
         }
         match event.kind() {
+            _ if is_own(event) => self.own.push(event.instrument()),
+            _ if self.own.contains(&event.instrument()) => {}
             Some(Kind::SessionStart) => self.session_ns = ts.0,
             Some(Kind::ModelSwap) => self.changed(event)?,
             Some(Kind::SymbolChange) => self.symbol_changed(event)?,

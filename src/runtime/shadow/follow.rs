@@ -11,6 +11,7 @@ use crate::model::ArtifactFiles;
 use crate::runtime::assemble::Parts;
 use crate::runtime::backtest::Again;
 use crate::runtime::config;
+use crate::runtime::own::OwnModels;
 use crate::runtime::recover::Carried;
 use crate::runtime::swap::attached::attached_text;
 use anyhow::{Result, bail};
@@ -28,8 +29,8 @@ pub fn session_parts(dir: &Path) -> Result<Parts> {
     let settings = loaded.settings;
     let instruments = Again::market(dir).instruments()?;
     let (text, carried, signer) = (loaded.text, Carried::default(), Signer::paper());
-    let (epoch, mode) = (1, 0);
-    Ok(on_paper(Parts { settings, text, instruments, files, epoch, mode, carried, signer }))
+    let (own, epoch, mode) = (OwnModels::default(), 1, 0);
+    Ok(on_paper(Parts { settings, text, instruments, files, own, epoch, mode, carried, signer }))
 }
 
 /// A session on paper that begins with nothing, armed from the start.
@@ -50,6 +51,8 @@ pub fn challenger_parts(champion: &Parts, files: ArtifactFiles) -> Parts {
         text: champion.text.clone(),
         instruments: champion.instruments.clone(),
         files,
+        // What they decide nobody is compared with: see `engine`.
+        own: OwnModels::default(),
         epoch: champion.epoch,
         mode: champion.mode,
         carried: Carried::default(),

@@ -20,6 +20,7 @@
 //! ```
 
 use super::config::{self, Loaded};
+use super::own;
 use super::revert::start;
 use crate::base::settings::{Mode, StageName, StageSettings};
 use crate::model::artifact::{hex, sha256};
@@ -83,17 +84,48 @@ pub fn record(loaded: &Loaded) -> Result<Option<Signoff>> {
 /// When what it is judged by cannot be read.
 pub fn judged(loaded: &Loaded, today: i64) -> Result<(Judgement, Artefacts)> {
     let artefacts = running(loaded)?;
+    let mut judged = judged_of(loaded, &artefacts, today)?;
+    for (symbol, files) in own::files(&loaded.settings)? {
+        let version = &files.card.version;
+        let artefacts = Artefacts { model: hex(&files.sha256), ..artefacts.clone() };
+        let of_own = judged_of(&with_papers_of(loaded, version), &artefacts, today)
+            .with_context(|| own::row(&symbol, version))?;
+        let named = |what: String| format!("{}: {what}", own::row(&symbol, version));
+        judged.missing.extend(of_own.missing.into_iter().map(named));
+        judged.lawful = judged.lawful.min(of_own.lawful);
+        judged.limits_percent = judged.limits_percent.min(of_own.limits_percent);
+    }
+    Ok((judged, artefacts))
+}
+
+/// The configuration that a model which a symbol has of its own is judged by: its papers lie beside
+/// the champion's, with the version in their names, as in `signoff.eth-3.toml`.
+pub fn with_papers_of(loaded: &Loaded, version: &str) -> Loaded {
+    let mut loaded = loaded.clone();
+    let stage = &mut loaded.settings.risk.stage;
+    for paper in [&mut stage.signoff_file, &mut stage.decision_file] {
+        let path = Path::new(&*paper);
+        let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        let end = path.extension().and_then(|end| end.to_str());
+        let end = end.map_or(String::new(), |end| format!(".{end}"));
+        *paper = path.with_file_name(format!("{stem}.{version}{end}")).display().to_string();
+    }
+    loaded
+}
+
+/// Judges one of the models that would run.
+fn judged_of(loaded: &Loaded, artefacts: &Artefacts, today: i64) -> Result<Judgement> {
     let record = record(loaded)?;
     let settings = &loaded.settings;
     let stage = &settings.risk.stage;
-    let mut judged = judge(settings.mode, stage, record.as_ref(), &artefacts, today);
+    let mut judged = judge(settings.mode, stage, record.as_ref(), artefacts, today);
     if is_with_money(loaded) {
         judged.missing.extend(decision_objections(stage, &artefacts.model, today));
     }
     if !judged.missing.is_empty() {
         judged.lawful = judged.lawful.min(StageName::Shadow);
     }
-    Ok((judged, artefacts))
+    Ok(judged)
 }
 
 /// Everything that keeps live trading from starting on `today`; empty where nothing does.

@@ -94,6 +94,17 @@ impl Desk {
         fs::write(self.path("gate_decision.json"), text).unwrap();
     }
 
+    /// The papers that lie there, with another version in their names.
+    fn rename_papers(&self, version: &str) {
+        for (from, to) in [
+            ("signoff.toml", format!("signoff.{version}.toml")),
+            ("signoff.toml.sig", format!("signoff.{version}.toml.sig")),
+            ("gate_decision.json", format!("gate_decision.{version}.json")),
+        ] {
+            fs::rename(self.path(from), self.path(&to)).unwrap();
+        }
+    }
+
     /// Everything as it should be.
     fn lawful() -> (Self, Artefacts) {
         let desk = Self::new("limited_live");
@@ -121,6 +132,43 @@ fn a_record_of_what_runs_makes_the_stage_lawful_and_a_new_thing_has_a_part_of_it
     assert_eq!((percent(TODAY), percent(TODAY - 1)), (Some(100), Some(10)));
     desk.sign_off(&Artefacts { model: "0".repeat(64), ..running }, TODAY - 3, "ours");
     assert_eq!(percent(TODAY), Some(10), "another model is new");
+}
+
+#[test]
+fn a_symbols_own_model_needs_papers_of_its_own_as_the_pooled_one_does() {
+    let mut desk = Desk::new("limited_live");
+    let own: toml::Table = "ETHUSDT = \"synthetic-1\"".parse().unwrap();
+    let values = [("model", "own", Value::Table(own))];
+    desk.loaded = config::with_values(&desk.loaded, &values).unwrap();
+    let running = running(&desk.loaded).unwrap();
+    let papers = |since: i64| {
+        desk.sign_off(&running, since, "ours");
+        desk.decide(&running.model, 1.8, TODAY - 1, "ours");
+    };
+    papers(TODAY - 3);
+    let objections = desk.objections();
+    assert_eq!(objections.len(), 1, "{objections:?}");
+    let (row, file) = ("model.own: ETHUSDT = \"synthetic-1\"", "signoff.synthetic-1.toml");
+    assert!(objections[0].contains(row) && objections[0].contains(file), "{objections:?}");
+    // Signed for a day only: it is new, and so is the session.
+    papers(TODAY - 1);
+    desk.rename_papers("synthetic-1");
+    papers(TODAY - 3);
+    assert_eq!(desk.objections(), Vec::<String>::new());
+    let within = within_limits(desk.loaded.clone(), TODAY).unwrap();
+    assert_eq!(within.settings.risk.stage.limits_percent, Some(10));
+    papers(TODAY - 3);
+    desk.rename_papers("synthetic-1");
+    papers(TODAY - 3);
+    let within = within_limits(desk.loaded.clone(), TODAY).unwrap();
+    assert_eq!(within.settings.risk.stage.limits_percent, Some(100));
+    // Of another model: what is missing names the symbol.
+    desk.decide(&"0".repeat(64), 1.8, TODAY - 1, "ours");
+    desk.sign_off(&running, TODAY - 3, "ours");
+    desk.rename_papers("synthetic-1");
+    papers(TODAY - 3);
+    let objections = desk.objections();
+    assert!(objections.len() == 1 && objections[0].starts_with(row), "{objections:?}");
 }
 
 #[test]

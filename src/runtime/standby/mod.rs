@@ -46,8 +46,8 @@ pub struct Term {
     pub fence: Arc<Fence>,
     /// What the group's keys held when the seat was won.
     view: View,
-    /// Hash of the model that the group agreed on.
-    model: [u8; 32],
+    /// The models that the group agreed on.
+    agreed: hashes::Agreed,
     /// Set to end the session.
     stop: Arc<AtomicBool>,
     keeper: Arc<Keeper>,
@@ -62,7 +62,7 @@ pub fn run(
     state: &StateFolder,
     settings: &StandbySettings,
 ) -> Result<SessionOutcome> {
-    let (hashes, model) = hashes::of(&order.loaded)?;
+    let (hashes, agreed) = hashes::of(&order.loaded)?;
     let mut apart = Apart::start(&order.loaded.settings, settings.ttl())?;
     let keeper = Keeper::start(settings, hashes)?;
     let began = Instant::now();
@@ -86,7 +86,7 @@ pub fn run(
         };
         let (fence, view) = seat;
         let stop = Arc::new(AtomicBool::new(false));
-        let term = Term { fence, view, model, stop, keeper: Arc::clone(&keeper) };
+        let term = Term { fence, view, agreed, stop, keeper: Arc::clone(&keeper) };
         keeper.end_with(&term.stop, &order.stop);
         let outcome =
             session::run_in(&of_term(order, &term, left(), key_rotated), state, Some(&term));

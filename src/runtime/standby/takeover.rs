@@ -20,6 +20,7 @@ use crate::risk::TradingState;
 use crate::runtime::access::Asking;
 use crate::runtime::clock::wall_now;
 use crate::runtime::kill::latch::{Cleared, Latch};
+use crate::runtime::own::OwnModels;
 use crate::runtime::recover::Carried;
 use crate::runtime::rig::VenueAccess;
 use crate::runtime::state::StateFolder;
@@ -44,10 +45,21 @@ impl Term {
     /// # Errors
     /// When it changed since this process started.
     pub fn check(&self, files: &ArtifactFiles) -> Result<()> {
-        if files.sha256 == self.model {
+        if files.sha256 == self.agreed.model {
             return Ok(());
         }
         bail!("the model is another one than when this node joined its group; start it again")
+    }
+
+    /// Refuses other models of symbols' own than those that the group agreed on.
+    ///
+    /// # Errors
+    /// When one changed since this process started.
+    pub fn check_own(&self, own: &OwnModels) -> Result<()> {
+        if own.hash() == self.agreed.own {
+            return Ok(());
+        }
+        bail!("model.own: a model is another one than when this node joined its group; start again")
     }
 
     /// Does what the head of this file says; `own` is what this node's journals left. It comes back

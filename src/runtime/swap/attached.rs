@@ -43,7 +43,7 @@ pub(in crate::runtime) fn attached_text(dir: &Path, name: &str) -> Result<String
 ///
 /// # Errors
 /// Names the attachment that is missing, changed or another model's.
-fn attached_files(dir: &Path, swap: &ModelSwap) -> Result<ArtifactFiles> {
+pub(in crate::runtime) fn attached_files(dir: &Path, swap: &ModelSwap) -> Result<ArtifactFiles> {
     let (onnx, card) = names(tag_of(&swap.sha256), swap.card);
     let text = attached_text(dir, &card)?;
     let files = ArtifactFiles::from_bytes(read_attachment(dir, &onnx)?, text)
@@ -85,7 +85,9 @@ impl AttachedModels {
     pub fn provide(&mut self, event: &Event) -> Result<Option<ArtifactFiles>> {
         let swap: &ModelSwap = event.body();
         let ends = swap.role == SwapRole::Canary as u8 && swap.share_bps == 0;
-        if swap.role == SwapRole::Refused as u8 || ends {
+        // Own models are at their places before the first event.
+        let is_there = [SwapRole::Refused as u8, SwapRole::Own as u8].contains(&swap.role);
+        if is_there || ends {
             return Ok(None);
         }
         let wanted = Some((swap.sha256, swap.card));

@@ -17,20 +17,28 @@ type Shown = (usize, ModelView);
 pub struct ModelBoard {
     signs: Arc<ModelSigns>,
     shown: Mutex<Vec<Shown>>,
+    /// Models that symbols have of their own, with the places whose counts are theirs.
+    own: Vec<(Vec<usize>, ModelView)>,
     /// Files of a new champion, until the readiness takes them over.
     files: Mutex<Option<ModelFiles>>,
     rollback: Mutex<RollbackView>,
 }
 
 impl ModelBoard {
-    /// Shows `first`, at the first place.
-    pub fn new(signs: Arc<ModelSigns>, first: ModelView) -> Self {
+    /// Shows `first`, at the first place, and `own`: those that decide symbols alone, with the
+    /// places of each.
+    pub fn new(
+        signs: Arc<ModelSigns>,
+        first: ModelView,
+        own: Vec<(Vec<usize>, ModelView)>,
+    ) -> Self {
         let shown = Mutex::new(vec![(0, first)]);
-        Self { signs, shown, files: Mutex::default(), rollback: Mutex::default() }
+        Self { signs, shown, own, files: Mutex::default(), rollback: Mutex::default() }
     }
 
-    /// The views; `verified` says whether the champion's files are those that run.
-    pub fn views(&self, verified: bool) -> Vec<ModelView> {
+    /// The views; `verified` says whether the champion's files are those that run, `changed` names
+    /// the versions of symbols' own models whose files are not.
+    pub fn views(&self, verified: bool, changed: &[&str]) -> Vec<ModelView> {
         let view = |(slot, view): &Shown| {
             let seen = self.signs.slot(*slot);
             ModelView {
@@ -40,7 +48,24 @@ impl ModelBoard {
                 ..view.clone()
             }
         };
-        held(&self.shown).iter().map(view).collect()
+        let shown: Vec<ModelView> = held(&self.shown).iter().map(view).collect();
+        shown.into_iter().chain(self.own_views(changed)).collect()
+    }
+
+    /// Those of models that symbols have of their own.
+    pub fn own_views(&self, changed: &[&str]) -> impl Iterator<Item = ModelView> {
+        self.own.iter().map(move |(places, view)| {
+            let seen = places.iter().map(|place| self.signs.slot(*place));
+            let (answers, faults) = seen.fold((0, 0), |(answers, faults), seen| {
+                (answers + seen.answers, faults + seen.faults)
+            });
+            ModelView {
+                verified: !changed.contains(&view.version.as_str()),
+                predictions: answers,
+                faults,
+                ..view.clone()
+            }
+        })
     }
 
     /// Files of a champion that began to decide since the last call.

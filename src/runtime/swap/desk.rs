@@ -187,7 +187,8 @@ impl ModelDesk {
         let DeskWork { parts, executor, signed, health, journal, .. } = &work;
         let settings = &parts.settings;
         let booked = parts.carried.booked(&parts.symbols());
-        let guard = Guard::new(settings, booked, journal, Arc::clone(health))?;
+        let pooled = parts.own.pooled(parts.instruments.len());
+        let guard = Guard::new(settings, booked, (journal, pooled), Arc::clone(health))?;
         let seat = Seat::new(&parts.files, executor);
         let judge = match revert::rules(&settings.rollback.gates)? {
             Some(rules) => Some(Judge::new(rules, parts, journal, seat.champion())?),
@@ -203,6 +204,7 @@ impl ModelDesk {
         };
         let keeper = RegistryKeeper::start(Arc::clone(&work.left), dir.into(), proving);
         let journal = journal.file_name().unwrap_or_default().to_string_lossy();
+        let attached = parts.own.tags();
         let desk = Work {
             terms: parts.terms(),
             canary: settings.canary.clone(),
@@ -215,7 +217,7 @@ impl ModelDesk {
             left: work.left,
             ends: work.ends,
             attacher: work.attacher,
-            attached: Vec::new(),
+            attached,
             places: Places::new(seat),
             sent: 0,
             board: work.board,

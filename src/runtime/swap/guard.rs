@@ -18,6 +18,7 @@ use crate::journal::{
     ANSWERS_LANE, Followed, JournalHealth, LaneFollower, RISK_LANE, RecordIndex, STAMPS_LANE,
 };
 use crate::promotion::books::Books;
+use crate::runtime::own::Pooled;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,27 +41,27 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Of the session whose journal lies in `journal`. `booked` are the profits, fees and funding
-    /// that each instrument's books began with, 1e-8.
+    /// that each instrument's books began with, 1e-8; `pooled` are those that share the champion.
     ///
     /// # Errors
     /// When the lane of positions cannot be followed.
     pub fn new(
         settings: &Settings,
         booked: Vec<i64>,
-        journal: &Path,
+        (journal, pooled): (&Path, Pooled),
         health: Arc<JournalHealth>,
     ) -> Result<Self> {
         let equity = settings.risk.starting_equity.unwrap_or(Money::ZERO);
-        let share = i128::from(equity.0) * i128::from(settings.canary.loss_bps_max) / 10_000;
+        let loss_max = i128::from(equity.0) * i128::from(settings.canary.loss_bps_max) / 10_000;
         let p99_us_max = match settings.canary.p99_us_max {
             0 => settings.model.budget_us,
             given => given,
         };
         Ok(Self {
             risk: LaneFollower::open(journal, RISK_LANE, RecordIndex(0))?,
-            share: Share::new(booked),
+            share: Share::new(booked, pooled),
             answers: None,
-            loss_max: i64::try_from(share).unwrap_or(i64::MAX),
+            loss_max: i64::try_from(loss_max).unwrap_or(i64::MAX),
             p99_ns_max: u64::from(p99_us_max) * 1_000,
             journal: journal.to_owned(),
             health,
@@ -101,7 +102,7 @@ impl Guard {
     pub fn look(&mut self) -> Option<Reason> {
         self.read_positions();
         let answers = self.answers.as_mut()?;
-        answers.read();
+        answers.read(&self.share.pooled);
         if self.share.loss() >= self.loss_max {
             return Some(Reason::CanaryLoss);
         }
@@ -128,6 +129,8 @@ pub(in crate::runtime) fn read(lane: &mut LaneFollower, mut take: impl FnMut(&Ev
 
 /// The part of the profit that is the canary's.
 struct Share {
+    /// Trials are on these instruments alone.
+    pooled: Pooled,
     books: Books,
     trial: Option<Trial>,
 }
@@ -140,8 +143,8 @@ struct Trial {
 }
 
 impl Share {
-    fn new(booked: Vec<i64>) -> Self {
-        Self { books: Books::new(booked), trial: None }
+    fn new(booked: Vec<i64>, pooled: Pooled) -> Self {
+        Self { pooled, books: Books::new(booked), trial: None }
     }
 
     fn begin(&mut self, tag: u64) {
@@ -159,6 +162,9 @@ impl Share {
     }
 
     fn note(&mut self, event: &Event) {
+        if !self.pooled.takes(event) {
+            return;
+        }
         let Some(moved) = self.books.note(event) else { return };
         let Some(trial) = &mut self.trial else { return };
         let open = self.books.open(trial.tag);
@@ -178,10 +184,14 @@ struct Answers {
 }
 
 impl Answers {
-    fn read(&mut self) {
+    fn read(&mut self, pooled: &Pooled) {
         let times = &mut self.times;
         read(&mut self.took, |event| times.note_passages(event));
-        read(&mut self.told, |event| times.note_prediction(event));
+        read(&mut self.told, |event| {
+            if pooled.takes(event) {
+                times.note_prediction(event);
+            }
+        });
         times.join();
     }
 }

@@ -32,7 +32,7 @@ fn told(share: &mut Share, records: &[Event]) -> Vec<(i64, i64)> {
 
 #[test]
 fn a_position_counts_for_the_model_that_opened_it_whoever_leaves_it() {
-    let mut share = Share::new(vec![0, 5 * ONE]);
+    let mut share = Share::new(vec![0, 5 * ONE], Pooled::default());
     share.begin(CANARY);
     let records = [
         approved(0, Purpose::Entry, CANARY),
@@ -56,13 +56,27 @@ fn a_position_counts_for_the_model_that_opened_it_whoever_leaves_it() {
 
 #[test]
 fn what_a_model_earned_before_its_trial_is_no_part_of_it() {
-    let mut share = Share::new(vec![0]);
+    let mut share = Share::new(vec![0], Pooled::default());
     share.note(&approved(0, Purpose::Entry, CANARY));
     share.note(&position(0, 7, (0, 1, 20)));
     share.begin(CANARY);
     assert_eq!((share.profit(), share.loss()), (0, 0));
     let records = [position(0, 7, (0, 1, 15)), position(0, 0, (12, 2, 0))];
     assert_eq!(told(&mut share, &records), [(-5, 5), (-9, 9)]);
+}
+
+#[test]
+fn what_a_symbol_does_that_has_the_canarys_version_as_its_own_is_nothing_of_the_trial() {
+    let mut share = Share::new(vec![0, 0], Pooled::without(2, InstrumentId(1)));
+    share.begin(CANARY);
+    let records = [
+        approved(1, Purpose::Entry, CANARY),
+        position(1, 7, (0, 1, -50)),
+        position(1, 0, (-60, 2, 0)),
+        approved(0, Purpose::Entry, CANARY),
+        position(0, 7, (0, 1, 3)),
+    ];
+    assert_eq!(told(&mut share, &records), [(0, 0), (0, 0), (0, 0), (0, 0), (2, 0)]);
 }
 
 #[test]

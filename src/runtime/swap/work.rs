@@ -309,6 +309,11 @@ impl Work {
             "champion": told(self.places.champion),
             "previous": self.places.previous.and_then(told),
             "canary": trial,
+            "own": self.board.own_views(&[]).map(|own| {
+                json!({"version": own.version, "symbols": own.symbols, "sha256": own.sha256,
+                    "executor": own.executor, "predictions": own.predictions,
+                    "faults": own.faults})
+            }).collect::<Vec<_>>(),
             "swaps": self.sent,
         })
     }

@@ -146,6 +146,7 @@ pub fn parts(
         text: loaded.text,
         instruments: exchange.market.instruments(),
         files: model().clone(),
+        own: peregrine::runtime::own::OwnModels::default(),
         epoch,
         mode: 1,
         carried,

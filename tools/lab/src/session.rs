@@ -11,6 +11,7 @@ use peregrine::observe::snapshot::CounterValues;
 use peregrine::runtime::assemble::Parts;
 use peregrine::runtime::backtest::{BacktestOrder, Source, run};
 use peregrine::runtime::config::Loaded;
+use peregrine::runtime::own::OwnModels;
 use peregrine::runtime::recover::Carried;
 use peregrine::runtime::replay::verify;
 use peregrine::runtime::state::StateFolder;
@@ -57,8 +58,9 @@ impl Session {
         let (settings, text) = (self.loaded.settings, self.loaded.text);
         let (instruments, files) = (self.instruments, self.files);
         let (carried, signer) = (Carried::default(), Signer::paper());
-        let parts =
-            Parts { settings, text, instruments, files, epoch: 1, mode: 0, carried, signer };
+        // One model is looked at: it decides every symbol.
+        let (own, epoch, mode) = (OwnModels::default(), 1, 0);
+        let parts = Parts { settings, text, instruments, files, own, epoch, mode, carried, signer };
         let state = StateFolder::open(dir.path())?;
         let journal = state.journals().join(StateFolder::journal_name(1, NAME));
         let (source, from, to) = (self.source, self.from, self.to);

@@ -10,6 +10,7 @@ use peregrine::registry::{Change, Registry, Stage};
 use peregrine::runtime::assemble::Parts;
 use peregrine::runtime::backtest::{BacktestOrder, Source, run};
 use peregrine::runtime::config;
+use peregrine::runtime::own::OwnModels;
 use peregrine::runtime::recover::Carried;
 use peregrine::runtime::state::StateFolder;
 use peregrine::venue::dataset::{DataSet, files_below};
@@ -154,6 +155,7 @@ fn session(set: &DataSet, model: &Path, state: &Path, epoch: u32) {
         text: loaded.text,
         instruments: set.instruments().unwrap(),
         files: ArtifactFiles::read(model).unwrap(),
+        own: OwnModels::default(),
         epoch,
         mode: 0,
         carried: Carried::default(),

@@ -183,7 +183,9 @@ function showModels(s) {
     cells[at + 1].scope = "col";
     put(cells[at + 1], model.version);
   });
-  const champion = row.find(model => model.stage === "champion");
+  // The account's figures are the champion's where no symbol has a model of its own.
+  const champion = row.some(model => model.stage === "own") ? null :
+    row.find(model => model.stage === "champion");
   const line = (name, of) => [name, ...row.map(of)];
   const other = (model, of) => {
     const shadow = compared.get(model.version);
@@ -192,6 +194,7 @@ function showModels(s) {
   const rate = s.session.uptime_seconds;
   fill("models", [
     line("Stage", m => m.stage || "challenger"),
+    line("Symbols", m => m.symbols && m.symbols.length ? m.symbols.join(", ") : NONE),
     line("Share", m => m.share_bps ? percent(m.share_bps / 10000, 0) : NONE),
     line("Executor", m => m.executor || NONE),
     line("Verified", m => m.verified == null ? NONE :

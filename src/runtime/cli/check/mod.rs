@@ -11,16 +11,20 @@ mod reach;
 mod secrets;
 
 use super::Failure;
+use crate::base::Symbol;
 use crate::base::settings::{Settings, Wait};
 use crate::features::schema_hash;
 use crate::model::{LoadPolicy, Model};
 use crate::risk::stage::Artefacts;
+use crate::runtime::assemble::Budget;
 use crate::runtime::clock::wall_now;
 use crate::runtime::config::{self, Loaded};
 use crate::runtime::host::{self, Finding, Level, Wanted};
+use crate::runtime::own::{self, OwnModels};
 use crate::runtime::revert::{self, start};
 use crate::runtime::stage;
 use crate::runtime::state::StateFolder;
+use crate::runtime::swap::ModelTerms;
 use crate::runtime::topology::{Topology, cores_available, plan};
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -60,6 +64,11 @@ pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     found.extend(places::examine(&arguments.root, &arguments.config, settings));
     let remedy = "peregrine model verify; restore the version, or choose another";
     found.push(of("model", model(settings), remedy));
+    if !settings.model.own.is_empty() {
+        let remedy = "peregrine model verify; restore the version, or take the symbol out of \
+            model.own";
+        found.push(of("own models", own_models(settings), remedy));
+    }
     let remedy = "see the error; rollback.gates names the file, \"\" for nobody who judges";
     found.push(of("rollback", judged_by(&settings.rollback.gates), remedy));
     let remedy = "bring what is missing, or choose the stage that is lawful";
@@ -143,6 +152,20 @@ fn model(settings: &Settings) -> Result<String> {
         model.feature_names().len(),
         model.p99_ns()
     ))
+}
+
+/// What symbols have of their own, loaded as a session loads it.
+fn own_models(settings: &Settings) -> Result<String> {
+    let symbols: Vec<Symbol> = settings.instruments.all().collect();
+    let terms = ModelTerms {
+        model: settings.model.clone(),
+        bar_interval_ms: settings.features.bar_interval_ms,
+        instruments: symbols.len(),
+    };
+    let own = own::files(settings)?;
+    OwnModels::load(&own, &symbols, &terms, Budget::Configured)?;
+    let told = own.iter().map(|(symbol, files)| format!("{symbol} {}", files.card.version));
+    Ok(told.collect::<Vec<_>>().join(", "))
 }
 
 fn judged_by(gates: &str) -> Result<String> {

@@ -2,13 +2,15 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use peregrine::base::Symbol;
 use peregrine::base::settings::StageName;
+use peregrine::model::artifact::hex;
 use peregrine::registry::decision::{Criterion, Decision, DecisionError, Verdict};
 use peregrine::registry::seal::{PublicKey, SigningKey, sign_file};
 use peregrine::risk::stage::{Signoff, judge};
 use peregrine::runtime::clock::wall_now;
 use peregrine::runtime::config::{self, ConfigError};
-use peregrine::runtime::stage;
+use peregrine::runtime::{own, stage};
 use peregrine_lab::gate::shown::Shown;
 use peregrine_lab::gate::thresholds::Thresholds;
 use peregrine_lab::gate::{DECISION_FILE, DOCUMENT_FILE, GateError, check_evidence, decide, write};
@@ -107,6 +109,10 @@ struct SignOff {
     /// The live configuration; its stage.signoff_file is written.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Of the model that this symbol has of its own (model.own), not of model.version: the record's
+    /// file is stage.signoff_file with the version in its name.
+    #[arg(long, value_name = "SYMBOL", value_parser = symbol)]
+    own: Option<Symbol>,
     /// The program that will run.
     #[arg(long, value_name = "FILE")]
     program: PathBuf,
@@ -218,7 +224,17 @@ fn sign_off(arguments: &SignOff) -> Result<ExitCode> {
         let (file, public) = (arguments.config.display(), key.public().hex());
         return Err(anyhow!("{file}: stage.trusted_keys: does not name this key, {public}"));
     }
-    let artefacts = stage::artefacts(&loaded, &arguments.program)?;
+    let mut artefacts = stage::artefacts(&loaded, &arguments.program)?;
+    let of_own = match arguments.own {
+        None => None,
+        Some(symbol) => {
+            let own = own::files(&loaded.settings)?;
+            let of = own.into_iter().find(|(other, _)| *other == symbol);
+            let (_, files) = of.with_context(|| format!("--own: model.own has no {symbol}"))?;
+            artefacts.model = hex(&files.sha256);
+            Some(stage::with_papers_of(&loaded, &files.card.version))
+        }
+    };
     let shown = shown(arguments, &artefacts.model)?;
     let named = StageName::ALL.into_iter().find(|stage| stage.name() == arguments.stage);
     let record = Signoff {
@@ -236,7 +252,8 @@ fn sign_off(arguments: &SignOff) -> Result<ExitCode> {
     if !judged.missing.is_empty() {
         return Err(anyhow!("this would not make it lawful: {}", judged.missing.join("; ")));
     }
-    let path = Path::new(&wanted.signoff_file);
+    let path = &of_own.as_ref().unwrap_or(&loaded).settings.risk.stage.signoff_file;
+    let path = Path::new(path);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
@@ -252,6 +269,11 @@ fn sign_off(arguments: &SignOff) -> Result<ExitCode> {
         println!("fingerprint  {fingerprint}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn symbol(text: &str) -> Result<Symbol, String> {
+    let symbol = Symbol::new(text.to_uppercase().as_bytes());
+    symbol.ok_or_else(|| format!("{text:?} is no symbol"))
 }
 
 /// What the stage before showed: from its file, or as it was told.

@@ -13,6 +13,7 @@ use peregrine::model::ArtifactFiles;
 use peregrine::runtime::assemble::Parts;
 use peregrine::runtime::backtest::{BacktestOrder, Source, run};
 use peregrine::runtime::config;
+use peregrine::runtime::own::OwnModels;
 use peregrine::runtime::recover::Carried;
 use peregrine::venue::dataset::DataSet;
 use rand::{Rng, SeedableRng};
@@ -210,6 +211,7 @@ fn session(set: &DataSet, card: &str, onnx: Vec<u8>) -> HashMap<((u16, i64), u64
         text: loaded.text,
         instruments: set.instruments().unwrap(),
         files: ArtifactFiles::from_bytes(onnx, card.to_owned()).unwrap(),
+        own: OwnModels::default(),
         epoch: 1,
         mode: 0,
         carried: Carried::default(),

@@ -23,6 +23,7 @@ use peregrine::journal::LaneReader;
 use peregrine::runtime::assemble::Parts;
 use peregrine::runtime::backtest::{Again, BacktestOrder, Source, run};
 use peregrine::runtime::config::Loaded;
+use peregrine::runtime::own::OwnModels;
 use peregrine::runtime::recover::Carried;
 use peregrine::runtime::replay::verify;
 use peregrine::venue::paper::{Latencies, Latency};
@@ -160,16 +161,18 @@ fn again(
 ) -> Result<Recorded> {
     let Loaded { mut settings, text } = session.loaded.clone();
     settings.paper = paper;
-    let parts = Parts {
+    let mut parts = Parts {
         settings,
         text: text.clone(),
         instruments: session.instruments.clone(),
         files: session.files.clone(),
+        own: OwnModels::default(),
         epoch: session.start.epoch,
         mode: session.start.mode,
         carried: Carried::fresh(session.start.account),
         signer: Signer::paper(),
     };
+    parts.own = OwnModels::of_journal(&session.dir, &parts.symbols(), &parts.terms())?;
     let dir = session.dir.clone();
     let source = Source::Journal(Again { dir, as_session: true, latencies, config_text: text });
     let journal = journal.to_path_buf();

@@ -25,6 +25,7 @@ use peregrine::runtime::backtest::{LOST_BOOKS, close_journal, create_journal};
 use peregrine::runtime::clock::CycleProbe;
 use peregrine::runtime::config::Loaded;
 use peregrine::runtime::inlet::{Inlet, OrderVenue};
+use peregrine::runtime::own::OwnModels;
 use peregrine::runtime::recover::Carried;
 use peregrine::runtime::revert::LeftModels;
 use peregrine::runtime::running::Gathered;
@@ -246,6 +247,7 @@ fn parts(world: &World, epoch: u32, loaded: &Loaded, set: &DataSet) -> Parts {
         text: loaded.text.clone(),
         instruments,
         files: world.registry().champion().unwrap(),
+        own: OwnModels::default(),
         epoch,
         mode: 1,
         carried: Carried::default(),

@@ -14,6 +14,7 @@ use peregrine::model::ArtifactFiles;
 use peregrine::runtime::assemble::Parts;
 use peregrine::runtime::backtest::{BacktestOrder, Source, run};
 use peregrine::runtime::config::{self, Loaded};
+use peregrine::runtime::own::OwnModels;
 use peregrine::runtime::recover::Carried;
 use peregrine::runtime::scripted::{START, Scripted};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,7 @@ fn session(dir: &Path, loaded: &Loaded, (seed, seconds): (u64, i64)) -> PathBuf 
         text: loaded.text.clone(),
         instruments: facts.collect(),
         files: ArtifactFiles::read(&root().join("models_saved/synthetic-1")).expect("shipped"),
+        own: OwnModels::default(),
         epoch: 1,
         mode: 0,
         carried: Carried::default(),
