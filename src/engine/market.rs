@@ -166,3 +166,52 @@ impl Market {
         top
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::event::{Timer, Trade};
+    use crate::base::settings::FeatureSettings;
+
+    /// Bars that each of 150 instruments has after each of some timers, in so many shards.
+    fn bars(shards: usize) -> Vec<Vec<u64>> {
+        let features = FeatureSettings {
+            bar_interval_ms: 1_000,
+            market_age_ms_max: 1_000,
+            slow_age_ms_max: 1_000,
+        };
+        let settings =
+            InferenceSettings { features, decision_interval: Nanos::ZERO, book_levels: 16 };
+        let at = |second, kind| Event { ts_recv: Nanos::from_secs(second).0, ..kind };
+        let trade = Trade { px: 100, qty: 1, ..Trade::default() };
+        let trade = at(1, Event::new(Kind::AggTrade, InstrumentId(0), &trade));
+        let timer = Event::new(Kind::Timer, InstrumentId::NONE, &Timer::default());
+        let mut after = vec![vec![0; 150]; 8];
+        for share in Share::split(150, shards) {
+            let (mut next, mut out) = (0, Outbox::new());
+            let mut markets: Vec<Market> =
+                (0..share.places()).map(|_| Market::new(&settings)).collect();
+            markets.iter_mut().for_each(|market| {
+                market.observe(&trade, &mut out);
+            });
+            for (second, row) in (10..).step_by(10).zip(&mut after) {
+                let timer = at(second, timer);
+                Market::observe_all(&mut markets, share, &mut next, &timer, &mut out);
+                for (place, market) in markets.iter().enumerate() {
+                    row[share.instrument(place).index()] = market.bars;
+                }
+            }
+        }
+        after
+    }
+
+    #[test]
+    fn a_timer_closes_the_bars_of_the_same_instruments_however_they_are_shared() {
+        let whole = bars(1);
+        let closed = whole[0].iter().filter(|bars| **bars > 0).count();
+        assert_eq!(closed, TIMER_VISITS_MAX, "by the first timer");
+        for shards in [2, 3, 8] {
+            assert!(bars(shards) == whole, "{shards} shards");
+        }
+    }
+}

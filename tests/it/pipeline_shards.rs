@@ -9,7 +9,7 @@ use crate::pipeline_support::{
 use crate::pipeline_swaps::{recurrent, swap_to};
 use peregrine::base::counters::{Counter, Counters};
 use peregrine::base::event::{
-    Denied, Event, Kind, ModelLoaded, OrderReport, Position, Prediction, SymbolChange,
+    Denied, Event, Gap, Kind, ModelLoaded, OrderReport, Position, Prediction, SymbolChange,
 };
 use peregrine::base::hop::Hop;
 use peregrine::base::limits::STEP_EVENTS_MAX;
@@ -96,8 +96,8 @@ fn one_thread(parts: &Parts, dir: &Path, arrivals: &[Arrival]) -> ([u64; 2], [u6
             _ if is(35) => rig.feed.on_stream(1, false, now, &mut with).unwrap(),
             _ if is(36) => rig.feed.on_stream(1, true, now, &mut with).unwrap(),
             _ if is(48) => rig.swap(&swap_to(&gru, 1, Some(Split { share_bps: 0, ..split }))),
-            _ if is(53) => rig.feed.on_event(sleep(SymbolState::Asleep), now, &mut with).unwrap(),
-            _ if is(56) => rig.feed.on_event(sleep(SymbolState::Awake), now, &mut with).unwrap(),
+            _ if is(30) => rig.feed.on_event(sleep(SymbolState::Asleep), now, &mut with).unwrap(),
+            _ if is(32) => rig.feed.on_event(sleep(SymbolState::Awake), now, &mut with).unwrap(),
             _ if is(65) => rig.swap(&swap_to(&gru, 1, None)),
             _ if is(80) => rig.swap(&swap_to(&other, 2, Some(split))),
             _ => {}
@@ -218,6 +218,17 @@ impl Parties {
             allocations += if half { counted } else { 0 };
         }
         allocations
+    }
+
+    /// The parties behind the feed turn until nothing is left for them.
+    fn settle(&mut self) {
+        loop {
+            let taken = self.merger.turn(usize::MAX, &mut NoProbe).unwrap();
+            let shards = 0..self.shards.len();
+            if taken + shards.map(|shard| self.turn_shard(shard, usize::MAX)).sum::<usize>() == 0 {
+                return;
+            }
+        }
     }
 
     /// The feed goes; the others come to their end by themselves.
@@ -353,6 +364,32 @@ fn no_budget_of_the_account_is_exceeded_by_what_its_shards_want_at_once() {
 }
 
 #[test]
+fn a_book_that_broke_in_any_shard_is_asked_for_anew_in_the_order_of_the_river() {
+    let (parts, arrivals) = market(27, &[5]);
+    let folder = tempfile::tempdir().unwrap();
+    let (one, dir) = (folder.path().join("one"), folder.path().join("shards"));
+    let mut rig = Rig::fused(&parts, &one);
+    rig.run(&arrivals[..arrivals.len() / 8]);
+    rig.finish();
+    let mut parties = Parties::new(&parts, &dir, &one, 3);
+    let (ask, mut asked) = RingBuffer::new(8);
+    parties.merger.ask_for_books(ask);
+    let mut inputs = lane(&one, 0);
+    // Two that nothing but a fresh snapshot mends, of two shards; one of a third that heals.
+    let newest = inputs.last().unwrap().ts_recv;
+    let reasons = [(5, Reason::BookCrossed), (1, Reason::BookGap), (0, Reason::BookCrossed)];
+    inputs.extend(reasons.map(|(instrument, reason)| {
+        let gap = Gap { reason: reason as u16, ..Gap::default() };
+        let event = Event::new(Kind::Gap, InstrumentId(instrument), &gap);
+        Event { ts_recv: newest, ..event }
+    }));
+    parties.run(&inputs, &mut Dice(4));
+    parties.settle();
+    let asked: Vec<u16> = std::iter::from_fn(|| asked.pop().ok()).map(|id| id.0).collect();
+    assert_eq!(asked, [5, 0]);
+}
+
+#[test]
 fn a_shard_that_is_gone_halts_the_others_and_is_named() {
     let (parts, arrivals) = market(25, &[5]);
     let folder = tempfile::tempdir().unwrap();
@@ -364,10 +401,7 @@ fn a_shard_that_is_gone_halts_the_others_and_is_named() {
     let (before, behind) = inputs.split_at(inputs.len() / 2);
     let mut parties = Parties::new(&parts, &dir, &one, 3);
     parties.run(before, &mut Dice(9));
-    while parties.merger.turn(usize::MAX, &mut NoProbe).unwrap()
-        + (0..3).map(|shard| parties.turn_shard(shard, usize::MAX)).sum::<usize>()
-        > 0
-    {}
+    parties.settle();
     parties.shards[1] = None;
     // The others' inputs go on; the first of its own is the end.
     let (own, others): (Vec<&Event>, Vec<&Event>) = behind

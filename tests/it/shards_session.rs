@@ -10,8 +10,8 @@ use peregrine::exchange::{ServerSettings, SymbolSpec};
 use peregrine::runtime::swap::ask_swap;
 use std::collections::BTreeSet;
 
-/// Symbols of the session, two for each thread.
-const SYMBOLS: u16 = 4;
+/// Symbols of the session, two for the first thread.
+const SYMBOLS: u16 = 3;
 
 /// Threads of this process by name.
 fn threads() -> BTreeSet<String> {
@@ -31,7 +31,7 @@ fn a_session_of_two_shards_trades_on_both_changes_its_model_and_replays() {
     let shards = [
         ("topology", "layout", "\"split\""),
         ("topology", "inference_shards", "2"),
-        ("topology", "wait", "\"yield\""),
+        ("topology", "wait", "\"park\""),
         ("instruments", "symbols", list.as_str()),
         ("risk", "allow", list.as_str()),
         ("model", "dir", dir.as_str()),
