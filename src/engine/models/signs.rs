@@ -82,3 +82,28 @@ impl ModelSigns {
         seen
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_swap_is_taken_when_the_last_shard_took_it_and_no_fault_of_any_is_left_out() {
+        let signs = ModelSigns::of_shards(2);
+        let note = |shard: usize, swaps, answers, in_a_row| {
+            let StageSigns { swaps: taken, slots, .. } = &signs.stages[shard];
+            taken.store(swaps, Ordering::Release);
+            slots[1].answers.store(answers, Ordering::Relaxed);
+            slots[1].faults.store(u64::from(in_a_row), Ordering::Relaxed);
+            slots[1].in_a_row.store(in_a_row, Ordering::Relaxed);
+        };
+        // Faults of four inputs in a row: two of each shard.
+        note(0, 3, 70, 2);
+        note(1, 2, 30, 2);
+        assert_eq!(signs.swaps(), 2);
+        let seen = SlotSeen { answers: 100, faults: 4, faults_in_a_row: 4 };
+        assert_eq!((signs.slot(1), signs.slot(0)), (seen, SlotSeen::default()));
+        note(1, 3, 30, 2);
+        assert_eq!(signs.swaps(), 3);
+    }
+}

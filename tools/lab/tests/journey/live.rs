@@ -86,8 +86,10 @@ impl Live {
         let outlet = Outlet::ring(producer);
         let mut stages = parts.fused((model, selection), recorders, outlet, &counters).unwrap();
         stages.ask_for_books(lost);
-        let (desk_ends, StageEnds { intake, signs, swaps }) = swap::ends();
-        stages.let_models_in(intake, Arc::clone(&signs));
+        let (desk_ends, StageEnds { intakes, signs, swaps }) = swap::ends(&parts.shares());
+        for intake in intakes {
+            stages.let_models_in(intake, Arc::clone(&signs));
+        }
         let first = ModelView {
             version: parts.files.card.version.clone(),
             stage: "champion",
@@ -103,7 +105,7 @@ impl Live {
             attacher: journal.attacher(),
             health: journal.health(),
             journal: journal.dir(),
-            board: Arc::new(ModelBoard::new(signs, first)),
+            board: Arc::new(ModelBoard::new(signs, first, Vec::new())),
             left: Arc::new(LeftModels::read(&world.path("state")).unwrap()),
             failed: None,
         })
