@@ -69,6 +69,7 @@ pub fn parts(instruments: &[InstrumentSettings], trading: Trading) -> Parts {
         text: loaded.text,
         instruments: instruments.to_vec(),
         files,
+        own: peregrine::runtime::own::OwnModels::default(),
         epoch: 1,
         mode: 0,
         carried: peregrine::runtime::recover::Carried::default(),
