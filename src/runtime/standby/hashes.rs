@@ -114,7 +114,10 @@ mod tests {
             let card = card.replace("threshold_bps = 0.7", threshold);
             std::fs::write(made.join("card.toml"), card).unwrap();
             std::fs::copy(from.join("model.onnx"), made.join("model.onnx")).unwrap();
-            let change = || Change { at_ms: 1, ..Change::default() };
+            let change = || {
+                let (by, reason) = ("a test".to_owned(), "a node".to_owned());
+                Change { at_ms: 1, by, reason, evidence_sha256: None }
+            };
             let mut registry = Registry::create(&models).unwrap();
             registry.register(&from, None, change()).unwrap();
             registry.crown_first("synthetic-1", change()).unwrap();
