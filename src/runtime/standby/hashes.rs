@@ -115,7 +115,7 @@ mod tests {
             std::fs::write(made.join("card.toml"), card).unwrap();
             std::fs::copy(from.join("model.onnx"), made.join("model.onnx")).unwrap();
             let change = || {
-                let (by, reason) = ("a test".to_owned(), "a model of its own".to_owned());
+                let (by, reason) = ("a test".to_owned(), "a node".to_owned());
                 Change { at_ms: 1, by, reason, evidence_sha256: None }
             };
             let mut registry = Registry::create(&models).unwrap();
