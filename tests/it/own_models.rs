@@ -36,12 +36,18 @@ const SPLIT: Split = Split { seed: 3, share_bps: 5_000, block_ms: 500 };
 /// model, probabilities.
 type Told = BTreeMap<u64, (u64, u64, [u32; 3])>;
 
-/// The parts with these models of the second symbol's own.
-fn with_own(mut parts: Parts, files: &ArtifactFiles) -> Parts {
+/// The parts with a model of an instrument's own for each of these.
+pub fn with_models(mut parts: Parts, of: &[(InstrumentId, &ArtifactFiles)]) -> Parts {
     let symbols = parts.symbols();
-    let own = [(symbols[ETH.index()], Arc::new(files.clone()))];
+    let own = of.iter().map(|(id, files)| (symbols[id.index()], Arc::new((*files).clone())));
+    let own: Vec<_> = own.collect();
     parts.own = OwnModels::load(&own, &symbols, &parts.terms(), Budget::None).unwrap();
     parts
+}
+
+/// The parts with this model of the second symbol's own.
+fn with_own(parts: Parts, files: &ArtifactFiles) -> Parts {
+    with_models(parts, &[(ETH, files)])
 }
 
 fn run(

@@ -3,6 +3,7 @@
 
 use crate::allocations::count;
 use crate::lanes;
+use crate::own_models::with_models;
 use crate::pipeline_support::{
     Arrival, EAGER, Lanes, Rig, What, assert_replays, lane, lane_files, lanes, leaning, parts,
 };
@@ -16,8 +17,8 @@ use peregrine::base::limits::STEP_EVENTS_MAX;
 use peregrine::base::split::Split;
 use peregrine::base::{InstrumentId, Nanos, Reason, SymbolState};
 use peregrine::engine::{
-    Crossing, Fan, FeedStage, Halt, InferenceShard, Merger, ModelSigns, Next, NoProbe, Outlet,
-    Share, With, drain, model_rings_of,
+    Crossing, Fan, FeedStage, Halt, InferenceShard, Merger, ModelSigns, Next, NoProbe, OWN_PLACES,
+    Outlet, Share, With, drain, model_rings_of,
 };
 use peregrine::exchange::{SymbolSpec, SyntheticMarket};
 use peregrine::feed::Feed;
@@ -43,6 +44,10 @@ const SEGMENTS: [(&str, &str, &str); 2] =
     [("journal", "input_segment_mib", "64"), ("journal", "output_segment_mib", "32")];
 /// The contract that falls asleep on the way, and wakes again.
 const SLEEPY: InstrumentId = InstrumentId(3);
+/// The one that has a model of its own beside it.
+const APART: InstrumentId = InstrumentId(4);
+/// Places of models that decide in the river: three of all, two of one contract each.
+const SLOTS: [usize; 5] = [0, 1, 2, OWN_PLACES.start, OWN_PLACES.start + 1];
 
 /// A market; snapshots of all books come after so many hundredths of it.
 fn market(seed: u64, again: &[usize]) -> (Parts, Vec<Arrival>) {
@@ -79,7 +84,7 @@ fn sleep(state: SymbolState) -> Event {
 
 /// A session of one thread in which all happens that inference knows: models change and share, a
 /// connection is lost, a change of a book is missing, a contract sleeps. Its counters come back.
-fn one_thread(parts: &Parts, dir: &Path, arrivals: &[Arrival]) -> ([u64; 2], [u64; 3]) {
+fn one_thread(parts: &Parts, dir: &Path, arrivals: &[Arrival]) -> ([u64; 2], [u64; 5]) {
     let (gru, other) = (recurrent(), leaning("other", "imbalance_1", 1.0));
     let split = Split { seed: 3, share_bps: 5_000, block_ms: 200 };
     let mut rig = Rig::fused(parts, dir);
@@ -104,7 +109,7 @@ fn one_thread(parts: &Parts, dir: &Path, arrivals: &[Arrival]) -> ([u64; 2], [u6
         }
     });
     let counted = [Counter::Predictions, Counter::NoDecisions].map(|counter| rig.count(counter));
-    let answers = [0, 1, 2].map(|slot| rig.signs.slot(slot).answers);
+    let answers = SLOTS.map(|slot| rig.signs.slot(slot).answers);
     rig.finish();
     (counted, answers)
 }
@@ -153,6 +158,7 @@ impl Parties {
             rings.push((name, ring));
             let (settings, loaded) = (parts.inference_settings(), loaded.clone());
             let mut shard = InferenceShard::new(share, &settings, loaded, ("out", out));
+            shard.have_own_models(parts.own.places(share));
             shard.let_models_in(intake, Arc::clone(&signs));
             let (producer, ring) = RingBuffer::new(FEED_RING);
             ways.push(("in", producer));
@@ -232,7 +238,7 @@ impl Parties {
     }
 
     /// The feed goes; the others come to their end by themselves.
-    fn finish(mut self) -> ([u64; 2], [u64; 3]) {
+    fn finish(mut self) -> ([u64; 2], [u64; 5]) {
         let (_, inputs, next) = self.feed.into_parts();
         drop(next);
         let mut others = std::mem::take(&mut self.shards);
@@ -251,7 +257,7 @@ impl Parties {
         }
         let counted =
             [Counter::Predictions, Counter::NoDecisions].map(|counter| self.counters.get(counter));
-        let answers = [0, 1, 2].map(|slot| self.signs.slot(slot).answers);
+        let answers = SLOTS.map(|slot| self.signs.slot(slot).answers);
         let (inference, next) = self.merger.into_parts();
         let Next::Here(risk) = next else { panic!("risk stands behind the merger") };
         let (risk, next) = risk.into_parts();
@@ -272,11 +278,11 @@ fn assert_rich(dir: &Path) {
     let filled = lanes[0].iter().filter(|event| event.kind() == Some(Kind::OrderFilled));
     let filled: BTreeSet<u16> = filled.map(|event| event.instrument).collect();
     assert!(filled.len() > 3, "fills of {filled:?}");
-    assert_eq!((of(0, Kind::ModelSwap), of(0, Kind::SymbolChange)), (4, 2));
+    assert_eq!((of(0, Kind::ModelSwap), of(0, Kind::SymbolChange)), (6, 2));
     assert!(of(0, Kind::Timer) > 20 && of(0, Kind::Gap) > 0 && of(1, Kind::NoDecision) > 0);
     let predictions = lanes[1].iter().filter(|event| event.kind() == Some(Kind::Prediction));
     let tags: BTreeSet<u64> = predictions.map(|e| e.body::<Prediction>().model_tag).collect();
-    assert_eq!(tags.len(), 3, "each model decided");
+    assert_eq!(tags.len(), 4, "each model decided");
     // One input that makes every book invalid: its records come from all shards.
     let down = lanes[0].iter().find(|event| {
         event.kind() == Some(Kind::StreamStatus) && event.instrument() == InstrumentId::NONE
@@ -290,6 +296,9 @@ fn assert_rich(dir: &Path) {
 #[test]
 fn shards_write_the_lanes_of_one_thread_whoever_turns_when_and_allocate_nothing() {
     let (parts, mut arrivals) = market(21, &[5, 40, 50, 60]);
+    // One with a state that a sleep ends, one that nothing else has.
+    let (gru, apart) = (recurrent(), leaning("apart", "imbalance_1", -1.0));
+    let parts = with_models(parts, &[(SLEEPY, &gru), (APART, &apart)]);
     let at =
         |a: &Arrival| matches!(&a.what, What::Frame(f) if f.windows(6).any(|w| w == b"@depth"));
     // Between two snapshots, so that the hole is one of a whole book.

@@ -7,7 +7,7 @@ use crate::base::limits::OWN_MODELS_MAX;
 
 const KEY: &str = "own";
 
-/// The symbols and the versions that are named for them.
+/// The symbols, in their order, and the versions that are named for them.
 pub(super) fn read(s: &mut Section<'_>) -> Vec<(Symbol, String)> {
     let mut own: Vec<(Symbol, String)> = Vec::new();
     for (name, version) in s.named_texts(KEY) {
@@ -32,6 +32,7 @@ pub(super) fn read(s: &mut Section<'_>) -> Vec<(Symbol, String)> {
     if own.len() > OWN_MODELS_MAX {
         s.fail(KEY, format!("names {} symbols; at most {OWN_MODELS_MAX} fit", own.len()));
     }
+    own.sort();
     own
 }
 
