@@ -77,7 +77,7 @@ fn market_with(seed: u64, again: &[usize], more: &[(&str, &str, &str)]) -> (Part
     (parts(market.instruments(), &changes), arrivals)
 }
 
-fn sleep(state: SymbolState) -> Event {
+fn to(state: SymbolState) -> Event {
     let change = SymbolChange { state: state as u8, ..SymbolChange::default() };
     Event::new(Kind::SymbolChange, SLEEPY, &change)
 }
@@ -100,9 +100,9 @@ fn one_thread(parts: &Parts, dir: &Path, arrivals: &[Arrival]) -> ([u64; 2], [u6
             _ if is(25) => rig.swap(&swap_to(&gru, 1, Some(split))),
             _ if is(35) => rig.feed.on_stream(1, false, now, &mut with).unwrap(),
             _ if is(36) => rig.feed.on_stream(1, true, now, &mut with).unwrap(),
-            _ if is(48) => rig.swap(&swap_to(&gru, 1, Some(Split { share_bps: 0, ..split }))),
-            _ if is(30) => rig.feed.on_event(sleep(SymbolState::Asleep), now, &mut with).unwrap(),
-            _ if is(32) => rig.feed.on_event(sleep(SymbolState::Awake), now, &mut with).unwrap(),
+            _ if is(42) => rig.feed.on_event(to(SymbolState::Asleep), now, &mut with).unwrap(),
+            _ if is(43) => rig.feed.on_event(to(SymbolState::Awake), now, &mut with).unwrap(),
+            _ if is(58) => rig.swap(&swap_to(&gru, 1, Some(Split { share_bps: 0, ..split }))),
             _ if is(65) => rig.swap(&swap_to(&gru, 1, None)),
             _ if is(80) => rig.swap(&swap_to(&other, 2, Some(split))),
             _ => {}
