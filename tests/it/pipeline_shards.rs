@@ -42,10 +42,12 @@ const OUT_RING: usize = STEP_EVENTS_MAX + SYMBOLS as usize + 10;
 /// Segments that hold the run: what is counted is the path of an event.
 const SEGMENTS: [(&str, &str, &str); 2] =
     [("journal", "input_segment_mib", "64"), ("journal", "output_segment_mib", "32")];
-/// The contract that falls asleep on the way, and wakes again.
+/// A contract that falls asleep on the way, and wakes again.
 const SLEEPY: InstrumentId = InstrumentId(3);
-/// The one that has a model of its own beside it.
+/// One that does so with a model of its own, whose state ends with it.
 const APART: InstrumentId = InstrumentId(4);
+/// One whose own model nobody else has.
+const OTHER: InstrumentId = InstrumentId(1);
 /// Places of models that decide in the river: three of all, two of one contract each.
 const SLOTS: [usize; 5] = [0, 1, 2, OWN_PLACES.start, OWN_PLACES.start + 1];
 
@@ -77,9 +79,9 @@ fn market_with(seed: u64, again: &[usize], more: &[(&str, &str, &str)]) -> (Part
     (parts(market.instruments(), &changes), arrivals)
 }
 
-fn to(state: SymbolState) -> Event {
+fn to(state: SymbolState, instrument: InstrumentId) -> Event {
     let change = SymbolChange { state: state as u8, ..SymbolChange::default() };
-    Event::new(Kind::SymbolChange, SLEEPY, &change)
+    Event::new(Kind::SymbolChange, instrument, &change)
 }
 
 /// A session of one thread in which all happens that inference knows: models change and share, a
@@ -100,8 +102,16 @@ fn one_thread(parts: &Parts, dir: &Path, arrivals: &[Arrival]) -> ([u64; 2], [u6
             _ if is(25) => rig.swap(&swap_to(&gru, 1, Some(split))),
             _ if is(35) => rig.feed.on_stream(1, false, now, &mut with).unwrap(),
             _ if is(36) => rig.feed.on_stream(1, true, now, &mut with).unwrap(),
-            _ if is(42) => rig.feed.on_event(to(SymbolState::Asleep), now, &mut with).unwrap(),
-            _ if is(43) => rig.feed.on_event(to(SymbolState::Awake), now, &mut with).unwrap(),
+            _ if is(42) => {
+                for id in [SLEEPY, APART] {
+                    rig.feed.on_event(to(SymbolState::Asleep, id), now, &mut with).unwrap();
+                }
+            }
+            _ if is(43) => {
+                for id in [SLEEPY, APART] {
+                    rig.feed.on_event(to(SymbolState::Awake, id), now, &mut with).unwrap();
+                }
+            }
             _ if is(58) => rig.swap(&swap_to(&gru, 1, Some(Split { share_bps: 0, ..split }))),
             _ if is(65) => rig.swap(&swap_to(&gru, 1, None)),
             _ if is(80) => rig.swap(&swap_to(&other, 2, Some(split))),
@@ -278,7 +288,7 @@ fn assert_rich(dir: &Path) {
     let filled = lanes[0].iter().filter(|event| event.kind() == Some(Kind::OrderFilled));
     let filled: BTreeSet<u16> = filled.map(|event| event.instrument).collect();
     assert!(filled.len() > 3, "fills of {filled:?}");
-    assert_eq!((of(0, Kind::ModelSwap), of(0, Kind::SymbolChange)), (6, 2));
+    assert_eq!((of(0, Kind::ModelSwap), of(0, Kind::SymbolChange)), (6, 4));
     assert!(of(0, Kind::Timer) > 20 && of(0, Kind::Gap) > 0 && of(1, Kind::NoDecision) > 0);
     let predictions = lanes[1].iter().filter(|event| event.kind() == Some(Kind::Prediction));
     let tags: BTreeSet<u64> = predictions.map(|e| e.body::<Prediction>().model_tag).collect();
@@ -296,9 +306,8 @@ fn assert_rich(dir: &Path) {
 #[test]
 fn shards_write_the_lanes_of_one_thread_whoever_turns_when_and_allocate_nothing() {
     let (parts, mut arrivals) = market(21, &[5, 40, 50, 60]);
-    // One with a state that a sleep ends, one that nothing else has.
-    let (gru, apart) = (recurrent(), leaning("apart", "imbalance_1", -1.0));
-    let parts = with_models(parts, &[(SLEEPY, &gru), (APART, &apart)]);
+    let (gru, own) = (recurrent(), leaning("own", "imbalance_1", 0.01));
+    let parts = with_models(parts, &[(APART, &gru), (OTHER, &own)]);
     let at =
         |a: &Arrival| matches!(&a.what, What::Frame(f) if f.windows(6).any(|w| w == b"@depth"));
     // Between two snapshots, so that the hole is one of a whole book.

@@ -1,4 +1,4 @@
-//! What the models did, for side threads: each stage writes its own signs, and they are read in sum.
+//! What the models did, for side threads: each stage writes its own signs; they are read in sum.
 
 use super::SLOTS;
 use super::own::OwnSigns;
