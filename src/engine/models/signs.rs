@@ -61,8 +61,8 @@ impl ModelSigns {
         Self { shards, stages: Default::default() }
     }
 
-    /// [`ModelSwap`] events that every shard has taken; those of own models are part of the opening
-    /// and do not count.
+    /// [`ModelSwap`](crate::base::event::ModelSwap) events that every shard has taken; those of own
+    /// models are part of the opening and do not count.
     pub fn swaps(&self) -> u64 {
         let stages = self.stages.iter().take(self.shards);
         stages.map(|stage| stage.swaps.load(Ordering::Acquire)).min().unwrap_or(0)
