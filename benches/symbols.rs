@@ -2,7 +2,7 @@
 //! four stages on one thread, a decision on every tick.
 //!
 //! ```text
-//!  warm-up ─► closed loop: what an event costs ─► open loop: 200 000 events a second are due,
+//!  warm-up ─► closed loop: what an event costs ─► open loop: 204 000 events a second are due,
 //!             the curve over the symbols          for --seconds; nothing lost, memory flat
 //!  at the end every book is the generator's own, price by price
 //! ```
@@ -31,7 +31,9 @@ const SIZES: [u16; 4] = [1, 10, 100, 500];
 /// Frames of a lap, whatever the number of symbols.
 const FRAMES: usize = 200_000;
 /// Events a second of the open loop.
-const RATE: f64 = 200_000.0;
+const RATE: f64 = 204_000.0;
+/// What has to be reached of them, whatever waits when the time is over.
+const WANTED: f64 = 200_000.0;
 /// Event time of the warm-up in seconds: longer than every feature's memory and twenty bars.
 const WARM_S: usize = 90;
 const WARM_LAPS: usize = 3;
@@ -268,7 +270,7 @@ fn tell(bench: &mut Bench, found: &Found, first: &Found) {
     figure("mib_per_symbol", each);
     let ratio = cost / first.cost;
     figure("cost_over_one_symbol", ratio);
-    bench.target(&format!("{symbols} symbols, events a second"), *reached, Some(RATE * 0.99), None);
+    bench.target(&format!("{symbols} symbols, events a second"), *reached, Some(WANTED), None);
 }
 
 fn main() {
