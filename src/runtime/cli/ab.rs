@@ -1,9 +1,8 @@
 //! `model use`, `ab start|status|stop`: an operator, and the models of a running session.
 
 use super::Failure;
-use super::operate::{Where, state_of};
+use super::operate::{self, Where, state_of};
 use crate::runtime::swap::ask::{ModelRequest, ask};
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -107,17 +106,7 @@ pub fn use_model(arguments: &UseArguments) -> Result<(), Failure> {
 fn tell(at: &Where, request: &ModelRequest) -> Result<(), Failure> {
     let state = state_of(at)?;
     let answer = ask(&state, request)?;
-    if at.json {
-        println!("{answer}");
-    }
-    if answer["ok"] != true {
-        let what = answer["error"].as_str().unwrap_or("refused").to_owned();
-        return Err(Failure::Failed(anyhow!("{}: {what}", state.display())));
-    }
-    if !at.json {
-        print(&answer);
-    }
-    Ok(())
+    operate::tell(at, &state, &answer, print)
 }
 
 fn print(answer: &Value) {

@@ -12,7 +12,7 @@ use crate::runtime::state::StateFolder;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the session is.
 #[derive(Args)]
@@ -152,8 +152,7 @@ pub fn clear(arguments: &CommandArguments) -> Result<(), Failure> {
     let request =
         Request { verb: "clear".to_owned(), mode: None, reason: Some(arguments.reason.clone()) };
     if let Ok(answer) = admin::ask(&state, &request) {
-        let what = answer["error"].as_str().unwrap_or("refused").to_owned();
-        return Err(Failure::Failed(anyhow!("{}: {what}", state.display())));
+        return Err(refused(&state, &answer));
     }
     let user = rustix::process::geteuid().as_raw();
     let credentials = access::credentials_from_environment()?;
@@ -184,16 +183,28 @@ fn ask(at: &Where, verb: &str, mode: Option<&str>, reason: Option<&str>) -> Resu
         reason: reason.map(str::to_owned),
     };
     let answer = admin::ask(&state, &request)?;
+    tell(at, &state, &answer, print)
+}
+
+/// Tells what the session whose state folder is `state` answered: as it is, or by `print` where it
+/// did as asked. What it refused is a failure.
+pub(super) fn tell(
+    at: &Where,
+    state: &Path,
+    answer: &Value,
+    print: fn(&Value),
+) -> Result<(), Failure> {
     if at.json {
         println!("{answer}");
     } else if answer["ok"] == true {
-        print(&answer);
+        print(answer);
     }
-    if answer["ok"] == true {
-        return Ok(());
-    }
+    if answer["ok"] == true { Ok(()) } else { Err(refused(state, answer)) }
+}
+
+fn refused(state: &Path, answer: &Value) -> Failure {
     let what = answer["error"].as_str().unwrap_or("refused").to_owned();
-    Err(Failure::Failed(anyhow!("{}: {what}", state.display())))
+    Failure::Failed(anyhow!("{}: {what}", state.display()))
 }
 
 fn print(answer: &Value) {

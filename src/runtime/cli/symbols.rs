@@ -1,10 +1,9 @@
 //! `symbols list|add|drop`: an operator, and which symbols a running session trades.
 
 use super::Failure;
-use super::operate::{Where, state_of};
+use super::operate::{Where, state_of, tell};
 use crate::runtime::admin;
 use crate::runtime::symbols::ask::{ANSWER_TIME, SymbolRequest};
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -79,16 +78,7 @@ pub fn symbols(command: &SymbolsCommand) -> Result<(), Failure> {
 fn told(at: &Where, request: &SymbolRequest) -> Result<(), Failure> {
     let state = state_of(at)?;
     let answer = admin::ask_line(&state, &serde_json::to_string(request)?, ANSWER_TIME)?;
-    if at.json {
-        println!("{answer}");
-    } else if answer["ok"] == true {
-        print(&answer);
-    }
-    if answer["ok"] == true {
-        return Ok(());
-    }
-    let what = answer["error"].as_str().unwrap_or("refused").to_owned();
-    Err(Failure::Failed(anyhow!("{}: {what}", state.display())))
+    tell(at, &state, &answer, print)
 }
 
 fn print(answer: &Value) {
