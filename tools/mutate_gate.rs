@@ -33,10 +33,12 @@ use std::time::Instant;
 use trial::{Outcome, Source, Trial};
 
 /// What is broken, and the room whose tests have to notice first.
-const FILES: [(&str, &str); 49] = [
+const FILES: [(&str, &str); 51] = [
     ("src/risk/checks.rs", "risk::"),
     ("src/risk/exposure.rs", "risk::"),
     ("src/risk/pace.rs", "risk::"),
+    ("src/risk/glance.rs", "risk::"),
+    ("src/risk/gap.rs", "risk::"),
     ("src/risk/limits.rs", "risk::"),
     ("src/risk/throttle.rs", "risk::"),
     ("src/risk/conduct.rs", "risk::"),

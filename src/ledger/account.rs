@@ -82,6 +82,26 @@ impl Ledger {
         Some(u32::try_from(bps).unwrap_or(u32::MAX))
     }
 
+    /// True where [`Ledger::liquidation_bps`] is for certain none or at least `bps`, which it tells
+    /// without a quotient. False says nothing: prices on the wrong side, or no mark price.
+    #[inline]
+    pub fn is_far_from_liquidation(&self, instrument: InstrumentId, bps: i64) -> bool {
+        let Some(position) = self.position(instrument) else { return false };
+        let Some(margin) = self.margin(instrument) else { return true };
+        let (held, mark) = (position.qty.0, position.mark_px.0);
+        let (told, ours) = (margin.liquidation_px.0, margin.computed_px.0);
+        // The nearer one: the higher below a long position, the lower above a short one. None is
+        // below all and above all. Two prices above zero differ in what fits.
+        let away = if held > 0 {
+            mark.wrapping_sub(told.max(ours).max(0))
+        } else {
+            let or_none = |px: i64| if px > 0 { px } else { i64::MAX };
+            or_none(told).min(or_none(ours)).wrapping_sub(mark)
+        };
+        let beyond = i128::from(away) * 10_000 >= i128::from(mark) * i128::from(bps);
+        held == 0 || mark > 0 && beyond
+    }
+
     pub(super) fn on_account(&mut self, event: &Event) {
         if event.kind() == Some(Kind::AccountStatus) {
             let body: &AccountStatus = event.body();
@@ -176,6 +196,42 @@ mod tests {
         assert_eq!(short.liquidation_bps(BTC), Some(1_000_000), "100 times the mark price");
         ledger.on_event(&told(SCALE, 0, 0));
         assert_eq!(ledger.liquidation_bps(BTC), None, "it cannot be liquidated");
+    }
+
+    #[test]
+    fn what_is_far_from_liquidation_without_a_quotient_is_so_with_it() {
+        for (held, flat) in [(SCALE, false), (-SCALE, false), (SCALE, true)] {
+            for (venue, ours) in [(0, 0), (80, 0), (0, 85), (-1, 80), (85, 80), (80, 85)] {
+                // Above a short one they are mirrored at the mark price of 100.
+                let mirror = |px: i64| if held < 0 && px > 0 { 200 - px } else { px };
+                let mut ledger = holding(held);
+                let mark = MarkPrice { mark_px: 100 * SCALE, ..MarkPrice::default() };
+                ledger.on_event(&at(2, Event::new(Kind::MarkPrice, BTC, &mark)));
+                assert!(ledger.is_far_from_liquidation(BTC, i64::MAX), "never told");
+                ledger.on_event(&told(held, mirror(venue), mirror(ours)));
+                if flat {
+                    ledger.position_mut(BTC).qty = Qty::ZERO;
+                }
+                for bps in [1, 1_499, 1_500, 1_501, 2_000, 2_001, 10_000] {
+                    let exact = ledger.liquidation_bps(BTC).is_none_or(|away| away >= bps);
+                    let told = ledger.is_far_from_liquidation(BTC, bps.into());
+                    assert_eq!(told, exact, "{held} {flat} {venue} {ours} {bps}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_without_a_quotient_is_not_far_from_liquidation() {
+        let mut ledger = holding(SCALE);
+        ledger.on_event(&told(SCALE, 80, 0));
+        assert!(!ledger.is_far_from_liquidation(BTC, 1), "no mark price");
+        assert!(!ledger.is_far_from_liquidation(InstrumentId(1), 1), "not in the table");
+        let mark = MarkPrice { mark_px: 100 * SCALE, ..MarkPrice::default() };
+        ledger.on_event(&at(3, Event::new(Kind::MarkPrice, BTC, &mark)));
+        assert!(ledger.is_far_from_liquidation(BTC, 2_000));
+        ledger.on_event(&told(SCALE, 80, 120));
+        assert!(!ledger.is_far_from_liquidation(BTC, 1), "one of them is on the wrong side");
     }
 
     #[test]

@@ -401,16 +401,21 @@ impl Ledger {
     /// the others. It moves no money, and what a stop closes is there already.
     fn count_in(&mut self, order: &OpenOrder) {
         let Some(position) = self.positions.get_mut(order.instrument.index()) else { return };
-        let before = position.extent();
+        let side = order.side as usize;
+        let before = (position.exposure, position.net[side], position.is_exposed());
         position.count(order);
         if order.protects() {
             self.stops += 1;
             return;
         }
         let valued = position.expose([order.side]);
-        let after = position.extent();
-        let moved = self.carry_extent(&before, &after);
-        self.mark_exposed(order.instrument);
+        let (exposure, net) = (position.exposure, position.net[side]);
+        let moved = carry(&mut self.gross_exposure, before.0, exposure)
+            & carry(&mut self.net_exposure[side], before.1, net);
+        if !before.2 {
+            self.exposed += 1;
+            self.mark_exposed(order.instrument);
+        }
         if valued.is_none() || !moved {
             self.fail(Reason::Overflow);
         }

@@ -152,6 +152,15 @@ impl Position {
         long.max(-short)
     }
 
+    /// The same where it fits 64 bits, as it nearly always does.
+    #[inline]
+    pub fn worst_of_64_bits(&self, buy: Qty, sell: Qty) -> Option<i64> {
+        let held = self.qty.0;
+        let long = held.max(0).checked_add(self.buy_leaves.0)?.checked_add(buy.0)?;
+        let short = held.min(0).checked_sub(self.sell_leaves.0)?.checked_sub(sell.0)?;
+        Some(long.max(short.checked_neg()?))
+    }
+
     /// Books a fill. `None` leaves the position as it was: the numbers left the fixed-point range.
     pub(super) fn fill(
         &mut self,
@@ -297,7 +306,7 @@ impl Position {
     /// Brings the exposure up to date after orders of these sides were counted; the rest of the
     /// position is valued. `None` beyond the range.
     pub(super) fn expose<const N: usize>(&mut self, sides: [Side; N]) -> Option<()> {
-        let worst = i64::try_from(self.worst_qty(Qty::ZERO, Qty::ZERO)).ok()?;
+        let worst = self.worst_of_64_bits(Qty::ZERO, Qty::ZERO)?;
         let mut exposure = None;
         for side in sides {
             let leaves = if side == Side::Buy { self.buy_leaves } else { self.sell_leaves };

@@ -50,7 +50,7 @@ pub use record::{
     Action, Ancestor, Document, Entry, FileRecord, GENESIS, Origin, Paper, Record, SCHEMA_VERSION,
     Signature, Stage,
 };
-pub use retention::Pruned;
+pub use retention::{Needs, Pruned};
 pub use rollback::{Rollback, Target};
 
 use crate::model::artifact::{CARD_FILE, ONNX_FILE};

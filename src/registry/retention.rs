@@ -1,7 +1,8 @@
 //! Which files of retired versions may go. Records and history always stay.
 //!
 //! Kept are: what is champion, canary or shadow, or staged; the champion before; the parents of
-//! those; what a paper names; and of the rest so many, those that were retired last.
+//! those; what a paper or a configuration names; and of the rest so many, those that were retired
+//! last.
 
 use super::record::{Action, Stage};
 use super::seal::read_capped;
@@ -21,33 +22,41 @@ pub struct Pruned {
     pub kept: Vec<(String, &'static str)>,
 }
 
+/// Who names versions whose files stay.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs<'a> {
+    /// Signed documents: the versions they name stay.
+    pub papers: &'a [PathBuf],
+    /// Versions that a session's configuration names.
+    pub configured: &'a [&'a str],
+}
+
 impl Registry {
     /// Removes the files of retired versions, all but those that are referenced and the `keep` that
-    /// were retired last; without `execute` only tells which. `papers` are signed documents whose
-    /// versions stay.
+    /// were retired last; without `execute` only tells which.
     ///
     /// # Errors
     /// When a paper cannot be read, or a folder not be removed.
     pub fn prune(
         &mut self,
         keep: usize,
-        papers: &[PathBuf],
+        needs: Needs<'_>,
         change: Change,
         execute: bool,
     ) -> Result<Pruned, RegistryError> {
         change.check()?;
         let mut named = BTreeSet::new();
-        for path in papers {
+        for path in needs.papers {
             named.extend(versions_named(path, &read_capped(path)?)?);
         }
         if !execute {
-            return self.doomed(keep, &named);
+            return self.doomed(keep, &named, needs.configured);
         }
         let mut pruned = Pruned::default();
         let mut gone = Vec::new();
         self.change(|dir, document| {
             let now = Self { dir: dir.to_owned(), document: document.clone() };
-            pruned = now.doomed(keep, &named)?;
+            pruned = now.doomed(keep, &named, needs.configured)?;
             for version in &pruned.removed {
                 document.append(entry(Action::Removed, version, Stage::Retired, &change));
             }
@@ -63,7 +72,12 @@ impl Registry {
         Ok(pruned)
     }
 
-    fn doomed(&self, keep: usize, named: &BTreeSet<String>) -> Result<Pruned, RegistryError> {
+    fn doomed(
+        &self,
+        keep: usize,
+        named: &BTreeSet<String>,
+        configured: &[&str],
+    ) -> Result<Pruned, RegistryError> {
         let standing = self.standing()?;
         let previous = standing.previous();
         let runs = |stage| matches!(stage, Stage::Champion | Stage::Canary | Stage::Shadow);
@@ -84,6 +98,8 @@ impl Registry {
                 "a version in use was made from it"
             } else if named.contains(version) {
                 "a paper names it"
+            } else if configured.contains(&version) {
+                "a configuration names it"
             } else if kept < keep {
                 kept += 1;
                 "among the newest"

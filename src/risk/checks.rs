@@ -10,7 +10,7 @@ use super::state::TradingState;
 use super::throttle::{Duplicates, Throttle};
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::settings::InstrumentSettings;
-use crate::base::units::{SCALE, per_unit, quotient};
+use crate::base::units::{SCALE, per_unit, per_unit_of, quotient};
 use crate::base::{Nanos, OrderType, Purpose, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
 use crate::policy::Wanted;
@@ -95,7 +95,7 @@ impl Question<'_> {
         let wanted = self.wanted;
         match check {
             Check::MinNotional => {
-                let value = self.worst.value_at(wanted.px)?;
+                let value = self.worst.value_at(wanted.px);
                 at_least(value, self.facts.min_notional.0, Reason::MinNotional)
             }
             Check::OrderNotional => {
@@ -110,7 +110,7 @@ impl Question<'_> {
             }
             Check::CollarCumulative => {
                 let bps = self.sense.slippage_bps();
-                at_most(bps, limits.collar_cumulative_bps, Reason::CumulativeCollar)
+                at_most(bps.into(), limits.collar_cumulative_bps, Reason::CumulativeCollar)
             }
             Check::DailyLoss => {
                 let loss = self.ledger.day_loss();
@@ -228,7 +228,7 @@ impl Question<'_> {
     }
 
     /// The price that stands for the market's.
-    fn mark(&self) -> Px {
+    pub(super) fn mark(&self) -> Px {
         mark_of(self.position, self.paper)
     }
 
@@ -267,21 +267,24 @@ pub(super) fn drawdown_bps(ledger: &Ledger) -> i128 {
 
 /// `qty × px` in money units, rounded up, without a range.
 #[inline]
-pub(super) fn value_of(qty: Qty, px: Px) -> Result<i128, Trip> {
-    worth(i128::from(qty.0), px)
+pub(super) fn value_of(qty: Qty, px: Px) -> i128 {
+    // Two of 64 bits have a product of 128.
+    let size = u128::from(qty.0.unsigned_abs()) * u128::from(px.0.unsigned_abs());
+    // Toward zero is up where it is negative. A quotient by more than two fits.
+    if qty.0.is_negative() != px.0.is_negative() {
+        return -(per_unit_of(size) as i128);
+    }
+    per_unit_of(size + (SCALE - 1) as u128) as i128
 }
 
 /// The same of a wider quantity.
-#[inline]
 pub(super) fn worth(qty: i128, px: Px) -> Result<i128, Trip> {
-    let px = i128::from(px.0);
-    let product = match i64::try_from(qty) {
-        // Two of 64 bits have a product of 128.
-        Ok(qty) => i128::from(qty) * px,
-        Err(_) => qty.checked_mul(px).ok_or(overflow())?,
-    };
-    // Toward zero is up where it is negative.
-    Ok(per_unit(if product.is_positive() { product + i128::from(SCALE - 1) } else { product }))
+    if let Ok(qty) = i64::try_from(qty) {
+        return Ok(value_of(Qty(qty), px));
+    }
+    let product = qty.checked_mul(i128::from(px.0)).ok_or(overflow())?;
+    let up = if product.is_positive() { i128::from(SCALE - 1) } else { 0 };
+    Ok(per_unit(product + up))
 }
 
 #[inline(always)]
@@ -300,7 +303,7 @@ pub(super) fn at_least(value: i128, limit: i64, reason: Reason) -> Answer {
 }
 
 #[inline(always)]
-fn below(value: i128, limit: i64, reason: Reason) -> Answer {
+pub(super) fn below(value: i128, limit: i64, reason: Reason) -> Answer {
     let most = i128::from(limit);
     if is_small(value, most) {
         return Ok(Margin::Wide);
@@ -397,6 +400,9 @@ mod tests {
         }
         // 2^63 times 2^62 is the largest power that fits; what is rounded comes on top.
         assert_eq!(worth(wide, Px(1 << 62)), Ok(((1_i128 << 125) + 99_999_999) / 100_000_000));
+        // The least that is left over counts, up above zero and toward it below.
+        let least = wide * i128::from(SCALE) + 1;
+        assert_eq!((worth(least, Px(1)), worth(-least, Px(1))), (Ok(wide + 1), Ok(-wide)));
         assert_eq!(worth(wide * 4, Px(1 << 62)), Err(overflow()));
         assert_eq!(worth(i128::MIN, Px(2)), Err(overflow()));
     }

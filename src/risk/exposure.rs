@@ -19,21 +19,27 @@ pub(super) struct Worst {
     /// Quantity of the order.
     wanted: Qty,
     /// Value of the order.
-    value: Option<i128>,
+    pub(super) value: i128,
     /// Quantity that the instrument's position may come to with the order.
     qty: i128,
     /// What that is worth, rounded up: a limit is never passed by a fraction.
-    exposure: Option<i128>,
+    pub(super) exposure: Option<i128>,
 }
 
 impl Worst {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(wanted: &Wanted, position: &Position, mark: Px) -> Self {
         let px = wanted.px.max(mark).max(position.ask);
         let (buy, sell) = added(wanted);
-        let qty = position.worst_qty(buy, sell);
-        let value = value_of(wanted.qty, px).ok();
-        Self { px, wanted: wanted.qty, value, qty, exposure: worth(qty, px).ok() }
+        let value = value_of(wanted.qty, px);
+        let (qty, exposure) = match position.worst_of_64_bits(buy, sell) {
+            Some(qty) => (i128::from(qty), Some(value_of(Qty(qty), px))),
+            None => {
+                let qty = position.worst_qty(buy, sell);
+                (qty, worth(qty, px).ok())
+            }
+        };
+        Self { px, wanted: wanted.qty, value, qty, exposure }
     }
 
     /// What a quantity is worth; that of the worst case is known.
@@ -44,14 +50,13 @@ impl Worst {
     /// Value of the order.
     #[inline]
     pub(super) fn notional(&self) -> Result<Money, Trip> {
-        let value = self.value.and_then(|value| i64::try_from(value).ok());
-        value.map(Money).ok_or(overflow())
+        i64::try_from(self.value).map(Money).map_err(|_| overflow())
     }
 
     /// Value of the order at a price; that at the worst is known.
     #[inline]
-    pub(super) fn value_at(&self, px: Px) -> Result<i128, Trip> {
-        if px == self.px { self.value.ok_or(overflow()) } else { value_of(self.wanted, px) }
+    pub(super) fn value_at(&self, px: Px) -> i128 {
+        if px == self.px { self.value } else { value_of(self.wanted, px) }
     }
 }
 
@@ -81,7 +86,7 @@ impl Question<'_> {
                 at_most(value, limits.position_notional.0, Reason::MaxPosition)
             }
             Check::SymbolBudget => {
-                let budget = self.portfolio.budget(self.wanted.instrument);
+                let (budget, _) = self.portfolio.budget(self.wanted.instrument);
                 at_most(self.worst_exposure()?, budget.0, Reason::MaxSymbolBudget)
             }
             Check::GrossExposure => {
@@ -133,7 +138,7 @@ impl Question<'_> {
 
     /// The instrument and whatever moves with it, or may.
     #[inline(always)]
-    fn worst_correlated(&self) -> Result<i128, Trip> {
+    pub(super) fn worst_correlated(&self) -> Result<i128, Trip> {
         let own = self.wanted.instrument.index();
         let mut sum = self.worst_exposure()?;
         for (other, position) in self.ledger.exposed_positions() {
@@ -171,7 +176,7 @@ impl Question<'_> {
     }
 
     /// The lesser of what our books and the venue say.
-    fn equity(&self) -> Money {
+    pub(super) fn equity(&self) -> Money {
         let told = self.ledger.account().filter(|_| !self.paper);
         let own = self.ledger.equity();
         told.map_or(own, |account| account.equity.min(own))
@@ -186,8 +191,12 @@ impl Question<'_> {
         let leverage = i128::from(limits.leverage_percent);
         let margin = quotient(gross + leverage - 1, leverage);
         let used = margin + i128::from(self.ledger.day_loss().0);
-        let capital = self.ledger.starting_equity().min(limits.capital);
-        at_most(used, capital.0, Reason::MaxCapital)
+        at_most(used, self.capital_at_risk(limits).0, Reason::MaxCapital)
+    }
+
+    /// The capital that is set, and no more than the session started with.
+    pub(super) fn capital_at_risk(&self, limits: &Limits) -> Money {
+        self.ledger.starting_equity().min(limits.capital)
     }
 }
 
@@ -209,8 +218,8 @@ mod tests {
             (position.qty, position.ask) = (Qty::whole(-1), whole(ask));
             let order = Worst::new(&wanted, &position, whole(mark));
             assert_eq!(order.notional(), Ok(Money::whole(2 * worst)));
-            assert_eq!(order.value_at(whole(99)), Ok(i128::from(Money::whole(198).0)));
-            assert_eq!(order.value_at(whole(worst)), Ok(i128::from(Money::whole(2 * worst).0)));
+            assert_eq!(order.value_at(whole(99)), i128::from(Money::whole(198).0));
+            assert_eq!(order.value_at(whole(worst)), i128::from(Money::whole(2 * worst).0));
             // Three are short with it.
             for qty in [3, 1] {
                 let told = order.worth(i128::from(Qty::whole(qty).0));

@@ -1,6 +1,7 @@
 //! The limits as numbers that are all there. RC-01: a limit that is unset, zero or below denies
 //! every entry; the gate never guesses one.
 
+use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::settings::{LIMITED_CAPITAL_MAX, RiskSettings, StageName, StageSettings};
 use crate::base::{Money, Nanos};
 
@@ -37,6 +38,54 @@ pub(super) struct Limits {
     pub(super) daily_loss: Money,
     pub(super) drawdown_bps: i64,
     pub(super) losses_in_a_row: u32,
+    /// What leaves ample room within them.
+    pub(super) ample: Ample,
+}
+
+/// Of each limit its four fifths, rounded down: a whole number above them is near it (RC-43).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Ample {
+    pub(super) order_notional: i64,
+    pub(super) collar_cumulative_bps: i64,
+    pub(super) position_notional: i64,
+    pub(super) gross_notional: i64,
+    pub(super) net_notional: i64,
+    pub(super) correlated_notional: i64,
+    pub(super) positions: i64,
+    pub(super) entries_per_day: i64,
+    pub(super) identical_entries: i64,
+    pub(super) open_orders: i64,
+    pub(super) market_age: i64,
+    pub(super) decision_age: i64,
+    pub(super) daily_loss: i64,
+    pub(super) losses_in_a_row: i64,
+}
+
+impl Ample {
+    fn of(limits: &Limits) -> Self {
+        Self {
+            order_notional: four_fifths(limits.order_notional.0),
+            collar_cumulative_bps: four_fifths(limits.collar_cumulative_bps),
+            position_notional: four_fifths(limits.position_notional.0),
+            gross_notional: four_fifths(limits.gross_notional.0),
+            net_notional: four_fifths(limits.net_notional.0),
+            correlated_notional: four_fifths(limits.correlated_notional.0),
+            positions: four_fifths(limits.positions.into()),
+            entries_per_day: four_fifths(limits.entries_per_day.into()),
+            identical_entries: four_fifths(limits.identical_entries.into()),
+            open_orders: four_fifths(limits.open_orders.min(OPEN_ORDERS_MAX) as i64),
+            market_age: four_fifths(limits.market_age.0),
+            decision_age: four_fifths(limits.decision_age.0),
+            daily_loss: four_fifths(limits.daily_loss.0),
+            losses_in_a_row: four_fifths(limits.losses_in_a_row.into()),
+        }
+    }
+}
+
+/// Four fifths, rounded down.
+pub(super) const fn four_fifths(limit: i64) -> i64 {
+    // They fit where the whole does; split so that four times it need not.
+    limit / 5 * 4 + limit % 5 * 4 / 5
 }
 
 impl Limits {
@@ -51,7 +100,7 @@ impl Limits {
         let percent = stage_percent(stage);
         let amount = |limit| amount(limit).map(|money| share(money, percent));
         let capital = amount(settings.capital_max)?;
-        Some(Self {
+        let limits = Self {
             order_notional: amount(settings.order_notional_max)?,
             collar_mark_bps: i64::from(count(settings.collar_mark_bps)?),
             collar_touch_bps: i64::from(count(settings.collar_touch_bps)?),
@@ -82,7 +131,9 @@ impl Limits {
             daily_loss: self::amount(settings.daily_loss_max)?,
             drawdown_bps: i64::from(count(settings.drawdown_bps_max)?),
             losses_in_a_row: count(settings.losses_in_a_row_max)?,
-        })
+            ample: Ample::default(),
+        };
+        Some(Self { ample: Ample::of(&limits), ..limits })
     }
 }
 
@@ -140,6 +191,14 @@ mod tests {
             stage_percent(&StageSettings { limits_percent, ..StageSettings::default() })
         };
         assert_eq!([percent(None), percent(Some(7)), percent(Some(101))], [100, 7, 100]);
+    }
+
+    #[test]
+    fn four_fifths_are_the_last_that_five_times_which_is_within_four_times_the_whole() {
+        for limit in (0..40).chain([i64::MAX - 4, i64::MAX - 3, i64::MAX - 2, i64::MAX]) {
+            let (whole, part) = (i128::from(limit), i128::from(four_fifths(limit)));
+            assert!(part * 5 <= whole * 4 && (part + 1) * 5 > whole * 4, "{limit}");
+        }
     }
 
     #[test]

@@ -6,10 +6,11 @@
 //! | `word` | the trading state as one word for every thread |
 //! | `command` | commands: who, how, why, and who may give which |
 //! | `venue` | what the venue tells, as trading states |
-//! | `watch` | what the watch of the venue tells, judged by its thresholds |
+//! | `watch`, `gap` | what the watch of the venue tells, judged by its thresholds |
 //! | `limits` | the configured limits, complete or not at all |
 //! | `check` | the checks, in order, and whom each binds |
 //! | `checks`, `exposure`, `pace` | how each is made: of the order, its sum, its moment |
+//! | `glance` | all of them at once, for an entry that passes for certain |
 //! | `senses` | what is remembered of each instrument beside the books |
 //! | `portfolio` | budgets, and which instruments move together |
 //! | `throttle` | what was approved and denied lately |
@@ -25,7 +26,9 @@ mod checks;
 mod command;
 mod conduct;
 mod exposure;
+mod gap;
 mod gate;
+mod glance;
 mod limits;
 mod pace;
 mod portfolio;

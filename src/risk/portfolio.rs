@@ -10,7 +10,7 @@
 //! always part are one bet as well, held the other way round. What is not known — too few bars, a
 //! price that did not move, instruments beyond the first 64 — counts as correlated.
 
-use super::limits::{share, stage_percent};
+use super::limits::{four_fifths, share, stage_percent};
 use crate::base::limits::CORRELATION_BARS;
 use crate::base::settings::{InstrumentSettings, RiskSettings};
 use crate::base::{InstrumentId, Money, Nanos, Px};
@@ -24,8 +24,8 @@ const RETURN_MAX: i64 = 500_000;
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub(super) struct Portfolio {
-    /// By instrument: its own budget; the largest amount where it has none.
-    budgets: Vec<Money>,
+    /// By instrument: its own budget, the largest amount where it has none, and what is far from it.
+    budgets: Vec<(Money, i64)>,
     bar: Nanos,
     bars: usize,
     percent: i128,
@@ -56,7 +56,8 @@ impl Portfolio {
         let percent = stage_percent(&settings.stage);
         let budget = |facts: &InstrumentSettings| {
             let own = portfolio.budgets.iter().find(|(symbol, _)| *symbol == facts.symbol);
-            own.map_or(Money(i64::MAX), |(_, money)| share(*money, percent))
+            let budget = own.map_or(Money(i64::MAX), |(_, money)| share(*money, percent));
+            (budget, four_fifths(budget.0))
         };
         let tracked = instruments.len().min(CORRELATED);
         // Without its settings the gate denies every entry; these only keep the arithmetic whole.
@@ -78,9 +79,9 @@ impl Portfolio {
         }
     }
 
-    /// The instrument's own budget.
-    pub(super) fn budget(&self, instrument: InstrumentId) -> Money {
-        self.budgets.get(instrument.index()).copied().unwrap_or(Money::ZERO)
+    /// The instrument's own budget, and its four fifths.
+    pub(super) fn budget(&self, instrument: InstrumentId) -> (Money, i64) {
+        self.budgets.get(instrument.index()).copied().unwrap_or_default()
     }
 
     /// True when the two move together, or may.

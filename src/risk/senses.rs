@@ -1,6 +1,7 @@
 //! What the gate remembers of each instrument beside the books: what its model says, what its fills
 //! cost, what was decided last.
 
+use super::checks::cut;
 use super::limits::Limits;
 use super::throttle::Entries;
 use crate::base::event::{OrderReport, Prediction};
@@ -19,7 +20,7 @@ pub(super) struct Sense {
     slipped: i128,
     filled: i128,
     /// The one in basis points of the other.
-    slippage_bps: i128,
+    slippage_bps: i64,
     /// Place in the river of the decision that led to the last entry.
     pub(super) decided: Option<u64>,
     pub(super) entries: Entries,
@@ -101,12 +102,12 @@ impl Sense {
         self.slipped += if event.side() == Side::Buy { more } else { -more };
         self.filled += i128::from(worth.0);
         let up = if self.slipped.is_positive() { self.filled - 1 } else { 0 };
-        self.slippage_bps = (self.slipped * 10_000 + up) / self.filled;
+        self.slippage_bps = cut((self.slipped * 10_000 + up) / self.filled);
     }
 
     /// What our fills of the session cost more than the mark price, in basis points rounded up;
     /// zero and below where they were as good or better.
-    pub(super) const fn slippage_bps(&self) -> i128 {
+    pub(super) const fn slippage_bps(&self) -> i64 {
         self.slippage_bps
     }
 }

@@ -35,6 +35,7 @@ impl Throttle {
     }
 
     /// True when `most` of them (no more than the capacity) lie within the window.
+    #[inline]
     pub(super) fn reached(&self, most: usize, now: Nanos) -> bool {
         let capacity = self.times.len();
         let most = most.min(capacity);
@@ -64,7 +65,8 @@ struct Seen {
     qty: Qty,
     instrument: InstrumentId,
     side: Side,
-    /// Number of the one before it on the same shelf; 0 for none.
+    /// Its shelf, and the number of the one before it there; 0 for none.
+    shelf: u8,
     before: u64,
 }
 
@@ -76,6 +78,7 @@ impl Seen {
         qty: Qty::ZERO,
         instrument: InstrumentId::NONE,
         side: Side::Buy,
+        shelf: SHELVES as u8,
         before: 0,
     };
 
@@ -107,47 +110,66 @@ pub(super) struct Lately<const N: usize> {
     count: u64,
     /// Number of the newest on each shelf; 0 for none.
     newest: [u64; SHELVES],
+    /// How many places of the ring hold what is on each shelf; those that hold nothing come last.
+    kept: [u8; SHELVES + 1],
 }
 
 /// Shelves of [`Lately`].
 const SHELVES: usize = 32;
 
-/// The shelf of what a wanted order may be like.
-fn shelf(wanted: &Wanted) -> usize {
+/// The shelf of what an order may be like.
+fn shelf(qty: Qty, side: Side) -> usize {
     // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio are well mixed.
-    let kind = wanted.qty.0 as u64 ^ u64::from(wanted.side as u8) << 63;
+    let kind = qty.0 as u64 ^ u64::from(side as u8) << 63;
     (kind.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize
 }
 
+const _: () = assert!(DUPLICATES < 256 && ENTRIES < 256, "all of a ring fit one shelf's count");
 const _: () = assert!(SHELVES == 1 << (64 - 59), "a shelf's number is the five highest bits");
 
 impl<const N: usize> Lately<N> {
     pub(super) fn new() -> Self {
-        Self { seen: [Seen::NEVER; N], count: 0, newest: [0; SHELVES] }
+        let mut kept = [0; SHELVES + 1];
+        kept[SHELVES] = N as u8;
+        Self { seen: [Seen::NEVER; N], count: 0, newest: [0; SHELVES], kept }
     }
 
     /// True when such an order was approved less than `window` ago.
     pub(super) fn holds(&self, wanted: &Wanted, tick: Px, window: Nanos, now: Nanos) -> bool {
-        self.alike(wanted, tick, now - window).next().is_some()
+        self.alike(wanted, tick, now - window) > 0
     }
 
     /// How many such orders were approved within the last minute.
     pub(super) fn like(&self, wanted: &Wanted, tick: Px, now: Nanos) -> u32 {
-        self.alike(wanted, tick, now - MINUTE).map(|_| 1).sum()
+        self.alike(wanted, tick, now - MINUTE)
+    }
+
+    /// No more than so many that are still known can be like it, whenever they were approved.
+    pub(super) fn alike_at_most(&self, wanted: &Wanted) -> u32 {
+        self.kept[shelf(wanted.qty, wanted.side)].into()
     }
 
     pub(super) fn record(&mut self, wanted: &Wanted, now: Nanos) {
         let Wanted { instrument, side, qty, px, .. } = *wanted;
         self.count += 1;
-        let before = std::mem::replace(&mut self.newest[shelf(wanted)], self.count);
-        self.seen[place::<N>(self.count)] = Seen { at: now, px, qty, instrument, side, before };
+        let shelf = shelf(qty, side);
+        let before = std::mem::replace(&mut self.newest[shelf], self.count);
+        let seen = Seen { at: now, px, qty, instrument, side, shelf: shelf as u8, before };
+        let gone = std::mem::replace(&mut self.seen[place::<N>(self.count)], seen);
+        self.kept[usize::from(gone.shelf)] -= 1;
+        self.kept[shelf] += 1;
     }
 
-    /// Those still known and approved after `since`, newest first.
-    fn alike(&self, wanted: &Wanted, tick: Px, since: Nanos) -> impl Iterator<Item = &Seen> {
-        let newest = self.known(self.newest[shelf(wanted)], since);
-        let shelved = std::iter::successors(newest, move |seen| self.known(seen.before, since));
-        shelved.filter(move |seen| seen.is_like(wanted, tick))
+    /// How many like the wanted one are still known and were approved after `since`.
+    #[inline]
+    fn alike(&self, wanted: &Wanted, tick: Px, since: Nanos) -> u32 {
+        let mut number = self.newest[shelf(wanted.qty, wanted.side)];
+        let mut alike = 0;
+        while let Some(seen) = self.known(number, since) {
+            alike += u32::from(seen.is_like(wanted, tick));
+            number = seen.before;
+        }
+        alike
     }
 
     /// The one of a number, if it is still known and was approved after `since`.
@@ -243,6 +265,10 @@ mod tests {
                 };
                 let told = entries.like(&wanted, Px(1), Nanos(now));
                 assert_eq!(told as usize, like(ENTRIES, MINUTE.0), "{quantities} {step}");
+                let newest = list.iter().rev().take(ENTRIES);
+                let shelf_of = |wanted: &Wanted| shelf(wanted.qty, wanted.side);
+                let kept = newest.filter(|(_, seen)| shelf_of(seen) == shelf_of(&wanted));
+                assert_eq!(entries.alike_at_most(&wanted) as usize, kept.count(), "{step}");
                 for window in [1, 5_000_000_000, i64::MAX] {
                     let told = duplicates.holds(&wanted, Px(1), Nanos(window), Nanos(now));
                     let held = like(DUPLICATES, window) > 0;

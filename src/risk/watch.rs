@@ -26,13 +26,13 @@
 //! Time is the events'. Nothing allocates after [`Watch::new`].
 
 use super::checks::Trip;
+use super::gap::{Gap, diverges};
 use super::state::TradingState;
 use super::venue::Conditions;
 use crate::base::event::{
     ContractStatus, MarkPrice, SessionStart, SymbolChange, VenueStatus, flags,
 };
 use crate::base::settings::{InstrumentSettings, WatchSettings};
-use crate::base::units::quotient;
 use crate::base::{Event, InstrumentId, Kind, Money, Nanos, Px, Qty, Reason, SymbolState};
 use crate::ledger::{Ledger, Position};
 
@@ -183,6 +183,7 @@ impl Watch {
     }
 
     /// Why the contract takes no entries at `now`, with figures of the reason's unit.
+    #[inline(always)]
     pub(super) fn block(
         &mut self,
         instrument: InstrumentId,
@@ -204,11 +205,11 @@ impl Watch {
         if around || after {
             return trip(Reason::FundingWindow, (next - now).0, window.0);
         }
-        let gap = gap_bps(position);
+        let gap = Gap::of(position);
         contract.diverged = diverges(contract.diverged, gap, self.settings.mark_gap_bps_max);
         if contract.diverged {
             let most = i64::from(self.settings.mark_gap_bps_max);
-            return trip(Reason::MarkDiverged, gap.unwrap_or(i64::MAX), most);
+            return trip(Reason::MarkDiverged, gap.map_or(i64::MAX, Gap::bps), most);
         }
         None
     }
@@ -409,7 +410,7 @@ impl Watch {
             };
             contract.funding_next = next;
         }
-        let gap = ledger.position(event.instrument()).and_then(gap_bps);
+        let gap = ledger.position(event.instrument()).and_then(Gap::of);
         contract.diverged = diverges(contract.diverged, gap, self.settings.mark_gap_bps_max);
     }
 
@@ -449,27 +450,6 @@ fn change(conditions: &mut Conditions, reason: Reason, is_so: bool) {
         conditions.begin(reason, Nanos::ZERO);
     } else {
         conditions.end(reason);
-    }
-}
-
-/// Mark price against the middle of the touch, in basis points of the mark price, rounded up;
-/// `None` where either is not known.
-fn gap_bps(position: &Position) -> Option<i64> {
-    let (mark, mid) = (position.mark_px, position.mid());
-    if !mark.is_positive() || !mid.is_positive() {
-        return None;
-    }
-    let gap = (i128::from(mark.0) - i128::from(mid.0)).abs() * 10_000;
-    let mark = i128::from(mark.0);
-    i64::try_from(quotient(gap + mark - 1, mark)).ok()
-}
-
-/// Too far apart above `most`, until within half of it. What is not known changes nothing.
-fn diverges(was: bool, gap: Option<i64>, most: u32) -> bool {
-    let most = i64::from(most);
-    match gap {
-        None => was,
-        Some(gap) => gap > most || was && gap * 2 > most,
     }
 }
 

@@ -218,27 +218,30 @@ pub fn notional(qty: Qty, px: Px) -> Option<Money> {
     i64::try_from(product).ok().map(Money)
 }
 
-/// `value / SCALE`, rounded toward zero. Up to values of 400 000 it is one division of 64 bits, and
-/// beyond long division by a constant, in digits of 32 bits: the general division of 128 bits costs
-/// a multiple, and every order needs a dozen.
+/// `value / SCALE`, rounded toward zero.
 #[inline]
 pub fn per_unit(value: i128) -> i128 {
+    // A quotient by more than two fits.
+    let quotient = per_unit_of(value.unsigned_abs()) as i128;
+    if value.is_negative() { -quotient } else { quotient }
+}
+
+/// `size / SCALE`, rounded down. Up to values of 400 000 it is one division of 64 bits, and beyond
+/// long division by a constant, in digits of 32 bits: the general division of 128 bits costs a
+/// multiple, and every order needs a dozen.
+#[inline]
+pub fn per_unit_of(size: u128) -> u128 {
     const UNIT: u64 = SCALE as u64;
     // Shifting by the unit's twos first loses nothing that a whole quotient could tell.
     const TWOS: u32 = UNIT.trailing_zeros();
-    let size = value.unsigned_abs();
     if let Ok(size) = u64::try_from(size >> TWOS) {
-        let quotient = i128::from(size / (UNIT >> TWOS));
-        return if value.is_negative() { -quotient } else { quotient };
+        return u128::from(size / (UNIT >> TWOS));
     }
     let (high, low) = ((size >> 64) as u64, size as u64);
     // What is left of a digit is below 2^27, so that the next one fits beside it.
     let middle = (high % UNIT) << 32 | low >> 32;
     let bottom = (middle % UNIT) << 32 | low & u64::from(u32::MAX);
-    let quotient =
-        u128::from(high / UNIT) << 64 | u128::from(middle / UNIT) << 32 | u128::from(bottom / UNIT);
-    // A quotient by more than two fits.
-    if value.is_negative() { -(quotient as i128) } else { quotient as i128 }
+    u128::from(high / UNIT) << 64 | u128::from(middle / UNIT) << 32 | u128::from(bottom / UNIT)
 }
 
 /// `value / by`, rounded toward zero; `by` is above zero. Money nearly always fits 64 bits, where a

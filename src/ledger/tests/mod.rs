@@ -1,6 +1,7 @@
 mod carried;
 mod edges;
 mod reports;
+mod worst;
 
 use super::*;
 use crate::base::Side;

@@ -2,18 +2,22 @@
 
 use super::{again, change, crown, key, reigned, version};
 use crate::registry::seal::Sealed;
-use crate::registry::{Proving, Pruned, Registry, RegistryError, Stage, Target};
+use crate::registry::{Needs, Proving, Pruned, Registry, RegistryError, Stage, Target};
 use std::path::PathBuf;
 
 fn prune(registry: &mut Registry, keep: usize, papers: &[PathBuf]) -> Pruned {
-    registry.prune(keep, papers, change("disk"), true).unwrap()
+    registry.prune(keep, papers_alone(papers), change("disk"), true).unwrap()
+}
+
+fn papers_alone(papers: &[PathBuf]) -> Needs<'_> {
+    Needs { papers, ..Needs::default() }
 }
 
 #[test]
 fn the_newest_retired_versions_stay_and_records_and_history_always() {
     let (root, mut registry) = reigned(&["v1", "v2", "v3", "v4", "v5"]);
     let before = registry.history().len();
-    let plan = registry.prune(1, &[], change("disk"), false).unwrap();
+    let plan = registry.prune(1, Needs::default(), change("disk"), false).unwrap();
     assert_eq!(plan.removed, ["v2", "v1"]);
     assert!(root.path().join("models/v1").exists(), "a look removes nothing");
     assert_eq!(registry.history().len(), before);
@@ -55,6 +59,17 @@ fn what_is_referenced_stays_whatever_is_kept() {
 }
 
 #[test]
+fn what_a_configuration_names_stays_for_as_long_as_it_does() {
+    let (_root, mut registry) = reigned(&["v1", "v2", "v3", "v4"]);
+    let needs = Needs { configured: &["v2", "champion"], ..Needs::default() };
+    let pruned = registry.prune(0, needs, change("disk"), true).unwrap();
+    assert_eq!(pruned.removed, ["v1"]);
+    let kept: Vec<_> = pruned.kept.iter().map(|(version, why)| (version.as_str(), *why)).collect();
+    assert_eq!(kept, [("v3", "a rollback goes there"), ("v2", "a configuration names it")]);
+    assert_eq!(prune(&mut registry, 0, &[]).removed, ["v2"]);
+}
+
+#[test]
 fn a_removed_version_is_chosen_by_nobody() {
     let (_root, mut registry) = reigned(&["v1", "v2", "v3"]);
     assert_eq!(prune(&mut registry, 0, &[]).removed, ["v1"]);
@@ -92,11 +107,12 @@ fn what_an_interrupted_removal_leaves_is_named_and_removed_by_the_next() {
 fn a_paper_that_cannot_be_read_stops_the_removal() {
     let (root, mut registry) = reigned(&["v1", "v2", "v3"]);
     let absent = root.path().join("absent.json");
-    let refused =
-        registry.prune(0, std::slice::from_ref(&absent), change("disk"), true).unwrap_err();
+    let refused = registry
+        .prune(0, papers_alone(std::slice::from_ref(&absent)), change("disk"), true)
+        .unwrap_err();
     assert!(refused.to_string().contains("absent.json"), "{refused}");
     std::fs::write(&absent, "{}").unwrap();
-    let refused = registry.prune(0, &[absent], change("disk"), true).unwrap_err();
+    let refused = registry.prune(0, papers_alone(&[absent]), change("disk"), true).unwrap_err();
     assert!(refused.to_string().contains("absent.json"), "{refused}");
     assert!(root.path().join("models/v1").exists());
 }

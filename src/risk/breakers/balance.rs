@@ -59,6 +59,8 @@ pub(super) struct Balance {
     pub(super) approvals: u64,
     pub(super) entries: u32,
     day: i64,
+    /// Before it nothing is to be done about days.
+    day_ends: Nanos,
     opened: u64,
     ended: u64,
     overfilled: bool,
@@ -73,6 +75,7 @@ impl Balance {
             approvals: 0,
             entries: 0,
             day: i64::MIN,
+            day_ends: Nanos(i64::MIN),
             opened: 0,
             ended: 0,
             overfilled: false,
@@ -81,7 +84,11 @@ impl Balance {
 
     /// The day's entries are counted by UTC days, and a day never comes back.
     pub(super) fn on_time(&mut self, now: Nanos) {
+        if now < self.day_ends {
+            return;
+        }
         let day = now.utc_day();
+        self.day_ends = Nanos::end_of_day(day);
         if day > self.day {
             (self.day, self.entries) = (day, 0);
         }

@@ -4,15 +4,17 @@ mod order;
 mod trips;
 mod watched;
 
+#[cfg(test)]
+pub(super) use order::glances;
+
 use super::breakers::Breakers;
 use super::check::Check;
-use super::checks::{self, Question, Trip, mark_of};
+use super::checks::{self, Trip};
 use super::command::arms_by_name;
 use super::conduct::Consequence;
-use super::exposure::Worst;
 use super::limits::Limits;
 use super::portfolio::Portfolio;
-use super::senses::{Lateness, Sense, lag};
+use super::senses::{Lateness, Sense};
 use super::session::{CheckCount, GateError, GateSession};
 use super::state::{Actor, Trading, TradingState, Verb};
 use super::throttle::{Duplicates, MINUTE, TEN_SECONDS, Throttle};
@@ -23,9 +25,7 @@ use crate::base::event::{
     side_flag,
 };
 use crate::base::limits::DENIALS_MAX;
-use crate::base::settings::{
-    BreakerSettings, InstrumentSettings, Mode, RiskSettings, WatchSettings,
-};
+use crate::base::settings::{BreakerSettings, InstrumentSettings, RiskSettings, WatchSettings};
 use crate::base::{
     ClientOrderId, Event, InstrumentId, Kind, Money, Nanos, OrderType, Purpose, Qty, Reason,
     TimeInForce,
@@ -92,6 +92,8 @@ pub struct Gate {
     owes_restart: bool,
     watch: Watch,
     day: i64,
+    /// Before it nothing is to be done about days.
+    day_ends: Nanos,
     pub(super) now: Nanos,
 }
 
@@ -144,6 +146,7 @@ impl Gate {
             owes_restart: false,
             watch: Watch::new(&WatchSettings::asking_nothing(), instruments.len(), false),
             day: i64::MIN,
+            day_ends: Nanos(i64::MIN),
             now: Nanos(i64::MIN),
         })
     }
@@ -168,7 +171,11 @@ impl Gate {
     /// The newest event time; every event of the stage is shown here first. Time never goes back.
     pub fn on_time(&mut self, now: Nanos) {
         self.now = self.now.max(now);
+        if self.now < self.day_ends {
+            return;
+        }
         let day = self.now.utc_day();
+        self.day_ends = Nanos::end_of_day(day);
         if day > self.day {
             self.day = day;
             self.entries_today = 0;
@@ -350,53 +357,6 @@ impl Gate {
         }
     }
 
-    /// Makes every check in order; the worst-case notional, or the first check that trips.
-    fn ask_all(
-        &mut self,
-        cause: &Event,
-        wanted: &Wanted,
-        ledger: &Ledger,
-    ) -> Result<Money, (Check, Trip)> {
-        let index = wanted.instrument.index();
-        let (Some(facts), Some(position)) =
-            (self.instruments.get(index), ledger.position(wanted.instrument))
-        else {
-            let reason = Reason::InstrumentNotAllowed;
-            return Err((Check::Allowed, Trip { reason, value: 0, limit: 0 }));
-        };
-        let stop = wanted.purpose == Purpose::Protect;
-        let watched = match wanted.purpose {
-            Purpose::Entry => self.watch.block(wanted.instrument, position, self.now),
-            _ => None,
-        };
-        let paper = self.session.mode == Mode::Paper;
-        let question = Question {
-            wanted,
-            watched,
-            facts,
-            allowed: self.allowed[index],
-            position,
-            worst: Worst::new(wanted, position, mark_of(position, paper)),
-            ledger,
-            limits: self.limits.as_ref(),
-            state: self.trading.state(),
-            throttle: if stop { &self.stop_throttle } else { &self.throttle },
-            duplicates: &self.duplicates,
-            sense: &self.senses[index],
-            to_recover: self.breakers.to_recover(wanted.instrument),
-            portfolio: &self.portfolio,
-            entries_today: self.entries_today,
-            paper,
-            seq: cause.seq,
-            decided_at: cause.now(),
-            lag: lag(cause),
-            now: self.now,
-        };
-        order::ask_in_order(&question, &mut self.counts)?;
-        let notional = question.worst.notional();
-        notional.map_err(|trip| (Check::OrderNotional, trip))
-    }
-
     fn approve(
         &mut self,
         cause: &Event,
@@ -431,8 +391,8 @@ impl Gate {
             ..Order::default()
         };
         let reduce = if wanted.purpose.is_entry() { 0 } else { flags::REDUCE_ONLY };
-        let event = Event::caused_by(cause, Kind::OrderApproved, wanted.instrument, &body)
-            .with_flags(side_flag(wanted.side) | reduce);
+        let mut event = Event::caused_by(cause, Kind::OrderApproved, wanted.instrument, &body);
+        event.flags = side_flag(wanted.side) | reduce;
         if let Err(reason) = ledger.on_order_sent(&event) {
             let trip = Trip { reason, value: 0, limit: 0 };
             return Verdict::Denied(deny(cause, wanted, Check::OpenOrders, trip));

@@ -1,8 +1,15 @@
 //! The checks in their order, the first that trips wins, and how often each was made.
 
-use crate::base::Purpose;
+use super::Gate;
+use crate::base::settings::Mode;
+use crate::base::{Event, Money, Purpose, Reason};
+use crate::ledger::Ledger;
+use crate::policy::Wanted;
 use crate::risk::check::Check;
-use crate::risk::checks::{Margin, Question, Trip};
+use crate::risk::checks::{Margin, Question, Trip, mark_of};
+use crate::risk::exposure::Worst;
+use crate::risk::glance::Glance;
+use crate::risk::senses::lag;
 use crate::risk::session::CheckCount;
 
 const CHECKS: usize = Check::ALL.len();
@@ -43,24 +50,28 @@ impl Counts {
         self.apart[check as usize] += 1;
     }
 
-    /// An order that was asked; a bit of `near` for each check that it passed narrowly.
+    /// An order that was asked.
     #[inline]
-    fn order(&mut self, near: u64) {
+    pub(super) fn order(&mut self, asked: &Asked) {
         self.orders += 1;
-        let mut left = near;
+        let mut left = asked.near;
         while left != 0 {
             self.near[left.trailing_zeros() as usize] += 1;
             left &= left - 1;
         }
+        if let Err((check, _)) = asked.answer {
+            self.tripped[check as usize] += 1;
+        }
     }
+}
 
-    /// An order that a check ended.
-    #[cold]
-    fn trip(&mut self, near: u64, check: Check, trip: Trip) -> Result<(), (Check, Trip)> {
-        self.order(near);
-        self.tripped[check as usize] += 1;
-        Err((check, trip))
-    }
+/// What an order was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// A bit for each check that it passed narrowly.
+    pub(super) near: u64,
+    /// The first check that it did not pass, if there is one.
+    pub(super) answer: Result<(), (Check, Trip)>,
 }
 
 /// A check's bit where it was passed narrowly, and none where it was not.
@@ -71,10 +82,10 @@ fn bit(margin: Margin, check: Check) -> u64 {
 
 /// Takes the answer of one check: its bit into `near`, and out where it is not passed.
 macro_rules! take {
-    ($counts:ident, $near:ident, $check:expr, $answer:expr) => {
+    ($near:ident, $check:expr, $answer:expr) => {
         match $answer {
             Ok(margin) => $near |= bit(margin, $check),
-            Err(trip) => return $counts.trip($near, $check, trip),
+            Err(trip) => return Asked { near: $near, answer: Err(($check, trip)) },
         }
     };
 }
@@ -82,7 +93,7 @@ macro_rules! take {
 /// Written out in a row, so that each check is its own few instructions. The order is that of
 /// `ALL`, which the compiler holds it to.
 macro_rules! in_order {
-    ($question:ident, $limits:ident, $counts:ident, $near:ident: $($check:ident)*) => {{
+    ($question:ident, $limits:ident, $near:ident: $($check:ident)*) => {{
         const ORDER: [Check; CHECKS] = [$(Check::$check),*];
         const _: () = {
             let mut at = 0;
@@ -91,47 +102,145 @@ macro_rules! in_order {
                 at += 1;
             }
         };
-        $(take!($counts, $near, Check::$check, $question.ask($limits, Check::$check));)*
+        $(take!($near, Check::$check, $question.ask($limits, Check::$check));)*
     }};
 }
 
-/// Makes every check; the first that trips, if one does.
-#[inline]
-pub(super) fn ask_in_order(
-    question: &Question<'_>,
-    counts: &mut Counts,
-) -> Result<(), (Check, Trip)> {
+/// Makes one check after the other, up to the first that trips.
+#[inline(never)]
+pub(super) fn ask_in_order(question: &Question<'_>) -> Asked {
     // An entry has to pass every check there is.
     let (Some(limits), Purpose::Entry) = (question.limits, question.wanted.purpose) else {
-        return ask_the_few(question, counts);
+        return ask_the_few(question);
     };
     let mut near = 0;
-    in_order! { question, limits, counts, near:
+    in_order! { question, limits, near:
         TradingState LimitSet Allowed TickSize LotSize MinQty MaxQty ReduceOnly Reference
         MinNotional OrderNotional CollarMark CollarTouch CollarCumulative Position SymbolBudget
         GrossExposure NetExposure Correlated Positions Leverage Liquidation Capital DecisionOnce
         Duplicate Identical Rate EntriesPerDay SelfTrade OpenOrders MarketAge MarketRecovering
         ModelOutput DecisionAge DailyLoss Drawdown ConsecutiveLosses UnknownOrders Watched
     }
-    counts.order(near);
-    Ok(())
+    Asked { near, answer: Ok(()) }
 }
 
 /// The same for what passes few of them: exits, stops, and a gate without limits.
-#[inline(never)]
-fn ask_the_few(question: &Question<'_>, counts: &mut Counts) -> Result<(), (Check, Trip)> {
+fn ask_the_few(question: &Question<'_>) -> Asked {
     let mut near = 0;
     for check in Check::ALL {
-        take!(counts, near, check, question.ask_if_bound(check));
+        take!(near, check, question.ask_if_bound(check));
     }
-    counts.order(near);
-    Ok(())
+    Asked { near, answer: Ok(()) }
+}
+
+/// What an order for an instrument that is not the session's is told.
+const FOREIGN: (Check, Trip) =
+    (Check::Allowed, Trip { reason: Reason::InstrumentNotAllowed, value: 0, limit: 0 });
+
+impl Gate {
+    /// Makes every check; the worst-case notional, or the first check in order that trips.
+    pub(super) fn ask_all(
+        &mut self,
+        cause: &Event,
+        wanted: &Wanted,
+        ledger: &Ledger,
+    ) -> Result<Money, (Check, Trip)> {
+        let position = ledger.position(wanted.instrument);
+        let watched = match (wanted.purpose, position) {
+            (Purpose::Entry, Some(position)) => {
+                self.watch.block(wanted.instrument, position, self.now)
+            }
+            _ => None,
+        };
+        let question = self.question(cause, wanted, watched, ledger).ok_or(FOREIGN)?;
+        let Some(Glance { near, notional }) = question.glance() else {
+            return self.ask_one_by_one(cause, wanted, watched, ledger);
+        };
+        let asked = Asked { near, answer: Ok(()) };
+        #[cfg(test)]
+        assert_eq!(asked_at_a_glance(&question), asked, "{wanted:?}");
+        self.counts.order(&asked);
+        Ok(notional)
+    }
+
+    /// Makes the checks one by one.
+    #[inline(never)]
+    fn ask_one_by_one(
+        &mut self,
+        cause: &Event,
+        wanted: &Wanted,
+        watched: Option<Trip>,
+        ledger: &Ledger,
+    ) -> Result<Money, (Check, Trip)> {
+        let question = self.question(cause, wanted, watched, ledger).ok_or(FOREIGN)?;
+        let asked = ask_in_order(&question);
+        let notional = question.worst.notional();
+        self.counts.order(&asked);
+        asked.answer?;
+        notional.map_err(|trip| (Check::OrderNotional, trip))
+    }
+
+    /// All that the checks look at; `None` for an instrument that is not the session's. It is put
+    /// together where it is looked at, so that a glance keeps it in registers.
+    #[inline(always)]
+    fn question<'a>(
+        &'a self,
+        cause: &Event,
+        wanted: &'a Wanted,
+        watched: Option<Trip>,
+        ledger: &'a Ledger,
+    ) -> Option<Question<'a>> {
+        let index = wanted.instrument.index();
+        let position = ledger.position(wanted.instrument)?;
+        let stop = wanted.purpose == Purpose::Protect;
+        let paper = self.session.mode == Mode::Paper;
+        Some(Question {
+            wanted,
+            watched,
+            facts: self.instruments.get(index)?,
+            allowed: self.allowed[index],
+            position,
+            worst: Worst::new(wanted, position, mark_of(position, paper)),
+            ledger,
+            limits: self.limits.as_ref(),
+            state: self.trading.state(),
+            throttle: if stop { &self.stop_throttle } else { &self.throttle },
+            duplicates: &self.duplicates,
+            sense: &self.senses[index],
+            to_recover: self.breakers.to_recover(wanted.instrument),
+            portfolio: &self.portfolio,
+            entries_today: self.entries_today,
+            paper,
+            seq: cause.seq,
+            decided_at: cause.now(),
+            lag: lag(cause),
+            now: self.now,
+        })
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    static GLANCES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// What the checks one by one say of an entry that passed at a glance: each test that has an order
+/// judged holds the one against the other.
+#[cfg(test)]
+fn asked_at_a_glance(question: &Question<'_>) -> Asked {
+    GLANCES.set(GLANCES.get() + 1);
+    ask_in_order(question)
+}
+
+/// How many entries passed at a glance in this test so far.
+#[cfg(test)]
+pub(in crate::risk) fn glances() -> u32 {
+    GLANCES.get()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Reason;
 
     #[test]
     fn counts_are_those_of_a_walk_that_counts_every_check_it_makes() {
@@ -154,9 +263,9 @@ mod tests {
             }
             if let Some(&check) = Check::ALL.get(end) {
                 let trip = Trip { reason: Reason::MaxQty, value: step as i64, limit: 1 };
-                assert_eq!(counts.trip(near, check, trip), Err((check, trip)));
+                counts.order(&Asked { near, answer: Err((check, trip)) });
             } else {
-                counts.order(near);
+                counts.order(&Asked { near, answer: Ok(()) });
             }
             if step % 5 == 0 {
                 counts.trip_apart(Check::ModelOutput);

@@ -2,9 +2,11 @@
 
 mod breakers;
 mod denials;
+mod dropped;
 mod each_check;
 mod every_limit;
 mod gate;
+mod glance;
 mod moves;
 mod no_limits;
 mod property;

@@ -22,7 +22,7 @@ pub(super) fn watching(change: impl FnOnce(&mut WatchSettings)) -> Desk {
 
 impl Desk {
     /// Shows an event to ledger and gate, as the risk stage does; the state it led to.
-    fn watched(&mut self, event: Event) -> Option<(TradingState, Reason)> {
+    pub(super) fn watched(&mut self, event: Event) -> Option<(TradingState, Reason)> {
         let event = Event { ts_recv: self.now.0, ..event };
         self.gate.on_time(self.now);
         self.ledger.on_event(&event);

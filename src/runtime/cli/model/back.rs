@@ -1,7 +1,7 @@
 //! `model rollback`, `quarantine`, `release`, `prune`: leaving a version behind.
 
 use super::{DirArguments, Failure, PlaceArguments, WhoArguments, loaded, proving, reasons};
-use crate::registry::{Pruned, Registry, Rollback, Target};
+use crate::registry::{Needs, Pruned, Registry, Rollback, Target};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ pub struct PruneArguments {
     /// A signed paper whose versions stay.
     #[arg(long, value_name = "FILE")]
     decision: Vec<PathBuf>,
-    /// Configuration whose folder holds, and whose decision's version stays.
+    /// Configuration whose folder holds, and whose models' and decision's versions stay.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Do it; without, only what would happen is told.
@@ -120,10 +120,16 @@ pub fn prune(arguments: &PruneArguments) -> Result<(), Failure> {
     let loaded = loaded(arguments.config.as_deref())?;
     let mut registry = arguments.place.open(loaded.as_ref())?;
     let mut papers = arguments.decision.clone();
-    let configured = loaded.map(|loaded| loaded.settings.risk.stage.decision_file);
-    papers.extend(configured.filter(|path| !path.is_empty()).map(PathBuf::from));
-    let change = arguments.who.change();
-    let pruned = registry.prune(arguments.keep, &papers, change, arguments.execute)?;
+    let settings = loaded.as_ref().map(|loaded| &loaded.settings);
+    let decision = settings.map(|settings| &settings.risk.stage.decision_file);
+    papers.extend(decision.filter(|path| !path.is_empty()).map(PathBuf::from));
+    let configured: Vec<&str> = settings.map_or_else(Vec::new, |settings| {
+        let own = settings.model.own.iter().map(|(_, version)| version);
+        own.chain([&settings.model.version]).map(String::as_str).collect()
+    });
+    let needs = Needs { papers: &papers, configured: &configured };
+    let pruned =
+        registry.prune(arguments.keep, needs, arguments.who.change(), arguments.execute)?;
     let Pruned { removed, bytes, kept } = pruned;
     if arguments.place.json {
         let told = serde_json::json!({"removed": removed, "bytes": bytes, "kept": reasons(&kept),

@@ -5,7 +5,7 @@ use crate::fake::{Fake, FakeRun, open, server};
 use crate::world::{World, look, mirror_of};
 use peregrine::model::artifact::{hex, sha256};
 use peregrine::observe::alerts::secret::Secret;
-use peregrine::registry::{Proving, Stage, Target};
+use peregrine::registry::{Needs, Proving, Stage, Target};
 use peregrine_lab::mirror::client::Client;
 use peregrine_lab::mirror::settings::Settings;
 use peregrine_lab::mirror::watch::{Mirror, Outcome};
@@ -211,7 +211,8 @@ fn files_of_retired_versions_that_were_pruned_stay_shown_and_their_run_is_left_a
     world.advance("m-2", Stage::Retired);
     drop(world.sync(&door));
     let before = look(&fake);
-    let pruned = world.registry().prune(0, &[], crate::world::change(9_000, "room"), true);
+    let change = crate::world::change(9_000, "room");
+    let pruned = world.registry().prune(0, Needs::default(), change, true);
     assert_eq!(pruned.expect("pruned").removed.len(), 1);
     drop(world.sync(&door));
     let after = look(&fake);
