@@ -155,14 +155,17 @@ mod tests {
     }
 
     fn told(qty: i64, venue: i64, ours: i64) -> Event {
-        let body = MarginStatus {
-            qty,
-            mark_px: 100 * SCALE,
-            liquidation_px: venue * SCALE,
-            computed_px: ours * SCALE,
-            ..MarginStatus::default()
-        };
+        told_in_units(qty, venue * SCALE, ours * SCALE)
+    }
+
+    fn told_in_units(qty: i64, liquidation_px: i64, computed_px: i64) -> Event {
+        let mark_px = 100 * SCALE;
+        let body = MarginStatus { qty, mark_px, liquidation_px, computed_px, ..Default::default() };
         at(2, Event::new(Kind::MarginStatus, BTC, &body))
+    }
+
+    fn marked(mark_px: i64) -> Event {
+        at(2, Event::new(Kind::MarkPrice, BTC, &MarkPrice { mark_px, ..MarkPrice::default() }))
     }
 
     #[test]
@@ -200,13 +203,12 @@ mod tests {
 
     #[test]
     fn what_is_far_from_liquidation_without_a_quotient_is_so_with_it() {
-        for (held, flat) in [(SCALE, false), (-SCALE, false), (SCALE, true)] {
+        for (held, flat) in [(SCALE, false), (-SCALE, false), (SCALE, true), (1, false)] {
             for (venue, ours) in [(0, 0), (80, 0), (0, 85), (-1, 80), (85, 80), (80, 85)] {
                 // Above a short one they are mirrored at the mark price of 100.
                 let mirror = |px: i64| if held < 0 && px > 0 { 200 - px } else { px };
                 let mut ledger = holding(held);
-                let mark = MarkPrice { mark_px: 100 * SCALE, ..MarkPrice::default() };
-                ledger.on_event(&at(2, Event::new(Kind::MarkPrice, BTC, &mark)));
+                ledger.on_event(&marked(100 * SCALE));
                 assert!(ledger.is_far_from_liquidation(BTC, i64::MAX), "never told");
                 ledger.on_event(&told(held, mirror(venue), mirror(ours)));
                 if flat {
@@ -222,16 +224,33 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_without_a_quotient_is_not_far_from_liquidation() {
+    fn a_part_of_a_basis_point_is_not_one_without_a_quotient_either() {
         let mut ledger = holding(SCALE);
-        ledger.on_event(&told(SCALE, 80, 0));
-        assert!(!ledger.is_far_from_liquidation(BTC, 1), "no mark price");
-        assert!(!ledger.is_far_from_liquidation(InstrumentId(1), 1), "not in the table");
-        let mark = MarkPrice { mark_px: 100 * SCALE, ..MarkPrice::default() };
-        ledger.on_event(&at(3, Event::new(Kind::MarkPrice, BTC, &mark)));
-        assert!(ledger.is_far_from_liquidation(BTC, 2_000));
-        ledger.on_event(&told(SCALE, 80, 120));
-        assert!(!ledger.is_far_from_liquidation(BTC, 1), "one of them is on the wrong side");
+        ledger.on_event(&marked(100 * SCALE));
+        for (liquidation, far) in [(85 * SCALE, true), (85 * SCALE + 1, false)] {
+            ledger.on_event(&told_in_units(SCALE, liquidation, 0));
+            assert_eq!(ledger.is_far_from_liquidation(BTC, 1_500), far, "{liquidation}");
+        }
+        // All of a price of one unit.
+        ledger.on_event(&told_in_units(SCALE, 0, 0));
+        ledger.on_event(&marked(1));
+        assert!(ledger.is_far_from_liquidation(BTC, 10_000));
+    }
+
+    #[test]
+    fn what_cannot_be_told_without_a_quotient_is_not_far_from_liquidation() {
+        for (held, venue) in [(SCALE, 80), (-SCALE, 120)] {
+            let mut ledger = holding(held);
+            ledger.on_event(&told(held, venue, 0));
+            assert!(!ledger.is_far_from_liquidation(BTC, 1), "no mark price");
+            assert!(!ledger.is_far_from_liquidation(InstrumentId(1), 1), "not in the table");
+            ledger.on_event(&marked(100 * SCALE));
+            assert!(ledger.is_far_from_liquidation(BTC, 2_000));
+            ledger.on_event(&told(held, venue, 200 - venue));
+            assert!(!ledger.is_far_from_liquidation(BTC, 1), "one is on the wrong side");
+            ledger.on_event(&told_in_units(held, if held > 0 { 200 * SCALE } else { 1 }, 0));
+            assert!(!ledger.is_far_from_liquidation(BTC, 1), "the only one is");
+        }
     }
 
     #[test]

@@ -39,18 +39,18 @@ mod tests {
 
     #[test]
     fn of_many_instruments_those_with_an_order_or_a_position_are_listed_in_table_order() {
-        let mut ledger = Ledger::new(200, Money(1_000));
+        let mut ledger = Ledger::new(257, Money(1_000));
         let places = |ledger: &Ledger| -> Vec<usize> {
             ledger.exposed_positions().map(|(place, _)| place).collect()
         };
-        for (id, place) in [(1, 199), (2, 63), (3, 64), (4, 0)] {
+        for (id, place) in [(1, 256), (2, 63), (3, 64), (4, 0)] {
             let body = Order { client_id: id, px: 5, qty: 7, purpose: 1, ..Order::default() };
             let order = Event::new(Kind::OrderApproved, InstrumentId(place), &body);
             ledger.on_order_sent(&order).unwrap();
         }
-        assert_eq!(places(&ledger), [0, 63, 64, 199]);
+        assert_eq!(places(&ledger), [0, 63, 64, 256]);
         let gone = OrderReport { client_id: 3, ..OrderReport::default() };
         ledger.on_event(&Event::new(Kind::OrderExpired, InstrumentId(64), &gone));
-        assert_eq!(places(&ledger), [0, 63, 199]);
+        assert_eq!(places(&ledger), [0, 63, 256]);
     }
 }

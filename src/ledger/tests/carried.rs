@@ -33,6 +33,7 @@ fn every_number_of_a_position_is_carried() {
     // 5 of cost over 3 units at 1e-8.
     assert_eq!(held.value_px, Px(166_666_666));
     assert_eq!((ledger.exposed(), ledger.fault()), (1, None));
+    assert_eq!(ledger.exposed_positions().map(|(place, _)| place).collect::<Vec<_>>(), [0]);
     ledger.on_best(BTC, Px(37));
     assert_eq!(ledger.position(BTC).unwrap().best_px, Px(37));
 }

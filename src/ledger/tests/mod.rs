@@ -1,6 +1,7 @@
 mod carried;
 mod edges;
 mod reports;
+mod sleep;
 mod worst;
 
 use super::*;

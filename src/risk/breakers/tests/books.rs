@@ -209,6 +209,18 @@ fn the_day_s_entries_of_an_earlier_session_count_where_there_was_one_and_on_thei
 }
 
 #[test]
+fn the_first_time_that_is_told_ends_no_day_that_was_carried() {
+    for (days, entries) in [(0, 4), (-1, 0)] {
+        let mut balance = Balance::new(1);
+        let day = START.utc_day() + days;
+        let body = SessionCarried { epoch: 1, day, entries_today: 4, ..SessionCarried::default() };
+        balance.on_carried(&event(Kind::SessionCarried, &body, START));
+        balance.on_time(START);
+        assert_eq!(balance.entries, entries, "{days}");
+    }
+}
+
+#[test]
 fn an_order_off_the_table_is_not_counted_and_neither_is_one_more_than_there_is_room_for() {
     let mut balance = Balance::new(1);
     let nowhere = Event { instrument: 1, ..approved(1, UNIT, Purpose::Entry, PX) };

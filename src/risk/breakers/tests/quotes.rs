@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::Money;
+use crate::base::limits::TIMER_VISITS_MAX;
 
 struct Quotes {
     board: Board,
@@ -110,4 +111,36 @@ fn what_may_not_be_traded_never_had_a_quote_or_is_not_there_is_nobody_s_concern(
         assert_eq!(quotes.board.count(Control::Staleness).evaluated, 0);
     }
     assert_eq!(silent.staleness.to_recover(InstrumentId(1)), 0);
+}
+
+#[test]
+fn a_timer_visits_so_many_instruments_and_the_next_one_goes_on_after_them() {
+    let count = TIMER_VISITS_MAX + 1;
+    let settings = BreakerSettings { stale_ms: 5_000, stale_good_ticks: 3, ..Default::default() };
+    let rungs = |control| rungs::rungs_of(control, &settings, &RiskSettings::default());
+    let mut board = Board::new(count, Nanos::ZERO, rungs);
+    let mut staleness = Staleness::new(&vec![true; count], &settings);
+    let mut ledger = Ledger::new(count, Money::whole(1));
+    for id in 0..count as u16 {
+        ledger.on_touch(InstrumentId(id), Px(99), Px(101), START);
+    }
+    let owing = |staleness: &Staleness| -> Vec<u16> {
+        let owes = |id: &u16| staleness.to_recover(InstrumentId(*id)) > 0;
+        (0..count as u16).filter(owes).collect()
+    };
+    staleness.on_time(&mut board, &ledger, after(5_000));
+    assert_eq!(owing(&staleness), Vec::from_iter(0..TIMER_VISITS_MAX as u16));
+    staleness.on_time(&mut board, &ledger, after(5_000));
+    assert_eq!(owing(&staleness), Vec::from_iter(0..count as u16));
+}
+
+#[test]
+fn what_is_cleared_is_below_the_least_rung_there_can_be() {
+    let settings =
+        BreakerSettings { spread_trip_bps: 1, spread_clear_bps: 1, ..BreakerSettings::default() };
+    let mut board = board(&settings, Nanos::from_secs(1_000));
+    board.judge_at(Control::Spread, BTC, 1, START);
+    assert_eq!(board.level(Control::Spread), Level::Reduce);
+    board.clear_at(Control::Spread, BTC, START);
+    assert_eq!(board.level(Control::Spread), Level::Clear);
 }

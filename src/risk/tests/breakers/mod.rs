@@ -6,6 +6,7 @@ mod keys;
 mod records;
 mod restart;
 mod seal;
+mod sleep;
 
 use super::*;
 use crate::base::event::{
