@@ -22,7 +22,8 @@ impl Desk {
 
 #[test]
 fn what_falls_asleep_leaves_every_level_of_its_market_at_once() {
-    let cases: [(Control, fn(&mut Desk)); 4] = [
+    type Reach = fn(&mut Desk);
+    let cases: [(Control, Reach); 4] = [
         (Control::Staleness, Desk::silence),
         (Control::Spread, |desk| desk.tick("99.75", "100.25")),
         (Control::Jump, |desk| {
