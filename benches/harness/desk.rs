@@ -32,8 +32,10 @@ pub enum Part {
     LedgerTicker,
     /// The policy decides.
     Policy,
-    /// The gate judges.
+    /// The gate judges an entry.
     Gate,
+    /// The gate judges an exit.
+    GateExit,
     /// The request is written and signed.
     Send,
     /// The ledger takes a fill.
@@ -41,10 +43,11 @@ pub enum Part {
 }
 
 /// Every step: its figure's name and what it is.
-pub const PARTS: [(Part, &str, &str); 5] = [
+pub const PARTS: [(Part, &str, &str); 6] = [
     (Part::LedgerTicker, "ledger_ticker", "ledger takes a best bid and offer"),
     (Part::Policy, "policy", "policy decides on a prediction"),
-    (Part::Gate, "gate", "gate judges and approves an order"),
+    (Part::Gate, "gate", "gate judges and approves an entry"),
+    (Part::GateExit, "gate_exit", "gate judges and approves an exit"),
     (Part::Send, "send", "request written and signed, order tracked"),
     (Part::LedgerFill, "ledger_fill", "ledger takes a fill"),
 ];
@@ -147,7 +150,8 @@ impl<'b> Desk<'b> {
         }
         let start = self.bench.clock.stamp();
         let verdict = black_box(self.gate.admit(&prediction, &intent, &mut self.ledger));
-        self.keep(Part::Gate, start);
+        let is_exit = matches!(intent, Intent::Exit(_));
+        self.keep(if is_exit { Part::GateExit } else { Part::Gate }, start);
         match verdict {
             Some(Verdict::Approved(approved)) => Some(self.send(approved)),
             other => panic!("{intent:?}: {other:?}"),

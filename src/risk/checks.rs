@@ -78,17 +78,6 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Makes one check if orders of the purpose have to pass it.
-    pub(super) fn ask_if_bound(&self, check: Check) -> Answer {
-        if !check.binds(self.wanted.purpose) {
-            return Ok(Margin::Wide);
-        }
-        match self.limits {
-            Some(limits) => self.ask(limits, check),
-            None => self.ask_without_limits(check),
-        }
-    }
-
     /// Makes one check.
     #[inline(always)]
     pub(super) fn ask(&self, limits: &Limits, check: Check) -> Answer {
@@ -160,7 +149,7 @@ impl Question<'_> {
     /// The checks that need no configured limit: all that stands between an exit and the wire where
     /// limits are missing. Entries do not get past `LimitSet`.
     #[inline(always)]
-    fn ask_without_limits(&self, check: Check) -> Answer {
+    pub(super) fn ask_without_limits(&self, check: Check) -> Answer {
         let (wanted, facts) = (self.wanted, self.facts);
         match check {
             Check::TradingState => {

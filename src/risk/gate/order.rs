@@ -9,6 +9,7 @@ use crate::risk::check::Check;
 use crate::risk::checks::{Margin, Question, Trip, mark_of};
 use crate::risk::exposure::Worst;
 use crate::risk::glance::Glance;
+use crate::risk::limits::Limits;
 use crate::risk::senses::lag;
 use crate::risk::session::CheckCount;
 
@@ -93,7 +94,7 @@ macro_rules! take {
 /// Written out in a row, so that each check is its own few instructions. The order is that of
 /// `ALL`, which the compiler holds it to.
 macro_rules! in_order {
-    ($question:ident, $limits:ident, $near:ident: $($check:ident)*) => {{
+    ($question:ident, $limits:ident, $purpose:ident, $near:ident: $($check:ident)*) => {{
         const ORDER: [Check; CHECKS] = [$(Check::$check),*];
         const _: () = {
             let mut at = 0;
@@ -102,19 +103,30 @@ macro_rules! in_order {
                 at += 1;
             }
         };
-        $(take!($near, Check::$check, $question.ask($limits, Check::$check));)*
+        $(if Check::$check.binds($purpose) {
+            take!($near, Check::$check, $question.ask($limits, Check::$check));
+        })*
     }};
 }
 
-/// Makes one check after the other, up to the first that trips.
+/// Makes one check after the other that the order has to pass, up to the first that trips.
 #[inline(never)]
 pub(super) fn ask_in_order(question: &Question<'_>) -> Asked {
-    // An entry has to pass every check there is.
-    let (Some(limits), Purpose::Entry) = (question.limits, question.wanted.purpose) else {
-        return ask_the_few(question);
-    };
+    let Some(limits) = question.limits else { return ask_without_limits(question) };
+    // By purpose, so that each has a row of its own checks and no others.
+    match question.wanted.purpose {
+        Purpose::Entry => ask_row(question, limits, Purpose::Entry),
+        Purpose::Protect => ask_row(question, limits, Purpose::Protect),
+        Purpose::Flatten => ask_row(question, limits, Purpose::Flatten),
+        _ => ask_row(question, limits, Purpose::ExitSignal),
+    }
+}
+
+/// The checks that orders of a purpose have to pass.
+#[inline(always)]
+fn ask_row(question: &Question<'_>, limits: &Limits, purpose: Purpose) -> Asked {
     let mut near = 0;
-    in_order! { question, limits, near:
+    in_order! { question, limits, purpose, near:
         TradingState LimitSet Allowed TickSize LotSize MinQty MaxQty ReduceOnly Reference
         MinNotional OrderNotional CollarMark CollarTouch CollarCumulative Position SymbolBudget
         GrossExposure NetExposure Correlated Positions Leverage Liquidation Capital DecisionOnce
@@ -124,11 +136,12 @@ pub(super) fn ask_in_order(question: &Question<'_>) -> Asked {
     Asked { near, answer: Ok(()) }
 }
 
-/// The same for what passes few of them: exits, stops, and a gate without limits.
-fn ask_the_few(question: &Question<'_>) -> Asked {
+/// The same at a gate without limits.
+fn ask_without_limits(question: &Question<'_>) -> Asked {
     let mut near = 0;
-    for check in Check::ALL {
-        take!(near, check, question.ask_if_bound(check));
+    let purpose = question.wanted.purpose;
+    for check in Check::ALL.into_iter().filter(|check| check.binds(purpose)) {
+        take!(near, check, question.ask_without_limits(check));
     }
     Asked { near, answer: Ok(()) }
 }
@@ -145,13 +158,11 @@ impl Gate {
         wanted: &Wanted,
         ledger: &Ledger,
     ) -> Result<Money, (Check, Trip)> {
-        let position = ledger.position(wanted.instrument);
-        let watched = match (wanted.purpose, position) {
-            (Purpose::Entry, Some(position)) => {
-                self.watch.block(wanted.instrument, position, self.now)
-            }
-            _ => None,
-        };
+        if wanted.purpose != Purpose::Entry {
+            return self.ask_one_by_one(cause, wanted, None, ledger);
+        }
+        let position = ledger.position(wanted.instrument).ok_or(FOREIGN)?;
+        let watched = self.watch.block(wanted.instrument, position, self.now);
         let question = self.question(cause, wanted, watched, ledger).ok_or(FOREIGN)?;
         let Some(Glance { near, notional }) = question.glance() else {
             return self.ask_one_by_one(cause, wanted, watched, ledger);
