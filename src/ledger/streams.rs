@@ -15,8 +15,8 @@ impl Ledger {
         let instrument = event.instrument();
         self.on_touch(instrument, Px::ZERO, Px::ZERO, Nanos::ZERO);
         if let Some(position) = self.positions.get_mut(instrument.index()) {
+            // With neither price what it is worth stays: there is nothing to value it at.
             (position.mark_px, position.marked_at) = (Px::ZERO, Nanos::ZERO);
-            self.revalue(instrument);
         }
     }
 

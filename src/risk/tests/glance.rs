@@ -239,6 +239,8 @@ fn the_least_price_and_quantity_there_are_pass_at_a_glance_and_none_of_either_do
     let mut desk = of_single_units();
     let single = Wanted { px: Px(1), qty: Qty(1), ..entry() };
     assert!(at_a_glance(&mut desk, &single));
+    // Later, so that nothing but the price and the quantity is against them.
+    desk.now = desk.now + Nanos::from_millis(10);
     desk.is_denied(&Wanted { px: Px::ZERO, ..single }, Reason::TickSize);
     desk.is_denied(&Wanted { qty: Qty::ZERO, ..single }, Reason::LotSize);
     desk.is_denied(&Wanted { px: Px(-1), ..single }, Reason::TickSize);
