@@ -58,10 +58,15 @@ impl Ledger {
         position.carry(body);
         let valued = position.revalue();
         let after = position.part();
+        let is_of_its_side = position.value_px >= Px::ZERO;
         self.shift(&before, &after);
         self.mark_exposed(event.instrument());
         if valued.is_none() {
             return self.fail(Reason::Overflow);
+        }
+        if !is_of_its_side {
+            // A long position that was paid for with less than nothing, or a short one with more.
+            return self.fail(Reason::InvariantBroken);
         }
         LedgerChange::Carried
     }

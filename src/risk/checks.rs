@@ -273,7 +273,7 @@ pub(super) fn worth(qty: i128, px: Px) -> Result<i128, Trip> {
     }
     let product = qty.checked_mul(i128::from(px.0)).ok_or(overflow())?;
     let up = if product.is_positive() { i128::from(SCALE - 1) } else { 0 };
-    Ok(per_unit(product + up))
+    product.checked_add(up).map(per_unit).ok_or(overflow())
 }
 
 #[inline(always)]

@@ -103,10 +103,13 @@ impl Question<'_> {
     #[inline(always)]
     pub(super) fn glance(&self) -> Option<Glance> {
         let (wanted, position) = (self.wanted, self.position);
-        let limits = self.limits.filter(|_| wanted.purpose == Purpose::Entry)?;
+        // Books that are out of their range have sums that are not those of their parts.
+        let sound = wanted.purpose == Purpose::Entry && self.ledger.fault().is_none();
+        let limits = self.limits.filter(|_| sound)?;
         let px = [wanted.px, position.bid, position.ask, self.mark()].map(|px| px.0);
         let bps = [limits.collar_mark_bps, limits.collar_touch_bps];
-        if !(fit(px, PX_BITS) & fit(bps, BPS_BITS)) {
+        let least = [self.facts.min_qty.0, self.facts.min_notional.0];
+        if !(fit(px, PX_BITS) & fit(bps, BPS_BITS) & fit(least, AMOUNT_BITS)) {
             return None;
         }
         let worth = Worth::of(self, limits)?;
@@ -268,20 +271,20 @@ impl Worth {
         let order = narrow(worst.value)?;
         let exposure = narrow(worst.exposure?)?;
         let at_its_px = narrow(worst.value_at(wanted.px))?;
-        let others = ledger.gross_exposure().0.wrapping_sub(position.exposure.0);
+        let others = ledger.gross_exposure().0.checked_sub(position.exposure.0)?;
         let [long, short] = ledger.net_exposure();
         let [own_long, own_short] = position.net;
-        let long = long.0.wrapping_sub(own_long.0).wrapping_abs();
-        let short = short.0.wrapping_sub(own_short.0).wrapping_abs();
-        let others_net = long.max(short);
+        let long = long.0.checked_sub(own_long.0)?.wrapping_abs();
+        let short = short.0.checked_sub(own_short.0)?.wrapping_abs();
         let account = ledger.account();
         let kept = account.map_or(Money::ZERO, |account| account.maintenance_margin).0;
         let (equity, own_equity) = (question.equity().0, ledger.equity().0);
         let (peak, lost) = (ledger.peak_equity().0, ledger.day_loss().0);
-        let all = [order, at_its_px, exposure, others, others_net, equity, own_equity, peak];
+        let all = [order, at_its_px, exposure, others, long, short, equity, own_equity, peak];
         if !(fit(all, AMOUNT_BITS) & fit([kept, lost, wanted.qty.0], AMOUNT_BITS)) {
             return None;
         }
+        let others_net = long.max(short);
         let capital = question.capital_at_risk(limits).0;
         let gross = others + exposure;
         Some(Self {

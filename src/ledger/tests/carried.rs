@@ -9,6 +9,21 @@ fn told<B: event::Body>(kind: Kind, body: &B) -> Event {
 }
 
 #[test]
+fn a_position_of_a_cost_of_the_other_side_is_a_fault() {
+    for (qty, cost, fault) in [
+        (3, 5, None),
+        (-3, -5, None),
+        (3, -5, Some(Reason::InvariantBroken)),
+        (-3, 5, Some(Reason::InvariantBroken)),
+    ] {
+        let body = PositionCarried { qty, cost, ..PositionCarried::default() };
+        let mut ledger = Ledger::new(1, Money(1_000));
+        ledger.on_event(&told(Kind::PositionCarried, &body));
+        assert_eq!(ledger.fault(), fault, "{qty} {cost}");
+    }
+}
+
+#[test]
 fn every_number_of_a_position_is_carried() {
     let body = PositionCarried {
         qty: 3,

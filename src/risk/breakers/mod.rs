@@ -142,6 +142,10 @@ impl Breakers {
             Some(Kind::SymbolChange) => self.on_symbol_change(event),
             _ => self.on_books(event, change, ledger),
         }
+        // A price alone can lead the books out of their range.
+        if ledger.fault().is_some() {
+            self.judge_fault(ledger, now);
+        }
     }
 
     /// What the market of an instrument that falls asleep did is nobody's concern any more; one
@@ -188,10 +192,7 @@ impl Breakers {
         {
             self.size_changed |= self.restart.on_round_trip(result.0 < 0, now);
         }
-        let fault = ledger.fault();
-        let reason = fault.unwrap_or(Reason::InvariantBroken);
-        let found = i64::from(fault.is_some());
-        self.board.judge_for(Control::LedgerFault, reason, found, now);
+        self.judge_fault(ledger, now);
         let unknown = i64::from(ledger.unknown_orders());
         self.board.judge(Control::UnknownOrders, unknown, now);
         let unbalanced = i64::from(!self.balance.holds(ledger));
@@ -209,6 +210,13 @@ impl Breakers {
         if event.kind() == Some(Kind::OrderFilled) && change != LedgerChange::Duplicate {
             fills::judge(&mut self.board, event, order.as_ref());
         }
+    }
+
+    fn judge_fault(&mut self, ledger: &Ledger, now: Nanos) {
+        let fault = ledger.fault();
+        let reason = fault.unwrap_or(Reason::InvariantBroken);
+        let found = i64::from(fault.is_some());
+        self.board.judge_for(Control::LedgerFault, reason, found, now);
     }
 
     fn judge_money(&mut self, ledger: &Ledger, now: Nanos) {

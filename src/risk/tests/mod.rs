@@ -1,6 +1,7 @@
 //! A desk to judge intents at, and the tests by subject.
 
 mod breakers;
+mod damaged;
 mod denials;
 mod dropped;
 mod each_check;
