@@ -24,7 +24,7 @@ const RETURN_MAX: i64 = 500_000;
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub(super) struct Portfolio {
-    /// By instrument: its own budget, the largest amount where it has none, and what is far from it.
+    /// By instrument: its own budget, the largest amount where it has none, and four fifths of it.
     budgets: Vec<(Money, i64)>,
     bar: Nanos,
     bars: usize,

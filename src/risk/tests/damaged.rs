@@ -1,5 +1,5 @@
-//! Books out of their range: no order passes because of what they no longer tell, and the price that
-//! led them there halts.
+//! Books out of their range: no order passes because of what they no longer tell, and the price
+//! that led them there halts.
 
 use super::*;
 use crate::base::event::{ContractStatus, MarkPrice, flags};
