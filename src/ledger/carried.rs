@@ -58,7 +58,7 @@ impl Ledger {
         position.carry(body);
         let valued = position.revalue();
         let after = position.part();
-        let is_of_its_side = position.value_px >= Px::ZERO;
+        let is_of_its_side = !position.value_px.0.is_negative();
         self.shift(&before, &after);
         self.mark_exposed(event.instrument());
         if valued.is_none() {

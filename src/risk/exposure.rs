@@ -170,7 +170,7 @@ impl Question<'_> {
         let gross = self.worst_gross()?;
         let free = i128::from(self.equity().0) - i128::from(kept.0);
         // An order is worth something: a sum that is not above zero is none of sound books.
-        let away = if gross > 0 { part_of(free, 10_000, gross) } else { 0 };
+        let away = if gross.is_positive() { part_of(free, 10_000, gross) } else { 0 };
         let told = self.ledger.liquidation_bps(self.wanted.instrument).unwrap_or(u32::MAX);
         at_least(away.min(told.into()), limits.liquidation_bps, Reason::LiquidationNear)
     }

@@ -44,6 +44,16 @@ fn a_price_that_leads_the_books_out_of_their_range_halts_at_once() {
 }
 
 #[test]
+fn sound_books_are_looked_at_with_every_report() {
+    use crate::base::Control;
+    let mut desk = Desk::new(&generous());
+    let looked = |desk: &Desk| desk.gate.breaker_count(Control::LedgerFault).evaluated;
+    let before = looked(&desk);
+    desk.hold(BTC, Side::Buy, qty("1"), px("100"));
+    assert_eq!(looked(&desk), before + 1);
+}
+
+#[test]
 fn books_with_a_fault_are_never_passed_at_a_glance() {
     let mut desk = beyond(by_mark);
     let before = glances();
