@@ -44,3 +44,12 @@ fn without_limits_exits_end_where_the_table_of_orders_does() {
     desk.now = desk.now + Nanos::from_secs(10);
     desk.is_denied(&resting, Reason::MaxOpenOrders);
 }
+
+#[test]
+fn without_limits_an_exit_is_near_only_what_it_comes_near() {
+    let mut desk = desk_without_limits();
+    let near = |desk: &Desk| Check::ALL.map(|check| desk.gate.count(check).near);
+    let before = near(&desk);
+    desk.passes(&exit());
+    assert_eq!(near(&desk), before);
+}
