@@ -68,7 +68,7 @@ impl Seen {
         self.near |= u64::from(near) << check as u32;
     }
 
-    /// The same of a value of so many bits that may be up to a limit of any.
+    /// A value within [`AMOUNT_BITS`] that may be up to a limit whose four fifths are not kept.
     #[inline(always)]
     fn most_of_any(&mut self, check: Check, value: i64, limit: i64) {
         // Of more than twice what values come to all are far from it.
