@@ -7,8 +7,10 @@ mod harness;
 
 use harness::desk::{Desk, PARTS};
 use harness::gate::{GateDesk, WORKING};
-use harness::{Bench, heading, histogram, nanos_at, row};
+use harness::{Bench, heading, histogram, nanos_at, record_nanos, row};
 use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+use std::hint::black_box;
 
 fn main() {
     let mut bench = Bench::start(
@@ -43,36 +45,99 @@ fn main() {
 /// takes is that of the quietest.
 const ROUNDS: usize = 10;
 
-/// The gate alone: every check, with a position and working orders on the book.
+/// The gate alone: every check, with a position and working orders on the book. After each judgement
+/// comes one turn of the reference, so that both meet the same disturbances.
 fn gate_alone(bench: &mut Bench) {
     let mut desk = GateDesk::new();
     desk.check();
+    let mut map = OrderedMap::new();
+    map.check();
     let warm = bench.count(20_000, 200);
-    (0..warm).for_each(|_| desk.cycle(bench));
     let cycles = bench.count(20_000, 100);
+    (0..warm).for_each(|_| cycle(bench, &mut desk, &mut map));
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         desk.times.reset();
-        (0..cycles).for_each(|_| desk.cycle(bench));
+        map.times.reset();
+        (0..cycles).for_each(|_| cycle(bench, &mut desk, &mut map));
         desk.check_after(cycles as u64);
-        rounds.push(desk.times.clone());
+        map.check();
+        rounds.push([desk.times.clone(), map.times.clone()]);
     }
-    let mut all = histogram();
-    rounds.iter().for_each(|round| all.add(round).expect("the bounds are the same"));
+    tell(bench, rounds);
+}
+
+fn cycle(bench: &Bench, desk: &mut GateDesk, map: &mut OrderedMap) {
+    desk.cycle(bench);
+    map.turn(bench);
+}
+
+/// Of the gate and the reference, round by round.
+fn tell(bench: &mut Bench, mut rounds: Vec<[Histogram<u64>; 2]>) {
     let p99 = |times: &Histogram<u64>| nanos_at(times, 0.99);
-    rounds.sort_by(|one, other| p99(one).total_cmp(&p99(other)));
+    rounds.sort_by(|one, other| p99(&one[0]).total_cmp(&p99(&other[0])));
+    let [mut gate, mut reference] = [histogram(), histogram()];
+    for [one, other] in &rounds {
+        gate.add(one).expect("the bounds are the same");
+        reference.add(other).expect("the bounds are the same");
+    }
+    let quietest = &rounds[0];
     heading(&format!("every check, a position, {WORKING} working orders"));
-    row("gate judges and approves an entry", &all);
-    row(&format!("  the quietest of {ROUNDS} rounds"), &rounds[0]);
+    row("gate judges and approves an entry", &gate);
+    row("an ordered map of as many, one in and out", &reference);
+    row(&format!("  gate, the quietest of {ROUNDS} rounds"), &quietest[0]);
+    row("  map, the same round", &quietest[1]);
     let reading = bench.reading();
     bench.figure("clock_reading_ns", reading);
-    for (name, what, times) in [("", "", &all), ("quietest_", " of the quietest round", &rounds[0])]
-    {
+    let told = [
+        ("gate_20_orders", &gate),
+        ("gate_20_orders_quietest", &quietest[0]),
+        ("ordered_map", &reference),
+        ("ordered_map_quietest", &quietest[1]),
+    ];
+    for (name, times) in told {
         for (part, quantile) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
-            let figure = format!("gate_20_orders_{name}{part}_ns");
-            bench.figure(&figure, nanos_at(times, quantile));
+            bench.figure(&format!("{name}_{part}_ns"), nanos_at(times, quantile));
         }
+    }
+    // What slows the map down within one run is of the machine.
+    bench.figure("ordered_map_p99_over_quietest", p99(&reference) / p99(&quietest[1]));
+    bench.figure("gate_p99_over_ordered_map", p99(&gate) / p99(&reference));
+    for (what, times) in [("", &gate), (" of the quietest round", &quietest[0])] {
         let told = format!("gate p99{what} less the clock's reading, ns");
         bench.target(&told, p99(times) - reading, None, Some(200.0));
+    }
+}
+
+/// The reference: what the standard library takes for as many orders by price: one more, the sum of
+/// all, and gone again.
+struct OrderedMap {
+    orders: BTreeMap<i64, i64>,
+    turns: i64,
+    sum: i64,
+    times: Histogram<u64>,
+}
+
+impl OrderedMap {
+    fn new() -> Self {
+        let orders = (0..WORKING).map(|i| (i * 1_000, i)).collect();
+        Self { orders, turns: 0, sum: 0, times: histogram() }
+    }
+
+    fn turn(&mut self, bench: &Bench) {
+        let px = black_box(self.turns % WORKING * 1_000 + 500);
+        let start = bench.clock.stamp();
+        let _ = self.orders.insert(px, self.turns);
+        self.sum = black_box(self.orders.values().sum());
+        let gone = black_box(self.orders.remove(&px));
+        record_nanos(&mut self.times, bench.since(start));
+        assert_eq!(gone, Some(self.turns));
+        self.turns += 1;
+    }
+
+    /// The sum was that of the orders with the last one among them.
+    fn check(&self) {
+        let last = if self.turns == 0 { 0 } else { WORKING * (WORKING - 1) / 2 + self.turns - 1 };
+        assert_eq!((self.sum, self.orders.len() as i64), (last, WORKING));
     }
 }
