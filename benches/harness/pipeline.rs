@@ -115,7 +115,9 @@ fn make_eager(document: &mut Table) {
         ("breakers", "spread_trip_bps", 10_000),
         ("breakers", "core_stall_ms", 600_000),
         ("breakers", "send_to_ack_ms", 600_000),
+        ("breakers", "send_to_ack_p95_ms", 600_000),
         ("breakers", "tick_to_gate_us", 10_000_000),
+        ("breakers", "tick_to_gate_p95_us", 10_000_000),
         // A pass fits the segments it starts with: the keeper's pace is measured in `journal`.
         ("journal", "output_segment_mib", 32),
     ];

@@ -89,11 +89,15 @@ pub enum Control {
     InvalidOutputs = 22,
     /// The risk state kept twice; 1 where the two differ.
     StateSeal = 23,
+    /// RC-40: tick to order bytes, 95th percentile; microseconds.
+    TickToGateP95 = 24,
+    /// RC-40: approval to the venue's word, 95th percentile; milliseconds.
+    SendToAckP95 = 25,
 }
 
 impl Control {
     /// Number of controls.
-    pub const COUNT: usize = 24;
+    pub const COUNT: usize = 26;
 
     /// Every control, in numeric order.
     pub const ALL: [Control; Self::COUNT] = [
@@ -121,6 +125,8 @@ impl Control {
         Self::CoreStall,
         Self::InvalidOutputs,
         Self::StateSeal,
+        Self::TickToGateP95,
+        Self::SendToAckP95,
     ];
 
     /// From its number; `None` for a number that is no control.
@@ -155,6 +161,8 @@ impl Control {
             Self::CoreStall => "core_stall",
             Self::InvalidOutputs => "invalid_outputs",
             Self::StateSeal => "state_seal",
+            Self::TickToGateP95 => "tick_to_gate_p95",
+            Self::SendToAckP95 => "send_to_ack_p95",
         }
     }
 }
@@ -186,11 +194,13 @@ pub enum Measure {
     Files = 5,
     /// Longest time a pinned thread went without a turn since the last measure; milliseconds.
     CoreStall = 6,
+    /// Bytes in memory to order bytes, 95th percentile since the last measure; microseconds.
+    TickToGateP95 = 7,
 }
 
 impl Measure {
     /// Number of measures.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
 
     /// Every measure, in numeric order.
     pub const ALL: [Measure; Self::COUNT] = [
@@ -201,6 +211,7 @@ impl Measure {
         Self::Memory,
         Self::Files,
         Self::CoreStall,
+        Self::TickToGateP95,
     ];
 
     /// From its number; `None` for a number that is no measure.
@@ -218,6 +229,7 @@ impl Measure {
             Self::Memory => "memory",
             Self::Files => "files",
             Self::CoreStall => "core_stall",
+            Self::TickToGateP95 => "tick_to_gate_p95",
         }
     }
 }

@@ -223,21 +223,25 @@ impl HopTotals {
         self.worst[passage.hop as usize].note(passage.ns, passage.seq);
     }
 
+    /// A quantile of one hop in nanoseconds, of 0 to 1; zero where nothing passed.
+    pub fn at(&self, hop: Hop, quantile: f64) -> u64 {
+        // A bucket's upper end can lie above the largest value in it.
+        self.histograms[hop as usize].value_at_quantile(quantile).min(self.max_ns[hop as usize])
+    }
+
     /// Percentiles of every hop.
     pub fn view(&self) -> LatencyView {
         let mut view = LatencyView { worst: self.worst, ..LatencyView::default() };
         for hop in Hop::ALL {
             let i = hop as usize;
-            let histogram = &self.histograms[i];
-            // A bucket's upper end can lie above the largest value in it.
-            let at = |quantile| histogram.value_at_quantile(quantile).min(self.max_ns[i]);
+            let at = |quantile| self.at(hop, quantile);
             view.hops[i] = HopView {
                 p50: at(0.5),
                 p99: at(0.99),
                 p999: at(0.999),
                 p9999: at(0.9999),
                 max: self.max_ns[i],
-                count: histogram.len(),
+                count: self.histograms[i].len(),
                 sum_ns: self.sum_ns[i],
             };
         }

@@ -14,7 +14,8 @@ pub enum Check {
     TradingState,
     /// RC-01: every limit is set.
     LimitSet,
-    /// RC-12: the instrument is on the allow-list.
+    /// RC-12: the instrument is on the allow-list. What is held of one that was taken off it may
+    /// leave.
     Allowed,
     /// RC-13: price above zero and a multiple of the tick.
     TickSize,
@@ -22,7 +23,7 @@ pub enum Check {
     LotSize,
     /// RC-13: least quantity; exits are exempt.
     MinQty,
-    /// RC-02: largest quantity.
+    /// RC-02: largest quantity, the venue's and for entries our own.
     MaxQty,
     /// RC-14: an exit is no larger than the position and of the other side.
     ReduceOnly,
@@ -139,7 +140,6 @@ impl Check {
         matches!(
             self,
             Self::TradingState
-                | Self::Allowed
                 | Self::TickSize
                 | Self::LotSize
                 | Self::MaxQty

@@ -17,7 +17,7 @@ use crate::policy::Wanted;
 
 /// How far through the touch an exit may be priced, in basis points.
 pub(super) const EXIT_COLLAR_BPS: i64 = 300;
-/// Exits in ten seconds where no rate is set: a third of the venue's 300.
+/// Exits in ten seconds at least, whatever rate is set: a third of the venue's 300.
 pub(super) const EXITS_PER_10S: usize = 100;
 /// Orders of unknown outcome that freeze the whole account.
 pub(super) const UNKNOWN_ORDERS_MAX: u32 = 3;
@@ -168,7 +168,7 @@ impl Question<'_> {
                 if whole && wanted.qty.is_positive() { Ok(Margin::Wide) } else { Err(trip) }
             }
             Check::MinQty => at_least(wanted.qty.0.into(), facts.min_qty.0, Reason::MinQty),
-            Check::MaxQty => at_most(wanted.qty.0.into(), facts.max_qty.0, Reason::MaxQty),
+            Check::MaxQty => at_most(wanted.qty.0.into(), self.qty_max().0, Reason::MaxQty),
             Check::ReduceOnly => self.reduce_only(),
             Check::Reference => {
                 let touch = self.position.has_touch();
@@ -183,6 +183,17 @@ impl Question<'_> {
             Check::OpenOrders => self.open_orders(OPEN_ORDERS_MAX),
             _ => Ok(Margin::Wide),
         }
+    }
+
+    /// The venue's largest quantity; of an entry the lesser of that and our own, however large what
+    /// is held became.
+    #[inline(always)]
+    pub(super) fn qty_max(&self) -> Qty {
+        let own = match self.wanted.purpose.is_entry() {
+            true => self.portfolio.qty_max(self.wanted.instrument),
+            false => Qty::MAX,
+        };
+        own.min(self.facts.max_qty)
     }
 
     fn unknown_orders(&self) -> Answer {

@@ -10,11 +10,10 @@
 
 use super::check::Check;
 use super::checks::Trip;
-use super::command::arms_by_name;
 use super::gate::{Gate, deny};
 use super::senses::lag;
 use super::state::{Actor, TradingState};
-use crate::base::event::{Command, Prediction};
+use crate::base::event::Prediction;
 use crate::base::{Event, Kind, OrderType, Purpose, Px, Qty, Reason, Side, TimeInForce};
 use crate::ledger::{Ledger, LedgerChange};
 use crate::policy::{Plan, Wanted};
@@ -32,16 +31,8 @@ impl Gate {
     /// Every event of the stage, after the ledger took it in and before anything is decided on it.
     pub fn on_event(&mut self, event: &Event, change: LedgerChange, ledger: &Ledger) {
         self.on_time(event.now());
-        match event.kind() {
-            Some(Kind::Timer) => self.portfolio.on_timer(self.now, ledger),
-            Some(Kind::Command) => {
-                let command: &Command = event.body();
-                if arms_by_name(command) {
-                    self.entries_today = 0;
-                    self.breakers.on_entries_reset();
-                }
-            }
-            _ => {}
+        if event.kind() == Some(Kind::Timer) {
+            self.portfolio.on_timer(self.now, ledger);
         }
         let LedgerChange::Fill(_) = change else { return };
         let index = event.instrument().index();

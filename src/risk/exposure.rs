@@ -6,9 +6,10 @@ use super::checks::{
     Answer, Margin, Question, Trip, at_least, at_most, cut, denied, overflow, value_of, worth,
 };
 use super::limits::Limits;
+use super::portfolio::Portfolio;
 use crate::base::units::{part_of, quotient};
 use crate::base::{Money, Px, Qty, Reason, Side};
-use crate::ledger::Position;
+use crate::ledger::{Ledger, Position};
 use crate::policy::Wanted;
 
 /// An order in the worst case: what several checks ask for, computed once. `None` beyond the range.
@@ -66,6 +67,32 @@ fn added(wanted: &Wanted) -> (Qty, Qty) {
         Side::Buy => (wanted.qty, Qty::ZERO),
         Side::Sell => (Qty::ZERO, wanted.qty),
     }
+}
+
+/// What an instrument whose position is worth `worst` and all that move with it, or may, come to; or
+/// another that moves with it and all that move with that one, whichever is the most: two that do
+/// not move together may both move with a third.
+#[inline(never)]
+fn most_correlated(ledger: &Ledger, portfolio: &Portfolio, own: usize, worst: i128) -> i128 {
+    let others = || ledger.exposed_positions().filter(|&(at, _)| at != own);
+    let value = |position: &Position| i128::from(position.exposure.0);
+    // All that move with the one at a place, but for it and for the instrument's own.
+    let along = |place: usize| -> i128 {
+        let along = others().filter(|&(at, _)| at != place && portfolio.together(place, at));
+        along.map(|(_, position)| value(position)).sum()
+    };
+    let all: i128 = others().map(|(_, position)| value(position)).sum();
+    let mut most = along(own);
+    for (other, position) in others() {
+        // There is nothing beside it: so it is wherever nothing is known yet.
+        if most == all {
+            break;
+        }
+        if portfolio.together(own, other) {
+            most = most.max(value(position) + along(other));
+        }
+    }
+    worst + most
 }
 
 /// A hundred times an amount.
@@ -136,17 +163,10 @@ impl Question<'_> {
         Ok(long.abs().max(short.abs()))
     }
 
-    /// The instrument and whatever moves with it, or may.
     #[inline(always)]
     pub(super) fn worst_correlated(&self) -> Result<i128, Trip> {
         let own = self.wanted.instrument.index();
-        let mut sum = self.worst_exposure()?;
-        for (other, position) in self.ledger.exposed_positions() {
-            if other != own && self.portfolio.together(own, other) {
-                sum += i128::from(position.exposure.0);
-            }
-        }
-        Ok(sum)
+        Ok(most_correlated(self.ledger, self.portfolio, own, self.worst_exposure()?))
     }
 
     #[inline(always)]
@@ -182,16 +202,26 @@ impl Question<'_> {
         told.map_or(own, |account| account.equity.min(own))
     }
 
-    /// Margin in use at the highest allowed leverage, and what was lost today, within the capital
-    /// that is set, and the capital the session started with: bounds that a wrong reading of the
-    /// equity cannot move.
+    /// Margin in use at the highest allowed leverage, and what was lost, within the capital that is
+    /// set, and the capital the session started with: bounds that a wrong reading of the equity
+    /// cannot move.
     #[inline(always)]
     fn capital(&self, limits: &Limits) -> Answer {
         let gross = hundredfold(self.worst_gross()?)?;
         let leverage = i128::from(limits.leverage_percent);
         let margin = quotient(gross + leverage - 1, leverage);
-        let used = margin + i128::from(self.ledger.day_loss().0);
+        let used = margin + self.lost(limits);
         at_most(used, self.capital_at_risk(limits).0, Reason::MaxCapital)
+    }
+
+    /// What was lost today; in a limited stage since the peak, whatever the day: its capital is
+    /// lost once.
+    fn lost(&self, limits: &Limits) -> i128 {
+        let today = i128::from(self.ledger.day_loss().0);
+        if !limits.limited {
+            return today;
+        }
+        today.max(i128::from(self.ledger.peak_equity().0) - i128::from(self.ledger.equity().0))
     }
 
     /// The capital that is set, and no more than the session started with.

@@ -132,7 +132,7 @@ impl Question<'_> {
         seen.yes((wanted.order_type == OrderType::Limit) & (px > 0) & (qty > 0));
         seen.yes(is_multiple(px, tick) & is_multiple(qty, lot));
         seen.least(Check::MinQty, qty, facts.min_qty.0);
-        seen.most_of_any(Check::MaxQty, qty, facts.max_qty.0);
+        seen.most_of_any(Check::MaxQty, qty, self.qty_max().0);
     }
 
     /// Its price, beside the market's.
@@ -191,10 +191,11 @@ impl Question<'_> {
         seen.yes(is_part(worth.gross, twice, worth.equity - worth.kept));
         seen.yes(ledger.is_far_from_liquidation(self.wanted.instrument, twice));
         // Half of the capital, for the same reason.
-        let margin = (worth.capital >> 1) - worth.lost;
+        let fall = worth.peak - worth.own_equity;
+        let lost = if limits.limited { worth.lost.max(fall) } else { worth.lost };
+        let margin = (worth.capital >> 1) - lost;
         seen.yes(hundredfold <= i128::from(margin) * leverage);
         seen.less(Check::DailyLoss, worth.lost, limits.daily_loss.0, ample.daily_loss);
-        let fall = worth.peak - worth.own_equity;
         seen.yes((worth.peak > 0) & !is_part(worth.peak, limits.drawdown_bps, fall * 2));
         let losses = i64::from(ledger.losses_in_a_row());
         let most = limits.losses_in_a_row.into();
@@ -227,7 +228,9 @@ impl Question<'_> {
     #[inline(always)]
     fn see_likeness(&self, seen: &mut Seen, limits: &Limits) {
         let (wanted, tick, ample) = (self.wanted, self.facts.tick_size, &limits.ample);
-        seen.yes(!self.duplicates.holds(wanted, tick, limits.duplicate_window, self.now));
+        let window = limits.duplicate_window;
+        seen.yes(!self.duplicates.holds(wanted, tick, window, self.now));
+        seen.yes(!self.duplicates.forgets(window, self.now));
         // Most of the time there are few enough that could be like it, like it or not.
         let entries = &self.sense.entries;
         let mut like = i64::from(entries.alike_at_most(wanted)) + 1;

@@ -2,7 +2,7 @@
 //! every entry; the gate never guesses one.
 
 use crate::base::limits::OPEN_ORDERS_MAX;
-use crate::base::settings::{LIMITED_CAPITAL_MAX, RiskSettings, StageName, StageSettings};
+use crate::base::settings::{RiskSettings, StageName, StageSettings};
 use crate::base::{Money, Nanos};
 
 /// Every limit an entry needs. Amounts, positions at once and entries a day are what the stage
@@ -21,6 +21,8 @@ pub(super) struct Limits {
     pub(super) positions: u32,
     pub(super) leverage_percent: i64,
     pub(super) capital: Money,
+    /// The capital is that of a limited stage.
+    pub(super) limited: bool,
     pub(super) duplicate_window: Nanos,
     pub(super) orders_per_10s: usize,
     pub(super) rate_denials: usize,
@@ -113,7 +115,8 @@ impl Limits {
             // One is the least that trades at all.
             positions: part_of(count(portfolio.positions_max)?, percent).max(1),
             leverage_percent: i64::from(count(settings.leverage_max_percent)?),
-            capital: stage_capital(stage).map_or(capital, |most| capital.min(most)),
+            capital: stage.capital().map_or(capital, |most| capital.min(most)),
+            limited: stage.name == StageName::LimitedLive,
             duplicate_window: millis(settings.duplicate_window_ms)?,
             orders_per_10s: count(settings.orders_per_10s_max)? as usize,
             rate_denials: count(settings.rate_denials_per_10s_max)? as usize,
@@ -142,17 +145,14 @@ pub(super) fn stage_percent(stage: &StageSettings) -> u32 {
     stage.limits_percent.unwrap_or(100).min(100)
 }
 
-/// Most capital of the stage; `None` where the stage has no bound of its own.
-fn stage_capital(stage: &StageSettings) -> Option<Money> {
-    if stage.name == StageName::LimitedLive {
-        return Some(stage.capital_max.unwrap_or(LIMITED_CAPITAL_MAX).min(LIMITED_CAPITAL_MAX));
-    }
-    stage.capital_max
-}
-
 /// `percent` of an amount, rounded down: less is the safe side.
 pub(super) fn share(money: Money, percent: u32) -> Money {
-    Money(i64::try_from(i128::from(money.0) * i128::from(percent) / 100).unwrap_or(0))
+    Money(percent_of(money.0, percent))
+}
+
+/// The same of a number of any unit.
+pub(super) fn percent_of(number: i64, percent: u32) -> i64 {
+    i64::try_from(i128::from(number) * i128::from(percent) / 100).unwrap_or(0)
 }
 
 /// The same of a count. A count that rounds to nothing allows nothing.
@@ -179,6 +179,7 @@ fn seconds(limit: Option<u32>) -> Option<Nanos> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::settings::LIMITED_CAPITAL_MAX;
 
     #[test]
     fn a_share_rounds_down_and_a_stage_never_gives_more_than_all() {
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn limited_live_has_the_least_of_its_own_and_the_fixed_capital() {
         let capital = |name, capital_max| {
-            stage_capital(&StageSettings { name, capital_max, ..StageSettings::default() })
+            StageSettings { name, capital_max, ..StageSettings::default() }.capital()
         };
         let more = Money(LIMITED_CAPITAL_MAX.0 + 1);
         let limited = StageName::LimitedLive;

@@ -1,7 +1,7 @@
 //! The checks of when an order comes: how often, how late, after what, and beside what.
 
 use super::check::Check;
-use super::checks::{Answer, Margin, Question, Trip, at_most, denied, yes_or};
+use super::checks::{Answer, EXITS_PER_10S, Margin, Question, Trip, at_most, denied, yes_or};
 use super::limits::Limits;
 use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::{Purpose, Px, Reason, Side};
@@ -15,9 +15,11 @@ impl Question<'_> {
                 yes_or(self.sense.decided != Some(self.seq), Reason::DecisionTwice)
             }
             Check::Duplicate => {
-                let tick = self.facts.tick_size;
-                let again = self.duplicates.holds(wanted, tick, limits.duplicate_window, self.now);
-                yes_or(!again, Reason::DuplicateOrder)
+                let (tick, window) = (self.facts.tick_size, limits.duplicate_window);
+                let again = self.duplicates.holds(wanted, tick, window, self.now);
+                // An exit is no worse for what is not known.
+                let unknown = entry && self.duplicates.forgets(window, self.now);
+                yes_or(!(again || unknown), Reason::DuplicateOrder)
             }
             Check::Identical => {
                 let like = self.sense.entries.like(wanted, self.facts.tick_size, self.now);
@@ -26,10 +28,11 @@ impl Question<'_> {
             }
             Check::Rate => {
                 // Exits have the other half of the venue's budget, so that entries cannot starve
-                // them.
+                // them, and never less than where no rate is set.
                 let most = limits.orders_per_10s;
                 let alone = entry || wanted.purpose == Purpose::Protect;
-                self.rate(if alone { most } else { most.saturating_mul(2) })
+                let exits = most.saturating_mul(2).max(EXITS_PER_10S);
+                self.rate(if alone { most } else { exits })
             }
             Check::EntriesPerDay => {
                 let next = i128::from(self.entries_today) + 1;

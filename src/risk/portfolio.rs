@@ -1,4 +1,4 @@
-//! Limits over many instruments: own budgets, and which instruments move together.
+//! What is limited by instrument: own budgets and quantities, and which instruments move together.
 //!
 //! ```text
 //!   every bar:  return = (price − last) / last in millionths, of each instrument
@@ -10,10 +10,10 @@
 //! always part are one bet as well, held the other way round. What is not known — too few bars, a
 //! price that did not move, instruments beyond the first 64 — counts as correlated.
 
-use super::limits::{four_fifths, share, stage_percent};
+use super::limits::{four_fifths, percent_of, share, stage_percent};
 use crate::base::limits::CORRELATION_BARS;
 use crate::base::settings::{InstrumentSettings, RiskSettings};
-use crate::base::{InstrumentId, Money, Nanos, Px};
+use crate::base::{InstrumentId, Money, Nanos, Px, Qty};
 use crate::ledger::Ledger;
 
 /// Instruments whose correlations are computed; the rest counts as correlated with all.
@@ -26,6 +26,8 @@ const RETURN_MAX: i64 = 500_000;
 pub(super) struct Portfolio {
     /// By instrument: its own budget, the largest amount where it has none, and four fifths of it.
     budgets: Vec<(Money, i64)>,
+    /// By instrument: the largest quantity of an entry, the largest there is where none is set.
+    quantities: Vec<Qty>,
     bar: Nanos,
     bars: usize,
     percent: i128,
@@ -59,6 +61,10 @@ impl Portfolio {
             let budget = own.map_or(Money(i64::MAX), |(_, money)| share(*money, percent));
             (budget, four_fifths(budget.0))
         };
+        let largest = |facts: &InstrumentSettings| {
+            let own = settings.qty_max.iter().find(|(symbol, _)| *symbol == facts.symbol);
+            own.map_or(Qty::MAX, |(_, qty)| Qty(percent_of(qty.0, percent)))
+        };
         let tracked = instruments.len().min(CORRELATED);
         // Without its settings the gate denies every entry; these only keep the arithmetic whole.
         let (few, many) = CORRELATION_BARS.into_inner();
@@ -66,6 +72,7 @@ impl Portfolio {
         let fresh = Series { returns: vec![0; bars], ..Series::default() };
         Self {
             budgets: instruments.iter().map(budget).collect(),
+            quantities: instruments.iter().map(largest).collect(),
             bar: Nanos::from_secs(i64::from(
                 portfolio.correlation_bar_s.unwrap_or_default().max(1),
             )),
@@ -82,6 +89,11 @@ impl Portfolio {
     /// The instrument's own budget, and its four fifths.
     pub(super) fn budget(&self, instrument: InstrumentId) -> (Money, i64) {
         self.budgets.get(instrument.index()).copied().unwrap_or_default()
+    }
+
+    /// The largest quantity of an entry (RC-02).
+    pub(super) fn qty_max(&self, instrument: InstrumentId) -> Qty {
+        self.quantities.get(instrument.index()).copied().unwrap_or_default()
     }
 
     /// True when the two move together, or may.
@@ -178,7 +190,7 @@ fn change(from: Px, to: Px) -> i64 {
 mod tests {
     use super::*;
     use crate::base::settings::PortfolioSettings;
-    use crate::base::{Qty, Rate, Symbol};
+    use crate::base::{Rate, Symbol};
 
     const BARS: usize = 32;
 

@@ -11,8 +11,9 @@ pub(super) const TEN_SECONDS: Nanos = Nanos::from_secs(10);
 pub(super) const MINUTE: Nanos = Nanos::from_secs(60);
 /// Most a throttle can remember; a larger limit is cut to it. The venue allows 300 orders.
 pub(super) const ORDERS_PER_10S_CAP: usize = 10_000;
-/// Approvals kept for comparison. Within a window of half a second the throttle lets fewer through.
-const DUPLICATES: usize = 64;
+/// Approvals kept for comparison. Where more than that come within the window, the oldest of them
+/// are not known any more: see [`Lately::forgets`].
+const DUPLICATES: usize = 128;
 /// Entries of one instrument kept for comparison: the largest limit there can be.
 const ENTRIES: usize = IDENTICAL_ENTRIES_MAX as usize;
 
@@ -137,6 +138,14 @@ impl<const N: usize> Lately<N> {
     /// True when such an order was approved less than `window` ago.
     pub(super) fn holds(&self, wanted: &Wanted, tick: Px, window: Nanos, now: Nanos) -> bool {
         self.alike(wanted, tick, now - window) > 0
+    }
+
+    /// True when orders that were approved less than `window` ago are not known any more: whether a
+    /// wanted one is like one of them, nobody can tell.
+    pub(super) fn forgets(&self, window: Nanos, now: Nanos) -> bool {
+        // The oldest that is known; what is not known is older.
+        let oldest = &self.seen[place::<N>(self.count + 1)];
+        self.count > N as u64 && oldest.at > now - window
     }
 
     /// How many such orders were approved within the last minute.
@@ -273,6 +282,12 @@ mod tests {
                     let told = duplicates.holds(&wanted, Px(1), Nanos(window), Nanos(now));
                     let held = like(DUPLICATES, window) > 0;
                     assert_eq!(told, held, "{quantities} {step} {window}");
+                    // All that are known are of the window, and there were more.
+                    let since = |back: usize| list.len().checked_sub(back).map(|at| list[at].0);
+                    let full = since(DUPLICATES).is_some_and(|at| now - at < window);
+                    let forgets = full && list.len() > DUPLICATES;
+                    let told = duplicates.forgets(Nanos(window), Nanos(now));
+                    assert_eq!(told, forgets, "{quantities} {step} {window}");
                 }
                 entries.record(&wanted, Nanos(now));
                 duplicates.record(&wanted, Nanos(now));

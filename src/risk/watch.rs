@@ -9,6 +9,7 @@
 //!   mark price                    far from the touch: no entries, until within half of it
 //!   next funding                  no entries around it
 //!  of the account
+//!   equity never told             no entries
 //!   offset of the clocks          clock_reduce_ms: exits only, until below four fifths of it
 //!                                 clock_halt_ms: halted
 //!   refused by filters            halted where they have not changed
@@ -99,6 +100,8 @@ pub(super) struct Watch {
     settings: WatchSettings,
     /// Orders go to a venue: there is an account.
     at_venue: bool,
+    /// The venue has told what the account holds.
+    account_known: bool,
     /// Since when what was never told is missing; `None` where nobody looks.
     since: Option<Nanos>,
     clock_at: Option<Nanos>,
@@ -124,6 +127,7 @@ impl Watch {
         Self {
             settings: settings.clone(),
             at_venue,
+            account_known: false,
             since: None,
             clock_at: None,
             filters_at: None,
@@ -157,6 +161,7 @@ impl Watch {
             Some(Kind::VenueStatus) => self.on_status(event, conditions),
             Some(Kind::ContractStatus) => self.on_contract(event, facts, conditions),
             Some(Kind::AccountStatus) => {
+                self.account_known = true;
                 self.on_account(ledger, conditions);
                 None
             }
@@ -197,6 +202,10 @@ impl Watch {
         }
         if contract.ending {
             return trip(Reason::ContractEnding, contract.delivery.0, now.0);
+        }
+        // RC-07: an equity that nobody has read yet is not taken for ours.
+        if self.at_venue && self.settings.account_every_s > 0 && !self.account_known {
+            return trip(Reason::AccountUnread, 0, 0);
         }
         let window = Nanos::from_secs(i64::from(self.settings.funding_window_s));
         let (next, last) = (contract.funding_next, contract.funding_last);

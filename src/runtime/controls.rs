@@ -100,6 +100,7 @@ impl Controls {
     pub fn note_measure(&mut self, measure: Measure, value: i64) {
         let control = match measure {
             Measure::TickToGate => Control::TickToGate,
+            Measure::TickToGateP95 => Control::TickToGateP95,
             Measure::RingDepth => Control::RingDepth,
             Measure::DiskNeed => Control::Disk,
             Measure::Memory => Control::Memory,
@@ -158,8 +159,10 @@ const fn unit_of(control: Control) -> &'static str {
         | Control::RingDepth
         | Control::Disk
         | Control::Files => "percent",
-        Control::Staleness | Control::SendToAck | Control::CoreStall => "ms",
-        Control::TickToGate => "us",
+        Control::Staleness | Control::SendToAck | Control::SendToAckP95 | Control::CoreStall => {
+            "ms"
+        }
+        Control::TickToGate | Control::TickToGateP95 => "us",
         Control::Memory => "MiB",
         Control::LossesInARow
         | Control::LedgerFault

@@ -95,11 +95,12 @@ impl Measures {
         }
         self.due = now + EVERY;
         river.tell(Measure::CoreStall, whole(std::mem::take(&mut self.longest).as_millis()));
-        let hops = collector.take_interval().view();
-        let ticks = hops.hop(Hop::TickToOrder);
+        let interval = collector.take_interval();
+        let hops = interval.view();
         // Without an order there is nothing that took long.
-        let p99 = if ticks.count > 0 { ticks.p99 / 1_000 } else { 0 };
-        river.tell(Measure::TickToGate, whole(p99.into()));
+        let us = |quantile| whole((interval.at(Hop::TickToOrder, quantile) / 1_000).into());
+        river.tell(Measure::TickToGate, us(0.99));
+        river.tell(Measure::TickToGateP95, us(0.95));
         river.tell(Measure::Memory, whole((resident_bytes() / MIB).into()));
         river.tell(Measure::Files, percent(open_files(), self.files_max));
         let written: u64 = (0..LANES).map(|lane| health.appended(lane)).sum::<u64>() * RECORD_BYTES;

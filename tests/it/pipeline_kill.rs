@@ -1,8 +1,9 @@
-//! A kill of mode immediate leaves every position and opens none.
+//! A kill of mode immediate leaves every position and opens none; who arms while the venue's word
+//! stands against it arms for exits.
 
 use crate::pipeline_support::{EAGER, Rig, assert_replays, lane, parts, synthetic};
-use peregrine::base::event::{Event, Kind, Order, Position, StateChange};
-use peregrine::base::{Nanos, Purpose};
+use peregrine::base::event::{Command, Event, Kind, Order, Position, StateChange, VenueStatus};
+use peregrine::base::{InstrumentId, Nanos, Purpose, Reason};
 use peregrine::risk::{TradingState, Verb};
 use std::path::Path;
 
@@ -66,4 +67,39 @@ fn an_immediate_kill_leaves_every_position_and_opens_none() {
         assert_eq!(last_before(instrument, u64::MAX), 0, "instrument {instrument}");
     }
     assert_replays(&dir);
+}
+
+#[test]
+fn an_arm_while_a_condition_lasts_lets_no_entry_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let (instruments, arrivals) = synthetic(SEED, FRAMES, &[]);
+    let mut rig = Rig::fused(&parts(instruments, &EAGER), folder.path());
+    let (before, after) = arrivals.split_at(FRAMES / 2);
+    rig.run(before);
+    rig.command(Verb::Pause as u32);
+    let ts_until = i64::MAX;
+    let told = VenueStatus { reason: Reason::Maintenance as u16, ts_until, ..Default::default() };
+    rig.event(Event::new(Kind::VenueStatus, InstrumentId::NONE, &told));
+    let arm = Command { verb: Verb::Arm as u32, actor: 1_000, ..Command::default() };
+    rig.event(Event::new(Kind::Command, InstrumentId::NONE, &arm));
+    rig.run(after);
+    rig.finish();
+
+    let decided = lane(folder.path(), 2);
+    let moved = |e: &Event| e.body::<StateChange>().to;
+    let changes = decided.iter().filter(|e| e.kind() == Some(Kind::StateChange));
+    let newest: Vec<(u64, u8)> = changes.map(|e| (e.seq, moved(e))).collect();
+    let [.., (paused, first), (armed, active), (reduced, last)] = newest[..] else {
+        panic!("{newest:?}")
+    };
+    let states = [TradingState::Reducing, TradingState::Active, TradingState::Reducing];
+    assert_eq!([first, active, last], states.map(|state| state as u8), "{newest:?}");
+    assert_eq!(armed, reduced, "at one event");
+    let entered = |e: &&Event| {
+        e.kind() == Some(Kind::OrderApproved) && e.body::<Order>().purpose == Purpose::Entry as u8
+    };
+    let (until, since): (Vec<&Event>, Vec<&Event>) =
+        decided.iter().filter(entered).partition(|e| e.seq < paused);
+    assert!(!until.is_empty() && since.is_empty(), "{} {}", until.len(), since.len());
+    assert_replays(folder.path());
 }

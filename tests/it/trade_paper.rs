@@ -102,6 +102,7 @@ fn limits() -> RiskSettings {
     RiskSettings {
         starting_equity: Some(Money::whole(10_000)),
         allow: vec![instrument().symbol],
+        qty_max: Vec::new(),
         order_notional_max: Some(LIMIT),
         collar_mark_bps: Some(100),
         collar_touch_bps: Some(30),

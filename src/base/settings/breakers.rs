@@ -57,8 +57,12 @@ pub struct BreakerSettings {
     pub jump_bar_s: u32,
     /// RC-40: 99th percentile from bytes in memory to order bytes that reduces, in microseconds.
     pub tick_to_gate_us: u32,
+    /// RC-40: 95th percentile of the same that reduces, in microseconds.
+    pub tick_to_gate_p95_us: u32,
     /// RC-40: 99th percentile from approval to the venue's word that reduces, in milliseconds.
     pub send_to_ack_ms: u32,
+    /// RC-40: 95th percentile of the same that reduces, in milliseconds.
+    pub send_to_ack_p95_ms: u32,
     /// RC-40: fill of the market ring that reduces, in percent.
     pub ring_percent: u32,
     /// RC-41: hours of journal, beyond the next segments, the disk must have room for.
@@ -105,6 +109,11 @@ const RISING: [(&str, &str); 11] = [
     ("rejects_in_a_row", "rejects_window"),
 ];
 
+/// The 95th percentile is never above the 99th: a limit above that one's would be none. Absent, it
+/// is that one's.
+const PERCENTILES: [(&str, &str); 2] =
+    [("tick_to_gate_p95_us", "tick_to_gate_us"), ("send_to_ack_p95_ms", "send_to_ack_ms")];
+
 /// Reads the table; an absent one gives every default.
 pub(super) fn read(
     (path, table): (String, Table),
@@ -118,6 +127,8 @@ pub(super) fn read(
         value
     };
     let (bps, any) = (10_000, u32::MAX);
+    let tick_to_gate_us = key("tick_to_gate_us", 10_000_000, 1_000);
+    let send_to_ack_ms = key("send_to_ack_ms", 600_000, 500);
     let settings = BreakerSettings {
         day_loss_warn_bps: key("day_loss_warn_bps", bps, 200),
         day_loss_halt_bps: key("day_loss_halt_bps", bps, 300),
@@ -142,8 +153,10 @@ pub(super) fn read(
         jump_trip_bps: key("jump_trip_bps", 100_000, 1_000),
         jump_clear_bps: key("jump_clear_bps", 100_000, 500),
         jump_bar_s: key("jump_bar_s", 86_400, 60),
-        tick_to_gate_us: key("tick_to_gate_us", 10_000_000, 1_000),
-        send_to_ack_ms: key("send_to_ack_ms", 600_000, 500),
+        tick_to_gate_us,
+        tick_to_gate_p95_us: key("tick_to_gate_p95_us", 10_000_000, tick_to_gate_us),
+        send_to_ack_ms,
+        send_to_ack_p95_ms: key("send_to_ack_p95_ms", 600_000, send_to_ack_ms),
         ring_percent: key("ring_percent", 100, 50),
         disk_reserve_hours: key("disk_reserve_hours", 8_760, 24),
         memory_mib: key("memory_mib", any, 8_192),
@@ -159,8 +172,13 @@ pub(super) fn read(
     let value = |name: &str| seen.iter().find(|pair| pair.0 == name).map_or(0, |pair| pair.1);
     let disordered: Vec<_> =
         RISING.into_iter().filter(|(low, high)| value(low) >= value(high)).collect();
+    let percentiles = PERCENTILES.into_iter().filter(|(low, high)| value(low) > value(high));
+    let percentiles: Vec<_> = percentiles.collect();
     for (low, high) in disordered {
         s.fail(low, format!("must be below {high}"));
+    }
+    for (low, high) in percentiles {
+        s.fail(low, format!("must be below {high}, or as much"));
     }
     s.finish();
     settings
@@ -206,6 +224,16 @@ mod tests {
         for (low, high) in RISING {
             let mut moved = table(&BreakerSettings::default());
             moved.insert(low.to_owned(), moved[high].clone());
+            let (_, errors) = parse(moved);
+            let key = format!("breakers.{low}");
+            assert!(errors.iter().any(|e| e.key == key && e.what.contains(high)), "{errors:?}");
+        }
+        for (low, high) in PERCENTILES {
+            let mut moved = table(&BreakerSettings::default());
+            let limit = moved[high].as_integer().unwrap();
+            let _ = moved.remove(low);
+            assert_eq!(table(&parse(moved.clone()).0)[low], moved[high], "absent");
+            moved.insert(low.to_owned(), toml::Value::Integer(limit + 1));
             let (_, errors) = parse(moved);
             let key = format!("breakers.{low}");
             assert!(errors.iter().any(|e| e.key == key && e.what.contains(high)), "{errors:?}");

@@ -5,7 +5,7 @@ use super::section::Section;
 use super::{Mode, PortfolioSettings, SettingsError, StageSettings};
 use crate::base::ids::Symbol;
 use crate::base::limits::{DENIALS_MAX, IDENTICAL_ENTRIES_MAX, OPEN_ORDERS_MAX};
-use crate::base::units::Money;
+use crate::base::units::{Money, Qty};
 use toml::Table;
 
 /// Limits of the order gate. `None` is unset, and unset means deny.
@@ -15,7 +15,10 @@ pub struct RiskSettings {
     pub starting_equity: Option<Money>,
     /// Symbols that may be traded; empty denies all.
     pub allow: Vec<Symbol>,
-    /// RC-02: largest order quantity as value in quote currency at the reference price.
+    /// RC-02: largest quantity of an entry by symbol, in base currency. Where live trading is not
+    /// asked for, the others have the venue's alone.
+    pub qty_max: Vec<(Symbol, Qty)>,
+    /// RC-03: largest value of an order in quote currency, at the worst of its prices.
     pub order_notional_max: Option<Money>,
     /// RC-04: band around the mark price in basis points.
     pub collar_mark_bps: Option<u32>,
@@ -83,19 +86,46 @@ impl RiskSettings {
     ) -> Self {
         let [(risk, risk_table), (portfolio, portfolio_table), (stage, stage_table)] = parts;
         let mut s = Section::new(&risk, risk_table, errors);
-        let mut settings = Self::keys(&mut s);
+        let (mut settings, quantities) = Self::keys(&mut s);
         if mode == Mode::Paper && settings.starting_equity.is_none() {
             s.fail("starting_equity", "missing; paper trading needs an account to start from");
         }
         s.finish();
+        settings.read_quantities(quantities, mode, errors);
         settings.portfolio = PortfolioSettings::read((portfolio, portfolio_table), errors);
         settings.stage = StageSettings::read((stage, stage_table), errors);
         settings
     }
 
-    fn keys(s: &mut Section<'_>) -> Self {
+    /// Live trading has a quantity for every symbol it allows.
+    fn read_quantities(
+        &mut self,
+        (path, table): (String, Table),
+        mode: Mode,
+        errors: &mut Vec<SettingsError>,
+    ) {
+        let mut s = Section::new(&path, table.clone(), errors);
+        for name in table.keys() {
+            let qty = s.qty_opt(name);
+            match (Symbol::new(name.to_uppercase().as_bytes()), qty) {
+                (Some(symbol), Some(qty)) => self.qty_max.push((symbol, qty)),
+                (None, _) => s.fail(name, "is no symbol"),
+                // The quantity at fault has been named.
+                (Some(_), None) => {}
+            }
+        }
+        let bound = |symbol: &&Symbol| self.qty_max.iter().any(|(of, _)| of == *symbol);
+        let unbound = self.allow.iter().filter(|symbol| mode == Mode::Live && !bound(symbol));
+        for symbol in unbound {
+            s.fail(symbol.as_str(), "missing; live trading has no default for it");
+        }
+        s.finish();
+    }
+
+    /// The keys of the table itself, and the table of quantities within it.
+    fn keys(s: &mut Section<'_>) -> (Self, (String, Table)) {
         let any = 1..=u32::MAX;
-        Self {
+        let settings = Self {
             starting_equity: s.money_opt("starting_equity"),
             allow: s.symbols("allow"),
             order_notional_max: s.money_opt("order_notional_max"),
@@ -126,7 +156,8 @@ impl RiskSettings {
             drawdown_bps_max: s.u32_opt("drawdown_bps_max", 1..=10_000),
             losses_in_a_row_max: s.u32_opt("losses_in_a_row_max", any),
             ..Self::default()
-        }
+        };
+        (settings, s.table("qty_max"))
     }
 }
 

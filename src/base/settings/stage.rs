@@ -88,6 +88,14 @@ pub struct StageSettings {
 }
 
 impl StageSettings {
+    /// Most capital of the stage; `None` where it has no bound of its own.
+    pub fn capital(&self) -> Option<Money> {
+        if self.name == StageName::LimitedLive {
+            return Some(self.capital_max.unwrap_or(LIMITED_CAPITAL_MAX).min(LIMITED_CAPITAL_MAX));
+        }
+        self.capital_max
+    }
+
     pub(super) fn read(part: (String, Table), errors: &mut Vec<SettingsError>) -> Self {
         let mut s = Section::new(&part.0, part.1, errors);
         let settings = Self::keys(&mut s);

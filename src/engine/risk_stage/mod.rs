@@ -120,6 +120,9 @@ impl RiskStage {
             Some(Kind::Command) => {
                 let moved = self.gate.on_command(event, &mut self.ledger);
                 self.push(moved);
+                // What reduced before somebody armed reduces still.
+                let moved = self.gate.relax(event);
+                self.push(moved);
                 self.trip(event, change);
                 if is_immediate_kill(event) {
                     self.begin_flattening(event);
@@ -156,8 +159,11 @@ impl RiskStage {
                 self.protect(event, event.instrument());
             }
             Some(Kind::Timer) => {
-                let moved = self.gate.relax(event);
-                self.push(moved);
+                let reduced = self.gate.relax(event);
+                if reduced.is_some() {
+                    self.push(reduced);
+                    self.cancel_entries(event);
+                }
                 self.check_all(event);
                 self.flatten(event);
                 self.value_positions(event);

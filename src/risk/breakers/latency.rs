@@ -36,7 +36,7 @@ impl Latency {
         self.next = (self.next + 1) % SAMPLES;
     }
 
-    /// Once a second: the 99th percentile of the last minute, by the nearest rank.
+    /// Once a second: the 95th and the 99th percentile of the last minute, by the nearest rank.
     pub(super) fn on_second(&self, board: &mut Board, now: Nanos) {
         let mut took = [0; SAMPLES];
         let mut held = 0;
@@ -48,8 +48,10 @@ impl Latency {
         }
         let took = &mut took[..held];
         took.sort_unstable();
-        let p99 = if held >= LEAST { took[(held * 99).div_ceil(100) - 1] } else { 0 };
-        board.judge(Control::SendToAck, p99, now);
+        let rank = |percent: usize| (held * percent).div_ceil(100) - 1;
+        let at = |percent| if held >= LEAST { took[rank(percent)] } else { 0 };
+        board.judge(Control::SendToAck, at(99), now);
+        board.judge(Control::SendToAckP95, at(95), now);
     }
 
     /// Something was measured.
@@ -58,6 +60,7 @@ impl Latency {
         let Some(measure) = Measure::from_u16(measure) else { return };
         let control = match measure {
             Measure::TickToGate => Control::TickToGate,
+            Measure::TickToGateP95 => Control::TickToGateP95,
             Measure::RingDepth => Control::RingDepth,
             Measure::Memory => Control::Memory,
             Measure::Files => Control::Files,

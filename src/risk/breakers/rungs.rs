@@ -62,6 +62,8 @@ pub(super) fn rungs_of(
         C::Jump => one(Rung::pair(Reduce, at(s.jump_trip_bps), at(s.jump_clear_bps))),
         C::TickToGate => one(Rung::soft(Reduce, at(s.tick_to_gate_us))),
         C::SendToAck => one(Rung::soft(Reduce, at(s.send_to_ack_ms))),
+        C::TickToGateP95 => one(Rung::soft(Reduce, at(s.tick_to_gate_p95_us))),
+        C::SendToAckP95 => one(Rung::soft(Reduce, at(s.send_to_ack_p95_ms))),
         C::RingDepth => one(Rung::soft(Reduce, at(s.ring_percent))),
         C::Disk => Rungs::new(&[Rung::soft(Reduce, 100), Rung::sharp(Halt, NO_SEGMENT)]),
         C::Memory => one(Rung::soft(Reduce, at(s.memory_mib))),

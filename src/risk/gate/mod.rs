@@ -255,6 +255,8 @@ impl Gate {
         if arms && self.trading.is_armed() {
             if arms_by_name(command) {
                 ledger.forget_losses();
+                self.entries_today = 0;
+                self.breakers.on_entries_reset();
             }
             let after_halt = std::mem::take(&mut self.owes_restart);
             self.breakers.on_armed(after_halt, ledger, event.now());

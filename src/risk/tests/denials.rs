@@ -186,3 +186,26 @@ fn a_check_with_nothing_to_measure_is_made_of_every_order_and_never_passed_narro
         assert_eq!((count.evaluated, count.near, count.tripped), (made, 0, 0), "{wanted:?}");
     }
 }
+
+#[test]
+fn rc_08_beyond_what_is_remembered_an_entry_counts_as_made_before_and_exits_pass() {
+    let mut settings = generous();
+    settings.duplicate_window_ms = Some(500);
+    let mut desk = Desk::new(&settings);
+    desk.hold(BTC, Side::Buy, qty("9"), px("100"));
+    let lots = |i: i64| Qty(qty("0.01").0 * i);
+    for i in 1..=129 {
+        desk.passes(&Wanted { qty: lots(i), ..entry() });
+        desk.now = desk.now + Nanos::from_millis(1);
+        desk.end_orders();
+    }
+    let other = Wanted { qty: lots(130), ..entry() };
+    desk.is_denied(&other, Reason::DuplicateOrder);
+    desk.passes(&Wanted { qty: lots(130), ..exit() });
+    desk.end_orders();
+    // Of 130 approvals the third is the oldest that is known: it was made at 2 ms.
+    desk.now = NOON + Nanos::from_millis(502) - Nanos(1);
+    desk.is_denied(&other, Reason::DuplicateOrder);
+    desk.now = NOON + Nanos::from_millis(502);
+    desk.passes(&other);
+}

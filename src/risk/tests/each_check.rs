@@ -235,26 +235,28 @@ fn rc_08_the_same_order_again_is_denied_within_the_window() {
 }
 
 #[test]
-fn rc_09_entries_have_the_rate_and_exits_have_as_much_again() {
-    let mut desk = desk(|s| s.orders_per_10s_max = Some(2));
-    desk.hold(BTC, Side::Buy, qty("5"), px("100"));
-    let step = |desk: &mut Desk| desk.now = desk.now + Nanos::from_millis(10);
-    for _ in 0..2 {
+fn rc_09_entries_have_the_rate_and_exits_as_much_again_or_a_hundred() {
+    for (most, exits) in [(2, 98), (60, 60)] {
+        let mut desk = desk(|s| s.orders_per_10s_max = Some(most));
+        desk.hold(BTC, Side::Buy, qty("5"), px("100"));
+        let mut pass = |count: u32, wanted: &Wanted| {
+            for i in 1..=count {
+                // No two are alike.
+                desk.passes(&Wanted { qty: Qty(qty("0.01").0 * i64::from(i)), ..*wanted });
+                desk.now = desk.now + Nanos::from_millis(10);
+                desk.end_orders();
+            }
+            desk.is_denied(wanted, Reason::OrderRate);
+        };
+        pass(most, &Wanted { side: Side::Sell, px: px("99.9"), ..entry() });
+        pass(exits, &exit());
+        // Of all of them the newest that leaves room for one more entry was approved then.
+        let frees = NOON + Nanos::from_millis(10_000 + i64::from(exits) * 10);
+        desk.now = frees - Nanos(1);
+        desk.is_denied(&entry(), Reason::OrderRate);
+        desk.now = frees;
         desk.passes(&entry());
-        step(&mut desk);
     }
-    desk.is_denied(&entry(), Reason::OrderRate);
-    for _ in 0..2 {
-        desk.passes(&exit());
-        step(&mut desk);
-    }
-    desk.is_denied(&exit(), Reason::OrderRate);
-    // Of the four, the newest was approved at 30 ms and the one before it at 20 ms.
-    desk.now = NOON + Nanos::from_millis(10_020) - Nanos(1);
-    desk.is_denied(&entry(), Reason::OrderRate);
-    desk.end_orders();
-    desk.now = NOON + Nanos::from_millis(10_020);
-    desk.passes(&entry());
 }
 
 #[test]

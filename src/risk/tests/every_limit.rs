@@ -72,6 +72,7 @@ fn risk_cases() -> Vec<Case> {
     vec![
         case("risk.starting_equity", "1001", "1000.99999999", MaxLeverage, big),
         case("risk.allow", "['BTCUSDT']", "['ETHUSDT']", InstrumentNotAllowed, one),
+        case("risk.qty_max", "{ BTCUSDT = '1' }", "{ BTCUSDT = '0.99999999' }", MaxQty, one),
         case("risk.order_notional_max", "100.1", least, MaxOrderNotional, one),
         case("risk.collar_mark_bps", "100", "99", PriceCollar, |desk| {
             desk.admit(&Wanted { px: px("101"), ..entry() })
@@ -389,7 +390,7 @@ fn every_limit_of_the_schema_bites_at_its_value_and_not_one_unit_before() {
 #[test]
 fn every_limit_that_is_missing_denies_every_entry() {
     let may_be_missing = |key: &str| {
-        let open = ["risk.starting_equity", "risk.allow", "portfolio.budgets"];
+        let open = ["risk.starting_equity", "risk.allow", "risk.qty_max", "portfolio.budgets"];
         key.starts_with("stage.") || open.contains(&key)
     };
     for key in gate_keys() {

@@ -182,3 +182,47 @@ fn a_quiet_gate_wants_nothing_and_three_unknown_orders_stir_it() {
     while desk.gate.breaker_record(&cause).is_some() {}
     assert!(desk.gate.is_stirred(&desk.ledger), "it must be reconciled");
 }
+
+#[test]
+fn rc_12_what_is_held_of_an_instrument_that_left_the_list_may_leave() {
+    let mut settings = generous();
+    settings.allow.retain(|symbol| symbol.as_str() == "BTCUSDT");
+    let mut desk = Desk::new(&settings);
+    desk.hold(ETH, Side::Buy, qty("3"), px("100"));
+    for purpose in [Purpose::ExitStop, Purpose::ExitTime, Purpose::Flatten] {
+        desk.passes(&Wanted { instrument: ETH, purpose, ..exit() });
+        desk.end_orders();
+        desk.now = desk.now + Nanos::from_millis(10);
+    }
+    let market = Wanted { order_type: OrderType::Market, px: Px::ZERO, ..exit() };
+    desk.passes(&Wanted { instrument: ETH, purpose: Purpose::Flatten, ..market });
+    desk.is_denied(&Wanted { instrument: ETH, ..entry() }, Reason::InstrumentNotAllowed);
+}
+
+#[test]
+fn rc_10_an_arm_that_is_refused_counts_no_entries_anew() {
+    let mut settings = generous();
+    settings.entries_per_day_max = Some(3);
+    let mut desk = Desk::new(&settings);
+    desk.passes(&entry());
+    let kill = Command { verb: Verb::KillGraceful as u32, actor: 1_000, ..Command::default() };
+    let kill = desk.told(Kind::Command, InstrumentId::NONE, &kill);
+    let _ = desk.gate.on_command(&kill, &mut desk.ledger);
+    desk.arm();
+    assert_eq!((desk.gate.state(), desk.gate.entries_today), (TradingState::Killed, 1));
+}
+
+#[test]
+fn rc_02_our_own_largest_quantity_binds_entries_of_its_symbol_by_the_stage_and_no_exits() {
+    let mut settings = generous();
+    settings.qty_max = vec![(Symbol::new(b"BTCUSDT").unwrap(), qty("4"))];
+    settings.stage.limits_percent = Some(50);
+    let mut desk = Desk::new(&settings);
+    let two = Wanted { qty: qty("2"), ..entry() };
+    desk.passes(&two);
+    desk.is_denied(&Wanted { qty: qty("2.01"), ..entry() }, Reason::MaxQty);
+    desk.passes(&Wanted { instrument: ETH, qty: qty("9"), ..entry() });
+    desk.end_orders();
+    desk.hold(BTC, Side::Buy, qty("5"), px("100"));
+    desk.passes(&Wanted { qty: qty("5"), ..exit() });
+}

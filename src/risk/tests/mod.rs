@@ -1,6 +1,7 @@
 //! A desk to judge intents at, and the tests by subject.
 
 mod breakers;
+mod correlated;
 mod damaged;
 mod denials;
 mod dropped;
@@ -68,6 +69,7 @@ pub(crate) fn generous() -> RiskSettings {
     RiskSettings {
         starting_equity: Some(Money::whole(1_000_000)),
         allow: vec![Symbol::new(b"BTCUSDT").unwrap(), Symbol::new(b"ETHUSDT").unwrap()],
+        qty_max: Vec::new(),
         order_notional_max: Some(Money::whole(500_000)),
         collar_mark_bps: Some(5_000),
         collar_touch_bps: Some(5_000),

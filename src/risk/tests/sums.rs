@@ -224,6 +224,37 @@ fn rc_07_capital_is_the_margin_rounded_up_and_the_day_s_loss() {
 }
 
 #[test]
+fn rc_07_in_a_limited_stage_what_was_lost_on_other_days_is_lost_too() {
+    use crate::base::settings::StageName;
+    // At a leverage of one the order takes 100.1, and 5 were lost the day before.
+    let used = 100 * AT_WORST + money("5").0;
+    for (name, capital, passes) in [
+        (StageName::LimitedLive, used, true),
+        (StageName::LimitedLive, used - 1, false),
+        (StageName::Full, used - money("5").0, true),
+        (StageName::Full, used - money("5").0 - 1, false),
+    ] {
+        let mut desk = with_equity(Money::whole(1_000).0, |s| {
+            s.leverage_max_percent = Some(100);
+            s.capital_max = Some(Money(capital));
+            s.stage.name = name;
+        });
+        desk.ledger.on_time(NOON);
+        desk.receive(money("-5"));
+        desk.now = NOON + Nanos::from_secs(86_400);
+        desk.ledger.on_time(desk.now);
+        desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), desk.now);
+        assert_eq!(desk.ledger.day_loss(), Money::ZERO, "a new day");
+        if passes {
+            desk.passes(&order(Side::Buy, 100));
+        } else {
+            let told = (Reason::MaxCapital, capital + 1, capital);
+            assert_eq!(denied(&mut desk, &order(Side::Buy, 100)), told, "{name:?}");
+        }
+    }
+}
+
+#[test]
 fn rc_01_a_limit_that_is_unset_is_told_without_figures() {
     let mut desk = with_equity(Money::whole(1_000).0, |s| s.reduce_s = None);
     assert_eq!(denied(&mut desk, &order(Side::Buy, 100)), (Reason::LimitUnset, 0, 0));

@@ -291,3 +291,20 @@ fn a_contract_that_is_none_of_the_session_s_neither_ends_nor_is_left() {
     let (ends, leaves) = (desk.gate.is_ending(other), desk.gate.leaves(other, NOON));
     assert_eq!((ends, leaves, desk.gate.takes_back(other, &desk.ledger)), (false, false, false));
 }
+
+#[test]
+fn rc_07_an_equity_that_was_never_told_keeps_entries_away_and_no_exits() {
+    let mut desk = watching(|s| (s.account_every_s, s.account_age_s_max) = (10, 60));
+    desk.hold(BTC, Side::Buy, qty("1"), px("100"));
+    desk.is_denied(&entry(), Reason::AccountUnread);
+    desk.passes(&exit());
+    desk.end_orders();
+    assert_eq!(desk.account(Money::whole(1_000_000)), None);
+    desk.passes(&Wanted { qty: qty("2"), ..entry() });
+    // Where nobody reads it, nobody waits for it.
+    watching(|s| s.account_every_s = 0).passes(&entry());
+    let mut paper = Desk::new(&generous());
+    let settings = WatchSettings { account_every_s: 10, ..WatchSettings::asking_nothing() };
+    paper.gate = paper.gate.clone().with_watch(&settings, false);
+    paper.passes(&entry());
+}

@@ -165,6 +165,11 @@ impl Books {
         (self.day_start - equity).max(Money::ZERO)
     }
 
+    /// Fall from the highest equity there was; never below zero.
+    pub fn fall(&self, equity: Money) -> Money {
+        (self.peak - equity).max(Money::ZERO)
+    }
+
     /// Equity at 00:00 UTC, or at the start.
     pub const fn day_start(&self) -> Money {
         self.day_start

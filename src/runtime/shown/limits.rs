@@ -2,7 +2,7 @@
 
 use super::{Books, Orders};
 use crate::base::Nanos;
-use crate::base::settings::RiskSettings;
+use crate::base::settings::{RiskSettings, StageName};
 use crate::base::units::Money;
 use crate::observe::Snapshot;
 use crate::observe::snapshot::{LimitView, OrderView};
@@ -36,8 +36,14 @@ pub fn limits(
     let equity = page.account.equity.to_f64();
     let leverage = if equity > 0.0 { stake.gross / equity * 100.0 } else { 0.0 };
     let day_loss = books.day_loss(page.account.equity).to_f64();
+    // In a limited stage what was lost on other days counts as well.
+    let lost = match s.stage.name {
+        StageName::LimitedLive => day_loss.max(books.fall(page.account.equity).to_f64()),
+        _ => day_loss,
+    };
     let margin = stake.gross / s.leverage_max_percent.map_or(1.0, |most| f64::from(most) / 100.0);
-    let capital = s.capital_max.map(|most| most.min(s.starting_equity.unwrap_or(most)));
+    let bounds = [s.starting_equity, s.stage.capital()].into_iter().flatten();
+    let capital = s.capital_max.map(|most| bounds.fold(most, Money::min));
     let open = page.orders.iter().filter(|order| order.open).count();
     let ages = page.markets.iter().map(|market| market.age_seconds * 1e3);
     let row = |name, unit, used: f64, limit: Option<f64>| {
@@ -52,7 +58,7 @@ pub fn limits(
         row("gross_notional_max", "quote", stake.gross, amount(s.gross_notional_max)),
         row("net_notional_max", "quote", stake.net, amount(p.net_notional_max)),
         row("leverage_max_percent", "percent", leverage, count(s.leverage_max_percent)),
-        row("capital_max", "quote", margin + day_loss, whole(capital)),
+        row("capital_max", "quote", margin + lost, whole(capital)),
         row("positions_max", "count", f64::from(stake.count), count(p.positions_max)),
         row("daily_loss_max", "quote", day_loss, whole(s.daily_loss_max)),
         row("drawdown_bps_max", "bps", bps, count(s.drawdown_bps_max)),

@@ -5,7 +5,7 @@ use super::{Books, Orders, Tail, limits};
 use crate::base::event::{
     self, Gap, Kind, Measured, Order, OrderReport, Position, PositionCarried, SessionCarried,
 };
-use crate::base::settings::RiskSettings;
+use crate::base::settings::{RiskSettings, StageName};
 use crate::base::units::{Money, Px, Qty};
 use crate::base::{ClientOrderId, Event, InstrumentId, Nanos, OrderType, Purpose, Symbol};
 use crate::execution::OrderState;
@@ -190,6 +190,35 @@ fn limits_are_used_as_if_every_open_entry_were_filled() {
     assert_eq!(row("positions_max").0, 2.0);
     assert_eq!(row("open_orders_max"), (2.0, Some(16.0), false));
     assert_eq!(row("daily_loss_max"), (0.0, None, true), "what is not set denies");
+}
+
+#[test]
+fn a_limited_stage_s_capital_is_used_up_by_the_fall_from_the_peak_too() {
+    let mut page = page();
+    page.account.equity = Money::whole(990);
+    let mut settings = RiskSettings {
+        capital_max: Some(Money::whole(800)),
+        leverage_max_percent: Some(100),
+        ..RiskSettings::default()
+    };
+    let mut books = Books::new(&symbols(), Money::whole(1_000), 20 * DAY);
+    let carried = SessionCarried {
+        peak_equity: 1_100 * UNIT,
+        day_start_equity: 1_000 * UNIT,
+        day: 20,
+        epoch: 1,
+        ..SessionCarried::default()
+    };
+    books.note_session_carried(&Event::new(Kind::SessionCarried, InstrumentId::NONE, &carried));
+    for (name, used) in [
+        (StageName::Full, (10.0, Some(800.0), false)),
+        (StageName::LimitedLive, (110.0, Some(500.0), false)),
+    ] {
+        settings.stage.name = name;
+        let rows = limits(&page, &settings, &books, &mut Orders::default(), Nanos(1));
+        let row = rows.iter().find(|row| row.name == "capital_max").unwrap();
+        assert_eq!((row.used, row.limit, row.tripped), used, "{name:?}");
+    }
 }
 
 #[test]

@@ -148,6 +148,7 @@ const fn measured<const M: usize>() -> fn(&mut Desk) -> u32 {
             Control::Memory,
             Control::Files,
             Control::CoreStall,
+            Control::TickToGateP95,
         ];
         level(desk, at[M])
     }
@@ -211,7 +212,7 @@ const FIRST: [Key; 13] = [
 ];
 
 /// Market, latency and machine.
-const SECOND: [Key; 14] = [
+const SECOND: [Key; 16] = [
     ("stale_degraded_ms", |s| &mut s.stale_degraded_ms, [1_000, 4_000], silent),
     ("stale_ms", |s| &mut s.stale_ms, [1_500, 5_000], silent),
     ("stale_good_ticks", |s| &mut s.stale_good_ticks, [10, 10_000], recovered),
@@ -223,6 +224,16 @@ const SECOND: [Key; 14] = [
     ("jump_clear_bps", |s| &mut s.jump_clear_bps, [500, 800], jump),
     ("jump_bar_s", |s| &mut s.jump_bar_s, [60, 120], slow_move),
     ("tick_to_gate_us", |s| &mut s.tick_to_gate_us, [80, 100], measured::<0>()),
+    ("tick_to_gate_p95_us", |s| &mut s.tick_to_gate_p95_us, [80, 100], measured::<7>()),
+    (
+        "send_to_ack_p95_ms",
+        |s| &mut s.send_to_ack_p95_ms,
+        [300, 500],
+        |d| {
+            let _ = slow_answers(d);
+            level(d, Control::SendToAckP95)
+        },
+    ),
     ("send_to_ack_ms", |s| &mut s.send_to_ack_ms, [300, 500], slow_answers),
     ("ring_percent", |s| &mut s.ring_percent, [50, 95], measured::<1>()),
     ("memory_mib", |s| &mut s.memory_mib, [80, 100], measured::<4>()),

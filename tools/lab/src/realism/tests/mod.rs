@@ -38,6 +38,7 @@ fn trader(values: &[Set<'_>]) -> Loaded {
         number("breakers", "losses_halt", 1_000_000),
         number("breakers", "slippage_bps", 10_000),
         number("breakers", "send_to_ack_ms", 600_000),
+        number("breakers", "send_to_ack_p95_ms", 600_000),
         ("policy", "enter_edge", Value::Float(0.15)),
     ];
     often.extend(values.iter().cloned());
