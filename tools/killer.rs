@@ -73,6 +73,9 @@ pub struct Arguments {
     /// Largest value of one closing order, in quote currency.
     #[arg(long, default_value_t = 1_000)]
     slice: u32,
+    /// Seconds after which closing goes on at any price.
+    #[arg(long, default_value_t = 10)]
+    market_after: u64,
     /// Do it.
     #[arg(long)]
     yes: bool,

@@ -235,7 +235,7 @@ impl SymbolSpec {
             tick_size: self.tick_size,
             lot_size: self.lot_size,
             min_qty: self.min_qty,
-            max_qty: self.max_qty,
+            max_qty: self.max_qty.min(self.market_max_qty),
             min_notional: self.min_notional,
             maker_fee: self.maker_fee,
             taker_fee: self.taker_fee,

@@ -4,7 +4,7 @@
 //!  reduce-only IOC at the edge of the collar, a slice at a time ──► filled, or expired: again
 //!                                 │ too long
 //!                                 ▼
-//!  reduce-only MARKET, the whole of what is left
+//!  reduce-only MARKET, the whole of what is left, or as much as one order may carry: again
 //! ```
 
 use super::{Plan, Policy, Wanted};

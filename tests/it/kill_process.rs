@@ -33,10 +33,10 @@ const MAKER: [(&str, &str); 5] = [
 ];
 
 /// What the exchange has of the account.
-struct Books(Value);
+pub struct Books(Value);
 
 impl Books {
-    fn of(exchange: &ExchangeServer) -> Self {
+    pub fn of(exchange: &ExchangeServer) -> Self {
         // A machine that is too busy to answer in time says nothing about the account.
         let rest = RestClient::new(&exchange.rest_url());
         let told = (0..20).find_map(|_| rest.get("/sim/ledger").ok()).expect("an answer");
@@ -45,21 +45,21 @@ impl Books {
         Self(told["accounts"][0].clone())
     }
 
-    fn rows(&self, key: &str) -> Vec<Value> {
+    pub fn rows(&self, key: &str) -> Vec<Value> {
         self.0[key].as_array().unwrap().clone()
     }
 
-    fn open_orders(&self) -> usize {
+    pub fn open_orders(&self) -> usize {
         let open =
             |row: &&Value| matches!(row["status"].as_str().unwrap(), "NEW" | "PARTIALLY_FILLED");
         self.rows("orders").iter().filter(open).count()
     }
 
-    fn stops(&self) -> usize {
+    pub fn stops(&self) -> usize {
         self.rows("algo_orders").iter().filter(|row| row["status"] == "NEW").count()
     }
 
-    fn positions(&self) -> usize {
+    pub fn positions(&self) -> usize {
         self.rows("positions").iter().filter(|row| row["qty"] != 0).count()
     }
 }
@@ -316,9 +316,16 @@ fn fault_p01_a_kill_whose_process_dies_is_brought_to_its_end_by_the_next_start()
 
 /// An order of the account that no market comes to.
 fn place_far_away(exchange: &ExchangeServer) {
+    place(
+        exchange,
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=30000",
+    );
+}
+
+/// An order of the account that somebody else places.
+pub fn place(exchange: &ExchangeServer, query: &str) {
     let signer = Signer::new(exchange.api_secret().as_bytes());
     let (method, path) = ("POST", "/fapi/v1/order");
-    let query = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=30000";
     let (query, access) = (query.to_owned(), Access::Signed);
     let request = RestRequest { method, path, query, access };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -329,7 +336,7 @@ fn place_far_away(exchange: &ExchangeServer) {
 }
 
 /// The killer as a program of its own.
-fn killer(world: &World, more: &[&str]) -> Output {
+pub fn killer(world: &World, more: &[&str]) -> Output {
     let url = world.exchange.rest_url();
     let arguments = ["--url", url.as_str(), "--symbols", "BTCUSDT,ETHUSDT"];
     std::process::Command::new(env!("CARGO_BIN_EXE_peregrine-killer"))

@@ -85,7 +85,12 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let exchange = ExchangeServer::start(ServerSettings::default()).unwrap();
+        Self::at(ServerSettings::default())
+    }
+
+    /// At an exchange of this sort.
+    pub fn at(settings: ServerSettings) -> Self {
+        let exchange = ExchangeServer::start(settings).unwrap();
         let dir = tempfile::tempdir().unwrap();
         champion(&dir.path().join("models"));
         Self { exchange, dir }

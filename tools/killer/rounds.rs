@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(250);
 /// How far through the touch a closing order may be priced: 300 of 10000.
 const COLLAR_BPS: i128 = 300;
-/// Closing goes on at any price after this.
-const MARKET_AFTER: Duration = Duration::from_secs(10);
+/// Most closing orders of one position in a round.
+const CLOSES_MAX: usize = 20;
 /// Orders that one request cancels by number.
 const BATCH: usize = 10;
 
@@ -181,7 +181,8 @@ impl Killer<'_> {
         }
     }
 
-    /// One closing order: a slice within the collar, or all of it at any price.
+    /// One slice within the collar; or all of it at any price, in as many orders as the venue's
+    /// largest makes of it.
     fn close(&mut self, row: &Value) -> Result<()> {
         let symbol = row["symbol"].as_str().context("a position without a symbol")?;
         let held = amount(row).context("a position without an amount")?;
@@ -193,32 +194,47 @@ impl Killer<'_> {
         } else {
             format!("positionSide={position_side}")
         };
-        let order = if self.began.elapsed() >= MARKET_AFTER {
-            format!("type=MARKET&quantity={}", text(held.abs()))
-        } else {
+        let common = format!("symbol={symbol}&side={side}&{bound}");
+        if self.began.elapsed() < Duration::from_secs(self.arguments.market_after) {
             let (px, qty) = self.slice(symbol, held)?;
-            format!("type=LIMIT&timeInForce=IOC&price={px}&quantity={qty}")
-        };
-        let query = format!("symbol={symbol}&side={side}&{bound}&{order}");
-        self.venue.signed("POST", "/fapi/v1/order", &query)?;
+            let order = format!("type=LIMIT&timeInForce=IOC&price={px}&quantity={qty}");
+            return self.send(&format!("{common}&{order}"));
+        }
+        // Not to know the venue's largest is no reason to leave a position alone.
+        let most = self.contract(symbol).and_then(|facts| facts.most_at_any_price());
+        let most = most.inspect_err(|error| eprintln!("{error:#}")).unwrap_or(held.abs());
+        let mut left = held.abs();
+        for _ in 0..CLOSES_MAX {
+            let qty = left.min(most);
+            self.send(&format!("{common}&type=MARKET&quantity={}", text(qty)))?;
+            left -= qty;
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, query: &str) -> Result<()> {
+        self.venue.signed("POST", "/fapi/v1/order", query)?;
         self.closing += 1;
         Ok(())
     }
 
-    fn slice(&mut self, symbol: &str, held: i128) -> Result<(String, String)> {
+    fn contract(&mut self, symbol: &str) -> Result<Contract<'_>> {
         if self.facts.is_none() {
             self.facts = Some(self.venue.public("/fapi/v1/exchangeInfo", "")?);
         }
         let facts = self.facts.as_ref().map_or(&Value::Null, |facts| &facts["symbols"]);
         let facts = facts.as_array().into_iter().flatten().find(|row| row["symbol"] == symbol);
-        let facts = facts.with_context(|| format!("{symbol}: the venue does not list it"))?;
-        let step = |kind: &str, key: &str| {
-            let filters = facts["filters"].as_array().into_iter().flatten();
-            let filter = filters.into_iter().find(|filter| filter["filterType"] == kind)?;
-            parse(filter[key].as_str()?)
-        };
-        let (tick, lot) = (step("PRICE_FILTER", "tickSize"), step("LOT_SIZE", "stepSize"));
+        facts.map(Contract).with_context(|| format!("{symbol}: the venue does not list it"))
+    }
+
+    fn slice(&mut self, symbol: &str, held: i128) -> Result<(String, String)> {
+        let facts = self.contract(symbol)?;
+        let (tick, lot) = (facts.of("PRICE_FILTER", "tickSize"), facts.of("LOT_SIZE", "stepSize"));
         let (tick, lot) = tick.zip(lot).with_context(|| format!("{symbol}: no steps"))?;
+        let largest = facts.of("LOT_SIZE", "maxQty").filter(|most| *most > 0);
         let touch = self.venue.public("/fapi/v1/ticker/bookTicker", &format!("symbol={symbol}"))?;
         let key = if held > 0 { "bidPrice" } else { "askPrice" };
         let px = touch[key].as_str().and_then(parse).filter(|px| *px > 0);
@@ -229,7 +245,28 @@ impl Killer<'_> {
             floor(px * (10_000 + COLLAR_BPS) / 10_000, tick)
         };
         let most = floor(i128::from(self.arguments.slice) * ONE * ONE / px, lot).max(lot);
+        let most = most.min(largest.unwrap_or(most));
         Ok((text(limit), text(held.abs().min(most))))
+    }
+}
+
+/// What the venue tells of a contract.
+struct Contract<'f>(&'f Value);
+
+impl Contract<'_> {
+    /// A number of one of its filters.
+    fn of(&self, kind: &str, key: &str) -> Option<i128> {
+        let filters = self.0["filters"].as_array().into_iter().flatten();
+        let filter = filters.into_iter().find(|filter| filter["filterType"] == kind)?;
+        parse(filter[key].as_str()?)
+    }
+
+    /// As much as one market order may carry. Where they have no filter of their own, that of all
+    /// orders serves.
+    fn most_at_any_price(&self) -> Result<i128> {
+        let all = ["LOT_SIZE", "MARKET_LOT_SIZE"].map(|kind| self.of(kind, "maxQty"));
+        let most = all.into_iter().flatten().filter(|most| *most > 0).min();
+        most.with_context(|| format!("{}: no largest quantity", self.0["symbol"]))
     }
 }
 

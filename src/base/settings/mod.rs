@@ -299,7 +299,7 @@ pub struct InstrumentSettings {
     pub lot_size: Qty,
     /// Least order quantity.
     pub min_qty: Qty,
-    /// Largest order quantity.
+    /// Largest quantity of one order, whether a limit or a market order.
     pub max_qty: Qty,
     /// Least order value; exits are exempt.
     pub min_notional: Money,

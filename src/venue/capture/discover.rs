@@ -246,32 +246,67 @@ pub fn contracts(dialect: Dialect, body: &[u8]) -> Result<Vec<InstrumentSettings
         .collect())
 }
 
+/// A filter in one entry of the exchange information.
+pub(in crate::venue) fn filter_of<'e>(entry: &'e Value, filter: &str) -> Option<&'e Value> {
+    let is_it = |f: &&Value| f.get("filterType").and_then(Value::as_str) == Some(filter);
+    entry.get("filters")?.as_array()?.iter().find(is_it)
+}
+
 /// A value of a filter in one entry of the exchange information.
 pub(in crate::venue) fn filter_text<'e>(
     entry: &'e Value,
     filter: &str,
     key: &str,
 ) -> Option<&'e str> {
-    let is_it = |f: &&Value| f.get("filterType").and_then(Value::as_str) == Some(filter);
-    entry.get("filters")?.as_array()?.iter().find(is_it)?.get(key)?.as_str()
+    filter_of(entry, filter)?.get(key)?.as_str()
 }
 
-/// Steps and bounds from one entry of the exchange information.
+/// Step, least and largest quantity of one order.
+struct Sizes {
+    step: Qty,
+    least: Qty,
+    most: Qty,
+}
+
+impl Sizes {
+    fn of(filter: &Value) -> Option<Self> {
+        let qty = |key: &str| Qty::parse(filter.get(key)?.as_str()?).ok();
+        let (step, least, most) = (qty("stepSize")?, qty("minQty")?, qty("maxQty")?);
+        (step.is_positive() && most.is_positive()).then_some(Self { step, least, most })
+    }
+
+    /// What both allow; `None` where neither step is a multiple of the other.
+    fn both(self, other: Self) -> Option<Self> {
+        let step = self.step.max(other.step);
+        let fits = step.is_multiple_of(self.step) && step.is_multiple_of(other.step);
+        let (least, most) = (self.least.max(other.least), self.most.min(other.most));
+        fits.then_some(Self { step, least, most })
+    }
+}
+
+/// Steps and bounds from one entry of the exchange information. Market orders have a filter of
+/// their own: what is entered by a limit order must be left by a market order in the end, so that
+/// a quantity has to satisfy both.
 pub(in crate::venue) fn contract_rules(
     symbol: Symbol,
     entry: &Value,
 ) -> Option<InstrumentSettings> {
     let text = |filter: &str, key: &str| filter_text(entry, filter, key);
     let notional = text("MIN_NOTIONAL", "notional").and_then(|t| Money::parse(t).ok());
+    let limit = Sizes::of(filter_of(entry, "LOT_SIZE")?)?;
+    let sizes = match filter_of(entry, "MARKET_LOT_SIZE") {
+        Some(market) => limit.both(Sizes::of(market)?)?,
+        None => limit,
+    };
     let rules = InstrumentSettings {
         symbol,
         tick_size: Px::parse(text("PRICE_FILTER", "tickSize")?).ok()?,
-        lot_size: Qty::parse(text("LOT_SIZE", "stepSize")?).ok()?,
-        min_qty: Qty::parse(text("LOT_SIZE", "minQty")?).ok()?,
-        max_qty: Qty::parse(text("LOT_SIZE", "maxQty")?).ok()?,
+        lot_size: sizes.step,
+        min_qty: sizes.least,
+        max_qty: sizes.most,
         min_notional: notional.unwrap_or(MIN_NOTIONAL),
         maker_fee: FEES.0,
         taker_fee: FEES.1,
     };
-    (rules.tick_size.is_positive() && rules.lot_size.is_positive()).then_some(rules)
+    rules.tick_size.is_positive().then_some(rules)
 }

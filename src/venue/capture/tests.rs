@@ -1,6 +1,9 @@
 //! Captures written for the purpose, line by line.
 
-use super::{Capture, CaptureError, LineFault, Payload, discover, scan_instruments};
+use super::{
+    Capture, CaptureError, LineFault, Payload, contracts, discover, scan_instruments,
+};
+use crate::base::settings::Dialect;
 use crate::base::{Nanos, Symbol};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -173,6 +176,43 @@ fn request_logs_give_snapshots_and_exchange_information_and_nothing_else() {
         (btc.maker_fee.to_string(), btc.taker_fee.to_string()),
         ("0.0002".into(), "0.0005".into())
     );
+}
+
+#[test]
+fn an_order_is_no_larger_and_no_smaller_than_what_limit_and_market_orders_may_both_be() {
+    let listed = |market: &str| {
+        let body = [
+            r#"{"symbols":[{"symbol":"BTCUSDT","filters":["#,
+            r#"{"filterType":"PRICE_FILTER","tickSize":"0.10"},"#,
+            r#"{"filterType":"LOT_SIZE","stepSize":"0.001","minQty":"0.001","maxQty":"1000"}"#,
+            market,
+            "]}]}",
+        ]
+        .concat();
+        let found = contracts(Dialect::UsdM, body.as_bytes()).unwrap();
+        found.first().map(|f| [f.lot_size, f.min_qty, f.max_qty].map(|qty| qty.to_string()))
+    };
+    let market = |step: &str, min: &str, max: &str| {
+        let numbers = format!(r#""stepSize":"{step}","minQty":"{min}","maxQty":"{max}""#);
+        listed(&format!(r#",{{"filterType":"MARKET_LOT_SIZE",{numbers}}}"#))
+    };
+    let told = |sizes: [&str; 3]| Some(sizes.map(str::to_owned));
+    assert_eq!(listed(""), told(["0.001", "0.001", "1000"]), "one filter serves both");
+    // BTCUSDT as it was listed in July 2026.
+    assert_eq!(market("0.001", "0.001", "120"), told(["0.001", "0.001", "120"]));
+    assert_eq!(market("0.001", "0.001", "2000"), told(["0.001", "0.001", "1000"]));
+    assert_eq!(market("0.01", "0.02", "120"), told(["0.01", "0.02", "120"]));
+    // What is there and cannot be read, or fits no order of both, is no contract to trade.
+    for (step, min, max) in [
+        ("0.0015", "0.001", "120"),
+        ("0.001", "0.001", "much"),
+        ("0.001", "?", "120"),
+        ("0", "0.001", "120"),
+        ("0.001", "0.001", "0"),
+    ] {
+        assert_eq!(market(step, min, max), None, "{step} {min} {max}");
+    }
+    assert_eq!(listed(r#",{"filterType":"MARKET_LOT_SIZE"}"#), None);
 }
 
 #[test]

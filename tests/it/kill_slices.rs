@@ -1,0 +1,74 @@
+//! A position several times as large as the venue's largest market order: the trader's kill and
+//! the killer end flat, and no order of theirs was larger than the venue takes.
+
+use crate::kill_process::{Books, killer, place};
+use crate::pipeline_support::last_json;
+use crate::process::wait;
+use crate::trader_world::{World, error_of};
+use peregrine::base::Qty;
+use peregrine::exchange::{ServerSettings, SymbolSpec};
+use serde_json::{Value, json};
+
+/// Largest market order of this exchange, and a position of three times as much.
+const LARGEST: &str = "0.003";
+const HELD: &str = "0.009";
+
+/// An exchange whose account holds BTCUSDT, bought by a limit order.
+fn world() -> World {
+    let market_max_qty = Qty::parse(LARGEST).unwrap();
+    let btc = SymbolSpec { market_max_qty, ..SymbolSpec::btcusdt() };
+    let symbols = vec![btc, SymbolSpec::ethusdt()];
+    let world = World::at(ServerSettings { symbols, ..ServerSettings::default() });
+    let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&price=61000&quantity=";
+    place(&world.exchange, &format!("{order}{HELD}"));
+    wait("the position", || held(&world) == Qty::parse(HELD).unwrap().0);
+    world
+}
+
+fn held(world: &World) -> i64 {
+    let rows = Books::of(&world.exchange).rows("positions");
+    rows.iter().map(|row| row["qty"].as_i64().unwrap()).sum()
+}
+
+/// What market orders sold, one by one, in units of 1e-8.
+fn sold_at_any_price(world: &World) -> Vec<i64> {
+    let orders = Books::of(&world.exchange).rows("orders");
+    let market = orders.iter().filter(|row| row["type"] == "MARKET");
+    let filled = |row: &Value| row["filled"].as_i64().unwrap();
+    market.inspect(|row| assert_eq!(row["side"], "SELL")).map(filled).collect()
+}
+
+#[test]
+fn an_immediate_kill_leaves_a_position_of_three_times_the_largest_market_order() {
+    let world = world();
+    // A slice within the collar is the least there is, and nothing waits for a second one.
+    let session = world.start_quick(
+        "config/testnet.toml",
+        &[
+            ("PEREGRINE__KILL__MARKET_AFTER_MS", "1"),
+            ("PEREGRINE__KILL__SLICE_NOTIONAL", "1"),
+            ("PEREGRINE__FEATURES__MARKET_AGE_MS_MAX", "5000"),
+        ],
+    );
+    world.wait_for_state("halted");
+    let killed = world.operate(&["kill", "--mode", "immediate", "--reason", "too large"]);
+    assert_eq!(killed.status.code(), Some(0), "{}", error_of(&killed));
+    let ended = session.end();
+    assert_eq!(ended.status.code(), Some(78), "{}", error_of(&ended));
+    assert_eq!(held(&world), 0);
+    let largest = Qty::parse(LARGEST).unwrap().0;
+    let sold = sold_at_any_price(&world);
+    assert!(sold.len() >= 2 && sold.iter().all(|qty| *qty <= largest), "{sold:?}");
+}
+
+#[test]
+fn the_killer_closes_three_times_the_largest_market_order_in_one_round() {
+    let world = world();
+    let words = ["--mode", "flatten", "--yes", "--market-after", "0", "--for", "20"];
+    let killed = killer(&world, &words);
+    assert_eq!(killed.status.code(), Some(0), "{}", error_of(&killed));
+    assert_eq!(held(&world), 0);
+    let told = last_json(&killed);
+    assert_eq!(told["closing_orders"], json!(3), "{told}");
+    assert_eq!(sold_at_any_price(&world), [Qty::parse(LARGEST).unwrap().0; 3]);
+}
