@@ -94,6 +94,8 @@ pub struct SymbolSpec {
     pub liquidation_fee: Rate,
     /// When it was listed.
     pub onboarded: Nanos,
+    /// The venue's word for what sort of contract it is.
+    pub sort: &'static str,
     /// The venue's word for what its coin is.
     pub coin_sort: &'static str,
     /// Coins there are.
@@ -287,6 +289,7 @@ impl SymbolSpec {
             taker_fee: Rate(50_000),
             liquidation_fee: Rate(1_250_000),
             onboarded: Nanos::ZERO,
+            sort: "PERPETUAL",
             coin_sort: "",
             circulating: Qty::ZERO,
             brackets: &BRACKETS,

@@ -53,6 +53,7 @@ use crate::venue::account::Credentials;
 use crate::venue::budget::{Budget as VenueBudget, RateLimits};
 use crate::venue::capture::contracts;
 use crate::venue::dialect::paths;
+use crate::venue::listing::check;
 use crate::venue::rest::RestClient;
 use anyhow::{Context, Error, Result, bail};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -423,7 +424,7 @@ fn instruments(
 ) -> Result<Vec<InstrumentSettings>> {
     let list = &settings.instruments;
     let known = |symbol| list.facts.iter().any(|facts| facts.symbol == symbol);
-    let listed = if list.all().all(known) {
+    let listed = if exchange_info.is_none() && list.all().all(known) {
         Vec::new()
     } else {
         let venue = &settings.venue;
@@ -432,6 +433,7 @@ fn instruments(
         let body = exchange_info
             .map_or_else(asked, Ok)
             .map_err(|error| anyhow::anyhow!("contract facts: {error}"))?;
+        check(settings, &body).map_err(|what| anyhow::anyhow!("contract facts: {what}"))?;
         contracts(venue.dialect, &body)?
     };
     list.all()

@@ -16,6 +16,7 @@
 //! | `address` | hosts and ports out of URLs |
 //! | `dialect` | what the dialects of venues differ in beside their frames |
 //! | `coin_m` | one of them |
+//! | `listing` | whether a listed contract is one that is traded |
 //! | `job` | what is asked over REST, as requests, and what its answers say |
 //! | `answers` | the bodies of those answers |
 //! | `rest` | REST requests on a side thread |
@@ -42,6 +43,7 @@ pub mod desk;
 pub mod dialect;
 pub mod job;
 pub mod line;
+pub mod listing;
 mod overlap;
 pub mod pace;
 pub mod paper;

@@ -316,10 +316,7 @@ fn fault_p01_a_kill_whose_process_dies_is_brought_to_its_end_by_the_next_start()
 
 /// An order of the account that no market comes to.
 fn place_far_away(exchange: &ExchangeServer) {
-    place(
-        exchange,
-        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=30000",
-    );
+    place(exchange, "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=30000");
 }
 
 /// An order of the account that somebody else places.

@@ -155,7 +155,7 @@ body!(
         ts_delivery: i64,
         /// The venue's word for its state, padded with zeros; empty where it is not listed.
         state: [u8; 24],
-        /// 1 while it trades.
+        /// 1 while it trades, and is of the sort that is traded.
         trading: u32,
         /// Zero.
         pad: u32,

@@ -1,8 +1,6 @@
 //! Captures written for the purpose, line by line.
 
-use super::{
-    Capture, CaptureError, LineFault, Payload, contracts, discover, scan_instruments,
-};
+use super::{Capture, CaptureError, LineFault, Payload, contracts, discover, scan_instruments};
 use crate::base::settings::Dialect;
 use crate::base::{Nanos, Symbol};
 use flate2::Compression;

@@ -89,12 +89,14 @@ pub struct Contract {
     pub delivery: Nanos,
     /// The venue's word for its state, padded with zeros.
     pub state: [u8; 24],
+    /// The key that says that it is none of those that are traded; `None` where it is.
+    pub misfit: Option<&'static str>,
 }
 
 impl Contract {
-    /// True while it trades.
+    /// True while it trades, and is of the sort that is traded.
     pub fn is_trading(&self) -> bool {
-        self.state.starts_with(b"TRADING\0")
+        self.state.starts_with(b"TRADING\0") && self.misfit.is_none()
     }
 }
 

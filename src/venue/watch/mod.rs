@@ -344,7 +344,11 @@ impl VenueWatch {
     /// Each of ours; one that is not listed any more has no state.
     fn on_contracts(&mut self, all: &[Contract]) {
         for (place, symbol) in self.symbols.iter().enumerate() {
-            let body = match all.iter().find(|contract| contract.symbol == *symbol) {
+            let found = all.iter().find(|contract| contract.symbol == *symbol);
+            if let Some(key) = found.and_then(|contract| contract.misfit) {
+                tracing::warn!(%symbol, key, "no entries: the venue lists another sort of contract");
+            }
+            let body = match found {
                 None => ContractStatus::default(),
                 Some(found) => ContractStatus {
                     tick_size: found.tick_size.0,

@@ -8,6 +8,7 @@ use super::margin::Bracket;
 use crate::base::{Money, Nanos, Px, Qty, Rate, Symbol};
 use crate::venue::answers::{QUOTE, mean, parse, rows, side, symbol};
 use crate::venue::capture::{contract_rules, filter_text};
+use crate::venue::listing::fits;
 use serde::Deserialize;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
@@ -69,6 +70,7 @@ fn contract(entry: &Value) -> Option<Contract> {
     // Beside the filters, what bounds market orders and triggers.
     let bounds = ["triggerProtect", "marketTakeBound", "maxMoveOrderLimit"].map(|k| entry.get(k));
     let text = serde_json::to_string(&(entry.get("filters")?, bounds)).ok()?;
+    let misfit = fits(entry).err().map(|misfit| misfit.key);
     Some(Contract {
         symbol: facts.symbol,
         tick_size: facts.tick_size,
@@ -81,6 +83,7 @@ fn contract(entry: &Value) -> Option<Contract> {
             entry.get("deliveryDate").and_then(Value::as_i64).unwrap_or(0),
         ),
         state,
+        misfit,
     })
 }
 

@@ -77,7 +77,7 @@ fn symbol(json: &mut Json<'_>, contract: &Contract) {
     let spec = &contract.spec;
     let name = spec.symbol.as_str();
     json.raw("{\"symbol\":\"").raw(name).raw("\",\"pair\":\"").raw(name);
-    json.raw("\",\"contractType\":\"PERPETUAL\",\"deliveryDate\":");
+    json.raw("\",\"contractType\":\"").raw(spec.sort).raw("\",\"deliveryDate\":");
     json.int(contract.delivery.map_or(NEVER_MILLIS, Nanos::to_millis));
     json.raw(",\"onboardDate\":").millis(spec.onboarded);
     json.raw(",\"status\":\"").raw(status(contract));
