@@ -18,7 +18,7 @@ mod line;
 mod source;
 
 pub use discover::{DiscoveredInstrument, contracts, discover, scan_instruments};
-pub(in crate::venue) use discover::{contract_rules, filter_text, untold};
+pub(in crate::venue) use discover::{contract_rules, filter_of, filter_text, untold};
 
 #[cfg(test)]
 mod tests;

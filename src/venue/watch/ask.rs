@@ -5,6 +5,7 @@ use crate::base::{Money, Nanos, Px, Qty, Rate, Symbol};
 use crate::execution::reconcile::PAGE_ROWS;
 use crate::venue::dialect::Paths;
 use crate::venue::job::{Access, RestRequest};
+use crate::venue::listing::Bounds;
 
 /// One question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,14 +90,14 @@ pub struct Contract {
     pub delivery: Nanos,
     /// The venue's word for its state, padded with zeros.
     pub state: [u8; 24],
-    /// The key that says that it is none of those that are traded; `None` where it is.
-    pub misfit: Option<&'static str>,
+    /// How it bounds prices and orders; else the key that says that it is none to trade.
+    pub listed: Result<Bounds, &'static str>,
 }
 
 impl Contract {
     /// True while it trades, and is of the sort that is traded.
     pub fn is_trading(&self) -> bool {
-        self.state.starts_with(b"TRADING\0") && self.misfit.is_none()
+        self.state.starts_with(b"TRADING\0") && self.listed.is_ok()
     }
 }
 

@@ -35,6 +35,7 @@ pub use margin::Bracket;
 use crate::base::event::{ContractStatus, OrderReport, VenueStatus, flags};
 use crate::base::settings::{InstrumentSettings, OrderRoute, Settings, WatchSettings};
 use crate::base::{Event, InstrumentId, Kind, Nanos, Reason, Symbol};
+use crate::venue::listing::OwnBounds;
 use account::AccountView;
 use ask::{Contract, FundingRule};
 use clock::ClockGauge;
@@ -99,6 +100,8 @@ struct Asked {
 pub struct VenueWatch {
     settings: WatchSettings,
     symbols: Vec<Symbol>,
+    /// Our limits that must lie within the venue's.
+    own: OwnBounds,
     dead_man_ms: u32,
     rounds: [Round; 4],
     /// Questions of the look under way that are still to be asked.
@@ -134,16 +137,22 @@ impl VenueWatch {
         if settings.venue.rest_url.is_empty() {
             (watch.clock_every_s, watch.filters_every_s) = (0, 0);
         }
-        Self::over(watch, instruments, settings.venue.dead_man_ms)
+        let own = OwnBounds::of(settings);
+        Self::over(watch, instruments, own, settings.venue.dead_man_ms)
     }
 
     /// One that never looks: where there is no venue.
     pub fn none() -> Self {
         let watch = WatchSettings::asking_nothing();
-        Self::over(watch, &[], 0)
+        Self::over(watch, &[], OwnBounds::default(), 0)
     }
 
-    fn over(settings: WatchSettings, instruments: &[InstrumentSettings], dead_man_ms: u32) -> Self {
+    fn over(
+        settings: WatchSettings,
+        instruments: &[InstrumentSettings],
+        own: OwnBounds,
+        dead_man_ms: u32,
+    ) -> Self {
         let every = [
             settings.clock_every_s,
             settings.filters_every_s,
@@ -158,6 +167,7 @@ impl VenueWatch {
             copy: DropCopy::new(instruments, copy_every),
             settings,
             symbols,
+            own,
             dead_man_ms,
             queue: VecDeque::new(),
             look: None,
@@ -345,8 +355,9 @@ impl VenueWatch {
     fn on_contracts(&mut self, all: &[Contract]) {
         for (place, symbol) in self.symbols.iter().enumerate() {
             let found = all.iter().find(|contract| contract.symbol == *symbol);
-            if let Some(key) = found.and_then(|contract| contract.misfit) {
-                tracing::warn!(%symbol, key, "no entries: the venue lists another sort of contract");
+            let fits = found.map_or(Ok(()), |contract| self.fits(contract));
+            if let Err(key) = fits {
+                tracing::warn!(%symbol, key, "no entries: not what the venue lists");
             }
             let body = match found {
                 None => ContractStatus::default(),
@@ -359,7 +370,7 @@ impl VenueWatch {
                     filters_hash: found.filters_hash,
                     ts_delivery: found.delivery.0,
                     state: found.state,
-                    trading: u32::from(found.is_trading()),
+                    trading: u32::from(found.is_trading() && fits.is_ok()),
                     ..ContractStatus::default()
                 },
             };
@@ -367,6 +378,12 @@ impl VenueWatch {
             let event = Event::new(Kind::ContractStatus, instrument(place), &body);
             self.out.push_back(event.with_flags(last));
         }
+    }
+
+    /// Whether a contract is one to trade with our limits; else the key that says that it is not.
+    fn fits(&self, contract: &Contract) -> Result<(), &'static str> {
+        let within = |bounds| self.own.within(&bounds).map_err(|misfit| misfit.key);
+        contract.listed.and_then(within)
     }
 
     /// A cap or an interval that is another than before.
@@ -422,3 +439,6 @@ impl VenueWatch {
 fn instrument(place: usize) -> InstrumentId {
     u16::try_from(place).map_or(InstrumentId::NONE, InstrumentId)
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,7 @@ fn contract(entry: &Value) -> Option<Contract> {
     // Beside the filters, what bounds market orders and triggers.
     let bounds = ["triggerProtect", "marketTakeBound", "maxMoveOrderLimit"].map(|k| entry.get(k));
     let text = serde_json::to_string(&(entry.get("filters")?, bounds)).ok()?;
-    let misfit = fits(entry).err().map(|misfit| misfit.key);
+    let listed = fits(entry).map_err(|misfit| misfit.key);
     Some(Contract {
         symbol: facts.symbol,
         tick_size: facts.tick_size,
@@ -83,7 +83,7 @@ fn contract(entry: &Value) -> Option<Contract> {
             entry.get("deliveryDate").and_then(Value::as_i64).unwrap_or(0),
         ),
         state,
-        misfit,
+        listed,
     })
 }
 
