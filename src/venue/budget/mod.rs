@@ -1,8 +1,8 @@
 //! How much may still be asked of the venue, and what it said when it was too much.
 //!
 //! ```text
-//!  weight a minute   ├──────── questions ────────┤ reserve: cancels ┤ limit
-//!  orders a window   ├──────── entries ──────────┤ reserve: exits   ┤ limit
+//!  weight a minute   ├── questions ──┤ reserve: books, timer ┤ cancels ┤ limit
+//!  orders a window   ├──────── entries ──────────────────────┤ exits   ┤ limit
 //!
 //!  429      nothing but cancels until Retry-After, else until the next minute
 //!  418      nothing at all until the ban ends
@@ -30,8 +30,15 @@ const BLOCKED: Nanos = Nanos::from_secs(60);
 const OVERLOADED: Nanos = Nanos::from_secs(2);
 /// How long entries stay away after a refusal that time may heal: clocks, margin, a service down.
 const SOON: Nanos = Nanos::from_secs(10);
-/// A reserve is one part in so many of its limit.
-const RESERVE_PART: u32 = 10;
+/// Percent of the order limits that entries leave to exits.
+const EXITS_PERCENT: u32 = 10;
+/// Percent of the weight that questions leave to cancels and to what finds the truth.
+const RESERVE_PERCENT: u32 = 25;
+/// Percent of the weight that is for cancels alone: a search without an end must not keep an order
+/// at the venue.
+const CANCELS_PERCENT: u32 = 10;
+/// What finds the truth has a part of the reserve to itself.
+const _: () = assert!(CANCELS_PERCENT < RESERVE_PERCENT && RESERVE_PERCENT < 100);
 const MINUTE: i64 = 60_000_000_000;
 
 /// The venue's limits of requests.
@@ -95,6 +102,8 @@ pub enum Use {
     Cancel,
     /// A question of this weight.
     Question(u32),
+    /// Something of this weight that the truth about orders and positions rests on.
+    Truth(u32),
     /// A question of this weight without which no session starts: positions wait for it.
     Start(u32),
 }
@@ -143,11 +152,11 @@ impl Count {
         }
     }
 
-    /// Whether `count` more stay within the limit, or leave the reserve alone.
-    fn has(&self, count: u32, spare: bool, now: Nanos) -> bool {
-        let limit = self.limit.load(Relaxed);
-        let reserve = if spare { limit / RESERVE_PART } else { 0 };
-        self.used(now).saturating_add(count) <= limit - reserve
+    /// Whether `count` more leave so many percent of the limit alone.
+    fn has(&self, count: u32, reserve_percent: u32, now: Nanos) -> bool {
+        let limit = u64::from(self.limit.load(Relaxed));
+        let reserve = limit * u64::from(reserve_percent) / 100;
+        u64::from(self.used(now)) + u64::from(count) <= limit - reserve
     }
 }
 
@@ -218,17 +227,20 @@ impl Budget {
         if usage != Use::Cancel && stopped(0) {
             return Err(Reason::RateLimited);
         }
-        if matches!(usage, Use::Entry | Use::Question(_) | Use::Start(_)) && stopped(2) {
+        if matches!(usage, Use::Entry | Use::Question(_) | Use::Truth(_) | Use::Start(_))
+            && stopped(2)
+        {
             return Err(Reason::Blocked);
         }
         let orders =
-            |spare| self.orders_10s.has(1, spare, now) && self.orders_1m.has(1, spare, now);
+            |reserve| self.orders_10s.has(1, reserve, now) && self.orders_1m.has(1, reserve, now);
         let fits = match usage {
-            Use::Entry => orders(true),
-            Use::Exit => orders(false),
-            Use::Cancel => self.weight.has(1, false, now),
-            Use::Question(weight) => self.weight.has(weight, true, now),
-            Use::Start(weight) => self.weight.has(weight, false, now),
+            Use::Entry => orders(EXITS_PERCENT),
+            Use::Exit => orders(0),
+            Use::Cancel => self.weight.has(1, 0, now),
+            Use::Question(weight) => self.weight.has(weight, RESERVE_PERCENT, now),
+            Use::Truth(weight) => self.weight.has(weight, CANCELS_PERCENT, now),
+            Use::Start(weight) => self.weight.has(weight, 0, now),
         };
         if fits { Ok(()) } else { Err(Reason::RateLimited) }
     }
@@ -241,7 +253,9 @@ impl Budget {
                 self.orders_1m.add(1, now);
             }
             Use::Cancel => self.weight.add(1, now),
-            Use::Question(weight) | Use::Start(weight) => self.weight.add(weight, now),
+            Use::Question(weight) | Use::Truth(weight) | Use::Start(weight) => {
+                self.weight.add(weight, now);
+            }
         }
     }
 
@@ -353,10 +367,15 @@ impl Budget {
     }
 }
 
-/// What a job is counted as.
+/// What a job is counted as. Books are compared, the stream that reports orders is kept, and the
+/// venue's timer goes on while the market is asked for more than there is.
 pub const fn usage_of(job: &RestJob) -> Use {
     match job {
         job if job.is_cancel() => Use::Cancel,
+        RestJob::Ask(_)
+        | RestJob::ListenKey
+        | RestJob::KeepListenKey
+        | RestJob::Countdown { .. } => Use::Truth(job.weight()),
         job => Use::Question(job.weight()),
     }
 }

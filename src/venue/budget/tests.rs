@@ -1,6 +1,9 @@
 //! What may leave, and what follows from a refusal.
 
 use super::*;
+use crate::base::{InstrumentId, Symbol};
+use crate::execution::reconcile::Question;
+use crate::venue::watch::Ask;
 
 const NOON: Nanos = Nanos::from_secs(1_700_000_040);
 
@@ -9,7 +12,7 @@ fn refusal(reason: Reason, message: &str, retry_after_s: Option<u32>) -> Refusal
 }
 
 #[test]
-fn entries_leave_the_reserve_to_exits_and_questions_to_cancels() {
+fn entries_leave_the_reserve_to_exits_and_questions_theirs_to_the_truth_and_to_cancels() {
     let limits = RateLimits { weight_1m: 20, orders_1m: 1_000, orders_10s: 10 };
     let budget = Budget::new(limits);
     let mut left = 0;
@@ -21,10 +24,15 @@ fn entries_leave_the_reserve_to_exits_and_questions_to_cancels() {
     assert_eq!(budget.permits(Use::Exit, NOON), Ok(()));
     budget.count(Use::Exit, NOON);
     assert_eq!(budget.permits(Use::Exit, NOON), Err(Reason::RateLimited));
-    assert_eq!(budget.permits(Use::Question(18), NOON), Ok(()));
-    assert_eq!(budget.permits(Use::Question(19), NOON), Err(Reason::RateLimited));
-    budget.count(Use::Question(18), NOON);
+    // A quarter of 20 is kept back, of that 2 for cancels.
+    assert_eq!(budget.permits(Use::Question(15), NOON), Ok(()));
+    assert_eq!(budget.permits(Use::Question(16), NOON), Err(Reason::RateLimited));
+    budget.count(Use::Question(15), NOON);
     assert_eq!(budget.permits(Use::Question(1), NOON), Err(Reason::RateLimited));
+    assert_eq!(budget.permits(Use::Truth(3), NOON), Ok(()));
+    assert_eq!(budget.permits(Use::Truth(4), NOON), Err(Reason::RateLimited));
+    budget.count(Use::Truth(3), NOON);
+    assert_eq!(budget.permits(Use::Truth(1), NOON), Err(Reason::RateLimited));
     assert_eq!(budget.permits(Use::Cancel, NOON), Ok(()));
     assert_eq!(budget.permits(Use::Start(2), NOON), Ok(()), "positions wait for a start");
     assert_eq!(budget.permits(Use::Start(3), NOON), Err(Reason::RateLimited));
@@ -41,7 +49,7 @@ fn fault_r06_a_429_lets_nothing_but_cancels_through_until_it_says() {
     for (retry, until) in [(Some(7), NOON + Nanos::from_secs(7)), (None, NOON + Nanos(MINUTE))] {
         let budget = Budget::new(RateLimits::default());
         budget.on_refusal(&refusal(Reason::RateLimited, "", retry), NOON);
-        for usage in [Use::Entry, Use::Exit, Use::Question(1)] {
+        for usage in [Use::Entry, Use::Exit, Use::Question(1), Use::Truth(1)] {
             assert_eq!(budget.permits(usage, Nanos(until.0 - 1)), Err(Reason::RateLimited));
             assert_eq!(budget.permits(usage, until), Ok(()));
         }
@@ -65,7 +73,7 @@ fn fault_r07_a_ban_lets_nothing_through_before_it_ends() {
     for (message, retry, until) in cases {
         let budget = Budget::new(RateLimits::default());
         budget.on_refusal(&refusal(Reason::Banned, message, retry), NOON);
-        for usage in [Use::Entry, Use::Exit, Use::Cancel, Use::Question(1)] {
+        for usage in [Use::Entry, Use::Exit, Use::Cancel, Use::Question(1), Use::Truth(1)] {
             assert_eq!(budget.permits(usage, Nanos(until.0 - 1)), Err(Reason::Banned));
             assert_eq!(budget.permits(usage, until), Ok(()));
         }
@@ -83,6 +91,45 @@ fn limits_are_those_that_the_venue_lists() {
     let expected = RateLimits { weight_1m: 1_200, orders_1m: 1_200, orders_10s: 50 };
     assert_eq!(limits, expected);
     assert_eq!(RateLimits::from_exchange_info(b"<html>"), RateLimits::default());
+}
+
+#[test]
+fn what_the_truth_rests_on_may_be_asked_when_the_market_may_not() {
+    let (instrument, symbol) = (InstrumentId(0), Symbol::new(b"BTCUSDT").unwrap());
+    let kept = [
+        RestJob::Ask(Question::Positions),
+        RestJob::Ask(Question::OpenOrders { symbol: None }),
+        RestJob::ListenKey,
+        RestJob::KeepListenKey,
+        RestJob::Countdown { symbol, after_ms: 60_000 },
+        RestJob::CancelAll { symbol },
+        RestJob::CancelAlgo { order: 7 },
+    ];
+    let routine = [
+        RestJob::Snapshot { instrument, symbol, levels: 1_000 },
+        RestJob::OpenInterest { instrument, symbol },
+        RestJob::Trades { instrument, symbol, from_id: 1 },
+        RestJob::Watch(Ask::Contracts),
+        RestJob::Watch(Ask::Account),
+        RestJob::PositionMode,
+        RestJob::Contracts,
+    ];
+    // 2400 a minute: questions may have 1800 of it.
+    let budget = Budget::new(RateLimits::default());
+    for job in kept.iter().chain(&routine) {
+        assert_eq!(budget.permits(usage_of(job), NOON), Ok(()), "{job:?}");
+    }
+    budget.count(Use::Question(1_800), NOON);
+    for job in &kept {
+        assert_eq!(budget.permits(usage_of(job), NOON), Ok(()), "{job:?}");
+    }
+    for job in &routine {
+        assert_eq!(budget.permits(usage_of(job), NOON), Err(Reason::RateLimited), "{job:?}");
+    }
+    budget.count(Use::Truth(360), NOON);
+    for job in &kept {
+        assert_eq!(budget.permits(usage_of(job), NOON).is_ok(), job.is_cancel(), "{job:?}");
+    }
 }
 
 #[test]
