@@ -4,6 +4,7 @@
 
 use super::clock::wall_now;
 use super::config::{Loaded, with_values};
+use super::key_rights;
 use super::rig::VenueAccess;
 use super::secret;
 use crate::base::settings::{OrderEntry, Settings};
@@ -68,6 +69,8 @@ pub fn open(
     if venue.order_entry == OrderEntry::WebSocket && venue.api_url.is_empty() {
         bail!("venue.api_url: empty; venue.order_entry = \"websocket\" needs it");
     }
+    // Before anything else is done with the key.
+    key_rights::require(&loaded.settings, &credentials, stop)?;
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
     let asking = Asking { account, budget, stop };
     let named = |what: String| anyhow::anyhow!("account: {what}");

@@ -13,6 +13,7 @@
 //! | `private` | the account's own stream, and the end of a session at the venue |
 //! | `alerting` | alerts from settings and secrets |
 //! | `access` | what a start at the venue needs: credentials, an empty account |
+//! | `key_rights` | what the session's key may do, read back before it is used |
 //! | `statement` | the venue's own account of a session against the journal's |
 //! | `feed_thread`, `stage_thread` | the loops of the pinned threads |
 //! | `outside` | what the feed's thread touches: clocks, sockets, the REST thread |
@@ -54,6 +55,7 @@ pub mod host;
 pub mod access;
 pub mod alerting;
 pub mod inlet;
+pub mod key_rights;
 pub mod kill;
 pub mod launch;
 pub mod lines;

@@ -6,6 +6,7 @@ use super::clock::{CycleProbe, wall_now};
 use super::feed_thread::{Due, FeedThread};
 use super::heartbeat::Heartbeat;
 use super::inlet::{Inlet, OrderVenue};
+use super::key_rights;
 use super::kill::watch::KillWatch;
 use super::launch::{Launcher, LoadedModel, Stages};
 use super::lines;
@@ -327,24 +328,25 @@ fn feed_thread(
     (counters, heartbeat, health): (Arc<Counters>, Arc<Heartbeat>, Arc<JournalHealth>),
 ) -> Result<FeedThread<RealTime>> {
     let now = clock.now().mono;
-    let settings = &parts.settings;
+    let (settings, venue) = (&parts.settings, &parts.settings.venue);
     let symbols = parts.symbols();
     let routes = lines::routes(settings, &symbols)?;
     lines::tell_feed(inlet.feed.feed_mut(), &routes);
     let pace = Pace::new(symbols.len(), settings.session.seed, now);
     let (mut private, mut account, mut statement) = (None, None, None);
-    let mut kill_line = None;
+    let (mut kill_line, mut wallet) = (None, None);
     if let Some(access) = launch.access {
-        let base = &settings.venue.private_url;
+        let base = &venue.private_url;
         let stream = lines::account(settings, &stream_url(base, &access.listen_key), dialer)?;
         let seed = settings.session.seed ^ wall_now().0.unsigned_abs();
         private = Some(PrivateLink::new(stream, base, now).seeded(seed));
         statement = access.statement;
-        let (dialect, url) = (settings.venue.dialect, &settings.venue.rest_url);
+        let (dialect, url) = (venue.dialect, &venue.rest_url);
         let client = || AccountClient::new(url, access.credentials.clone(), wall_now);
         let hasty = RestDesk::start(dialect, url, Some(client().within(KILL_PATIENCE)))?;
         kill_line = Some(Metered::new(hasty, Arc::clone(&budget)));
         account = Some(client());
+        wallet = settings.reads_key_rights().then(|| key_rights::client(venue, access.credentials));
     }
     if let Some(desk) = inlet.venue.desk_mut() {
         desk.watch_trading(Arc::clone(&counters));
@@ -352,8 +354,10 @@ fn feed_thread(
             desk.stand_behind(Arc::clone(fence));
         }
     }
-    let venue = &settings.venue;
-    let rest = RestDesk::start(venue.dialect, &venue.rest_url, account)?;
+    let mut rest = RestDesk::start(venue.dialect, &venue.rest_url, account)?;
+    if let Some(wallet) = wallet {
+        rest = rest.with_wallet(wallet)?;
+    }
     Ok(FeedThread {
         kill: KillWatch::new(settings.kill, &symbols, kill_line),
         inlet,

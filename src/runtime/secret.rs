@@ -27,6 +27,20 @@ pub fn read_named(name: &str, file: &str) -> Result<Option<String>> {
     read_from(folder, std::env::var_os(name), (name, file))
 }
 
+/// Where [`read`] has the secret `name` from, in words that name the file or the variable.
+pub fn place(name: &str) -> String {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    place_in(folder, name)
+}
+
+fn place_in(folder: Option<PathBuf>, name: &str) -> String {
+    let file = folder.map(|folder| folder.join(name.to_lowercase()));
+    match file.filter(|file| std::fs::metadata(file).is_ok()) {
+        Some(file) => file.display().to_string(),
+        None => format!("{name} in the environment"),
+    }
+}
+
 fn read_from(
     folder: Option<PathBuf>,
     variable: Option<OsString>,
@@ -64,8 +78,13 @@ mod tests {
             |folder, variable| read_from(folder, variable, ("PEREGRINE_X", "peregrine_x")).unwrap();
         assert_eq!(read(None, None), None);
         assert_eq!(read(folder(), variable()).as_deref(), Some("from the environment"));
+        let place = |folder| place_in(folder, "PEREGRINE_X");
+        for folder in [None, folder()] {
+            assert_eq!(place(folder), "PEREGRINE_X in the environment");
+        }
         std::fs::write(dir.path().join("peregrine_x"), "from the file\n").unwrap();
         assert_eq!(read(folder(), variable()).as_deref(), Some("from the file"));
+        assert_eq!(place(folder()), dir.path().join("peregrine_x").display().to_string());
         std::fs::write(dir.path().join("peregrine_x"), vec![b'x'; 9_000]).unwrap();
         assert!(read_from(folder(), None, ("PEREGRINE_X", "peregrine_x")).is_err());
     }

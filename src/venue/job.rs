@@ -199,6 +199,11 @@ impl RestJob {
         self.is_cancel() || matches!(self, Self::Countdown { .. })
     }
 
+    /// True for what is asked of the wallet's host.
+    pub const fn is_of_wallet(&self) -> bool {
+        matches!(self, Self::Watch(Ask::KeyRights))
+    }
+
     /// What it costs of the venue's request weight.
     pub const fn weight(&self) -> u32 {
         match self {

@@ -19,6 +19,7 @@
 //! | `listing` | whether a listed contract is one that is traded |
 //! | `job` | what is asked over REST, as requests, and what its answers say |
 //! | `answers` | the bodies of those answers |
+//! | `key_rights` | what a key may do, and what of it one that trades live must not |
 //! | `rest` | REST requests on a side thread |
 //! | `account` | signed requests of cold threads: wallet, open orders, the stream's key |
 //! | `budget` | how much may still be asked, shared by orders and questions |
@@ -42,6 +43,7 @@ pub mod dataset;
 pub mod desk;
 pub mod dialect;
 pub mod job;
+pub mod key_rights;
 pub mod line;
 pub mod listing;
 mod overlap;

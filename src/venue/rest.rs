@@ -39,10 +39,12 @@ pub struct RestAnswer {
     pub limits: AnswerLimits,
 }
 
-/// The pinned side of the REST thread.
+/// The pinned side of the REST thread, and of a second one for the wallet's host.
 pub struct RestDesk {
     jobs: Sender<RestJob>,
+    wallet: Option<Sender<RestJob>>,
     answers: Receiver<RestAnswer>,
+    answers_out: Sender<RestAnswer>,
     stop: Arc<AtomicBool>,
 }
 
@@ -56,23 +58,24 @@ impl RestDesk {
         base_url: &str,
         account: Option<AccountClient>,
     ) -> std::io::Result<Self> {
-        let (jobs, jobs_in) = bounded::<RestJob>(JOBS_MAX);
         let (answers_out, answers) = bounded(JOBS_MAX);
         let client = RestClient::new(base_url);
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        std::thread::Builder::new().name("rest".to_owned()).spawn(move || {
-            for job in jobs_in {
-                if stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let (reply, limits) = client.answer(&job, paths(dialect), account.as_ref());
-                if answers_out.send(RestAnswer { job, reply, limits }).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { jobs, answers, stop })
+        let asked = move |job: &RestJob| client.answer(job, paths(dialect), account.as_ref());
+        let jobs = serve("rest", asked, (answers_out.clone(), Arc::clone(&stop)))?;
+        Ok(Self { jobs, wallet: None, answers, answers_out, stop })
+    }
+
+    /// The same, which asks `account` at the wallet's host for what is told there, on a thread of
+    /// its own: a host that does not answer holds up nothing that the other one is asked for.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn with_wallet(mut self, account: AccountClient) -> std::io::Result<Self> {
+        let asked = move |job: &RestJob| account.answer(job);
+        let ends = (self.answers_out.clone(), Arc::clone(&self.stop));
+        self.wallet = Some(serve("wallet", asked, ends)?);
+        Ok(self)
     }
 
     /// Asks the thread to stop after the request it is in, and does not wait for it: a request
@@ -82,11 +85,36 @@ impl RestDesk {
     }
 }
 
+/// What a request was answered with, and what the answer's head says of limits.
+type Answered = (Result<RestReply, RestFailure>, AnswerLimits);
+
+/// Starts a thread that asks one job after the other; the end where jobs go in.
+fn serve(
+    name: &str,
+    asked: impl Fn(&RestJob) -> Answered + Send + 'static,
+    (answers, stop): (Sender<RestAnswer>, Arc<AtomicBool>),
+) -> std::io::Result<Sender<RestJob>> {
+    let (jobs, jobs_in) = bounded::<RestJob>(JOBS_MAX);
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        for job in jobs_in {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let (reply, limits) = asked(&job);
+            if answers.send(RestAnswer { job, reply, limits }).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(jobs)
+}
+
 impl RestPort for RestDesk {
     fn ask(&mut self, job: RestJob) -> bool {
-        match self.jobs.try_send(job) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        let jobs = if job.is_of_wallet() { self.wallet.as_ref() } else { Some(&self.jobs) };
+        match jobs.map(|jobs| jobs.try_send(job)) {
+            Some(Ok(())) => true,
+            None | Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) => false,
         }
     }
 
@@ -201,19 +229,14 @@ impl RestClient {
         request: &RestRequest,
         query: &str,
         key: Option<&str>,
-    ) -> (Result<RestReply, RestFailure>, AnswerLimits) {
+    ) -> Answered {
         match self.carry(request.method, request.path, query, key) {
             Ok((status, body, limits)) => (job.read(request, status, body), limits),
             Err(failure) => (Err(failure), AnswerLimits::default()),
         }
     }
 
-    fn answer(
-        &self,
-        job: &RestJob,
-        paths: &Paths,
-        account: Option<&AccountClient>,
-    ) -> (Result<RestReply, RestFailure>, AnswerLimits) {
+    fn answer(&self, job: &RestJob, paths: &Paths, account: Option<&AccountClient>) -> Answered {
         let request = job.request(paths);
         match (request.access, account) {
             (Access::Public, _) => self.run(job, &request, &request.query, None),

@@ -1,6 +1,7 @@
 //! `peregrine check` as an operator runs it: each line with a level, secrets named and never shown,
 //! the venue reached where that is asked for, exit code 1 for what says fail and for nothing else.
 
+use crate::exchange_sim::Http;
 use crate::pipeline_support::{last_json, peregrine_in, root, text};
 use crate::process::free_address;
 use crate::trader_world::World;
@@ -62,6 +63,24 @@ fn the_venue_is_reached_over_every_address_and_an_address_where_nobody_answers_i
     let told = last_json(&output);
     assert_eq!((output.status.code(), &told["fail"]), (Some(1), &1.into()), "{told}");
     assert_eq!(level(&told, "venue.market_url"), "fail");
+}
+
+#[test]
+fn what_the_key_may_do_is_told_where_the_venue_tells_it_and_only_warned_of_without_real_money() {
+    let world = World::new();
+    let told = last_json(&check(&world, &[], &[]));
+    let line = told["checks"].as_array().unwrap().iter().find(|it| it["name"] == "key's rights");
+    let line = line.unwrap_or_else(|| panic!("{told}"));
+    assert_eq!(line["level"], "ok");
+    assert!(line["what"].as_str().unwrap().starts_with("not asked: "), "{line}");
+    let url = world.exchange.rest_url();
+    let wallet = [("PEREGRINE__VENUE__WALLET_URL", url.as_str())];
+    assert_eq!(level(&last_json(&check(&world, &[], &wallet)), "key's rights"), "ok");
+    let body = format!(r#"{{"api_key":"{}","enableMargin":true}}"#, world.exchange.api_key());
+    assert_eq!(Http::connect(&url).request("POST", "/sim/key_rights", &[], &body).status, 200);
+    let output = check(&world, &[], &wallet);
+    assert_eq!(level(&last_json(&output), "key's rights"), "warn");
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]

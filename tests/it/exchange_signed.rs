@@ -145,6 +145,35 @@ fn paths_there_are_not_are_told_apart_from_the_gateways() {
 }
 
 #[test]
+fn what_a_key_may_do_is_told_to_whom_it_signs_for_and_of_that_key_alone() {
+    let mut desk = Desk::open();
+    let path = "/sapi/v1/account/apiRestrictions";
+    // The names of the venue's documentation.
+    let usual = object!({
+        "ipRestrict": true, "createTime": 1_698_645_219_000_i64, "enableReading": true,
+        "enableWithdrawals": false, "enableInternalTransfer": false, "enableMargin": false,
+        "enableFutures": true, "permitsUniversalTransfer": false, "enableVanillaOptions": false,
+        "enableFixApiTrade": false, "enableFixReadOnly": true,
+        "enableSpotAndMarginTrading": false, "enablePortfolioMarginTrading": false,
+    });
+    assert_eq!(desk.ok("GET", path, "recvWindow=5000"), usual);
+    assert_eq!(json(&desk.send(&request("GET", path, "", "")))["code"], -1102, "unsigned");
+    let forged = format!("timestamp={}&signature={}", OPENED.to_millis(), "0".repeat(64));
+    assert_eq!(json(&desk.send(&request("GET", path, &forged, "")))["code"], -1022);
+    let accounts = &mut desk.exchange.accounts;
+    accounts.set_right(&ed25519_key(), "enableWithdrawals", true).unwrap();
+    assert_eq!(desk.ok("GET", path, ""), usual, "that was another key of the account");
+    let accounts = &mut desk.exchange.accounts;
+    accounts.set_right(&hmac_key(), "enableMargin", true).unwrap();
+    assert!(accounts.set_right(&hmac_key(), "enableMagic", true).is_err());
+    assert!(accounts.set_right("nobody's", "enableMargin", true).is_err());
+    let told = desk.ok("GET", path, "");
+    assert_eq!((&told["enableMargin"], &told["enableWithdrawals"]), (&true.into(), &false.into()));
+    desk.exchange.accounts.set_right(&hmac_key(), "enableReading", false).unwrap();
+    assert_eq!(desk.code("GET", path, ""), -2015, "who may not read is told nothing");
+}
+
+#[test]
 fn answers_tell_what_was_used_and_orders_what_was_ordered() {
     let mut desk = Desk::open();
     let answer = desk.call("GET", "/fapi/v3/balance", "");

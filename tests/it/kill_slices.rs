@@ -6,7 +6,7 @@ use crate::pipeline_support::last_json;
 use crate::process::wait;
 use crate::trader_world::{World, error_of};
 use peregrine::base::Qty;
-use peregrine::exchange::{ServerSettings, SymbolSpec};
+use peregrine::exchange::{ExchangeServer, ServerSettings, SymbolSpec};
 use serde_json::{Value, json};
 
 /// Largest market order of this exchange, and a position of three times as much.
@@ -18,7 +18,8 @@ fn world() -> World {
     let market_max_qty = Qty::parse(LARGEST).unwrap();
     let btc = SymbolSpec { market_max_qty, ..SymbolSpec::btcusdt() };
     let symbols = vec![btc, SymbolSpec::ethusdt()];
-    let world = World::at(ServerSettings { symbols, ..ServerSettings::default() });
+    let settings = ServerSettings { symbols, ..ServerSettings::default() };
+    let world = World::at(ExchangeServer::start(settings).unwrap());
     let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&price=61000&quantity=";
     place(&world.exchange, &format!("{order}{HELD}"));
     wait("the position", || held(&world) == Qty::parse(HELD).unwrap().0);

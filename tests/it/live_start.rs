@@ -1,10 +1,14 @@
 //! `mode = "live"` at an exchange on loopback: it starts on a signed GO and a signed sign-off for
 //! exactly what runs, and on nothing else.
 
+use crate::exchange_sim::Http;
 use crate::pipeline_support::{peregrine_in, root, text};
-use crate::process::Process;
+use crate::process::{Process, wait};
 use crate::trader_world::{World, error_of};
 use peregrine::base::settings::{StageName, live_keys};
+use peregrine::base::units::Money;
+use peregrine::exchange::account::{AccountSettings, Credential};
+use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::registry::decision::{Criterion, DecidedModel, Decision, Relation};
 use peregrine::registry::seal::{Sealed, SigningKey, sign_file};
 use peregrine::risk::stage::Signoff;
@@ -39,7 +43,10 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let world = World::new();
+        Self::at(World::new())
+    }
+
+    fn at(world: World) -> Self {
         let dir = world.dir().to_owned();
         let key = SigningKey::create(&dir.join("ours")).unwrap();
         SigningKey::create(&dir.join("theirs")).unwrap();
@@ -60,6 +67,7 @@ impl Desk {
             ("session", "state_dir", text(&world.state()).to_owned()),
             ("model", "dir", text(&dir.join("models")).to_owned()),
             ("venue", "rest_url", world.exchange.rest_url()),
+            ("venue", "wallet_url", world.exchange.rest_url()),
             ("venue", "public_url", format!("{ws}/public")),
             ("venue", "market_url", format!("{ws}/market")),
             ("venue", "private_url", format!("{ws}/private")),
@@ -72,6 +80,7 @@ impl Desk {
             set(&mut document, section, key, Value::String(value));
         }
         set(&mut document, "model", "budget_us", Value::Integer(1_000_000));
+        set(&mut document, "watch", "modes_every_s", Value::Integer(1));
         let trusted = Value::Array(vec![Value::String(key.hex())]);
         set(&mut document, "stage", "trusted_keys", trusted);
         let path = dir.join("live.toml");
@@ -128,6 +137,50 @@ impl Desk {
         let sealed = Sealed::new(&serde_json::to_value(&decision).unwrap(), &self.key(key));
         let path = self.world.dir().join("gate_decision.json");
         std::fs::write(path, sealed.unwrap().text().unwrap()).unwrap();
+    }
+
+    /// With a GO and a sign-off for what runs.
+    fn approved(self) -> Self {
+        self.decide(1.8, "ours");
+        self.sign_off();
+        self
+    }
+
+    /// Tells the exchange's admin endpoint.
+    fn tell(&self, method: &str, path: &str, body: &str) {
+        let mut http = Http::connect(&self.world.exchange.rest_url());
+        let answer = http.request(method, path, &[], body);
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+    }
+
+    /// Gives the account's key a right, or takes it away.
+    fn set_right(&self, name: &str, on: bool) {
+        let key = self.world.exchange.api_key();
+        let body = format!(r#"{{"api_key":"{key}","{name}":{on}}}"#);
+        self.tell("POST", "/sim/key_rights", &body);
+    }
+
+    fn check(&self) -> String {
+        let words = ["check", "--config", text(&self.path)];
+        let checked = peregrine_in(&root(), &words, &self.variables());
+        String::from_utf8_lossy(&checked.stdout).into_owned()
+    }
+
+    /// What `run` says of a key that it refuses; `rotated` for one that is said to be new.
+    #[track_caller]
+    fn refuses_key(&self, rotated: bool, variables: &[(&str, &str)]) -> String {
+        let words = ["run", "--config", text(&self.path), "--for", "1s", "--account-key-rotated"];
+        let words = &words[..words.len() - usize::from(!rotated)];
+        let ended = peregrine_in(&root(), words, variables);
+        let error = error_of(&ended);
+        assert_eq!(ended.status.code(), Some(1), "{error}");
+        let line = error.lines().find(|line| line.starts_with("error: "));
+        let line = line.unwrap_or_else(|| panic!("{error}")).to_owned();
+        assert!(line.contains("PEREGRINE_API_KEY"), "{line}");
+        for (_, secret) in variables {
+            assert!(!error.contains(secret), "{error}");
+        }
+        line
     }
 
     fn variables(&self) -> [(&'static str, &str); 2] {
@@ -199,6 +252,110 @@ fn live_trading_starts_on_a_go_and_a_sign_off_for_what_runs_and_on_nothing_else(
     let journal = desk.world.journal("0000001-live");
     let config = std::fs::read_to_string(journal.join("config.toml")).unwrap();
     assert!(config.contains("version = \"quick-1\""), "the model that was judged is named");
+}
+
+/// What a key must be, by the venue's documentation of `GET /sapi/v1/account/apiRestrictions`:
+/// futures and reading, from named addresses, and nothing that moves money or trades elsewhere.
+const RIGHTS: [(&str, bool); 9] = [
+    ("enableWithdrawals", false),
+    ("enableInternalTransfer", false),
+    ("permitsUniversalTransfer", false),
+    ("enableMargin", false),
+    ("enableSpotAndMarginTrading", false),
+    ("enableVanillaOptions", false),
+    ("enableFixApiTrade", false),
+    ("enableFutures", true),
+    ("ipRestrict", true),
+];
+
+#[test]
+fn live_trading_starts_with_no_key_that_may_do_more_or_less_than_trade_futures() {
+    let desk = Desk::new().approved();
+    for (name, lawful) in RIGHTS {
+        desk.set_right(name, !lawful);
+        let line = desk.refuses_key(false, &desk.variables());
+        assert!(line.contains(&format!("{name} is {}: ", !lawful)), "{line}");
+        for (other, _) in RIGHTS.iter().filter(|(other, _)| *other != name) {
+            assert!(!line.contains(other), "{other}: {line}");
+        }
+        let told = desk.check();
+        let fails = |line: &str| line.starts_with("fail  key's rights: ") && line.contains(name);
+        assert!(told.lines().any(fails), "{name}: {told}");
+        desk.set_right(name, lawful);
+    }
+    let told = desk.check();
+    assert!(told.contains("ok    key's rights: "), "{told}");
+    assert!(!desk.world.state().join("journal").exists(), "nothing was started");
+}
+
+#[test]
+fn live_trading_starts_with_no_key_whose_rights_cannot_be_read() {
+    let desk = Desk::new().approved();
+    for (kind, word) in
+        [("unavailable", "503"), ("truncated_json", "EOF"), ("key_revoked", "-2015")]
+    {
+        let target = r#"{"path":"/sapi/v1/account/apiRestrictions"}"#;
+        desk.tell("POST", "/sim/faults", &format!(r#"{{"kind":"{kind}","target":{target}}}"#));
+        let line = desk.refuses_key(false, &desk.variables());
+        assert!(line.contains("cannot be read") && line.contains(word), "{kind}: {line}");
+        let told = desk.check();
+        assert!(told.contains("fail  key's rights: "), "{kind}: {told}");
+        desk.tell("DELETE", "/sim/faults", "");
+    }
+    assert!(!desk.world.state().join("journal").exists(), "nothing was started");
+}
+
+#[test]
+fn a_right_that_the_key_of_a_live_session_is_given_halts_it_until_a_person_has_looked() {
+    let desk = Desk::new().approved();
+    let process = Process::start(&["run", "--config", text(&desk.path)], &desk.variables());
+    desk.world.wait_for_state("halted");
+    let arm = || desk.world.operate(&["arm", "--reason", "books compared"]);
+    assert_eq!(arm().status.code(), Some(0));
+    desk.world.wait_for_state("active");
+    desk.set_right("enableWithdrawals", true);
+    desk.world.wait_for_state("halted");
+    desk.set_right("enableWithdrawals", false);
+    wait("it is armed again", || {
+        let _ = arm();
+        desk.world.ask("status").is_some_and(|answer| answer["state"] == "active")
+    });
+    process.signal(rustix::process::Signal::TERM);
+    let ended = process.end();
+    assert_eq!(ended.status.code(), Some(0), "{}", error_of(&ended));
+}
+
+#[test]
+fn a_key_that_took_another_s_place_is_read_back_before_it_is_used() {
+    let keys = ["o", "n"].map(|letter| letter.repeat(64));
+    let secret = "secret-of-the-account";
+    let proof = |key: &String| (key.clone(), Credential::Hmac(secret.to_owned()));
+    let keys_of = keys.iter().map(proof).collect();
+    let account = AccountSettings { keys: keys_of, deposit: Money::whole(10_000), leverage: 20 };
+    let settings = ServerSettings { accounts: vec![account], ..ServerSettings::default() };
+    let desk = Desk::at(World::at(ExchangeServer::start(settings).unwrap())).approved();
+    let [old, new] = [0, 1].map(|place| {
+        [("PEREGRINE_API_KEY", keys[place].as_str()), ("PEREGRINE_API_SECRET", secret)]
+    });
+    let started = |words: &[&str], variables: &[(&str, &str)]| {
+        let words = [&["run", "--config", text(&desk.path), "--for", "2s"], words].concat();
+        let ended = peregrine_in(&root(), &words, variables);
+        assert_eq!(ended.status.code(), Some(0), "{}", error_of(&ended));
+    };
+    started(&[], &old);
+    let give = |on: bool| {
+        let body = format!(r#"{{"api_key":"{}","permitsUniversalTransfer":{on}}}"#, keys[1]);
+        desk.tell("POST", "/sim/key_rights", &body);
+    };
+    give(true);
+    let line = desk.refuses_key(true, &new);
+    assert!(line.contains("permitsUniversalTransfer is true"), "{line}");
+    assert!(!desk.world.journal("0000002-live").exists(), "nothing was begun with it");
+    // The rights are the key's, not the account's.
+    started(&[], &old);
+    give(false);
+    started(&["--account-key-rotated"], &new);
+    assert!(desk.world.journal("0000003-live").exists());
 }
 
 #[test]

@@ -85,12 +85,10 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        Self::at(ServerSettings::default())
+        Self::at(ExchangeServer::start(ServerSettings::default()).unwrap())
     }
 
-    /// At an exchange of this sort.
-    pub fn at(settings: ServerSettings) -> Self {
-        let exchange = ExchangeServer::start(settings).unwrap();
+    pub fn at(exchange: ExchangeServer) -> Self {
         let dir = tempfile::tempdir().unwrap();
         champion(&dir.path().join("models"));
         Self { exchange, dir }

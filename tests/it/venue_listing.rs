@@ -3,12 +3,13 @@
 
 use crate::trader_world::{World, error_of};
 use peregrine::base::Rate;
-use peregrine::exchange::{ServerSettings, SymbolSpec};
+use peregrine::exchange::{ExchangeServer, ServerSettings, SymbolSpec};
 
 /// What a start says at an exchange whose BTCUSDT is listed like this.
 fn refused(btc: SymbolSpec) -> String {
     let symbols = vec![btc, SymbolSpec::ethusdt()];
-    let world = World::at(ServerSettings { symbols, ..ServerSettings::default() });
+    let settings = ServerSettings { symbols, ..ServerSettings::default() };
+    let world = World::at(ExchangeServer::start(settings).unwrap());
     let ended = world.start_quick("config/testnet.toml", &[]).end();
     let error = error_of(&ended);
     assert_ne!(ended.status.code(), Some(0), "{error}");

@@ -135,6 +135,9 @@ pub struct VenueSettings {
     pub orders: OrderRoute,
     /// REST base URL, without a path.
     pub rest_url: String,
+    /// REST base URL of the venue's wallet, which tells what a key may do; empty where there is
+    /// none, as on test networks.
+    pub wallet_url: String,
     /// WebSocket URL of the trading API; used with order entry by WebSocket.
     pub api_url: String,
     /// How orders are entered.

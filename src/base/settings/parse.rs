@@ -1,5 +1,6 @@
 //! A TOML document to [`Settings`]: one function per section, in the order of the file.
 
+use super::route::usual_wallet;
 use super::section::Section;
 use super::{
     CanarySettings, Dialect, ExitSettings, FeatureSettings, HttpSettings, InstrumentList,
@@ -204,6 +205,7 @@ impl Reader<'_> {
             dialect: s.choice("dialect", Dialect::ALL, Dialect::UsdM),
             orders: s.choice("orders", &routes, OrderRoute::Paper),
             rest_url: s.text_opt("rest_url").unwrap_or_default(),
+            wallet_url: s.text_opt("wallet_url").unwrap_or_else(|| usual_wallet(mode)),
             api_url: s.text_opt("api_url").unwrap_or_default(),
             order_entry: s.choice("order_entry", &entries, OrderEntry::Rest),
             public_url: s.text_opt("public_url").unwrap_or_default(),
@@ -223,6 +225,9 @@ impl Reader<'_> {
         }
         if mode != Mode::Paper && settings.orders != OrderRoute::Venue {
             s.fail("orders", "only mode = \"paper\" does without a venue; say \"venue\"");
+        }
+        if mode == Mode::Live && settings.wallet_url.is_empty() {
+            s.fail("wallet_url", "empty; live trading has to read what the key may do");
         }
         for key in settings.keys_beyond_loopback(mode) {
             s.fail(

@@ -1,7 +1,7 @@
 //! Where orders go, and two rules: paper trading sends none beyond this machine, and nothing of an
 //! account goes over an open connection.
 
-use super::{Mode, VenueSettings};
+use super::{Mode, Settings, VenueSettings};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Who fills our orders.
@@ -24,6 +24,24 @@ pub enum OrderEntry {
     Rest,
     /// The trading WebSocket API.
     WebSocket,
+}
+
+/// The wallet's host of the real venue.
+const WALLET: &str = "https://api.binance.com";
+
+/// The wallet's host where none is named: test networks and exchanges on this machine have none.
+pub(super) fn usual_wallet(mode: Mode) -> String {
+    match mode {
+        Mode::Live => WALLET.to_owned(),
+        Mode::Paper | Mode::Testnet => String::new(),
+    }
+}
+
+impl Settings {
+    /// True where a session trades with no key whose rights it has not read: with real money.
+    pub fn reads_key_rights(&self) -> bool {
+        self.mode == Mode::Live && self.venue.orders == OrderRoute::Venue
+    }
 }
 
 impl VenueSettings {
@@ -58,6 +76,7 @@ impl VenueSettings {
     fn keys(&self, at_fault: impl Fn(&str) -> bool) -> Vec<&'static str> {
         [
             ("rest_url", &self.rest_url),
+            ("wallet_url", &self.wallet_url),
             ("public_url", &self.public_url),
             ("market_url", &self.market_url),
             ("private_url", &self.private_url),

@@ -166,7 +166,7 @@ fn fault_x12_paper_mode_sends_orders_to_no_venue_beyond_this_machine_and_names_t
     let near = "orders = \"venue\"\nrest_url = \"http://127.0.0.1:80\"";
     let settings = parse_text(&venue(near)).unwrap();
     assert_eq!(settings.venue.orders, OrderRoute::Venue);
-    for key in ["rest_url", "public_url", "market_url", "private_url", "api_url"] {
+    for key in ["rest_url", "wallet_url", "public_url", "market_url", "private_url", "api_url"] {
         let far = format!("orders = \"venue\"\n{key} = \"https://fapi.binance.com\"");
         assert_eq!(keys_at_fault(&venue(&far)), [format!("venue.{key}")]);
         // Market data of a real venue is fine as long as the paper venue fills.
@@ -174,6 +174,31 @@ fn fault_x12_paper_mode_sends_orders_to_no_venue_beyond_this_machine_and_names_t
         assert_eq!(parse_text(&venue(&paper)).unwrap().venue.orders, OrderRoute::Paper);
     }
     assert_eq!(keys_at_fault(&venue("orders = \"both\"")), ["venue.orders"]);
+}
+
+#[test]
+fn live_trading_knows_the_wallet_s_host_and_no_other_mode_asks_one_that_nobody_named() {
+    let of = |mode: &str, line: &str| {
+        let text = GOOD.replace("mode = \"paper\"", &format!("mode = \"{mode}\""));
+        text.replace(
+            "[instruments]",
+            &format!("[venue]\norders = \"venue\"\n{line}\n[instruments]"),
+        )
+    };
+    let testnet = |line: &str| {
+        let text = of("testnet", line).replace("unattended = true", "unattended = false");
+        parse_text(&text).unwrap().venue.wallet_url
+    };
+    assert_eq!(testnet(""), "");
+    assert_eq!(testnet("wallet_url = \"https://h\""), "https://h");
+    assert_eq!(parse_text(&of("paper", "")).unwrap().venue.wallet_url, "");
+    let faults = |line: &str| keys_at_fault(&of("live", line)).contains(&"venue.wallet_url".into());
+    assert!(faults("wallet_url = \"\""), "no key trades live whose rights are not read");
+    assert!(faults("wallet_url = \"http://api.binance.com\""), "in the open");
+    for lawful in ["", "wallet_url = \"https://h\"", "wallet_url = \"http://127.0.0.1:1\""] {
+        assert!(!faults(lawful), "{lawful}");
+    }
+    assert_eq!(super::route::usual_wallet(Mode::Live), "https://api.binance.com");
 }
 
 #[test]

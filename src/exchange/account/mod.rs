@@ -20,6 +20,7 @@
 //! | `place`, `settle`, `modify`, `cancel` | the life of an order |
 //! | `algo`, `trigger` | conditional orders |
 //! | `modes` | hedge and multi-assets mode, leverage, isolated margin |
+//! | `rights` | what API keys may do |
 //! | `funding`, `liquidation` | what prices and time do to positions |
 //! | `balance` | balances and positions at the market's prices |
 //! | `outside` | what happens to a wallet apart from trading |
@@ -42,6 +43,7 @@ mod place;
 pub mod position;
 mod refusal;
 mod report;
+mod rights;
 mod rules;
 mod settle;
 mod trigger;
@@ -174,6 +176,7 @@ pub struct Accounts {
     list: Vec<Account>,
     /// By API key: index of the account, and what proves its requests.
     keys: HashMap<String, (usize, Credential)>,
+    rights: rights::Rights,
     ledger: Ledger,
     timers: BTreeSet<(Nanos, Timer)>,
     notices: Vec<Notice>,
@@ -214,6 +217,7 @@ impl Accounts {
         Self {
             list,
             keys,
+            rights: rights::Rights::new(),
             ledger,
             timers: specs.iter().enumerate().map(funding).collect(),
             notices: Vec::new(),

@@ -54,6 +54,7 @@ impl Reactor {
             ("POST", "/sim/settle") => self.once("settle", &asked, &["symbol"], true),
             ("POST", "/sim/shock") => self.once("price_spike", &asked, &["symbol", "bps"], true),
             ("POST", "/sim/filters") => self.once("filter_change", &asked, &FILTER_KEYS, true),
+            ("POST", "/sim/key_rights") => self.set_rights(&asked),
             ("POST", "/sim/expire_listen_key") => self.once("expire_listen_key", &asked, &[], true),
             ("POST", "/sim/disconnect") => self.disconnect(&asked),
             _ => {
@@ -147,6 +148,16 @@ impl Reactor {
             }
         }
         Ok(json!({"cut": cut}))
+    }
+
+    /// Sets rights of the key that is named, by the venue's names.
+    fn set_rights(&mut self, asked: &Asked) -> Said {
+        let key = asked.0.get("api_key").and_then(Value::as_str).ok_or("api_key: missing")?;
+        for (name, on) in asked.0.iter().filter(|(name, _)| *name != "api_key") {
+            let on = on.as_bool().ok_or_else(|| format!("{name}: true or false is needed"))?;
+            self.exchange.accounts.set_right(key, name, on)?;
+        }
+        Ok(json!({}))
     }
 
     fn fault(&self, table: &Map<String, Value>) -> Result<Fault, String> {

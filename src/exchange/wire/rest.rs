@@ -138,6 +138,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     keyed("POST", "/fapi/v1/listenKey", private::start_stream),
     keyed("PUT", "/fapi/v1/listenKey", private::keep_stream),
     keyed("DELETE", "/fapi/v1/listenKey", private::end_stream),
+    // Of the wallet's host.
+    signed("GET", "/sapi/v1/account/apiRestrictions", 1, account::key_rights),
     // Hosts beside this one that clients call when they start.
     signed("GET", "/sapi/v1/capital/config/getall", 1, private::nothing),
     signed("GET", "/sapi/v1/margin/allPairs", 1, private::nothing),
@@ -228,7 +230,7 @@ fn guarded(
         Err(refusal) => refused(&refusal),
         Ok(()) => match authorize(exchange, request, &params, endpoint, now) {
             Err(error) => refusal_of(&error),
-            Ok(account) => ordered(exchange, &params, endpoint, account, now),
+            Ok(account) => ordered(exchange, &params, endpoint, (account, &request.api_key), now),
         },
     };
     let used = exchange.limits.used(peer, now);
@@ -259,7 +261,7 @@ fn ordered(
     exchange: &mut Exchange,
     params: &Params,
     endpoint: &Endpoint,
-    account: usize,
+    (account, api_key): (usize, &str),
     now: Nanos,
 ) -> Answer {
     let (ten_seconds, minute) = endpoint.orders;
@@ -270,7 +272,7 @@ fn ordered(
     {
         return refused(&refusal);
     }
-    let mut call = Call { exchange, account, params, socket: false, now };
+    let mut call = Call { exchange, account, api_key, params, socket: false, now };
     let mut answer = match (endpoint.handler)(&mut call) {
         Ok(body) => Answer::json(200, body.to_string()),
         Err(error) => refusal_of(&error),

@@ -7,6 +7,7 @@ use super::margin::{Bracket, liquidation_px};
 use crate::base::event::{AccountStatus, MarginStatus, VenueStatus, flags};
 use crate::base::settings::{MarginType, WatchSettings};
 use crate::base::{Event, InstrumentId, Kind, Nanos, Reason, Symbol};
+use crate::venue::key_rights::KeyRights;
 use std::collections::VecDeque;
 
 /// Reads between whose parts something happened, before what they say is told all the same.
@@ -26,6 +27,8 @@ pub(super) enum Mode {
     Leverage = 4,
     /// Permission to trade.
     CanTrade = 5,
+    /// What the key may do.
+    KeyRights = 6,
 }
 
 /// See the head of this file.
@@ -40,6 +43,8 @@ pub(super) struct AccountView {
     /// Instruments of which a position was told last.
     told: Vec<bool>,
     modes: Option<Modes>,
+    /// All of the look under way was as it has to be so far.
+    fine: bool,
     multi_assets: bool,
     /// What each symbol has to be set to; what is found first where nothing is configured.
     margin_types: Vec<Option<bool>>,
@@ -58,6 +63,7 @@ impl AccountView {
             torn: 0,
             told: vec![false; count],
             modes: None,
+            fine: false,
             multi_assets: settings.multi_assets,
             margin_types: vec![isolated; count],
             leverages: vec![settings.leverage; count],
@@ -133,7 +139,7 @@ impl AccountView {
         self.modes = Some(*modes);
     }
 
-    /// The second half of a look at how the account is set up.
+    /// The second part of a look at how the account is set up.
     pub(super) fn on_symbol_modes(
         &mut self,
         all: &[SymbolMode],
@@ -159,8 +165,28 @@ impl AccountView {
             let leverage = *self.leverages[place].get_or_insert(found.leverage);
             judge(Some(place), Mode::Leverage, found.leverage.into(), leverage.into());
         }
-        if out.len() == before {
-            // As it has to be: told too, for how long ago that was matters.
+        self.fine = out.len() == before;
+    }
+
+    /// What the key may do, at the end of such a look.
+    pub(super) fn on_key_rights(
+        &mut self,
+        rights: &KeyRights,
+        now: Nanos,
+        out: &mut VecDeque<Event>,
+    ) {
+        let wrong = rights.wrong();
+        if let Some(fault) = rights.fault() {
+            tracing::error!(fault, "the key may not do what it has to do, or may do more");
+            out.push_back(told_mode(InstrumentId::NONE, Mode::KeyRights as i32, wrong, 0, now));
+            self.fine = false;
+        }
+    }
+
+    /// The look has ended: that all is as it has to be is told too, for how long ago that was
+    /// matters.
+    pub(super) fn tell_fine(&mut self, now: Nanos, out: &mut VecDeque<Event>) {
+        if std::mem::take(&mut self.fine) {
             let fine = told_mode(InstrumentId::NONE, 0, 0, 0, now);
             out.push_back(fine.with_flags(flags::ON));
         }

@@ -5,6 +5,7 @@ use crate::base::{Money, Nanos, Px, Qty, Rate, Symbol};
 use crate::execution::reconcile::PAGE_ROWS;
 use crate::venue::dialect::Paths;
 use crate::venue::job::{Access, RestRequest};
+use crate::venue::key_rights::{self, KeyRights};
 use crate::venue::listing::Bounds;
 
 /// One question.
@@ -26,6 +27,8 @@ pub enum Ask {
     Modes,
     /// How each symbol of the account is set up.
     SymbolModes,
+    /// What the session's key may do, told by the wallet's host.
+    KeyRights,
     /// What was earned and paid, oldest first.
     Income {
         /// First time wanted.
@@ -63,6 +66,8 @@ pub enum Seen {
     Modes(Modes),
     /// How each symbol is set up.
     SymbolModes(Vec<SymbolMode>),
+    /// What the key may do.
+    KeyRights(KeyRights),
     /// What was earned and paid.
     Income(Vec<Income>),
     /// Our trades.
@@ -225,7 +230,7 @@ impl Ask {
         match self {
             // Counted by a limit of its own.
             Self::FundingRules => 0,
-            Self::Time | Self::Contracts | Self::Brackets => 1,
+            Self::Time | Self::Contracts | Self::Brackets | Self::KeyRights => 1,
             Self::Positions | Self::Account | Self::Modes | Self::SymbolModes => 5,
             Self::Trades { .. } => 5,
             Self::Income { .. } => 30,
@@ -251,6 +256,7 @@ impl Ask {
             Self::Account => new("GET", "/fapi/v3/account", Signed),
             Self::Modes => new("GET", "/fapi/v1/accountConfig", Signed),
             Self::SymbolModes => new("GET", "/fapi/v1/symbolConfig", Signed),
+            Self::KeyRights => key_rights::request(),
             Self::Income { since, until } => {
                 span(new("GET", "/fapi/v1/income", Signed), since, until)
             }

@@ -8,6 +8,7 @@
 //! | contracts, funding rules | `ContractStatus`, the last flagged | `filters_every_s`, refusals |
 //! | positions, then the account | `AccountStatus`, `MarginStatus` | `account_every_s`, fills |
 //! | how it is set up | `VenueStatus`, account mode: `ON` is as wanted | `modes_every_s` |
+//! | what the key may do, live | the same | the same |
 //! | income and trades | `VenueStatus`, drop copy | `drop_copy_every_s`, at the end |
 //!
 //! Maintenance that the configuration announces is told when its time comes. One question is under
@@ -113,6 +114,8 @@ pub struct VenueWatch {
     wait: Nanos,
     gauge: ClockGauge,
     account: AccountView,
+    /// The key's rights are read with the modes.
+    reads_key: bool,
     copy: DropCopy,
     funding_rules: Option<Vec<FundingRule>>,
     /// The next maintenance in the list, and whether its begin was told.
@@ -138,7 +141,9 @@ impl VenueWatch {
             (watch.clock_every_s, watch.filters_every_s) = (0, 0);
         }
         let own = OwnBounds::of(settings);
-        Self::over(watch, instruments, own, settings.venue.dead_man_ms)
+        let mut watch = Self::over(watch, instruments, own, settings.venue.dead_man_ms);
+        watch.reads_key = settings.reads_key_rights();
+        watch
     }
 
     /// One that never looks: where there is no venue.
@@ -164,6 +169,7 @@ impl VenueWatch {
         Self {
             rounds: every.map(Round::of),
             account: AccountView::new(&settings, symbols.clone()),
+            reads_key: false,
             copy: DropCopy::new(instruments, copy_every),
             settings,
             symbols,
@@ -266,6 +272,7 @@ impl VenueWatch {
             }
             Look::Contracts => &[Ask::Contracts, Ask::FundingRules],
             Look::Account => &[Ask::Positions, Ask::Account],
+            Look::Modes if self.reads_key => &[Ask::Modes, Ask::SymbolModes, Ask::KeyRights],
             Look::Modes => &[Ask::Modes, Ask::SymbolModes],
         };
         self.queue.extend(&asks[1..]);
@@ -295,6 +302,10 @@ impl VenueWatch {
             return self.copy.on_answer(seen, now, &mut self.out);
         };
         let Some(seen) = seen else {
+            if *ask == Ask::KeyRights {
+                // Another host: nothing else waits for it.
+                return self.repeat(look, now + RETRY.1);
+            }
             self.rest_until = now + self.wait;
             self.wait = Nanos((self.wait.0 * 2).min(RETRY.1.0));
             return self.repeat(look, now);
@@ -310,7 +321,16 @@ impl VenueWatch {
             Seen::Positions(held) => self.account.on_positions(held),
             Seen::Account(balance) => self.account.on_balance(balance, asked.at, &mut self.out),
             Seen::Modes(modes) => self.account.on_modes(modes),
-            Seen::SymbolModes(all) => self.account.on_symbol_modes(all, now, &mut self.out),
+            Seen::SymbolModes(all) => {
+                self.account.on_symbol_modes(all, now, &mut self.out);
+                if !self.reads_key {
+                    self.account.tell_fine(now, &mut self.out);
+                }
+            }
+            Seen::KeyRights(rights) => {
+                self.account.on_key_rights(rights, now, &mut self.out);
+                self.account.tell_fine(now, &mut self.out);
+            }
             Seen::Income(_) | Seen::Trades(_) => {}
         }
     }

@@ -8,6 +8,7 @@ use super::margin::Bracket;
 use crate::base::{Money, Nanos, Px, Qty, Rate, Symbol};
 use crate::venue::answers::{QUOTE, mean, parse, rows, side, symbol};
 use crate::venue::capture::{contract_rules, filter_text};
+use crate::venue::key_rights::KeyRights;
 use crate::venue::listing::fits;
 use serde::Deserialize;
 use serde_json::Value;
@@ -44,6 +45,7 @@ impl Ask {
                 })
             }),
             Self::SymbolModes => rows(body, SymbolModeRow::mode).map(Seen::SymbolModes),
+            Self::KeyRights => KeyRights::read(body).map(Seen::KeyRights),
             Self::Income { .. } => {
                 let mut all = rows(body, IncomeRow::income)?;
                 all.sort_by_key(|row| (row.ts, row.id));

@@ -202,7 +202,8 @@ fn run(
         exchange.limits.order(account, one, asked.now).map_err(|refusal| refusal.error)?;
     }
     let params = asked.params;
-    let mut call = Call { exchange, account, params, socket: true, now: asked.now };
+    let api_key = params.text("apiKey").unwrap_or_default();
+    let mut call = Call { exchange, account, api_key, params, socket: true, now: asked.now };
     Ok(handler(&mut call)?.to_string())
 }
 

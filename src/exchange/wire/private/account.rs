@@ -4,6 +4,7 @@ use super::{Call, Reply};
 use crate::base::Money;
 use crate::exchange::account::order::PositionSide;
 use crate::exchange::account::{Balance, PositionView};
+use crate::exchange::wire::error::VenueError;
 use crate::exchange::wire::number::{fixed, full, full_or_zero, plain, qty};
 use serde_json::{Map, Value, json};
 
@@ -384,6 +385,24 @@ pub fn order_limits(call: &mut Call<'_>) -> Reply {
         row("SECOND", 10, settings.orders_ten_seconds),
         row("MINUTE", 1, settings.orders_minute),
     ]))
+}
+
+/// When every key was made: 2023-10-30.
+const KEY_MADE_MS: i64 = 1_698_645_219_000;
+
+/// `GET /sapi/v1/account/apiRestrictions` of the wallet's host.
+///
+/// # Errors
+/// −2015 for a key that may not read.
+pub fn key_rights(call: &mut Call<'_>) -> Reply {
+    let rights = call.exchange.accounts.rights(call.api_key);
+    if rights.contains(&("enableReading", false)) {
+        return Err(VenueError::BAD_KEY);
+    }
+    let mut told: Map<String, Value> =
+        rights.into_iter().map(|(name, on)| (name.to_owned(), on.into())).collect();
+    told.insert("createTime".to_owned(), KEY_MADE_MS.into());
+    Ok(Value::Object(told))
 }
 
 /// `GET /api/v3/account` of the spot host, which some clients call when they start: nothing there.

@@ -41,6 +41,8 @@ pub struct Call<'a> {
     pub exchange: &'a mut Exchange,
     /// Whose request.
     pub account: usize,
+    /// With which API key; empty where a connection was logged on with it.
+    pub api_key: &'a str,
     /// Its parameters.
     pub params: &'a Params,
     /// It came over the trading WebSocket API.

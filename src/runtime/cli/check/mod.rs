@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `places` | the state folder: owner, permissions, disk, kind of file system |
 //! | `secrets` | which credentials are there; never what they are |
+//! | `rights` | what the key may do, where the venue tells it |
 //! | `reach` | the venue's addresses and its clock, where that is asked for |
 
 mod places;
 mod reach;
+mod rights;
 mod secrets;
 
 use super::Failure;
@@ -74,6 +76,7 @@ pub fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let remedy = "bring what is missing, or choose the stage that is lawful";
     found.push(of("stage", stage_of(&loaded), remedy));
     found.extend(secrets::examine(settings));
+    found.extend(rights::examine(settings));
     found.extend(host::examine(&arguments.root, &wanted(topology.as_ref().ok())));
     if arguments.reach {
         found.extend(reach::examine(settings));
