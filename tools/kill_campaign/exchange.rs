@@ -95,6 +95,14 @@ impl Exchange {
         &self.said.api_secret
     }
 
+    /// Its own clock, in milliseconds since the epoch.
+    pub fn time_ms(&self) -> Result<i64> {
+        let body = RestClient::new(&self.said.rest).get("/sim/state");
+        let body = body.map_err(|error| anyhow::anyhow!("the exchange's state: {error}"))?;
+        let told: serde_json::Value = serde_json::from_slice(&body)?;
+        told["time"].as_i64().context("the exchange's state tells no time")
+    }
+
     /// Its own ledger.
     pub fn ledger(&self) -> Result<Vec<u8>> {
         let body = RestClient::new(&self.said.rest).get("/sim/ledger");

@@ -1,5 +1,12 @@
 //! The kill switch under load: a trader is killed by each way there is in turn, at random instants
-//! of a busy run, and the exchange's own ledger says when no order worked any more.
+//! of a busy run, and the exchange's own ledger says when no entry worked any more.
+//!
+//! ```text
+//!  exchange's clock ──┬──────────────┬───────┬──────────────────────► ledger, read at the end
+//!                     kill asked     entry   entry ended: cancelled, filled, expired
+//!                     └──────────── at most LIMIT_MS ──┘
+//! ```
+//! Both instants are the exchange's: a campaign that is slow to look measures the same.
 
 use crate::compare::is_open;
 use crate::exchange::{Exchange, program};
@@ -19,8 +26,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const TOKEN: &str = "kill-campaign-0123456789-0123456789-0123456789-0123";
-/// Wait between two looks at the exchange's ledger.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Longest time from a kill to the end of the last entry order at the exchange, in milliseconds.
+const LIMIT_MS: u64 = 5_000;
+/// What is told of a trader that goes on after the killer has done its work.
+const WOKEN: &str = "trader, when it goes on";
 /// Exit code of a killed session.
 const KILLED: i32 = 78;
 
@@ -58,17 +67,73 @@ impl Way {
 /// What was measured and what went wrong.
 #[derive(Default)]
 struct Tally {
-    /// Milliseconds from the kill to no working order, by way.
+    /// Milliseconds from the kill to the end of the last entry order, by way.
     empty_ms: BTreeMap<&'static str, Vec<u64>>,
+    /// Milliseconds from the kill to the last fill, by way; of the ways that close positions.
+    flat_ms: BTreeMap<&'static str, Vec<u64>>,
     /// Milliseconds from the kill to the process's end, by way.
     end_ms: BTreeMap<&'static str, Vec<u64>>,
+    /// Kills after which an entry still worked at the exchange later than [`LIMIT_MS`].
+    late: u32,
+    /// Kills after which an order worked at the exchange when all was over.
     left_open: u32,
     not_flat: u32,
     wrong_exit: u32,
     restarted: u32,
 }
 
-/// Kills `count` times; true where nothing was left and nothing started again.
+impl Tally {
+    /// Takes in what the exchange tells after a kill that was asked for at `since_ms` of its clock.
+    fn exchange(&mut self, name: &'static str, flattens: bool, account: &Value, since_ms: i64) {
+        self.left_open += u32::from(open_orders(account) > 0);
+        // What still works has no end that could be in time.
+        match last_entry_ms(account, since_ms) {
+            Some(time) => {
+                self.late += u32::from(time > LIMIT_MS);
+                self.empty_ms.entry(name).or_default().push(time);
+            }
+            None => self.late += 1,
+        }
+        if flattens {
+            self.not_flat += u32::from(positions(account) > 0);
+            self.flat_ms.entry(name).or_default().push(last_fill_ms(account, since_ms));
+        }
+    }
+
+    const fn is_clean(&self) -> bool {
+        let Self { late, left_open, not_flat, wrong_exit, restarted, .. } = self;
+        *late + *left_open + *not_flat + *wrong_exit + *restarted == 0
+    }
+
+    fn told(&self, kills: u32) -> Value {
+        let of = |measured: &BTreeMap<&'static str, Vec<u64>>| {
+            let row = |(name, times): (&&'static str, &Vec<u64>)| {
+                let mut sorted = times.clone();
+                sorted.sort_unstable();
+                let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+                let most = sorted.last().copied().unwrap_or(0);
+                let about = json!({ "count": sorted.len(), "p50": median, "max": most });
+                ((*name).to_owned(), about)
+            };
+            measured.iter().map(row).collect::<serde_json::Map<String, Value>>()
+        };
+        json!({
+            "kills": kills,
+            "limit_ms": LIMIT_MS,
+            "late": self.late,
+            "left_open": self.left_open,
+            "not_flat": self.not_flat,
+            "wrong_exit": self.wrong_exit,
+            "restarted": self.restarted,
+            "empty_ms_max": self.empty_ms.values().flatten().max(),
+            "empty_ms": of(&self.empty_ms),
+            "flat_ms": of(&self.flat_ms),
+            "end_ms": of(&self.end_ms),
+        })
+    }
+}
+
+/// Kills `count` times; true where every kill was in time, left nothing and let nothing start again.
 pub fn run(
     traders: &Traders<'_>,
     exchange: &Exchange,
@@ -81,9 +146,15 @@ pub fn run(
         let way = Way::ALL[i as usize % Way::ALL.len()];
         one(traders, exchange, rng, way, &mut tally, patience)
             .with_context(|| format!("{}: {}", way.name(), traders.last_words()))?;
-        eprintln!("{:>4} of {count} killed: {}", i + 1, way.name());
+        let Tally { late, left_open, not_flat, .. } = tally;
+        eprintln!(
+            "{:>4} of {count} killed: {}; {late} late, {left_open} left open, {not_flat} not flat",
+            i + 1,
+            way.name()
+        );
     }
-    Ok(report(&tally, count))
+    println!("{}", tally.told(count));
+    Ok(tally.is_clean())
 }
 
 fn one(
@@ -101,7 +172,7 @@ fn one(
     let mut trader = traders.start_with(true, &page)?;
     let state = traders.state();
     let began = Instant::now();
-    while open_orders(exchange)? == 0 {
+    while open_orders(&account(exchange)?) == 0 {
         // What was cleared starts halted.
         let _ = ask(&state, "arm", None);
         if began.elapsed() > patience || !trader.lives_for(Duration::from_millis(20))? {
@@ -109,29 +180,20 @@ fn one(
         }
     }
     trader.lives_for(Duration::from_micros(rng.random_range(0..1_500_000)))?;
-    let killed = Instant::now();
+    let (killed, since_ms) = (Instant::now(), exchange.time_ms()?);
     give(way, &trader, &state, exchange, &http.to_string())?;
-    let empty = loop {
-        if open_orders(exchange)? == 0 {
-            break Some(killed.elapsed());
-        }
-        if killed.elapsed() > patience {
-            break None;
-        }
-        std::thread::park_timeout(LOOK_EVERY);
-    };
+    let (mut name, mut since_ms) = (way.name(), since_ms);
     if way == Way::Killer {
+        // The killer alone has to do it. What the trader then wakes up with is its own affair, and
+        // has the same time.
+        tally.exchange(name, true, &account(exchange)?, since_ms);
+        (name, since_ms) = (WOKEN, exchange.time_ms()?);
         trader.signal(Signal::CONT)?;
     }
     let Some(status) = trader.wait(patience)? else { bail!("it does not end") };
-    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    match empty {
-        Some(time) => tally.empty_ms.entry(way.name()).or_default().push(ms(time)),
-        None => tally.left_open += 1,
-    }
-    tally.end_ms.entry(way.name()).or_default().push(ms(killed.elapsed()));
-    tally.left_open += u32::from(empty.is_some() && open_orders(exchange)? > 0);
-    tally.not_flat += u32::from(way.flattens() && positions(exchange)? > 0);
+    let ended_ms = u64::try_from(killed.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tally.exchange(name, way.flattens(), &account(exchange)?, since_ms);
+    tally.end_ms.entry(way.name()).or_default().push(ended_ms);
     tally.wrong_exit += u32::from(status.code() != Some(KILLED));
     let mut again = traders.start_with(true, &page)?;
     let refused = again.wait(patience)?;
@@ -204,38 +266,90 @@ fn rows<'a>(account: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     account[key].as_array().into_iter().flatten()
 }
 
-fn open_orders(exchange: &Exchange) -> Result<usize> {
-    let account = account(exchange)?;
-    let works = |row: &&Value| row["status"].as_str().is_some_and(is_open);
-    Ok(rows(&account, "orders").filter(works).count())
+fn open_orders(account: &Value) -> usize {
+    rows(account, "orders").filter(|order| works(order)).count()
 }
 
-fn positions(exchange: &Exchange) -> Result<usize> {
-    let account = account(exchange)?;
-    Ok(rows(&account, "positions").filter(|row| row["qty"].as_i64() != Some(0)).count())
+fn positions(account: &Value) -> usize {
+    rows(account, "positions").filter(|row| row["qty"].as_i64() != Some(0)).count()
 }
 
-fn report(tally: &Tally, kills: u32) -> bool {
-    let of = |measured: &BTreeMap<&'static str, Vec<u64>>| {
-        let row = |(name, times): (&&'static str, &Vec<u64>)| {
-            let mut sorted = times.clone();
-            sorted.sort_unstable();
-            let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
-            let most = sorted.last().copied().unwrap_or(0);
-            let about = json!({ "count": sorted.len(), "p50": median, "max": most });
-            ((*name).to_owned(), about)
-        };
-        measured.iter().map(row).collect::<serde_json::Map<String, Value>>()
-    };
-    let line = json!({
-        "kills": kills,
-        "left_open": tally.left_open,
-        "not_flat": tally.not_flat,
-        "wrong_exit": tally.wrong_exit,
-        "restarted": tally.restarted,
-        "empty_ms": of(&tally.empty_ms),
-        "end_ms": of(&tally.end_ms),
-    });
-    println!("{line}");
-    tally.left_open + tally.not_flat + tally.wrong_exit + tally.restarted == 0
+fn works(order: &Value) -> bool {
+    order["status"].as_str().is_none_or(is_open)
+}
+
+/// Milliseconds from `since_ms` to the end of the last order that could open a position, both of
+/// the exchange's clock; 0 where none worked at that time, `None` while one works.
+fn last_entry_ms(account: &Value, since_ms: i64) -> Option<u64> {
+    let entries = rows(account, "orders").filter(|order| order["reduce_only"] != true);
+    let mut last = since_ms;
+    for order in entries {
+        if works(order) {
+            return None;
+        }
+        last = last.max(order["updated"].as_i64()?);
+    }
+    u64::try_from(last - since_ms).ok()
+}
+
+/// Milliseconds from `since_ms` to the last fill after it; 0 where there was none.
+fn last_fill_ms(account: &Value, since_ms: i64) -> u64 {
+    let fills = rows(account, "orders").flat_map(|order| rows(order, "fills"));
+    let last = fills.filter_map(|fill| fill["time"].as_i64()).max().unwrap_or(since_ms);
+    u64::try_from(last - since_ms).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(reduce_only: bool, status: &str, updated: i64) -> Value {
+        json!({ "reduce_only": reduce_only, "status": status, "updated": updated, "fills": [] })
+    }
+
+    /// What a tally says after a kill at 10 000 that the exchange tells so.
+    fn after(orders: &[Value], qty: i64, flattens: bool) -> Tally {
+        let mut tally = Tally::default();
+        let account = json!({ "orders": orders, "positions": [{ "qty": qty }] });
+        tally.exchange("a way", flattens, &account, 10_000);
+        tally
+    }
+
+    #[test]
+    fn a_kill_whose_last_entry_ended_later_than_five_seconds_fails() {
+        let ended = |at| [order(false, "FILLED", 9_000), order(false, "CANCELED", at)];
+        for (at, late, told) in [(9_500, 0, 0), (15_000, 0, 5_000), (15_001, 1, 5_001)] {
+            let tally = after(&ended(at), 0, false);
+            assert_eq!((tally.late, tally.is_clean()), (late, late == 0), "{at}");
+            let line = tally.told(1);
+            assert_eq!((&line["late"], &line["limit_ms"]), (&json!(late), &json!(5_000)));
+            assert_eq!(line["empty_ms_max"], told);
+            assert_eq!(line["empty_ms"]["a way"]["max"], told);
+        }
+        // Filled late is late too: until then it worked.
+        assert_eq!(after(&[order(false, "FILLED", 16_000)], 1, false).late, 1);
+    }
+
+    #[test]
+    fn an_entry_that_works_on_and_one_of_an_unknown_end_are_never_in_time() {
+        let works = after(&[order(false, "PARTIALLY_FILLED", 9_000)], 0, false);
+        assert_eq!((works.late, works.left_open, works.is_clean()), (1, 1, false));
+        let unknown = json!({ "reduce_only": false, "status": "CANCELED" });
+        assert_eq!(after(&[unknown], 0, false).late, 1);
+        let unnamed = json!({ "reduce_only": false, "updated": 9_000 });
+        assert_eq!(after(&[unnamed], 0, false).left_open, 1);
+    }
+
+    #[test]
+    fn an_exit_may_end_later_and_a_position_may_stay_unless_it_was_to_be_closed() {
+        let orders = [order(false, "CANCELED", 10_100), order(true, "CANCELED", 17_000)];
+        assert!(after(&orders, 1, false).is_clean());
+        let flattens = after(&orders, 1, true);
+        assert_eq!((flattens.not_flat, flattens.is_clean()), (1, false));
+        assert!(after(&orders, 0, true).is_clean());
+        let filled = json!({ "reduce_only": true, "status": "FILLED", "updated": 10_200,
+            "fills": [{ "time": 10_150 }, { "time": 10_200 }] });
+        let told = after(&[filled], 0, true).told(1);
+        assert_eq!(told["flat_ms"]["a way"]["max"], 200);
+    }
 }

@@ -154,6 +154,7 @@ fn order_report(order: &Order, symbol: &str, fills: &[&UserTrade]) -> Value {
         ("side", side_name(order.side).into()),
         ("position_side", order.position_side.name().into()),
         ("type", order.kind.name().into()),
+        ("reduce_only", (order.reduce_only || order.close_position).into()),
         ("status", order.status.name().into()),
         ("px", order.px.0.into()),
         ("qty", order.qty.0.into()),
@@ -161,6 +162,7 @@ fn order_report(order: &Order, symbol: &str, fills: &[&UserTrade]) -> Value {
         ("quote", order.quote.0.into()),
         ("fee", order.fee.0.into()),
         ("time", order.created.to_millis().into()),
+        ("updated", order.updated.to_millis().into()),
         ("fills", fills.iter().map(fill).collect::<Vec<_>>().into()),
     ])
 }

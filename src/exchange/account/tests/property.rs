@@ -354,6 +354,7 @@ fn the_report_has_the_agreed_shape() {
         "side",
         "position_side",
         "type",
+        "reduce_only",
         "status",
         "px",
         "qty",
@@ -361,6 +362,7 @@ fn the_report_has_the_agreed_shape() {
         "quote",
         "fee",
         "time",
+        "updated",
         "fills",
     ];
     assert_eq!(keys(order), expected);
@@ -371,4 +373,24 @@ fn the_report_has_the_agreed_shape() {
     assert_eq!(order["fee"], 3_000_000_000_i64);
     assert_eq!(ann["positions"][0]["qty"], 100_000_000);
     assert_eq!(ann["wallet"], 9_997_000_000_000_i64);
+}
+
+#[test]
+fn the_report_tells_when_an_order_ended_and_whether_it_could_open_a_position() {
+    let mut floor = Floor::new();
+    floor.go_long("60000", "1");
+    let entry = floor.must(ANN, &buy("59000", "0.1"));
+    let exit = floor.must(ANN, &reduce(sell("61000", "0.1")));
+    let placed = [entry.created.to_millis(), exit.created.to_millis()];
+    floor.now = floor.now + Nanos::from_millis(700);
+    floor.cancel(ANN, entry.id).unwrap();
+    let report = floor.accounts.report(&floor.market, floor.now);
+    let orders = report["accounts"][ANN]["orders"].as_array().unwrap();
+    let told = |id: u64, key: &str| {
+        orders.iter().find(|order| order["order_id"] == id).unwrap()[key].clone()
+    };
+    assert_eq!([told(entry.id, "time"), told(exit.id, "time")], placed);
+    assert_eq!(told(entry.id, "updated"), floor.now.to_millis());
+    assert_eq!(told(exit.id, "updated"), placed[1]);
+    assert_eq!([told(entry.id, "reduce_only"), told(exit.id, "reduce_only")], [false, true]);
 }
