@@ -1,16 +1,20 @@
 //! Every command of every runbook is run, in its order, against a running session at an exchange on
-//! loopback. A command that does not exist, or ends with another code than its page says, fails.
+//! loopback. A command that does not exist, or ends with another code than its page says, fails, and
+//! so does one that stands in the text of a page and in none of its blocks.
 
 use crate::pipeline_support::{root, text};
-use crate::process::wait;
+use crate::process::{free_address, wait};
 use crate::trader_world::{SUCCESSOR, addresses, champion, successor};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::runtime::admin::{self, Request};
 use rustix::process::{Pid, Signal, kill_process};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
+/// Who may ask the page for a kill.
+const TOKEN: &str = "a-token-of-this-test-0123456789-0123456789-0123456789";
 /// What a line says behind a command that ends otherwise than well.
 const ENDS_WITH: &str = "# ends with ";
 
@@ -39,6 +43,50 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
+/// What stands between backquotes outside of blocks, without line breaks.
+fn spans(page: &str) -> Vec<String> {
+    let mut inside = false;
+    let mut text = String::new();
+    for line in page.lines() {
+        let fence = line.trim().starts_with("```");
+        inside ^= fence;
+        if !inside && !fence {
+            text.push_str(line);
+            text.push(' ');
+        }
+    }
+    let odd = text.split('`').skip(1).step_by(2);
+    odd.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Verbs of our program, which a page names without the program.
+const VERBS: [&str; 9] =
+    ["arm", "audit", "check", "clear", "kill", "model", "pause", "report", "status"];
+
+/// True for what somebody could type: a program or one of our verbs, and what it is to do.
+fn is_command(span: &str) -> bool {
+    let Some((first, _)) = span.split_once(' ') else { return false };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = || std::env::split_paths(&path).any(|folder| folder.join(first).is_file());
+    let named = first.starts_with("peregrine") || ["systemctl", "curl", "sudo"].contains(&first);
+    named || VERBS.contains(&first) || is_there()
+}
+
+/// Commands in the text of a page that no command of its blocks has all words of. A word in capitals
+/// stands for what somebody fills in.
+fn told_alone(page: &str) -> Vec<String> {
+    let steps = steps(page);
+    let runs = |span: &str| {
+        let filled_in = |word: &str| word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let given: Vec<&str> = span.split(' ').filter(|word| !filled_in(word)).collect();
+        steps.iter().any(|step| {
+            let words: Vec<&str> = step.command.split_whitespace().collect();
+            given.iter().all(|word| words.contains(word))
+        })
+    };
+    spans(page).into_iter().filter(|span| is_command(span) && !runs(span)).collect()
+}
+
 /// The working folder of a service, and the service.
 struct Service {
     exchange: ExchangeServer,
@@ -46,6 +94,39 @@ struct Service {
     child: Option<Child>,
     /// What the running service says of itself.
     words: PathBuf,
+    /// Where its page is.
+    page: SocketAddr,
+}
+
+/// How a step is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// As it stands there, by a shell.
+    Shell,
+    /// By a shell; it kills the service, which ends by itself.
+    Kill,
+    /// The service manager's part: the service is sent SIGUSR1, which kills it.
+    Signal,
+    /// The service manager's part.
+    Start,
+    /// The service manager's part.
+    Stop,
+}
+
+impl How {
+    fn of(command: &str) -> Result<Self, String> {
+        let posts = command.starts_with("curl ") && command.contains("/api/v1/kill");
+        match command {
+            "systemctl start peregrine" => Ok(Self::Start),
+            "systemctl stop peregrine" => Ok(Self::Stop),
+            "systemctl kill --signal=SIGUSR1 peregrine" => Ok(Self::Signal),
+            _ if command.starts_with("systemctl") => {
+                Err(format!("{command}: not one of the service manager's three"))
+            }
+            _ if posts || command.contains("peregrine kill ") => Ok(Self::Kill),
+            _ => Ok(Self::Shell),
+        }
+    }
 }
 
 impl Service {
@@ -66,7 +147,13 @@ impl Service {
         // The champion that the pages begin with.
         successor(&models);
         let words = dir.path().join("words");
-        Self { exchange, dir, child: None, words }
+        let service = Self { exchange, dir, child: None, words, page: free_address() };
+        // What somebody once put aside.
+        let aside = ["model", "export", SUCCESSOR, "--out", "bundle.tar.gz"];
+        let exported = service.program("peregrine").args(aside).output().unwrap();
+        let error = String::from_utf8_lossy(&exported.stderr);
+        assert!(exported.status.success(), "{error}");
+        service
     }
 
     fn state(&self) -> PathBuf {
@@ -87,7 +174,9 @@ impl Service {
             ("VERSION", SUCCESSOR.to_owned()),
             ("PEREGRINE__MODEL__BUDGET_US", "1000000".to_owned()),
             ("PEREGRINE__POLICY__ENTER_EDGE", "0.01".to_owned()),
-            ("PEREGRINE__HTTP__BIND", String::new()),
+            ("PEREGRINE__HTTP__BIND", self.page.to_string()),
+            ("PEREGRINE_HTTP_TOKEN", TOKEN.to_owned()),
+            ("PAGE", format!("http://{}", self.page)),
             // A model of chance soon loses five times in a row, and what is run here is what a
             // person does.
             ("PEREGRINE__ROLLBACK__GATES", String::new()),
@@ -125,10 +214,12 @@ impl Service {
     }
 
     fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-        let _ = kill_process(id, Signal::TERM);
-        child.wait().unwrap();
+        if self.is_running() {
+            self.signal(Signal::TERM);
+        }
+        if let Some(mut child) = self.child.take() {
+            child.wait().unwrap();
+        }
     }
 
     /// A service that trades: what most pages begin with.
@@ -165,38 +256,50 @@ impl Service {
         });
     }
 
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("a running service");
+        let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        kill_process(id, signal).unwrap();
+    }
+
+    /// It ends by itself; the service manager leaves it down.
+    fn ends_killed(&mut self) -> Result<(), String> {
+        wait("the killed service to end", || !self.is_running());
+        let ended = self.child.take().map(|mut child| child.wait().unwrap().code());
+        let kept = self.state().join("killed").exists();
+        if ended == Some(Some(78)) && kept { Ok(()) } else { Err(format!("{ended:?}, {kept}")) }
+    }
+
     /// Runs a step; what is wrong with it.
     fn run(&mut self, step: &Step) -> Result<(), String> {
-        // The service manager's part is played here.
-        match step.command.as_str() {
-            "systemctl start peregrine" => {
-                self.start();
-                return Ok(());
-            }
-            "systemctl stop peregrine" => {
-                self.stop();
-                return Ok(());
-            }
-            command if command.starts_with("systemctl") => {
-                return Err(format!("{command}: not one of the service manager's two"));
-            }
-            _ => {}
+        let how = How::of(&step.command)?;
+        match how {
+            How::Start => self.start(),
+            How::Stop => self.stop(),
+            // One that was killed before shows nothing of another way to kill it.
+            How::Kill | How::Signal => self.trade(),
+            How::Shell => {}
+        }
+        if how == How::Signal {
+            self.signal(Signal::USR1);
+            return self.ends_killed().map_err(|fault| format!("{}: {fault}", step.command));
+        }
+        if matches!(how, How::Start | How::Stop) {
+            return Ok(());
         }
         if step.command.contains(" arm ") && self.is_running() {
             self.settled();
         }
         let output = self.program("sh").args(["-c", &step.command]).output().unwrap();
-        if step.command.contains("peregrine kill ") {
-            // It ends by itself; the service manager leaves it down.
-            wait("the killed service to end", || !self.is_running());
-            let ended = self.child.take().map(|mut child| child.wait().unwrap().code());
-            assert!(matches!(ended, None | Some(Some(78))), "{ended:?}");
-        }
-        if output.status.code() == Some(step.code) {
-            return Ok(());
-        }
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(format!("{}: ended with {:?}: {error}", step.command, output.status.code()))
+        if output.status.code() != Some(step.code) {
+            let code = output.status.code();
+            return Err(format!("{}: ended with {code:?}: {error}", step.command));
+        }
+        match how {
+            How::Kill => self.ends_killed().map_err(|fault| format!("{}: {fault}", step.command)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -238,6 +341,26 @@ fn every_command_of_every_runbook_runs_and_ends_as_its_page_says() {
         }
     }
     assert!(faults.is_empty(), "of {run} commands:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn no_command_stands_in_the_text_of_a_runbook_alone() {
+    let typed = std::fs::read_to_string(root().join("tests/it/alerts_commands.rs")).unwrap();
+    for (name, page) in pages() {
+        assert_eq!(told_alone(&page), [""; 0], "{name}: in no block of the page");
+        for span in spans(&page).iter().filter(|span| span.starts_with('/')) {
+            let word = span.split(' ').next().unwrap();
+            let sent = typed.contains(&format!("\"{word}"));
+            assert!(sent, "{name}: {span} is typed to the bot in no test");
+        }
+    }
+}
+
+#[test]
+fn a_command_in_the_text_is_found_unless_a_block_has_all_of_its_words() {
+    let page = "Do `peregrine pause --now`, `kill -s\n  SIGUSR1 1`, `pause --config FILE`, `expected x`.\n\
+        ```sh\nperegrine pause --config a.toml # `peregrine arm --now`\n```\nThen `ls -l`, `sh`.\n";
+    assert_eq!(told_alone(page), ["peregrine pause --now", "kill -s SIGUSR1 1", "ls -l"]);
 }
 
 #[test]
