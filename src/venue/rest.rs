@@ -12,7 +12,7 @@ use super::job::{Access, RestRequest, refusal};
 pub use super::job::{RestFailure, RestJob, RestReply};
 use super::ports::{AnswerLimits, RestPort};
 use crate::base::settings::Dialect;
-use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -112,10 +112,8 @@ fn serve(
 impl RestPort for RestDesk {
     fn ask(&mut self, job: RestJob) -> bool {
         let jobs = if job.is_of_wallet() { self.wallet.as_ref() } else { Some(&self.jobs) };
-        match jobs.map(|jobs| jobs.try_send(job)) {
-            Some(Ok(())) => true,
-            None | Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) => false,
-        }
+        // Refused alike where there is no room and where nobody listens.
+        jobs.is_some_and(|jobs| jobs.try_send(job).is_ok())
     }
 
     fn answer(&mut self) -> Option<RestAnswer> {

@@ -190,6 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn every_symbol_that_is_allowed_has_a_largest_quantity_with_real_money() {
+        let mut document = filled();
+        let _ = table(table(&mut document, "risk"), "qty_max").remove("ETHUSDT").unwrap();
+        assert_eq!(faults(&document), ["risk.qty_max.ETHUSDT"]);
+        table(&mut document, "risk").insert("allow".to_owned(), vec!["BTCUSDT"].into());
+        assert_eq!(faults(&document), [""; 0]);
+    }
+
+    #[test]
     fn no_control_is_off_absent_or_beyond_its_bound_with_real_money() {
         let off = [
             ("venue.dead_man_ms", "RC-33", 120_000),
