@@ -7,11 +7,17 @@
 //! | limited_live | a record for it, of this program, configuration, model; enough of the last |
 //! | full | the same, for full, with what limited_live showed |
 //!
+//! Neither trades more capital than its record was signed for.
+//!
 //! RC-37: what is new has a part of its limits only, until it has run for some days.
 
 use super::limits::stage_percent;
+use crate::base::Money;
 use crate::base::settings::section::Section;
-use crate::base::settings::{Mode, SettingsError, StageName, StageSettings, parse_document};
+use crate::base::settings::{
+    LIMITED_CAPITAL_MAX, Mode, RiskSettings, SettingsError, StageName, StageSettings,
+    parse_document,
+};
 
 /// SHA-256 of the three things that decide: hexadecimal, 64 digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +51,8 @@ pub struct Signoff {
     pub sharpe: f64,
     /// Largest drawdown it had, in basis points.
     pub drawdown_bps: u32,
+    /// The step of capital that was signed for, in quote currency; see [`Self::capital`].
+    pub capital: Option<Money>,
 }
 
 /// What [`judge`] says.
@@ -59,6 +67,11 @@ pub struct Judgement {
 }
 
 impl Signoff {
+    /// Most capital that was signed for. A record without a step is for the first.
+    pub fn capital(&self) -> Money {
+        self.capital.unwrap_or(LIMITED_CAPITAL_MAX)
+    }
+
     /// Reads a record: TOML, one table `[signoff]`.
     ///
     /// # Errors
@@ -85,6 +98,7 @@ impl Signoff {
             round_trips: s.u32("round_trips", 0..=u32::MAX),
             sharpe: s.number("sharpe", -1_000.0..=1_000.0),
             drawdown_bps: s.u32("drawdown_bps", 0..=10_000),
+            capital: s.money_opt("capital"),
         };
         s.finish();
         if errors.is_empty() { Ok(record) } else { Err(errors) }
@@ -109,7 +123,8 @@ impl Signoff {
             ("drawdown_bps", i64::from(*drawdown_bps).into()),
         ];
         let lines = lines.map(|(key, value)| format!("{key} = {value}\n"));
-        format!("[signoff]\n{}", lines.concat())
+        let capital = self.capital.map(|capital| format!("capital = \"{capital}\"\n"));
+        format!("[signoff]\n{}{}", lines.concat(), capital.unwrap_or_default())
     }
 }
 
@@ -117,11 +132,12 @@ impl Signoff {
 /// without money is missing one with it.
 pub fn judge(
     mode: Mode,
-    settings: &StageSettings,
+    risk: &RiskSettings,
     record: Option<&Signoff>,
     running: &Artefacts,
     today: i64,
 ) -> Judgement {
+    let settings = &risk.stage;
     let own = stage_percent(settings);
     let limits_percent = match record {
         Some(record) if !is_new(settings, record, running, today) => own,
@@ -131,6 +147,7 @@ pub fn judge(
     let mut missing = Vec::new();
     if settings.name.is_live() {
         missing = missing_for(settings, record, running);
+        missing.extend(record.and_then(|record| beyond_signed(risk, record)));
     } else if mode == Mode::Live {
         missing.push("stage.name: mode = \"live\" needs \"limited_live\" or \"full\"".to_owned());
     }
@@ -143,6 +160,18 @@ pub fn judge(
 fn is_new(settings: &StageSettings, record: &Signoff, running: &Artefacts, today: i64) -> bool {
     let ran = today - record.since_day;
     record.artefacts != *running || settings.new_days.is_none_or(|days| ran < i64::from(days))
+}
+
+/// Why the configured capital is more than was signed for; `None` where it is not.
+fn beyond_signed(risk: &RiskSettings, record: &Signoff) -> Option<String> {
+    let signed = record.capital();
+    match risk.capital() {
+        Some(capital) if capital <= signed => None,
+        Some(capital) => Some(format!(
+            "capital: {capital} by risk.capital_max and stage.capital_max, signed for {signed}"
+        )),
+        None => Some(format!("capital: risk.capital_max is unset, signed for {signed}")),
+    }
 }
 
 fn missing_for(

@@ -5,6 +5,7 @@ use crate::exchange_sim::Http;
 use crate::pipeline_support::{peregrine_in, root, text};
 use crate::process::{Process, wait};
 use crate::trader_world::{World, error_of};
+use peregrine::base::Money;
 use peregrine::base::settings::{StageName, live_keys};
 use peregrine::base::units::Money;
 use peregrine::exchange::account::{AccountSettings, Credential};
@@ -97,8 +98,8 @@ impl Desk {
         artefacts(&loaded, Path::new(env!("CARGO_BIN_EXE_peregrine"))).unwrap()
     }
 
-    /// A sign-off for what runs since ten days.
-    fn sign_off(&self) {
+    /// A sign-off for what runs since ten days, with so much capital.
+    fn sign_off(&self, capital: Option<Money>) {
         let record = Signoff {
             stage: StageName::LimitedLive,
             signed_by: vec!["A. Person".to_owned()],
@@ -109,6 +110,7 @@ impl Desk {
             round_trips: 120,
             sharpe: 2.1,
             drawdown_bps: 900,
+            capital,
         };
         let path = self.world.dir().join("signoff.toml");
         std::fs::write(&path, record.to_toml()).unwrap();
@@ -228,12 +230,16 @@ fn live_trading_starts_on_a_go_and_a_sign_off_for_what_runs_and_on_nothing_else(
     let (decision, record) = ("gate_decision.json", "signoff.toml");
     desk.decide(1.8, "ours");
     desk.is_refused(&[record, "No such file"]);
-    desk.sign_off();
+    desk.sign_off(None);
     desk.decide(1.7, "ours");
     desk.is_refused(&[decision, "NO-GO", "older_rule.sharpe_min is 1.7, needs >= 1.8"]);
     desk.decide(1.8, "theirs");
     desk.is_refused(&[decision, "not trusted"]);
     desk.decide(1.8, "ours");
+    // The stage has 500 by itself.
+    desk.sign_off(Some(Money::whole(499)));
+    desk.is_refused(&["capital: 500", "signed for 499"]);
+    desk.sign_off(Some(Money::whole(500)));
     let path = desk.world.dir().join(record);
     let signed = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, signed.replace("sharpe = 2.1", "sharpe = 3.1")).unwrap();

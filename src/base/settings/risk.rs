@@ -2,7 +2,9 @@
 //! kept with them.
 
 use super::section::Section;
-use super::{Mode, PortfolioSettings, SettingsError, StageSettings};
+use super::{
+    LIMITED_CAPITAL_MAX, Mode, PortfolioSettings, SettingsError, StageName, StageSettings,
+};
 use crate::base::ids::Symbol;
 use crate::base::limits::{DENIALS_MAX, IDENTICAL_ENTRIES_MAX, OPEN_ORDERS_MAX};
 use crate::base::units::{Money, Qty};
@@ -78,6 +80,15 @@ pub struct RiskSettings {
 }
 
 impl RiskSettings {
+    /// Most capital that may be at risk: the least of what `risk.capital_max` and the stage leave;
+    /// `None` where the former is unset.
+    pub fn capital(&self) -> Option<Money> {
+        let stage = &self.stage;
+        let limited = (stage.name == StageName::LimitedLive).then_some(LIMITED_CAPITAL_MAX);
+        let bounds = [self.capital_max, stage.capital_max, limited];
+        self.capital_max.and(bounds.into_iter().flatten().min())
+    }
+
     /// Reads `[risk]`, `[portfolio]` and `[stage]`, in this order.
     pub(super) fn read(
         parts: [(String, Table); 3],

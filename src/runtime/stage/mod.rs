@@ -17,6 +17,7 @@
 //! round_trips = 120
 //! sharpe = 2.1
 //! drawdown_bps = 900
+//! capital = "500"                 # the step of capital; a record without one is for 500
 //! ```
 
 use super::config::{self, Loaded};
@@ -118,7 +119,7 @@ fn judged_of(loaded: &Loaded, artefacts: &Artefacts, today: i64) -> Result<Judge
     let record = record(loaded)?;
     let settings = &loaded.settings;
     let stage = &settings.risk.stage;
-    let mut judged = judge(settings.mode, stage, record.as_ref(), artefacts, today);
+    let mut judged = judge(settings.mode, &settings.risk, record.as_ref(), artefacts, today);
     if is_with_money(loaded) {
         judged.missing.extend(decision_objections(stage, &artefacts.model, today));
     }
@@ -150,7 +151,7 @@ pub fn model_objections(loaded: &Loaded, model_sha256: &str, today: i64) -> Vec<
     let judged = running(loaded).and_then(|artefacts| {
         let artefacts = Artefacts { model: model_sha256.to_owned(), ..artefacts };
         let record = record(loaded)?;
-        Ok(judge(settings.mode, &settings.risk.stage, record.as_ref(), &artefacts, today).missing)
+        Ok(judge(settings.mode, &settings.risk, record.as_ref(), &artefacts, today).missing)
     });
     let mut objections = judged.unwrap_or_else(|error| vec![format!("{error:#}")]);
     objections.extend(decision_objections(&settings.risk.stage, model_sha256, today));

@@ -63,6 +63,7 @@ impl Desk {
             round_trips: 120,
             sharpe: 2.1,
             drawdown_bps: 900,
+            capital: None,
         };
         fs::write(self.path("signoff.toml"), record.to_toml()).unwrap();
         sign_file(&self.path("signoff.toml"), &self.key(key)).unwrap();

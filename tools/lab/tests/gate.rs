@@ -299,6 +299,60 @@ fn a_stage_is_signed_off_by_a_trusted_key_for_what_would_be_lawful() {
     assert_eq!(code(&sign("8", "all", &key)), Some(2), "no such stage");
 }
 
+#[test]
+fn more_capital_is_signed_for_step_by_step_on_what_the_step_before_showed() {
+    let desk = Desk::new();
+    let limited = live(&desk);
+    desk.write("live.toml", &limited);
+    let key = desk.path("key");
+    let sign = |config: &str, stage: &str, days: &str, more: &[&str]| {
+        let config = desk.path(config);
+        let words = ["gate", "sign-off", "--config", &config, "--stage", stage, "--key", &key];
+        let program = env!("CARGO_BIN_EXE_peregrine-lab");
+        let who = ["--program", program, "--by", "A", "--reason", "as planned"];
+        let shown = ["--round-trips", "120", "--sharpe", "2.1", "--drawdown-bps", "900"];
+        let steps = root().join("config/signoff.toml").display().to_string();
+        let rest = ["--days", days, "--since", "2026-01-02", "--steps", &steps];
+        lab(&[&words[..], &who, &shown, &rest, more].concat())
+    };
+    let first = sign("live.toml", "limited_live", "8", &["--capital", "500"]);
+    assert_eq!(code(&first), Some(0), "{}", error(&first));
+    let before = desk.path("state/signoff.toml");
+    let mut full: toml::Table = limited.parse().expect("TOML");
+    let file = desk.path("state/full.toml");
+    for (key, value) in [("name", "full"), ("signoff_file", file.as_str()), ("capital_max", "1000")]
+    {
+        full["stage"].as_table_mut().expect("a table").insert(key.to_owned(), value.into());
+    }
+    desk.write("full.toml", &full.to_string());
+    full["stage"].as_table_mut().expect("a table").insert("capital_max".to_owned(), "1001".into());
+    desk.write("more.toml", &full.to_string());
+    let (whole, own) = (["--capital", "1000"], ["--before", before.as_str()]);
+    let both = [whole, own].concat();
+    for (config, stage, days, more, told) in [
+        ("live.toml", "limited_live", "8", &both[..], "limited_live has at most 500"),
+        ("full.toml", "full", "8", &[], "stage.capital_max, signed for 500"),
+        ("full.toml", "full", "8", &whole, "the record of the step of 500 is needed"),
+        ("full.toml", "full", "6", &both, "days_min: 6 of 7"),
+        ("more.toml", "full", "8", &both, "1001 by risk.capital_max"),
+        ("full.toml", "full", "20", &["--capital", "2000", own[0], own[1]], "not for 1000"),
+        ("full.toml", "full", "8", &["--capital", "999", own[0], own[1]], "none of the steps"),
+    ] {
+        let refused = sign(config, stage, days, more);
+        assert_eq!(code(&refused), Some(1), "{told}");
+        assert!(error(&refused).contains(told), "{told}: {}", error(&refused));
+        assert!(!Path::new(&file).exists(), "{told}");
+    }
+    let signed = sign("full.toml", "full", "8", &both);
+    assert_eq!(code(&signed), Some(0), "{}", error(&signed));
+    let record = fs::read_to_string(&file).expect("a record");
+    let record = peregrine::risk::stage::Signoff::parse(&record).expect("a record");
+    assert_eq!(record.capital, Some(peregrine::base::Money::whole(1_000)));
+    // One that is not signed by whom the configuration trusts is no record.
+    fs::remove_file(format!("{before}.sig")).expect("a signature");
+    assert_eq!(code(&sign("full.toml", "full", "8", &both)), Some(1));
+}
+
 /// A campaign of eight days on the shipped model that met its targets: each wins 1 %, but for one
 /// that loses half a percent after it was 3.005 % below its begin.
 fn campaign(model: &str) -> Value {

@@ -2,18 +2,21 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use peregrine::base::Symbol;
-use peregrine::base::settings::StageName;
+use peregrine::base::settings::{LIMITED_CAPITAL_MAX, StageName, StageSettings};
+use peregrine::base::{Money, Symbol};
 use peregrine::model::artifact::hex;
 use peregrine::registry::decision::{Criterion, Decision, DecisionError, Verdict};
-use peregrine::registry::seal::{PublicKey, SigningKey, sign_file};
+use peregrine::registry::seal::{PublicKey, SigningKey, read_signed, sign_file};
 use peregrine::risk::stage::{Signoff, judge};
 use peregrine::runtime::clock::wall_now;
 use peregrine::runtime::config::{self, ConfigError};
 use peregrine::runtime::{own, stage};
 use peregrine_lab::gate::shown::Shown;
 use peregrine_lab::gate::thresholds::Thresholds;
-use peregrine_lab::gate::{DECISION_FILE, DOCUMENT_FILE, GateError, check_evidence, decide, write};
+use peregrine_lab::gate::{
+    DECISION_FILE, DOCUMENT_FILE, GateError, capital, check_evidence, decide, write,
+};
+use peregrine_lab::paper::targets::Targets;
 use peregrine_lab::steps::EXIT_NO_GO;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -146,6 +149,16 @@ struct SignOff {
     /// Largest drawdown it had, in basis points.
     #[arg(long, required_unless_present = "paper")]
     drawdown_bps: Option<u32>,
+    /// The step of capital that is signed for, in quote currency; without it 500, and nothing of
+    /// the steps is asked.
+    #[arg(long, value_name = "QUOTE")]
+    capital: Option<u32>,
+    /// The signed record of the step before; every step but the first needs it.
+    #[arg(long, value_name = "FILE", requires = "capital")]
+    before: Option<PathBuf>,
+    /// The steps of capital.
+    #[arg(long, value_name = "FILE", default_value = "config/signoff.toml")]
+    steps: PathBuf,
     /// The private key that signs.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
@@ -247,8 +260,10 @@ fn sign_off(arguments: &SignOff) -> Result<ExitCode> {
         round_trips: shown.round_trips,
         sharpe: shown.sharpe,
         drawdown_bps: shown.drawdown_bps,
+        capital: signed_capital(arguments, &shown, wanted, today)?,
     };
-    let judged = judge(loaded.settings.mode, wanted, Some(&record), &record.artefacts, today);
+    let risk = &loaded.settings.risk;
+    let judged = judge(loaded.settings.mode, risk, Some(&record), &record.artefacts, today);
     if !judged.missing.is_empty() {
         return Err(anyhow!("this would not make it lawful: {}", judged.missing.join("; ")));
     }
@@ -274,6 +289,37 @@ fn sign_off(arguments: &SignOff) -> Result<ExitCode> {
 fn symbol(text: &str) -> Result<Symbol, String> {
     let symbol = Symbol::new(text.to_uppercase().as_bytes());
     symbol.ok_or_else(|| format!("{text:?} is no symbol"))
+}
+
+/// The step of capital that may be signed for; `None` where none is asked for.
+fn signed_capital(
+    arguments: &SignOff,
+    shown: &Shown,
+    stage: &StageSettings,
+    today: i64,
+) -> Result<Option<Money>> {
+    let Some(asked) = arguments.capital else { return Ok(None) };
+    let asked = Money::whole(i64::from(asked));
+    if arguments.stage == StageName::LimitedLive.name() && asked > LIMITED_CAPITAL_MAX {
+        bail!("--capital: limited_live has at most {LIMITED_CAPITAL_MAX}");
+    }
+    let targets = Targets::read(&arguments.steps)?;
+    let before = match &arguments.before {
+        None => None,
+        Some(path) => {
+            let (text, _) = read_signed(path, &stage::trust(stage).gate)?;
+            let told = |errors: Vec<_>| {
+                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                anyhow!("{}: {}", path.display(), errors.join("; "))
+            };
+            Some(Signoff::parse(&text).map_err(told)?)
+        }
+    };
+    let missing = capital::objections(&targets, asked, shown, before.as_ref(), today);
+    if !missing.is_empty() {
+        bail!("this capital cannot be signed for: {}", missing.join("; "));
+    }
+    Ok(Some(asked))
 }
 
 /// What the stage before showed: from its file, or as it was told.

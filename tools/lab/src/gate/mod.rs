@@ -21,6 +21,7 @@
 //! The same files, key and time give the same bytes. The time is in the signed body and in the
 //! document, and not in the digest of the evidence.
 
+pub mod capital;
 pub mod criteria;
 pub mod document;
 pub mod evidence;

@@ -4,6 +4,9 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
+/// Most capital of a step in quote currency: what still fits an amount with room to reckon.
+const CAPITAL_MAX: u64 = 1_000_000_000;
+
 /// A file of targets.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +88,8 @@ impl Targets {
         check((1..=500).contains(&first), "step: the first has a capital of 1 to 500");
         let rises = |pair: &[Step]| pair[0].capital_quote < pair[1].capital_quote;
         check(targets.step.windows(2).all(rises), "step: the capital rises from step to step");
+        let last = targets.step.last().map_or(0, |step| step.capital_quote);
+        check(last <= CAPITAL_MAX, "step: the last has a capital of at most 1000000000");
         let falls = targets.step.iter().filter_map(|step| step.drawdown_frac_max);
         check(falls.into_iter().all(is_part), "step.drawdown_frac_max: 0 to 1");
         if !faults.is_empty() {

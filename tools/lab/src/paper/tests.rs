@@ -146,6 +146,7 @@ fn a_target_or_step_that_makes_no_sense_is_refused_by_its_key() {
         ("profit_factor_min = 1.8", "profit_factor_min = 0.5", "paper.profit_factor_min"),
         ("capital_quote = 500", "capital_quote = 501", "step"),
         ("capital_quote = 2000", "capital_quote = 1000", "step"),
+        ("capital_quote = 2000", "capital_quote = 1000000001", "step"),
         ("critical_max = 0", "critical = 0", "critical"),
     ] {
         let changed = text.replacen(right, wrong, 1);
