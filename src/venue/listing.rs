@@ -171,24 +171,25 @@ pub fn check(settings: &Settings, body: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// BTCUSDT as it was listed in July 2026, without what nothing reads.
 #[cfg(test)]
-pub(super) mod tests {
+pub(super) const BTC: &str = concat!(
+    r#"{"symbol":"BTCUSDT","pair":"BTCUSDT","contractType":"PERPETUAL","#,
+    r#""deliveryDate":4133404800000,"status":"TRADING","baseAsset":"BTC","#,
+    r#""quoteAsset":"USDT","marginAsset":"USDT","filters":[{"maxPrice":"4529764","#,
+    r#""tickSize":"0.10","minPrice":"556.80","filterType":"PRICE_FILTER"},"#,
+    r#"{"filterType":"LOT_SIZE","minQty":"0.001","stepSize":"0.001","maxQty":"1000"},"#,
+    r#"{"filterType":"MARKET_LOT_SIZE","minQty":"0.001","maxQty":"120","#,
+    r#""stepSize":"0.001"},{"limit":200,"filterType":"MAX_NUM_ORDERS"},"#,
+    r#"{"filterType":"MIN_NOTIONAL","notional":"50"},{"filterType":"PERCENT_PRICE","#,
+    r#""multiplierUp":"1.0500","multiplierDown":"0.9500","multiplierDecimal":"4"},"#,
+    r#"{"positionControlSide":"NONE","filterType":"POSITION_RISK_CONTROL"}]}"#,
+);
+
+#[cfg(test)]
+mod tests {
     use super::*;
     use crate::venue::watch::{Ask, Seen};
-
-    /// BTCUSDT as it was listed in July 2026, without what nothing reads.
-    pub(in crate::venue) const BTC: &str = concat!(
-        r#"{"symbol":"BTCUSDT","pair":"BTCUSDT","contractType":"PERPETUAL","#,
-        r#""deliveryDate":4133404800000,"status":"TRADING","baseAsset":"BTC","#,
-        r#""quoteAsset":"USDT","marginAsset":"USDT","filters":[{"maxPrice":"4529764","#,
-        r#""tickSize":"0.10","minPrice":"556.80","filterType":"PRICE_FILTER"},"#,
-        r#"{"filterType":"LOT_SIZE","minQty":"0.001","stepSize":"0.001","maxQty":"1000"},"#,
-        r#"{"filterType":"MARKET_LOT_SIZE","minQty":"0.001","maxQty":"120","#,
-        r#""stepSize":"0.001"},{"limit":200,"filterType":"MAX_NUM_ORDERS"},"#,
-        r#"{"filterType":"MIN_NOTIONAL","notional":"50"},{"filterType":"PERCENT_PRICE","#,
-        r#""multiplierUp":"1.0500","multiplierDown":"0.9500","multiplierDecimal":"4"},"#,
-        r#"{"positionControlSide":"NONE","filterType":"POSITION_RISK_CONTROL"}]}"#,
-    );
 
     /// What is wrong with it, and whether the watch of the venue says that it trades.
     fn look(entry: &str) -> (Option<&'static str>, bool) {

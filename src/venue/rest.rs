@@ -275,6 +275,10 @@ fn limits_of(headers: &ureq::http::HeaderMap) -> AnswerLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Nanos;
+    use crate::venue::account::Credentials;
+    use crate::venue::watch::Ask;
+    use std::net::TcpListener;
 
     #[test]
     fn a_signed_query_stands_in_no_error() {
@@ -286,6 +290,29 @@ mod tests {
             assert!(error.contains("/fapi/v3/account"), "{error}");
             assert!(!error.contains("00ff") && !error.contains("key"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_wallet_s_host_that_does_not_answer_holds_up_nothing_else() {
+        let (silent, nowhere) = (TcpListener::bind("127.0.0.1:0").unwrap(), "http://127.0.0.1:1");
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let own = Credentials::new("k".repeat(64), "secret".to_owned()).unwrap();
+        let wallet = AccountClient::new(&url, own, || Nanos::ZERO);
+        let rights = RestJob::Watch(Ask::KeyRights);
+        let page = RestJob::Page { path: "/" };
+        let mut alone = RestDesk::start(Dialect::UsdM, nowhere, None).unwrap();
+        assert!(!alone.ask(rights), "nobody is there to be asked");
+        let mut desk = alone.with_wallet(wallet).unwrap();
+        assert!(desk.ask(rights) && desk.ask(page));
+        let mut next = || loop {
+            match desk.answer() {
+                Some(answer) => return answer.job,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(next(), page, "the other host's word comes although the wallet was asked first");
+        drop(silent);
+        assert_eq!(next(), rights, "it was asked at the host of its own");
     }
 
     #[test]

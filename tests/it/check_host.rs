@@ -77,7 +77,8 @@ fn what_the_key_may_do_is_told_where_the_venue_tells_it_and_only_warned_of_witho
     let wallet = [("PEREGRINE__VENUE__WALLET_URL", url.as_str())];
     assert_eq!(level(&last_json(&check(&world, &[], &wallet)), "key's rights"), "ok");
     let body = format!(r#"{{"api_key":"{}","enableMargin":true}}"#, world.exchange.api_key());
-    assert_eq!(Http::connect(&url).request("POST", "/sim/key_rights", &[], &body).status, 200);
+    let answer = Http::connect(&url).request("POST", "/sim/key_rights", &[], &body).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
     let output = check(&world, &[], &wallet);
     assert_eq!(level(&last_json(&output), "key's rights"), "warn");
     assert_eq!(output.status.code(), Some(0));

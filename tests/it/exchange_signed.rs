@@ -168,7 +168,7 @@ fn what_a_key_may_do_is_told_to_whom_it_signs_for_and_of_that_key_alone() {
     assert!(accounts.set_right(&hmac_key(), "enableMagic", true).is_err());
     assert!(accounts.set_right("nobody's", "enableMargin", true).is_err());
     let told = desk.ok("GET", path, "");
-    assert_eq!((&told["enableMargin"], &told["enableWithdrawals"]), (&true.into(), &false.into()));
+    assert_eq!([&told["enableMargin"], &told["enableWithdrawals"]], [true, false]);
     desk.exchange.accounts.set_right(&hmac_key(), "enableReading", false).unwrap();
     assert_eq!(desk.code("GET", path, ""), -2015, "who may not read is told nothing");
 }

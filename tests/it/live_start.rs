@@ -151,8 +151,8 @@ impl Desk {
     /// Tells the exchange's admin endpoint.
     fn tell(&self, method: &str, path: &str, body: &str) {
         let mut http = Http::connect(&self.world.exchange.rest_url());
-        let answer = http.request(method, path, &[], body);
-        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        let answer = http.request(method, path, &[], body).unwrap();
+        assert_eq!(answer.status, 200, "{body}: {}", answer.body);
     }
 
     /// Gives the account's key a right, or takes it away.
@@ -344,8 +344,11 @@ fn a_key_that_took_another_s_place_is_read_back_before_it_is_used() {
         [("PEREGRINE_API_KEY", keys[place].as_str()), ("PEREGRINE_API_SECRET", secret)]
     });
     let started = |words: &[&str], variables: &[(&str, &str)]| {
-        let words = [&["run", "--config", text(&desk.path), "--for", "2s"], words].concat();
-        let ended = peregrine_in(&root(), &words, variables);
+        let words = [&["run", "--config", text(&desk.path)], words].concat();
+        let process = Process::start(&words, variables);
+        desk.world.wait_for_state("halted");
+        process.signal(rustix::process::Signal::TERM);
+        let ended = process.end();
         assert_eq!(ended.status.code(), Some(0), "{}", error_of(&ended));
     };
     started(&[], &old);

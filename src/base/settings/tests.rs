@@ -180,15 +180,10 @@ fn fault_x12_paper_mode_sends_orders_to_no_venue_beyond_this_machine_and_names_t
 fn live_trading_knows_the_wallet_s_host_and_no_other_mode_asks_one_that_nobody_named() {
     let of = |mode: &str, line: &str| {
         let text = GOOD.replace("mode = \"paper\"", &format!("mode = \"{mode}\""));
-        text.replace(
-            "[instruments]",
-            &format!("[venue]\norders = \"venue\"\n{line}\n[instruments]"),
-        )
+        let venue = format!("[venue]\norders = \"venue\"\n{line}\n[instruments]");
+        text.replace("[instruments]", &venue)
     };
-    let testnet = |line: &str| {
-        let text = of("testnet", line).replace("unattended = true", "unattended = false");
-        parse_text(&text).unwrap().venue.wallet_url
-    };
+    let testnet = |line: &str| parse_text(&of("testnet", line)).unwrap().venue.wallet_url;
     assert_eq!(testnet(""), "");
     assert_eq!(testnet("wallet_url = \"https://h\""), "https://h");
     assert_eq!(parse_text(&of("paper", "")).unwrap().venue.wallet_url, "");

@@ -155,3 +155,34 @@ fn the_longest_stop_is_told_until_it_is_over() {
     assert_eq!(budget.stopped(NOON), Some((Reason::Banned, until)));
     assert_eq!(budget.stopped(until), None);
 }
+
+#[test]
+fn what_the_wallet_s_host_says_of_its_limits_stops_nothing_at_the_venue() {
+    /// Answers every job with a ban.
+    #[derive(Default)]
+    struct Banning(Vec<RestJob>);
+
+    impl RestPort for Banning {
+        fn ask(&mut self, job: RestJob) -> bool {
+            self.0.push(job);
+            true
+        }
+
+        fn answer(&mut self) -> Option<RestAnswer> {
+            let (job, message) = (self.0.pop()?, "banned".to_owned());
+            let failure = RestFailure { status: Some(418), code: Some(-1003), message, sent: true };
+            let limits = AnswerLimits { used_weight: Some(2_400), ..AnswerLimits::default() };
+            Some(RestAnswer { job, reply: Err(failure), limits })
+        }
+    }
+
+    let budget = Arc::new(Budget::new(RateLimits::default()));
+    let mut metered = Metered::new(Banning::default(), Arc::clone(&budget));
+    metered.on_time(NOON);
+    let of_wallet = RestJob::Watch(crate::venue::watch::Ask::KeyRights);
+    for (job, banned) in [(of_wallet, false), (RestJob::PositionMode, true)] {
+        assert!(metered.ask(job) && metered.answer().is_some());
+        assert_eq!(budget.stopped(NOON).is_some(), banned, "{job:?}");
+        assert_eq!(budget.permits(Use::Entry, NOON).is_err(), banned, "{job:?}");
+    }
+}

@@ -28,6 +28,10 @@ mod clock;
 mod drop_copy;
 mod margin;
 mod read;
+#[cfg(test)]
+mod key_tests;
+#[cfg(test)]
+mod listed_tests;
 
 pub use ask::{Ask, Seen};
 pub use drop_copy::Figure;
@@ -459,6 +463,3 @@ impl VenueWatch {
 fn instrument(place: usize) -> InstrumentId {
     u16::try_from(place).map_or(InstrumentId::NONE, InstrumentId)
 }
-
-#[cfg(test)]
-mod tests;

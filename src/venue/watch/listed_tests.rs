@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::{Px, Qty};
 use crate::venue::capture::untold;
-use crate::venue::listing::tests::BTC;
+use crate::venue::listing::BTC;
 
 /// Limits of ours: 500 basis points from the mark price, 200 orders.
 const OWN: OwnBounds =
