@@ -45,8 +45,8 @@ fn main() {
 /// takes is that of the quietest.
 const ROUNDS: usize = 10;
 
-/// The gate alone: every check, with a position and working orders on the book. After each judgement
-/// comes one turn of the reference, so that both meet the same disturbances.
+/// The gate alone: every check, with a position and working orders on the book. After each
+/// judgement comes one turn of the reference, so that both meet the same disturbances.
 fn gate_alone(bench: &mut Bench) {
     let mut desk = GateDesk::new();
     desk.check();

@@ -69,9 +69,9 @@ fn added(wanted: &Wanted) -> (Qty, Qty) {
     }
 }
 
-/// What an instrument whose position is worth `worst` and all that move with it, or may, come to; or
-/// another that moves with it and all that move with that one, whichever is the most: two that do
-/// not move together may both move with a third.
+/// What an instrument whose position is worth `worst` and all that move with it, or may, come to;
+/// or another that moves with it and all that move with that one, whichever is the most: two that
+/// do not move together may both move with a third.
 #[inline(never)]
 fn most_correlated(ledger: &Ledger, portfolio: &Portfolio, own: usize, worst: i128) -> i128 {
     let others = || ledger.exposed_positions().filter(|&(at, _)| at != own);

@@ -7,7 +7,6 @@ use crate::process::{Process, wait};
 use crate::trader_world::{World, error_of};
 use peregrine::base::Money;
 use peregrine::base::settings::{StageName, live_keys};
-use peregrine::base::units::Money;
 use peregrine::exchange::account::{AccountSettings, Credential};
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::registry::decision::{Criterion, DecidedModel, Decision, Relation};
@@ -144,7 +143,7 @@ impl Desk {
     /// With a GO and a sign-off for what runs.
     fn approved(self) -> Self {
         self.decide(1.8, "ours");
-        self.sign_off();
+        self.sign_off(None);
         self
     }
 

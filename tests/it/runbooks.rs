@@ -1,6 +1,6 @@
 //! Every command of every runbook is run, in its order, against a running session at an exchange on
-//! loopback. A command that does not exist, or ends with another code than its page says, fails, and
-//! so does one that stands in the text of a page and in none of its blocks.
+//! loopback. A command that does not exist, or ends with another code than its page says, fails,
+//! and so does one that stands in the text of a page and in none of its blocks.
 
 use crate::pipeline_support::{root, text};
 use crate::process::{free_address, wait};
@@ -72,8 +72,8 @@ fn is_command(span: &str) -> bool {
     named || VERBS.contains(&first) || is_there()
 }
 
-/// Commands in the text of a page that no command of its blocks has all words of. A word in capitals
-/// stands for what somebody fills in.
+/// Commands in the text of a page that no command of its blocks has all words of. A word in
+/// capitals stands for what somebody fills in.
 fn told_alone(page: &str) -> Vec<String> {
     let steps = steps(page);
     let runs = |span: &str| {
@@ -360,7 +360,8 @@ fn no_command_stands_in_the_text_of_a_runbook_alone() {
 
 #[test]
 fn a_command_in_the_text_is_found_unless_a_block_has_all_of_its_words() {
-    let page = "Do `peregrine pause --now`, `kill -s\n  SIGUSR1 1`, `pause --config FILE`, `expected x`.\n\
+    let page = "Do `peregrine pause --now`, `kill -s\n  SIGUSR1 1`, `pause --config FILE`,\n\
+        `expected x`.\n\
         ```sh\nperegrine pause --config a.toml # `peregrine arm --now`\n```\nThen `ls -l`, `sh`.\n";
     assert_eq!(told_alone(page), ["peregrine pause --now", "kill -s SIGUSR1 1", "ls -l"]);
 }

@@ -133,7 +133,8 @@ impl Tally {
     }
 }
 
-/// Kills `count` times; true where every kill was in time, left nothing and let nothing start again.
+/// Kills `count` times; true where every kill was in time, left nothing and let nothing start
+/// again.
 pub fn run(
     traders: &Traders<'_>,
     exchange: &Exchange,

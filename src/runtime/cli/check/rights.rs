@@ -1,4 +1,5 @@
-//! What the key may do, told by the wallet's host: what live trading refuses, it warns of elsewhere.
+//! What the key may do, told by the wallet's host: what live trading refuses, it warns of where
+//! trading is not live.
 
 use crate::base::settings::{Mode, OrderRoute, Settings};
 use crate::runtime::access;

@@ -53,7 +53,7 @@ enum GateCommand {
         --program target/release/peregrine --stage limited_live --by 'A. Person' \
         --reason 'eight days on paper without an incident' --days 8 --round-trips 120 \
         --sharpe 2.1 --drawdown-bps 900 --key gate.key")]
-    SignOff(SignOff),
+    SignOff(Box<SignOff>),
 }
 
 #[derive(Args)]
