@@ -227,9 +227,11 @@ impl Inference {
                 Answer::Prediction
             }
             Err((reason, feature)) => {
-                // The same fault again is counted, not recorded: a cold start would fill the lane.
+                // The same fault again is counted, not recorded: a cold start would fill the lane. An
+                // answer that is none is recorded each time, as one that is: a breaker counts them.
                 let fault = (reason as u16, feature, model_tag);
-                if market.last_fault != fault {
+                let answered = matches!(reason, Reason::ModelOutput | Reason::ModelFailed);
+                if answered || market.last_fault != fault {
                     market.last_fault = fault;
                     let reason = reason as u16;
                     let body = NoDecision { reason, feature, model_tag, ..NoDecision::default() };
