@@ -227,8 +227,8 @@ impl Inference {
                 Answer::Prediction
             }
             Err((reason, feature)) => {
-                // The same fault again is counted, not recorded: a cold start would fill the lane. An
-                // answer that is none is recorded each time, as one that is: a breaker counts them.
+                // The same fault again is counted, not recorded: a cold start would fill the lane.
+                // An answer that is none is recorded each time, as one that is: a breaker counts.
                 let fault = (reason as u16, feature, model_tag);
                 let answered = matches!(reason, Reason::ModelOutput | Reason::ModelFailed);
                 if answered || market.last_fault != fault {
