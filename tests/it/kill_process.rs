@@ -5,8 +5,8 @@ use crate::lanes::{count, has, read};
 use crate::pipeline_support::{last_json, peregrine, peregrine_in, root, text};
 use crate::process::{Process, free_address, look, wait};
 use crate::trader_world::{World, error_of};
-use peregrine::base::event::{Command, Event, KillRound, Order, StateChange};
-use peregrine::base::{Kind, Nanos, Purpose, Reason};
+use peregrine::base::event::{Breaker, Command, Event, KillRound, Order, StateChange};
+use peregrine::base::{Control, Kind, Level, Nanos, Purpose, Reason};
 use peregrine::exchange::ExchangeServer;
 use peregrine::execution::Signer;
 use peregrine::risk::{Origin, TradingState, reason_of};
@@ -31,6 +31,9 @@ const MAKER: [(&str, &str); 5] = [
     ("PEREGRINE__EXITS__HOLD_MS_MAX", "3600000"),
     ("PEREGRINE__FEATURES__MARKET_AGE_MS_MAX", "5000"),
 ];
+
+/// A breaker's level that kills.
+const KILL: u8 = Level::Kill as u8;
 
 /// What the exchange has of the account.
 pub struct Books(Value);
@@ -250,6 +253,47 @@ fn a_signal_and_a_kill_file_kill_as_an_operator_does() {
     let world = trader.ends_killed("kill file");
     let command = check_journal(&world, "kill file").unwrap();
     assert_eq!(Origin::from_u32(command.origin), Some(Origin::LatchFile));
+}
+
+#[test]
+fn a_breaker_that_kills_ends_the_process_and_leaves_nothing_at_all_at_the_exchange() {
+    let trader = Trader::start(&[
+        ("PEREGRINE__BREAKERS__DAY_LOSS_WARN_BPS", "1"),
+        ("PEREGRINE__BREAKERS__DAY_LOSS_HALT_BPS", "2"),
+        ("PEREGRINE__BREAKERS__DAY_LOSS_KILL_BPS", "3"),
+        // Farther than the mark price goes: what is held is the breaker's to leave.
+        ("PEREGRINE__EXITS__PROTECTIVE_STOP_BPS", "2000"),
+    ]);
+    wait("a position", || Books::of(&trader.world.exchange).positions() > 0);
+    // Against whatever is held: nine percent of the least position are more than the three basis
+    // points of the account.
+    for row in Books::of(&trader.world.exchange).rows("positions") {
+        let bps = match row["qty"].as_i64().unwrap() {
+            0 => continue,
+            1.. => -900,
+            _ => 900,
+        };
+        let symbol = &row["symbol"];
+        trader.fault(&json!({"kind": "mark_divergence", "symbol": symbol, "bps": bps}));
+    }
+    let world = trader.ends_killed("breaker");
+    assert!(check_journal(&world, "breaker").is_none(), "nobody gave a command");
+    let decided = read(&world.journal(JOURNAL), 2);
+    let killed = decided.iter().find(|event| {
+        event.kind() == Some(Kind::StateChange)
+            && event.body::<StateChange>().to == TradingState::Killed as u8
+    });
+    let killed: &StateChange = killed.unwrap().body();
+    assert_eq!((killed.reason, killed.actor), (Reason::DailyLoss as u16, u32::MAX));
+    let mut tripped = decided.iter().filter(|event| event.kind() == Some(Kind::Breaker));
+    let is_it = |body: &Breaker| (body.control, body.to) == (Control::DayLoss as u16, KILL);
+    assert!(tripped.any(|event| is_it(event.body())));
+    let latch = Latch::read(&world.state()).unwrap();
+    assert_eq!((latch.mode, latch.origin.as_str()), (Mode::Immediate, Origin::Breaker.name()));
+    let books = Books::of(&world.exchange);
+    assert_eq!((books.positions(), books.stops()), (0, 0), "flat");
+    let refused = start(&world, &[]).end();
+    assert_eq!(refused.status.code(), Some(78), "the kill is there after the process");
 }
 
 #[test]

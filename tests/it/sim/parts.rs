@@ -49,7 +49,7 @@ pub fn exchange(seed: u64, opened_at: Nanos) -> Exchange {
 }
 
 /// A model that follows the imbalance of the touch, which changes its sign often.
-fn model() -> &'static ArtifactFiles {
+pub fn model() -> &'static ArtifactFiles {
     static FILES: OnceLock<ArtifactFiles> = OnceLock::new();
     FILES.get_or_init(|| softmax_of("imbalance_1", [-2.0, 0.0, 2.0], schema_hash()))
 }
@@ -131,6 +131,7 @@ pub fn loaded_with(setting: Setting, changes: &[(&str, &str, &str)]) -> Loaded {
 pub fn parts(
     exchange: &Exchange,
     loaded: &Loaded,
+    files: &ArtifactFiles,
     state: &StateFolder,
 ) -> anyhow::Result<(Parts, PathBuf)> {
     let chain = Chain::new(NAME, &loaded.settings);
@@ -145,7 +146,7 @@ pub fn parts(
         settings: loaded.settings,
         text: loaded.text,
         instruments: exchange.market.instruments(),
-        files: model().clone(),
+        files: files.clone(),
         own: peregrine::runtime::own::OwnModels::default(),
         epoch,
         mode: 1,
@@ -158,7 +159,12 @@ pub fn parts(
 
 /// What the checks compare with.
 pub fn bounds() -> Bounds {
-    let model_sha256 = model().sha256;
+    bounds_of(model())
+}
+
+/// The same where this model decides.
+pub fn bounds_of(files: &ArtifactFiles) -> Bounds {
+    let model_sha256 = files.sha256;
     let [a, b, c, d, e, f, g, h, ..] = model_sha256;
     Bounds {
         position_notional: POSITION_MAX * SCALE,

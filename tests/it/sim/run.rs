@@ -15,6 +15,7 @@ use peregrine::base::event::Event;
 use peregrine::base::{Nanos, Reason};
 use peregrine::exchange::fault::{Faults, world};
 use peregrine::exchange::wire::http::Request;
+use peregrine::model::ArtifactFiles;
 use peregrine::risk::TradingState;
 use peregrine::runtime::config::Loaded;
 use peregrine::runtime::state::StateFolder;
@@ -62,6 +63,7 @@ pub struct Run {
     pub world: Shared,
     session: Option<Session>,
     loaded: Loaded,
+    model: ArtifactFiles,
     deeds: VecDeque<(Nanos, Deed)>,
     folder: TempDir,
     sessions: u32,
@@ -100,6 +102,7 @@ impl Run {
             world,
             session: None,
             loaded,
+            model: parts::model().clone(),
             deeds,
             folder,
             sessions: 0,
@@ -114,6 +117,12 @@ impl Run {
     /// The same with keys of the configuration replaced.
     pub fn configured(seed: u64, plan: Plan, changes: &[(&str, &str, &str)]) -> Self {
         Self::with(seed, plan, changes, parts::OPENED)
+    }
+
+    /// Lets another model decide in every session.
+    pub fn give_model(&mut self, model: ArtifactFiles) {
+        self.world.borrow_mut().watch.set_bounds(parts::bounds_of(&model));
+        self.model = model;
     }
 
     /// What the account holds at the exchange, over both contracts, in 1e-8.
@@ -162,7 +171,7 @@ impl Run {
         self.sessions += 1;
         // A program that another test starts was forked off and holds our lock until it runs.
         let state = look("the folder to be free", || StateFolder::open(self.folder.path()));
-        let made = parts::parts(&self.world.borrow().exchange, &self.loaded, &state);
+        let made = parts::parts(&self.world.borrow().exchange, &self.loaded, &self.model, &state);
         match made {
             Ok((parts, dir)) => {
                 self.session = Some(Session::start(&self.world, &parts, &dir, &key, state));

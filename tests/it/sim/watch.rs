@@ -117,6 +117,11 @@ impl Watch {
         }
     }
 
+    /// Compares with others from here on.
+    pub const fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
     /// A session begins; its lanes are heard over `taps`.
     pub fn attach(&mut self, taps: Vec<Consumer<Event>>) {
         self.taps = taps;

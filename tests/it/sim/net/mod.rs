@@ -136,6 +136,8 @@ pub struct World {
     pub books: Books,
     /// What was sent over market connections, where a test wants to know.
     pub sent: Option<Vec<Sent>>,
+    /// What the exchange makes of the next text that this has an answer to, by topic and text.
+    pub lie: Option<fn(&str, &str) -> Option<String>>,
     /// How far the session's wall clock is ahead of the exchange's.
     pub skew: Nanos,
     /// The session's thread panics at its so many-th look at the clock from here on.
@@ -163,6 +165,7 @@ impl World {
             watch,
             books,
             sent: None,
+            lie: None,
             skew: Nanos::ZERO,
             panics_in: None,
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x006e_6574),

@@ -74,6 +74,9 @@ impl World {
         let symbol = topic.split_once('@').map_or("", |(symbol, _)| symbol).to_uppercase();
         let subject = on_socket(route, conn, topic, &symbol);
         let mut text = delivery.text.to_string();
+        if let Some(lie) = self.lie.and_then(|lie| lie(topic, &text)) {
+            (text, self.lie) = (lie, None);
+        }
         let mut copies = 1;
         for strike in self.faults.strikes(Point::Text, &subject, delivery.ts) {
             match strike.kind {
