@@ -46,7 +46,7 @@ mod live_start;
 mod kill_process;
 /// A start is held against what the venue lists: sorts of contracts, bounds of prices and orders.
 mod venue_listing;
-/// A position larger than one market order may be is left all the same, by the trader and without.
+/// A position larger than one market order may be is closed by the killer all the same.
 mod kill_slices;
 /// The service's unit file holds what keeps it down and walled in.
 mod deploy_unit;
