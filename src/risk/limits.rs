@@ -101,7 +101,6 @@ impl Limits {
         let stage = &settings.stage;
         let percent = stage_percent(stage);
         let amount = |limit| amount(limit).map(|money| share(money, percent));
-        let capital = amount(settings.capital_max)?;
         let limits = Self {
             order_notional: amount(settings.order_notional_max)?,
             collar_mark_bps: i64::from(count(settings.collar_mark_bps)?),
@@ -115,7 +114,7 @@ impl Limits {
             // One is the least that trades at all.
             positions: part_of(count(portfolio.positions_max)?, percent).max(1),
             leverage_percent: i64::from(count(settings.leverage_max_percent)?),
-            capital: stage.capital().map_or(capital, |most| capital.min(most)),
+            capital: self::amount(settings.capital())?,
             limited: stage.name == StageName::LimitedLive,
             duplicate_window: millis(settings.duplicate_window_ms)?,
             orders_per_10s: count(settings.orders_per_10s_max)? as usize,

@@ -2,9 +2,7 @@
 //! kept with them.
 
 use super::section::Section;
-use super::{
-    LIMITED_CAPITAL_MAX, Mode, PortfolioSettings, SettingsError, StageName, StageSettings,
-};
+use super::{Mode, PortfolioSettings, SettingsError, StageSettings};
 use crate::base::ids::Symbol;
 use crate::base::limits::{DENIALS_MAX, IDENTICAL_ENTRIES_MAX, OPEN_ORDERS_MAX};
 use crate::base::units::{Money, Qty};
@@ -83,10 +81,7 @@ impl RiskSettings {
     /// Most capital that may be at risk: the least of what `risk.capital_max` and the stage leave;
     /// `None` where the former is unset.
     pub fn capital(&self) -> Option<Money> {
-        let stage = &self.stage;
-        let limited = (stage.name == StageName::LimitedLive).then_some(LIMITED_CAPITAL_MAX);
-        let bounds = [self.capital_max, stage.capital_max, limited];
-        self.capital_max.and(bounds.into_iter().flatten().min())
+        self.capital_max.map(|most| self.stage.capital().map_or(most, |of| of.min(most)))
     }
 
     /// Reads `[risk]`, `[portfolio]` and `[stage]`, in this order.

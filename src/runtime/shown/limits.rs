@@ -42,8 +42,7 @@ pub fn limits(
         _ => day_loss,
     };
     let margin = stake.gross / s.leverage_max_percent.map_or(1.0, |most| f64::from(most) / 100.0);
-    let bounds = [s.starting_equity, s.stage.capital()].into_iter().flatten();
-    let capital = s.capital_max.map(|most| bounds.fold(most, Money::min));
+    let capital = s.capital().map(|most| most.min(s.starting_equity.unwrap_or(most)));
     let open = page.orders.iter().filter(|order| order.open).count();
     let ages = page.markets.iter().map(|market| market.age_seconds * 1e3);
     let row = |name, unit, used: f64, limit: Option<f64>| {

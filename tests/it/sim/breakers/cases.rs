@@ -231,10 +231,18 @@ fn overflowing() -> ArtifactFiles {
 fn machine() -> Vec<Case> {
     vec![
         Case {
-            keys: &[("breakers", "send_to_ack_ms", "300")],
+            keys: &[
+                ("breakers", "send_to_ack_ms", "300"),
+                ("breakers", "send_to_ack_p95_ms", "300"),
+            ],
             // Later than that, and within the time the venue lets a request be under way.
             wrong: |plan| plan.manners[Line::Entry as usize].delay = Nanos::from_millis(250),
             ..reduces(Control::SendToAck, Reason::SendToAckSlow)
+        },
+        Case {
+            keys: &[("breakers", "send_to_ack_p95_ms", "300")],
+            wrong: |plan| plan.manners[Line::Entry as usize].delay = Nanos::from_millis(250),
+            ..reduces(Control::SendToAckP95, Reason::SendToAckSlow)
         },
         Case {
             strike: Strike::Held(|run| run.session().tell(Measure::CoreStall, 1_500)),
@@ -243,6 +251,10 @@ fn machine() -> Vec<Case> {
         Case {
             strike: Strike::Held(|run| run.session().tell(Measure::TickToGate, 200_000)),
             ..reduces(Control::TickToGate, Reason::TickToGateSlow)
+        },
+        Case {
+            strike: Strike::Held(|run| run.session().tell(Measure::TickToGateP95, 60_000)),
+            ..reduces(Control::TickToGateP95, Reason::TickToGateSlow)
         },
         Case {
             strike: Strike::Held(|run| run.session().tell(Measure::RingDepth, 60)),

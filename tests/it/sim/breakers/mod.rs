@@ -50,7 +50,7 @@ enum Strike {
 }
 
 /// Limits that nothing here reaches.
-const OUT_OF_REACH: [(&str, &str, &str); 25] = [
+const OUT_OF_REACH: [(&str, &str, &str); 27] = [
     ("risk", "daily_loss_max", "\"5000\""),
     ("breakers", "day_loss_warn_bps", "9000"),
     ("breakers", "day_loss_halt_bps", "9500"),
@@ -70,7 +70,9 @@ const OUT_OF_REACH: [(&str, &str, &str); 25] = [
     ("breakers", "range_trip_percent", "100000"),
     ("breakers", "jump_trip_bps", "100000"),
     ("breakers", "tick_to_gate_us", "1000000"),
+    ("breakers", "tick_to_gate_p95_us", "1000000"),
     ("breakers", "send_to_ack_ms", "60000"),
+    ("breakers", "send_to_ack_p95_ms", "60000"),
     ("breakers", "ring_percent", "100"),
     ("breakers", "memory_mib", "1000000"),
     ("breakers", "files_percent", "100"),
