@@ -107,9 +107,11 @@ fn live_mode_is_refused_and_testnet_needs_the_venue_and_closed_connections() {
     let kelly = ("kelly_fraction = 0.0", "kelly_fraction = 0.25");
     let edge = ("min_edge_bps = -100", "min_edge_bps = 10");
     let stop = ("protective_stop_bps = 0", "protective_stop_bps = 300");
-    let cases: [(&[(&str, &str)], &str); 4] = [
-        (&[(paper, live), attended, at_venue, kelly, edge, stop], "GO gate decision"),
-        (&[(paper, live), attended, at_venue, kelly, edge], "exits.protective_stop_bps"),
+    let dead_man = ("dead_man_ms = 0", "dead_man_ms = 60000");
+    let cases: [(&[(&str, &str)], &str); 5] = [
+        (&[(paper, live), attended, at_venue, kelly, edge, stop, dead_man], "GO gate decision"),
+        (&[(paper, live), attended, at_venue, kelly, edge, dead_man], "exits.protective_stop_bps"),
+        (&[(paper, live), attended, at_venue, kelly, edge, stop], "venue.dead_man_ms"),
         (&[(paper, testnet), attended], "venue.orders"),
         (&[(paper, testnet), attended, at_venue, open], "venue.rest_url: must be https://"),
     ];
