@@ -29,9 +29,7 @@ mod drop_copy;
 mod margin;
 mod read;
 #[cfg(test)]
-mod key_tests;
-#[cfg(test)]
-mod listed_tests;
+mod tests;
 
 pub use ask::{Ask, Seen};
 pub use drop_copy::Figure;

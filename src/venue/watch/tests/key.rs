@@ -1,6 +1,6 @@
 //! The key's rights within the look at how the account is set up.
 
-use super::*;
+use super::super::*;
 use crate::venue::key_rights::{KeyRights, RIGHTS};
 use ask::{Modes, SymbolMode};
 

@@ -1,6 +1,6 @@
 //! What a reading of the contracts says of one whose sort or bounds have changed.
 
-use super::*;
+use super::super::*;
 use crate::base::{Px, Qty};
 use crate::venue::capture::untold;
 use crate::venue::listing::BTC;
