@@ -162,11 +162,24 @@ pub fn read_attachment(dir: &Path, name: &str) -> Result<Vec<u8>, JournalError> 
     listed.ok_or_else(missing)?.check(dir)
 }
 
-/// Opens `dir` and takes its lock, which lasts as long as the handle.
-pub(super) fn lock(dir: &Path) -> Result<File, JournalError> {
+/// The lock of a folder, given back at its end.
+#[derive(Debug)]
+pub(super) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    /// To close the handle is not enough: a child that is between its fork and its program has it
+    /// too, and would go on holding the lock.
+    fn drop(&mut self) {
+        // There is nobody to tell, and the system gives it back with the process.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Opens `dir` and takes its lock.
+pub(super) fn lock(dir: &Path) -> Result<FolderLock, JournalError> {
     let handle = File::open(dir).map_err(JournalError::io("open", dir))?;
     match handle.try_lock() {
-        Ok(()) => Ok(handle),
+        Ok(()) => Ok(FolderLock(handle)),
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked(dir.to_owned())),
         Err(TryLockError::Error(source)) => Err(JournalError::io("lock", dir)(source)),
     }
@@ -250,7 +263,7 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     /// Taken by side threads only.
     pub(super) manifest: std::sync::Mutex<Manifest>,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Folder {
@@ -291,4 +304,20 @@ impl Folder {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_where_a_child_still_has_its_handle() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        let child = held.0.try_clone().unwrap();
+        assert!(matches!(lock(dir.path()), Err(JournalError::Locked(_))));
+        drop(held);
+        assert!(lock(dir.path()).is_ok());
+        drop(child);
+    }
 }

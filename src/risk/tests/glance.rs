@@ -278,3 +278,27 @@ fn the_last_of_the_leverage_passes_at_a_glance() {
         }
     }
 }
+
+#[test]
+fn in_a_limited_stage_what_was_lost_on_other_days_is_lost_at_a_glance_too() {
+    use crate::base::settings::StageName;
+    // Half of the capital is 100.1 of margin, and in the limited stage the 5 that were lost.
+    for (name, capital, glances) in [
+        (StageName::LimitedLive, "210.2", true),
+        (StageName::LimitedLive, "210.19999998", false),
+        (StageName::Full, "200.2", true),
+        (StageName::Full, "200.19999998", false),
+    ] {
+        let mut settings = generous();
+        settings.leverage_max_percent = Some(100);
+        settings.capital_max = Some(money(capital));
+        settings.stage.name = name;
+        let mut desk = Desk::new(&settings);
+        desk.ledger.on_time(NOON);
+        desk.receive(money("-5"));
+        desk.now = NOON + Nanos::from_secs(86_400);
+        desk.ledger.on_time(desk.now);
+        desk.ledger.on_touch(BTC, px("99.9"), px("100.1"), desk.now);
+        assert_eq!(at_a_glance(&mut desk, &entry()), glances, "{name:?} {capital}");
+    }
+}

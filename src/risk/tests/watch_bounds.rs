@@ -294,9 +294,12 @@ fn a_contract_that_is_none_of_the_session_s_neither_ends_nor_is_left() {
 
 #[test]
 fn rc_07_an_equity_that_was_never_told_keeps_entries_away_and_no_exits() {
-    let mut desk = watching(|s| (s.account_every_s, s.account_age_s_max) = (10, 60));
+    let mut desk = watching(|s| (s.account_every_s, s.account_age_s_max) = (1, 60));
     desk.hold(BTC, Side::Buy, qty("1"), px("100"));
-    desk.is_denied(&entry(), Reason::AccountUnread);
+    let Verdict::Denied(event) = desk.admit(&entry()) else { panic!("approved") };
+    let body: &Denied = event.body();
+    let told = (Reason::from_u16(body.reason), body.value, body.limit);
+    assert_eq!(told, (Some(Reason::AccountUnread), 0, 0), "there is no figure to tell");
     desk.passes(&exit());
     desk.end_orders();
     assert_eq!(desk.account(Money::whole(1_000_000)), None);
