@@ -424,7 +424,9 @@ fn instruments(
 ) -> Result<Vec<InstrumentSettings>> {
     let list = &settings.instruments;
     let known = |symbol| list.facts.iter().any(|facts| facts.symbol == symbol);
-    let listed = if exchange_info.is_none() && list.all().all(known) {
+    // With real money the list is read, or there is no start.
+    let may_be_missing = settings.mode != Mode::Live;
+    let listed = if exchange_info.is_none() && may_be_missing && list.all().all(known) {
         Vec::new()
     } else {
         let venue = &settings.venue;

@@ -22,9 +22,11 @@ const SORT: &str = "PERPETUAL";
 const WANTED: [(&str, &str); 3] =
     [("contractType", SORT), ("quoteAsset", QUOTE), ("marginAsset", QUOTE)];
 
-/// Conditional orders that an account may have over all contracts where no filter tells: the
-/// venue's documented limit since December 2025.
+/// Conditional orders that an account may have over all contracts: the venue's documented limit
+/// since December 2025.
 const ALGO_ORDERS: u32 = 200;
+/// Stops of one contract at once: a new one is there before the old one goes.
+const STOPS: u32 = 2;
 
 /// How far a contract bounds prices and orders, beside its steps and sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub struct Bounds {
     pub price_bps: u32,
     /// Orders that may rest in the contract; `u32::MAX` where no filter tells.
     pub orders: u32,
-    /// Conditional orders that may.
+    /// Conditional orders that may; `u32::MAX` where no filter tells.
     pub algo_orders: u32,
 }
 
@@ -84,7 +86,7 @@ impl Bounds {
         Ok(Self {
             price_bps,
             orders: count("MAX_NUM_ORDERS")?.unwrap_or(u32::MAX),
-            algo_orders: count("MAX_NUM_ALGO_ORDERS")?.unwrap_or(ALGO_ORDERS),
+            algo_orders: count("MAX_NUM_ALGO_ORDERS")?.unwrap_or(u32::MAX),
         })
     }
 }
@@ -116,11 +118,13 @@ impl OwnBounds {
     /// The first of them that is wider than the venue's, by its key.
     pub(super) fn within(&self, bounds: &Bounds) -> Result<(), Misfit> {
         let Bounds { price_bps, orders, algo_orders } = *bounds;
+        let own_stops = if self.stops > 0 { STOPS } else { 0 };
         let rows = [
             ("risk.collar_mark_bps", self.collar_mark_bps, "PERCENT_PRICE", price_bps),
             ("kill.collar_bps", self.collar_bps, "PERCENT_PRICE", price_bps),
             ("risk.open_orders_max", self.open_orders, "MAX_NUM_ORDERS", orders),
-            ("portfolio.positions_max", self.stops, "MAX_NUM_ALGO_ORDERS", algo_orders),
+            ("portfolio.positions_max", self.stops, "limit of conditional orders", ALGO_ORDERS),
+            ("exits.protective_stop_bps", own_stops, "MAX_NUM_ALGO_ORDERS", algo_orders),
         ];
         let wider = rows.into_iter().find(|(_, own, _, most)| own > most);
         wider.map_or(Ok(()), |(key, own, filter, most)| {
@@ -233,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_venue_s_bounds_are_read_and_what_cannot_be_read_is_no_contract_to_trade() {
-        let told = Bounds { price_bps: 500, orders: 200, algo_orders: 200 };
+        let told = Bounds { price_bps: 500, orders: 200, algo_orders: u32::MAX };
         assert_eq!(bounds(BTC), Ok(told));
         let (up, down) = (r#""multiplierUp":"1.0500""#, r#""multiplierDown":"0.9500""#);
         let narrow = |price_bps| Ok(Bounds { price_bps, ..told });
@@ -275,6 +279,11 @@ mod tests {
         ] {
             assert_eq!(own.within(&btc).unwrap_err().key, key);
         }
+        // The filter is of one contract, which has one stop and for a moment the next.
+        let of_one = |algo_orders| WIDEST.within(&Bounds { algo_orders, ..btc });
+        assert_eq!(of_one(2), Ok(()));
+        assert_eq!(of_one(1).unwrap_err().key, "exits.protective_stop_bps");
+        assert_eq!(OwnBounds::default().within(&Bounds { algo_orders: 0, ..btc }), Ok(()));
         let wide = OwnBounds { collar_mark_bps: 501, ..WIDEST };
         let told = wide.within(&btc).unwrap_err().to_string();
         assert_eq!(told, "risk.collar_mark_bps is 501, and the venue's PERCENT_PRICE allows 500");

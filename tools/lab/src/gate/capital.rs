@@ -27,6 +27,10 @@ pub fn objections(
     let least = of(&targets.step[at - 1]);
     match before {
         None => missing.push(format!("before: the record of the step of {least} is needed")),
+        Some(record) if !record.stage.is_live() => {
+            let stage = record.stage.name();
+            missing.push(format!("before: signed for the stage {stage}, which trades no money"));
+        }
         Some(record) if record.capital() < least => {
             missing.push(format!("before: signed for {}, not for {least}", record.capital()));
         }
@@ -64,6 +68,7 @@ fn shown_below(step: &Step, shown: &Shown) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use peregrine::base::settings::StageName;
 
     const TODAY: i64 = 20_000;
 
@@ -77,7 +82,8 @@ mod tests {
 
     fn before(capital: Option<i64>, ran: i64) -> Signoff {
         let capital = capital.map(Money::whole);
-        Signoff { capital, since_day: TODAY - ran, ..Signoff::default() }
+        let stage = StageName::LimitedLive;
+        Signoff { stage, capital, since_day: TODAY - ran, ..Signoff::default() }
     }
 
     fn told(capital: i64, shown: &Shown, before: Option<&Signoff>) -> Vec<String> {
@@ -116,6 +122,7 @@ mod tests {
             (Some(before(None, 14)), "signed for 500"),
             (Some(before(Some(999), 14)), "signed for 999"),
             (Some(before(Some(1_000), 13)), "13 days"),
+            (Some(Signoff { stage: StageName::Shadow, ..before(Some(1_000), 14) }), "stage shadow"),
         ] {
             let refused = told(record);
             assert!(refused.len() == 1 && refused[0].contains(word), "{word}: {refused:?}");
