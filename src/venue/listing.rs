@@ -2,9 +2,9 @@
 //! quoted and settled in. Nothing else tells a contract that is delivered, or one whose profit is
 //! in another asset, from those that the ledger is right for.
 //!
-//! And whether our own limits lie within what the venue bounds prices and orders by: then its
-//! filters `PERCENT_PRICE`, `MAX_NUM_ORDERS` and `MAX_NUM_ALGO_ORDERS` refuse nothing that the gate
-//! has let pass.
+//! And whether our own limits lie within what the venue bounds prices and orders by: its filters
+//! `PERCENT_PRICE`, `MAX_NUM_ORDERS` and `MAX_NUM_ALGO_ORDERS` are to refuse no order because a
+//! limit of ours is wider.
 
 use super::answers::QUOTE;
 use super::capture::{filter_of, filter_text};

@@ -82,15 +82,14 @@ pub(super) fn require(document: &Table, errors: &mut Vec<SettingsError>) {
         }
     }
     for Control { key, range, why } in &CONTROLS {
-        let (least, most) = (range.start(), range.end());
-        match at(key) {
-            None => fail(key, format!("missing; live trading needs {least} to {most} ({why})")),
+        let wrong = match at(key).map(Value::as_integer) {
+            None => "missing".to_owned(),
+            Some(Some(value)) if !range.contains(&value) => format!("is {value}"),
             // What is no whole number has an error of its own.
-            Some(value) if value.as_integer().is_some_and(|value| !range.contains(&value)) => {
-                fail(key, format!("is {value}; live trading needs {least} to {most} ({why})"));
-            }
-            Some(_) => {}
-        }
+            Some(_) => continue,
+        };
+        let (least, most) = (range.start(), range.end());
+        fail(key, format!("{wrong}; live trading needs {least} to {most} ({why})"));
     }
 }
 

@@ -33,16 +33,8 @@ impl PortfolioSettings {
         let mut s = Section::new(&part.0, part.1, errors);
         let (mut settings, budgets) = Self::keys(&mut s);
         s.finish();
-        let mut s = Section::new(&budgets.0, budgets.1.clone(), errors);
-        for name in budgets.1.keys() {
-            let budget = s.money_opt(name);
-            match (Symbol::new(name.to_uppercase().as_bytes()), budget) {
-                (Some(symbol), Some(budget)) => settings.budgets.push((symbol, budget)),
-                (None, _) => s.fail(name, "is no symbol"),
-                // The amount at fault has been named.
-                (Some(_), None) => {}
-            }
-        }
+        let mut s = Section::new(&budgets.0, budgets.1, errors);
+        settings.budgets = s.by_symbol(Section::money_opt);
         s.finish();
         settings
     }

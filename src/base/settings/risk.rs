@@ -110,16 +110,8 @@ impl RiskSettings {
         mode: Mode,
         errors: &mut Vec<SettingsError>,
     ) {
-        let mut s = Section::new(&path, table.clone(), errors);
-        for name in table.keys() {
-            let qty = s.qty_opt(name);
-            match (Symbol::new(name.to_uppercase().as_bytes()), qty) {
-                (Some(symbol), Some(qty)) => self.qty_max.push((symbol, qty)),
-                (None, _) => s.fail(name, "is no symbol"),
-                // The quantity at fault has been named.
-                (Some(_), None) => {}
-            }
-        }
+        let mut s = Section::new(&path, table, errors);
+        self.qty_max = s.by_symbol(Section::qty_opt);
         let bound = |symbol: &&Symbol| self.qty_max.iter().any(|(of, _)| of == *symbol);
         let unbound = self.allow.iter().filter(|symbol| mode == Mode::Live && !bound(symbol));
         for symbol in unbound {

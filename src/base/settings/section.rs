@@ -71,6 +71,24 @@ impl<'e> Section<'e> {
         tables
     }
 
+    /// Every key that is left as a symbol, with its value: of a table whose keys are symbols.
+    pub fn by_symbol<T>(
+        &mut self,
+        value: impl Fn(&mut Self, &str) -> Option<T>,
+    ) -> Vec<(Symbol, T)> {
+        let names: Vec<String> = self.table.keys().cloned().collect();
+        let mut found = Vec::new();
+        for name in &names {
+            match (Symbol::new(name.to_uppercase().as_bytes()), value(self, name)) {
+                (Some(symbol), Some(value)) => found.push((symbol, value)),
+                (None, _) => self.fail(name, "is no symbol"),
+                // The value at fault has been named.
+                (Some(_), None) => {}
+            }
+        }
+        found
+    }
+
     /// Reports every key not read.
     pub fn finish(self) {
         for key in self.table.keys() {

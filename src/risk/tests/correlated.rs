@@ -38,42 +38,39 @@ fn desk(budget: &str) -> Desk {
     desk
 }
 
+/// An entry of one passes, or is one too many for the shared budget.
+#[track_caller]
+fn judged(desk: &mut Desk, instrument: InstrumentId, passes: bool) {
+    let wanted = Wanted { instrument, ..entry() };
+    if passes {
+        desk.passes(&wanted);
+    } else {
+        desk.is_denied(&wanted, Reason::MaxCorrelated);
+    }
+}
+
 #[test]
 fn what_moves_with_a_third_shares_its_budget() {
-    let one = |instrument| Wanted { instrument, ..entry() };
     // One of each of the others at their mark price, and one at the ask.
     for (budget, passes) in [("300.1", true), ("300.09999999", false)] {
         let mut desk = desk(budget);
         desk.hold(SOL, Side::Sell, qty("1"), px("100"));
         desk.hold(ETH, Side::Buy, qty("1"), px("100"));
-        if passes {
-            desk.passes(&one(BTC));
-        } else {
-            desk.is_denied(&one(BTC), Reason::MaxCorrelated);
-        }
+        judged(&mut desk, BTC, passes);
     }
 }
 
 #[test]
 fn what_moves_with_none_that_is_held_has_a_budget_of_its_own() {
-    let one = |instrument| Wanted { instrument, ..entry() };
     for (budget, passes) in [("100.1", true), ("100.09999999", false)] {
         let mut desk = desk(budget);
         desk.hold(SOL, Side::Sell, qty("9"), px("100"));
-        if passes {
-            desk.passes(&one(BTC));
-        } else {
-            desk.is_denied(&one(BTC), Reason::MaxCorrelated);
-        }
+        judged(&mut desk, BTC, passes);
     }
     // The second moves with both of them.
     for (budget, passes) in [("200.1", true), ("200.09999999", false)] {
         let mut desk = desk(budget);
         desk.hold(SOL, Side::Sell, qty("1"), px("100"));
-        if passes {
-            desk.passes(&one(ETH));
-        } else {
-            desk.is_denied(&one(ETH), Reason::MaxCorrelated);
-        }
+        judged(&mut desk, ETH, passes);
     }
 }

@@ -305,7 +305,7 @@ impl VenueWatch {
         };
         let Some(seen) = seen else {
             if *ask == Ask::KeyRights {
-                // Another host: nothing else waits for it.
+                // Another host: no other look waits for the next try.
                 return self.repeat(look, now + RETRY.1);
             }
             self.rest_until = now + self.wait;
