@@ -41,9 +41,9 @@ fn main() {
     bench.finish();
 }
 
-/// Rounds of the gate alone. A machine that is shared slows some of them down; what the gate itself
-/// takes is that of the quietest.
-const ROUNDS: usize = 10;
+/// Rounds of the gate alone, a few seconds of them. A machine that is shared slows some of them
+/// down; what the gate itself takes is that of the quietest.
+const ROUNDS: usize = 100;
 
 /// The gate alone: every check, with a position and working orders on the book. After each
 /// judgement comes one turn of the reference, so that both meet the same disturbances.

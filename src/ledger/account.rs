@@ -84,7 +84,7 @@ impl Ledger {
 
     /// True where [`Ledger::liquidation_bps`] is for certain none or at least `bps`, which it tells
     /// without a quotient. False says nothing: prices on the wrong side, or no mark price.
-    #[inline]
+    #[inline(always)]
     pub fn is_far_from_liquidation(&self, instrument: InstrumentId, bps: i64) -> bool {
         let Some(position) = self.position(instrument) else { return false };
         let Some(margin) = self.margin(instrument) else { return true };

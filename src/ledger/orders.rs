@@ -109,7 +109,14 @@ impl OpenOrders {
         refused.fold(false, |any, refused| any | refused)
     }
 
+    /// The one that was added last.
+    #[inline]
+    pub(super) fn newest(&self) -> Option<&OpenOrder> {
+        self.orders.last()
+    }
+
     /// False when the table is full or knows the id.
+    #[inline(always)]
     pub(super) fn insert(&mut self, order: OpenOrder) -> bool {
         // Ids rise within a session: an id above all before it is no other's, without a look.
         let new = order.id.0 > self.highest.0 || self.find(order.id).is_none();

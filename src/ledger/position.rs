@@ -10,8 +10,11 @@
 //! is lost or made, however many parts a position is closed in.
 
 use super::{OpenOrder, Resting, Stage};
+use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::units::{SCALE, notional};
 use crate::base::{Money, Nanos, Px, Qty, Side};
+
+const _: () = assert!(OPEN_ORDERS_MAX < u16::MAX as usize, "live orders are counted in u16");
 
 /// See the head of this file. Written by the ledger alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -249,6 +252,7 @@ impl Position {
     }
 
     /// Adds one of its live orders to its sums.
+    #[inline]
     pub(super) fn count(&mut self, order: &OpenOrder) {
         if order.protects() {
             self.stops += 1;

@@ -7,9 +7,9 @@ use super::limits::Limits;
 use super::portfolio::Portfolio;
 use super::senses::Sense;
 use super::state::TradingState;
+use super::terms::Terms;
 use super::throttle::{Duplicates, Throttle};
 use crate::base::limits::OPEN_ORDERS_MAX;
-use crate::base::settings::InstrumentSettings;
 use crate::base::units::{SCALE, per_unit, per_unit_of, quotient};
 use crate::base::{Nanos, OrderType, Purpose, Px, Qty, Reason};
 use crate::ledger::{Ledger, Position};
@@ -49,8 +49,7 @@ pub(super) struct Question<'a> {
     pub(super) wanted: &'a Wanted,
     /// Why the watch of the venue lets no entry through.
     pub(super) watched: Option<Trip>,
-    pub(super) facts: &'a InstrumentSettings,
-    pub(super) allowed: bool,
+    pub(super) terms: &'a Terms,
     pub(super) position: &'a Position,
     /// What the order is worth, and the position with it, in the worst case.
     pub(super) worst: Worst,
@@ -85,7 +84,7 @@ impl Question<'_> {
         match check {
             Check::MinNotional => {
                 let value = self.worst.value_at(wanted.px);
-                at_least(value, self.facts.min_notional.0, Reason::MinNotional)
+                at_least(value, self.terms.facts.min_notional.0, Reason::MinNotional)
             }
             Check::OrderNotional => {
                 let value = self.worst.notional()?;
@@ -150,7 +149,7 @@ impl Question<'_> {
     /// limits are missing. Entries do not get past `LimitSet`.
     #[inline(always)]
     pub(super) fn ask_without_limits(&self, check: Check) -> Answer {
-        let (wanted, facts) = (self.wanted, self.facts);
+        let (wanted, facts) = (self.wanted, &self.terms.facts);
         match check {
             Check::TradingState => {
                 let state = i64::from(self.state as u8);
@@ -158,7 +157,7 @@ impl Question<'_> {
                 if self.state.allows(wanted.purpose) { Ok(Margin::Wide) } else { Err(trip) }
             }
             Check::LimitSet => yes_or(self.limits.is_some(), Reason::LimitUnset),
-            Check::Allowed => yes_or(self.allowed, Reason::InstrumentNotAllowed),
+            Check::Allowed => yes_or(self.terms.allowed, Reason::InstrumentNotAllowed),
             Check::Watched => self.watched.map_or(Ok(Margin::Wide), Err),
             Check::TickSize => self.tick(),
             Check::LotSize => {
@@ -190,10 +189,10 @@ impl Question<'_> {
     #[inline(always)]
     pub(super) fn qty_max(&self) -> Qty {
         let own = match self.wanted.purpose.is_entry() {
-            true => self.portfolio.qty_max(self.wanted.instrument),
+            true => self.terms.qty_max,
             false => Qty::MAX,
         };
-        own.min(self.facts.max_qty)
+        own.min(self.terms.facts.max_qty)
     }
 
     fn unknown_orders(&self) -> Answer {
@@ -204,7 +203,7 @@ impl Question<'_> {
 
     /// A price must be a multiple of the tick. Only a flattening may go without one.
     fn tick(&self) -> Answer {
-        let (px, tick) = (self.wanted.px, self.facts.tick_size);
+        let (px, tick) = (self.wanted.px, self.terms.facts.tick_size);
         let trip = Trip { reason: Reason::TickSize, value: px.0, limit: tick.0 };
         let lawful = match self.wanted.order_type {
             OrderType::Market => px == Px::ZERO && self.wanted.purpose == Purpose::Flatten,
@@ -266,8 +265,13 @@ pub(super) fn drawdown_bps(ledger: &Ledger) -> i128 {
 }
 
 /// `qty × px` in money units, rounded up, without a range.
-#[inline]
+#[inline(always)]
 pub(super) fn value_of(qty: Qty, px: Px) -> i128 {
+    // Nearly always neither is below zero: there is no sign to be taken off.
+    if (qty.0 | px.0) >= 0 {
+        let size = u128::from(qty.0 as u64) * u128::from(px.0 as u64);
+        return per_unit_of(size + (SCALE - 1) as u128) as i128;
+    }
     // Two of 64 bits have a product of 128.
     let size = u128::from(qty.0.unsigned_abs()) * u128::from(px.0.unsigned_abs());
     // Toward zero is up where it is negative. A quotient by more than two fits.

@@ -113,8 +113,8 @@ impl Question<'_> {
                 at_most(value, limits.position_notional.0, Reason::MaxPosition)
             }
             Check::SymbolBudget => {
-                let (budget, _) = self.portfolio.budget(self.wanted.instrument);
-                at_most(self.worst_exposure()?, budget.0, Reason::MaxSymbolBudget)
+                let budget = self.terms.budget.0;
+                at_most(self.worst_exposure()?, budget, Reason::MaxSymbolBudget)
             }
             Check::GrossExposure => {
                 at_most(self.worst_gross()?, limits.gross_notional.0, Reason::MaxGrossExposure)

@@ -11,7 +11,7 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(position: &Position) -> Option<Self> {
         let (mark, mid) = (position.mark_px, position.mid());
         let known = mark.is_positive() && mid.is_positive();

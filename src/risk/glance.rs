@@ -36,27 +36,55 @@ pub(super) struct Glance {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     passes: bool,
-    near: u64,
+    /// The checks passed narrowly, turned so that the bit of the last one is the lowest: what is
+    /// seen of the next is added there, as a carry.
+    turned: u64,
+    /// The last check that may be passed narrowly.
+    last: u32,
 }
 
 impl Seen {
+    const NOTHING: Self = Self { passes: true, turned: 0, last: 0 };
+
     #[inline(always)]
     fn yes(&mut self, passes: bool) {
         self.passes &= passes;
+    }
+
+    /// `None` once something does not pass: there is nothing more to be seen, and nothing of it has
+    /// to be kept.
+    #[inline(always)]
+    fn go_on(&self) -> Option<()> {
+        self.passes.then_some(())
+    }
+
+    /// Of a check, once.
+    #[inline(always)]
+    fn near(&mut self, check: Check, near: bool) {
+        let check = check as u32;
+        self.turned =
+            self.turned.rotate_right(check.wrapping_sub(self.last)).wrapping_add(u64::from(near));
+        self.last = check;
+    }
+
+    /// A bit for each check that is passed narrowly.
+    #[inline(always)]
+    fn all_near(&self) -> u64 {
+        self.turned.rotate_left(self.last)
     }
 
     /// A value that may be up to its limit; beyond `ample` it is near.
     #[inline(always)]
     fn most(&mut self, check: Check, value: i64, limit: i64, ample: i64) {
         self.passes &= value <= limit;
-        self.near |= u64::from(value > ample) << check as u32;
+        self.near(check, is_above(value, ample));
     }
 
     /// The same of a value that has to stay below its limit.
     #[inline(always)]
     fn less(&mut self, check: Check, value: i64, limit: i64, ample: i64) {
         self.passes &= value < limit;
-        self.near |= u64::from(value > ample) << check as u32;
+        self.near(check, is_above(value, ample));
     }
 
     /// A value that has to be at least its limit; near while the limit is beyond its four fifths.
@@ -64,8 +92,7 @@ impl Seen {
     #[inline(always)]
     fn least(&mut self, check: Check, value: i64, limit: i64) {
         self.passes &= value >= limit;
-        let near = limit.wrapping_mul(5) > value.wrapping_mul(4);
-        self.near |= u64::from(near) << check as u32;
+        self.near(check, is_above(limit.wrapping_mul(5), value.wrapping_mul(4)));
     }
 
     /// A value within [`AMOUNT_BITS`] that may be up to a limit whose four fifths are not kept.
@@ -74,8 +101,14 @@ impl Seen {
         // Of more than twice what values come to all are far from it.
         let limit = limit.min(1 << (AMOUNT_BITS + 1));
         self.passes &= value <= limit;
-        self.near |= u64::from(value * 5 > limit.wrapping_mul(4)) << check as u32;
+        self.near(check, is_above(value * 5, limit.wrapping_mul(4)));
     }
+}
+
+/// True when one is above the other, neither of which is below zero.
+#[inline(always)]
+const fn is_above(one: i64, other: i64) -> bool {
+    one as u64 > other as u64
 }
 
 /// True when none of the numbers is below zero or has more bits.
@@ -108,27 +141,32 @@ impl Question<'_> {
         let limits = self.limits.filter(|_| sound)?;
         let px = [wanted.px, position.bid, position.ask, self.mark()].map(|px| px.0);
         let bps = [limits.collar_mark_bps, limits.collar_touch_bps];
-        let least = [self.facts.min_qty.0, self.facts.min_notional.0];
+        let facts = &self.terms.facts;
+        let least = [facts.min_qty.0, facts.min_notional.0];
         if !(fit(px, PX_BITS) & fit(bps, BPS_BITS) & fit(least, AMOUNT_BITS)) {
             return None;
         }
         let worth = Worth::of(self, limits)?;
-        let mut seen = Seen { passes: true, near: 0 };
+        let mut seen = Seen::NOTHING;
         self.see_order(&mut seen);
+        seen.go_on()?;
         self.see_prices(&mut seen, limits);
+        seen.go_on()?;
         self.see_worth(&mut seen, limits, &worth);
+        seen.go_on()?;
         self.see_account(&mut seen, limits, &worth);
+        seen.go_on()?;
         self.see_pace(&mut seen, limits);
         self.see_likeness(&mut seen, limits);
-        seen.passes.then_some(Glance { near: seen.near, notional: Money(worth.order) })
+        seen.passes.then_some(Glance { near: seen.all_near(), notional: Money(worth.order) })
     }
 
     /// The order as it is, and whether it may be.
     #[inline(always)]
     fn see_order(&self, seen: &mut Seen) {
-        let (wanted, facts) = (self.wanted, self.facts);
+        let (wanted, facts) = (self.wanted, &self.terms.facts);
         let (px, qty, tick, lot) = (wanted.px.0, wanted.qty.0, facts.tick_size.0, facts.lot_size.0);
-        seen.yes(self.state.allows(Purpose::Entry) & self.allowed & self.watched.is_none());
+        seen.yes(self.state.allows(Purpose::Entry) & self.terms.allowed & self.watched.is_none());
         seen.yes((wanted.order_type == OrderType::Limit) & (px > 0) & (qty > 0));
         seen.yes(is_multiple(px, tick) & is_multiple(qty, lot));
         seen.least(Check::MinQty, qty, facts.min_qty.0);
@@ -142,7 +180,7 @@ impl Question<'_> {
         seen.yes(position.has_touch() & mark.is_positive());
         seen.yes(self.is_within(mark, mark, limits.collar_mark_bps));
         seen.yes(self.is_within(position.bid, position.ask, limits.collar_touch_bps));
-        let (slipped, most) = (self.sense.slippage_bps(), limits.collar_cumulative_bps);
+        let (slipped, most) = (self.sense.slippage_bps().max(0), limits.collar_cumulative_bps);
         seen.most(Check::CollarCumulative, slipped, most, limits.ample.collar_cumulative_bps);
     }
 
@@ -156,13 +194,13 @@ impl Question<'_> {
     #[inline(always)]
     fn see_worth(&self, seen: &mut Seen, limits: &Limits, worth: &Worth) {
         let ample = &limits.ample;
-        let (budget, ample_budget) = self.portfolio.budget(self.wanted.instrument);
-        seen.least(Check::MinNotional, worth.at_its_px, self.facts.min_notional.0);
+        let terms = self.terms;
+        seen.least(Check::MinNotional, worth.at_its_px, terms.facts.min_notional.0);
         let most = limits.order_notional.0;
         seen.most(Check::OrderNotional, worth.order, most, ample.order_notional);
         let most = limits.position_notional.0;
         seen.most(Check::Position, worth.exposure, most, ample.position_notional);
-        seen.most(Check::SymbolBudget, worth.exposure, budget.0, ample_budget);
+        seen.most(Check::SymbolBudget, worth.exposure, terms.budget.0, terms.ample_budget);
         let most = limits.gross_notional.0;
         seen.most(Check::GrossExposure, worth.gross, most, ample.gross_notional);
         // The others' net value, and no more than the position is worth.
@@ -227,7 +265,8 @@ impl Question<'_> {
     /// What was approved lately.
     #[inline(always)]
     fn see_likeness(&self, seen: &mut Seen, limits: &Limits) {
-        let (wanted, tick, ample) = (self.wanted, self.facts.tick_size, &limits.ample);
+        let (wanted, ample) = (self.wanted, &limits.ample);
+        let tick = self.terms.facts.tick_size;
         let window = limits.duplicate_window;
         seen.yes(!self.duplicates.holds(wanted, tick, window, self.now));
         seen.yes(!self.duplicates.forgets(window, self.now));
@@ -316,9 +355,9 @@ mod tests {
     const CHECK: Check = Check::Position;
 
     fn seen(see: impl Fn(&mut Seen)) -> (bool, u64) {
-        let mut seen = Seen { passes: true, near: 0 };
+        let mut seen = Seen::NOTHING;
         see(&mut seen);
-        (seen.passes, seen.near)
+        (seen.passes, seen.all_near())
     }
 
     /// What a check says, as a glance tells it; what is near of a value that does not pass is
@@ -358,6 +397,32 @@ mod tests {
                 assert!(same(seen(|s| s.least(CHECK, value, limit)), least), "{value} {limit}");
             }
         }
+    }
+
+    #[test]
+    fn each_check_has_its_own_bit_in_whichever_order_they_are_seen() {
+        let all = Check::ALL.into_iter();
+        for (one, other) in all.clone().flat_map(|one| all.clone().map(move |other| (one, other))) {
+            if one == other {
+                continue;
+            }
+            for (first, second) in [(false, false), (true, false), (false, true), (true, true)] {
+                let told = seen(|seen| {
+                    seen.near(one, first);
+                    seen.near(other, second);
+                });
+                let bits = u64::from(first) << one as u32 | u64::from(second) << other as u32;
+                assert_eq!(told, (true, bits), "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_more_is_seen_of_what_does_not_pass() {
+        let mut seen = Seen::NOTHING;
+        assert_eq!(seen.go_on(), Some(()));
+        seen.yes(false);
+        assert_eq!(seen.go_on(), None);
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! | `checks`, `exposure`, `pace` | how each is made: of the order, its sum, its moment |
 //! | `glance` | all of them at once, for an entry that passes for certain |
 //! | `senses` | what is remembered of each instrument beside the books |
-//! | `portfolio` | budgets, and which instruments move together |
+//! | `terms` | what binds the orders of one instrument |
+//! | `portfolio` | which instruments move together |
 //! | `throttle` | what was approved and denied lately |
 //! | `stage` | which stage on the way to live trading is lawful |
 //! | `conduct` | events as they come, and what follows from denials |
@@ -36,6 +37,7 @@ mod senses;
 mod session;
 pub mod stage;
 mod state;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod throttle;

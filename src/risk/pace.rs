@@ -15,14 +15,14 @@ impl Question<'_> {
                 yes_or(self.sense.decided != Some(self.seq), Reason::DecisionTwice)
             }
             Check::Duplicate => {
-                let (tick, window) = (self.facts.tick_size, limits.duplicate_window);
+                let (tick, window) = (self.terms.facts.tick_size, limits.duplicate_window);
                 let again = self.duplicates.holds(wanted, tick, window, self.now);
                 // An exit is no worse for what is not known.
                 let unknown = entry && self.duplicates.forgets(window, self.now);
                 yes_or(!(again || unknown), Reason::DuplicateOrder)
             }
             Check::Identical => {
-                let like = self.sense.entries.like(wanted, self.facts.tick_size, self.now);
+                let like = self.sense.entries.like(wanted, self.terms.facts.tick_size, self.now);
                 let most = limits.identical_entries;
                 at_most(i128::from(like) + 1, most.into(), Reason::IdenticalEntries)
             }

@@ -1,4 +1,4 @@
-//! What is limited by instrument: own budgets and quantities, and which instruments move together.
+//! Which instruments move together.
 //!
 //! ```text
 //!   every bar:  return = (price − last) / last in millionths, of each instrument
@@ -10,10 +10,9 @@
 //! always part are one bet as well, held the other way round. What is not known — too few bars, a
 //! price that did not move, instruments beyond the first 64 — counts as correlated.
 
-use super::limits::{four_fifths, percent_of, share, stage_percent};
 use crate::base::limits::CORRELATION_BARS;
-use crate::base::settings::{InstrumentSettings, RiskSettings};
-use crate::base::{InstrumentId, Money, Nanos, Px, Qty};
+use crate::base::settings::PortfolioSettings;
+use crate::base::{InstrumentId, Nanos, Px};
 use crate::ledger::Ledger;
 
 /// Instruments whose correlations are computed; the rest counts as correlated with all.
@@ -24,10 +23,6 @@ const RETURN_MAX: i64 = 500_000;
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub(super) struct Portfolio {
-    /// By instrument: its own budget, the largest amount where it has none, and four fifths of it.
-    budgets: Vec<(Money, i64)>,
-    /// By instrument: the largest quantity of an entry, the largest there is where none is set.
-    quantities: Vec<Qty>,
     bar: Nanos,
     bars: usize,
     percent: i128,
@@ -53,26 +48,13 @@ struct Series {
 
 impl Portfolio {
     /// The only allocations.
-    pub(super) fn new(settings: &RiskSettings, instruments: &[InstrumentSettings]) -> Self {
-        let portfolio = &settings.portfolio;
-        let percent = stage_percent(&settings.stage);
-        let budget = |facts: &InstrumentSettings| {
-            let own = portfolio.budgets.iter().find(|(symbol, _)| *symbol == facts.symbol);
-            let budget = own.map_or(Money(i64::MAX), |(_, money)| share(*money, percent));
-            (budget, four_fifths(budget.0))
-        };
-        let largest = |facts: &InstrumentSettings| {
-            let own = settings.qty_max.iter().find(|(symbol, _)| *symbol == facts.symbol);
-            own.map_or(Qty::MAX, |(_, qty)| Qty(percent_of(qty.0, percent)))
-        };
-        let tracked = instruments.len().min(CORRELATED);
+    pub(super) fn new(portfolio: &PortfolioSettings, instruments: usize) -> Self {
+        let tracked = instruments.min(CORRELATED);
         // Without its settings the gate denies every entry; these only keep the arithmetic whole.
         let (few, many) = CORRELATION_BARS.into_inner();
         let bars = portfolio.correlation_bars.unwrap_or(few).clamp(few, many) as usize;
         let fresh = Series { returns: vec![0; bars], ..Series::default() };
         Self {
-            budgets: instruments.iter().map(budget).collect(),
-            quantities: instruments.iter().map(largest).collect(),
             bar: Nanos::from_secs(i64::from(
                 portfolio.correlation_bar_s.unwrap_or_default().max(1),
             )),
@@ -84,16 +66,6 @@ impl Portfolio {
             products: vec![0; tracked * tracked.saturating_sub(1) / 2],
             peers: vec![u64::MAX; tracked],
         }
-    }
-
-    /// The instrument's own budget, and its four fifths.
-    pub(super) fn budget(&self, instrument: InstrumentId) -> (Money, i64) {
-        self.budgets.get(instrument.index()).copied().unwrap_or_default()
-    }
-
-    /// The largest quantity of an entry (RC-02).
-    pub(super) fn qty_max(&self, instrument: InstrumentId) -> Qty {
-        self.quantities.get(instrument.index()).copied().unwrap_or_default()
     }
 
     /// True when the two move together, or may.
@@ -189,36 +161,18 @@ fn change(from: Px, to: Px) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::settings::PortfolioSettings;
-    use crate::base::{Rate, Symbol};
+    use crate::base::Money;
 
     const BARS: usize = 32;
 
-    fn facts(name: &str) -> InstrumentSettings {
-        InstrumentSettings {
-            symbol: Symbol::new(name.as_bytes()).unwrap(),
-            tick_size: Px(1),
-            lot_size: Qty(1),
-            min_qty: Qty(1),
-            max_qty: Qty::MAX,
-            min_notional: Money(1),
-            maker_fee: Rate(0),
-            taker_fee: Rate(0),
-        }
-    }
-
     fn portfolio(count: usize, percent: u32) -> Portfolio {
-        let settings = RiskSettings {
-            portfolio: PortfolioSettings {
-                correlation_max_percent: Some(percent),
-                correlation_bar_s: Some(1),
-                correlation_bars: Some(BARS as u32),
-                ..PortfolioSettings::default()
-            },
-            ..RiskSettings::default()
+        let settings = PortfolioSettings {
+            correlation_max_percent: Some(percent),
+            correlation_bar_s: Some(1),
+            correlation_bars: Some(BARS as u32),
+            ..PortfolioSettings::default()
         };
-        let instruments: Vec<_> = (0..count).map(|i| facts(&format!("S{i}USDT"))).collect();
-        Portfolio::new(&settings, &instruments)
+        Portfolio::new(&settings, count)
     }
 
     /// Pearson's coefficient by its textbook form: centred, in floating point.

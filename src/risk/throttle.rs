@@ -36,7 +36,7 @@ impl Throttle {
     }
 
     /// True when `most` of them (no more than the capacity) lie within the window.
-    #[inline]
+    #[inline(always)]
     pub(super) fn reached(&self, most: usize, now: Nanos) -> bool {
         let capacity = self.times.len();
         let most = most.min(capacity);
@@ -116,17 +116,17 @@ pub(super) struct Lately<const N: usize> {
 }
 
 /// Shelves of [`Lately`].
-const SHELVES: usize = 32;
+const SHELVES: usize = 64;
 
 /// The shelf of what an order may be like.
 fn shelf(qty: Qty, side: Side) -> usize {
     // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio are well mixed.
     let kind = qty.0 as u64 ^ u64::from(side as u8) << 63;
-    (kind.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize
+    (kind.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
 }
 
 const _: () = assert!(DUPLICATES < 256 && ENTRIES < 256, "all of a ring fit one shelf's count");
-const _: () = assert!(SHELVES == 1 << (64 - 59), "a shelf's number is the five highest bits");
+const _: () = assert!(SHELVES == 1 << (64 - 58), "a shelf's number is the six highest bits");
 
 impl<const N: usize> Lately<N> {
     pub(super) fn new() -> Self {

@@ -38,6 +38,7 @@ macro_rules! kinds {
             pub const ALL: &[Kind] = &[$(Kind::$name),*];
 
             /// From the header's byte; `None` for a number that is no kind.
+            #[inline]
             pub const fn from_u8(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$name),)* _ => None }
             }

@@ -213,6 +213,7 @@ fixed_point!(
 );
 
 /// `qty × px`, rounded toward zero; `None` beyond the range of [`Money`].
+#[inline]
 pub fn notional(qty: Qty, px: Px) -> Option<Money> {
     let product = per_unit(i128::from(qty.0) * i128::from(px.0));
     i64::try_from(product).ok().map(Money)

@@ -10,6 +10,7 @@ use crate::base::event::{
     BookState, BookTicker, BookedCarried, FundingPayment, OrderCarried, OrderReport,
     PositionCarried, Prediction, SessionCarried, flags, side_flag,
 };
+use crate::base::limits::OPEN_ORDERS_MAX;
 use crate::base::units::notional;
 use proptest::prelude::*;
 

@@ -105,6 +105,7 @@ impl Balance {
     }
 
     /// The gate approved an order.
+    #[inline]
     pub(super) fn on_approved(&mut self, event: &Event) {
         let body: &Order = event.body();
         self.approvals += 1;
@@ -165,6 +166,7 @@ impl Balance {
         });
     }
 
+    #[inline]
     fn open(&mut self, order: Live) {
         if order.instrument.index() >= self.twins.len() || self.live.len() == OPEN_ORDERS_MAX {
             return;

@@ -261,6 +261,7 @@ impl Breakers {
     }
 
     /// The gate approved an order.
+    #[inline(always)]
     pub(super) fn on_approved(&mut self, event: &Event) {
         self.balance.on_approved(event);
     }

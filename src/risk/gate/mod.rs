@@ -17,6 +17,7 @@ use super::portfolio::Portfolio;
 use super::senses::{Lateness, Sense};
 use super::session::{CheckCount, GateError, GateSession};
 use super::state::{Actor, Trading, TradingState, Verb};
+use super::terms::Terms;
 use super::throttle::{Duplicates, MINUTE, TEN_SECONDS, Throttle};
 use super::venue::{Conditions, Response, response};
 use super::watch::Watch;
@@ -63,8 +64,8 @@ const DENIALS_KEPT: usize = DENIALS_MAX as usize;
 pub struct Gate {
     pub(super) limits: Option<Limits>,
     pub(super) breakers: Breakers,
-    instruments: Vec<InstrumentSettings>,
-    allowed: Vec<bool>,
+    /// By instrument.
+    terms: Vec<Terms>,
     session: GateSession,
     trading: Trading,
     throttle: Throttle,
@@ -116,23 +117,21 @@ impl Gate {
             return Err(GateError::Number { strategy, model });
         }
         let limits = Limits::new(settings);
-        let allowed: Vec<bool> =
-            instruments.iter().map(|i| settings.allow.contains(&i.symbol)).collect();
-        let breakers =
-            Breakers::new(&BreakerSettings::default(), settings, &allowed, fingerprint(&limits));
+        let terms: Vec<_> = instruments.iter().map(|facts| Terms::new(settings, facts)).collect();
+        let levels = BreakerSettings::default();
+        let breakers = Breakers::new(&levels, settings, &allowed(&terms), fingerprint(&limits));
         let remembered = limits.map_or(0, |limits| limits.orders_per_10s.saturating_mul(2));
         Ok(Self {
             limits,
             breakers,
-            instruments: instruments.to_vec(),
-            allowed,
+            terms,
             session,
             trading,
             throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S), TEN_SECONDS),
             stop_throttle: Throttle::new(remembered.max(checks::EXITS_PER_10S), TEN_SECONDS),
             duplicates: Duplicates::new(),
             senses: vec![Sense::new(); instruments.len()],
-            portfolio: Portfolio::new(settings, instruments),
+            portfolio: Portfolio::new(&settings.portfolio, instruments.len()),
             lateness: Lateness::new(),
             collar_denials: Throttle::new(DENIALS_KEPT, MINUTE),
             rate_denials: Throttle::new(DENIALS_KEPT, TEN_SECONDS),
@@ -155,7 +154,7 @@ impl Gate {
     #[must_use]
     pub fn with_breakers(mut self, settings: &BreakerSettings, risk: &RiskSettings) -> Self {
         let limits = fingerprint(&self.limits);
-        self.breakers = Breakers::new(settings, risk, &self.allowed, limits);
+        self.breakers = Breakers::new(settings, risk, &allowed(&self.terms), limits);
         self.cool_down = Nanos::from_secs(i64::from(settings.cool_down_s));
         self
     }
@@ -164,7 +163,7 @@ impl Gate {
     /// venue, where there is an account to be watched.
     #[must_use]
     pub fn with_watch(mut self, settings: &WatchSettings, at_venue: bool) -> Self {
-        self.watch = Watch::new(settings, self.instruments.len(), at_venue);
+        self.watch = Watch::new(settings, self.terms.len(), at_venue);
         self
     }
 
@@ -416,6 +415,11 @@ impl Gate {
         }
         Verdict::Approved(Approved(event))
     }
+}
+
+/// By instrument, whether it may be traded.
+fn allowed(terms: &[Terms]) -> Vec<bool> {
+    terms.iter().map(|terms| terms.allowed).collect()
 }
 
 /// Fingerprint of the limits: what runs may not change them.

@@ -208,8 +208,7 @@ impl Gate {
         Some(Question {
             wanted,
             watched,
-            facts: self.instruments.get(index)?,
-            allowed: self.allowed[index],
+            terms: self.terms.get(index)?,
             position,
             worst: Worst::new(wanted, position, mark_of(position, paper)),
             ledger,

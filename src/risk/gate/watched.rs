@@ -10,7 +10,8 @@ impl Gate {
     /// What the watch of the venue tells, mark prices and time, after the ledger has taken them in;
     /// see `watch` for what follows. The record of the state's change, if there is one.
     pub fn on_watched(&mut self, event: &Event, ledger: &Ledger) -> Option<Event> {
-        let facts = self.instruments.get_mut(event.instrument().index());
+        let terms = self.terms.get_mut(event.instrument().index());
+        let facts = terms.map(|terms| &mut terms.facts);
         match self.watch.on_event(event, ledger, facts, &mut self.conditions) {
             Some((to, reason)) => self.request(event, to, reason, Actor::System),
             None => self.relax(event),
@@ -19,7 +20,7 @@ impl Gate {
 
     /// The contract's facts as they are now: they follow the venue's.
     pub fn facts(&self, instrument: InstrumentId) -> Option<&InstrumentSettings> {
-        self.instruments.get(instrument.index())
+        self.terms.get(instrument.index()).map(|terms| &terms.facts)
     }
 
     /// True while a contract's entries are to be cancelled: it ends, or trades no more.
