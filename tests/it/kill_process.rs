@@ -68,17 +68,19 @@ impl Books {
 }
 
 /// A trader that trades at the exchange.
-struct Trader {
-    world: World,
-    process: Process,
+pub struct Trader {
+    pub world: World,
+    pub process: Process,
 }
 
-fn start(world: &World, more: &[(&str, &str)]) -> Process {
+/// Another session there.
+pub fn start(world: &World, more: &[(&str, &str)]) -> Process {
     world.start_quick("config/testnet.toml", &[&MAKER[..], more].concat())
 }
 
 impl Trader {
-    fn start(more: &[(&str, &str)]) -> Self {
+    /// Armed, with an order sent.
+    pub fn start(more: &[(&str, &str)]) -> Self {
         let world = World::new();
         let process = start(&world, more);
         world.wait_for_state("halted");
@@ -116,7 +118,7 @@ impl Trader {
     }
 
     /// Waits for nothing but the trader's own end; the world it leaves.
-    fn ends_killed(self, what: &str) -> World {
+    pub fn ends_killed(self, what: &str) -> World {
         let began = Instant::now();
         let is_empty = || Books::of(&self.world.exchange).open_orders() == 0;
         wait("no order that works at the exchange", is_empty);
@@ -132,7 +134,7 @@ impl Trader {
 
 /// Nothing that adds risk was approved after trading was killed, and the kill's rounds end with
 /// one that found the venue empty; the command that killed.
-fn check_journal(world: &World, what: &str) -> Option<Command> {
+pub fn check_journal(world: &World, what: &str) -> Option<Command> {
     let journal = world.journal(JOURNAL);
     let (inputs, decided) = (read(&journal, 0), read(&journal, 2));
     let killed = |event: &&Event| {
@@ -359,7 +361,7 @@ fn fault_p01_a_kill_whose_process_dies_is_brought_to_its_end_by_the_next_start()
 }
 
 /// An order of the account that no market comes to.
-fn place_far_away(exchange: &ExchangeServer) {
+pub fn place_far_away(exchange: &ExchangeServer) {
     place(exchange, "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=30000");
 }
 

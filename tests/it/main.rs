@@ -44,6 +44,8 @@ mod fault_process;
 mod live_start;
 /// Killed in every way there is, nothing is left at the exchange, and nothing starts again.
 mod kill_process;
+/// A pinned thread that stands still kills, whether it ever turns again or not.
+mod kill_stalled;
 /// A start is held against what the venue lists: sorts of contracts, bounds of prices and orders.
 mod venue_listing;
 /// A position larger than one market order may be is closed by the killer all the same.

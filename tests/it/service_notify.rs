@@ -45,7 +45,7 @@ impl Listener {
 }
 
 /// A thread that is held; it goes on when this is dropped.
-struct Held(Child);
+pub struct Held(Child);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -55,7 +55,7 @@ impl Drop for Held {
 }
 
 /// Holds a thread; `None`, and said so, where the system does not let us.
-fn hold(thread: u32) -> Option<Held> {
+pub fn hold(thread: u32) -> Option<Held> {
     let mut python = Command::new("python3");
     let python = python.args(["-c", HOLD, &thread.to_string()]);
     let child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -74,7 +74,7 @@ fn hold(thread: u32) -> Option<Held> {
 }
 
 /// The number of the pinned thread that runs the risk stage.
-fn risk_thread(process: u32) -> u32 {
+pub fn risk_thread(process: u32) -> u32 {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let named = |task: &std::path::Path| std::fs::read_to_string(task.join("comm")).unwrap();
     let mut tasks = tasks.map(|task| task.unwrap().path());
