@@ -33,6 +33,8 @@ const STEP: Nanos = Nanos::from_millis(20);
 const WINDOW_MS: u32 = 220;
 /// Orders in ten seconds: some more than there are, one every [`STEP`].
 const ORDERS_PER_10S: u32 = 600;
+/// More than are made in all rounds.
+const ENTRIES_PER_DAY: u32 = 10_000_000;
 /// Lots held.
 const HELD: i64 = 1;
 
@@ -54,6 +56,7 @@ impl GateDesk {
         let mut settings = parts(&instruments, Trading::Eager).settings;
         settings.risk.duplicate_window_ms = Some(WINDOW_MS);
         settings.risk.orders_per_10s_max = Some(ORDERS_PER_10S);
+        settings.risk.entries_per_day_max = Some(ENTRIES_PER_DAY);
         let session = GateSession { epoch: 1, strategy: 1, model: 1, mode: settings.mode };
         let gate = Gate::new(&settings.risk, &instruments, session, TradingControl::new())
             .expect("the numbers fit an order id")
