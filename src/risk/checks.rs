@@ -394,6 +394,7 @@ mod tests {
         let worth = |qty, px| worth(qty, Px(px)).unwrap();
         assert_eq!((worth(1, SCALE), worth(1, SCALE + 1), worth(1, 2 * SCALE)), (1, 2, 2));
         assert_eq!((worth(-1, SCALE + 1), worth(0, SCALE), worth(1, 1)), (-1, 0, 1));
+        assert_eq!((worth(-1, -SCALE), worth(-1, -SCALE - 1), worth(1, -SCALE - 1)), (1, 2, -1));
     }
 
     #[test]

@@ -68,6 +68,12 @@ fn what_needs_a_quotient_passes_at_a_glance_up_to_where_no_rounding_brings_it_ne
 }
 
 #[test]
+fn what_cost_nothing_so_far_is_not_near_the_least_collar_at_a_glance() {
+    let mut desk = desk(|settings| settings.collar_cumulative_bps = Some(1));
+    assert!(at_a_glance(&mut desk, &entry()));
+}
+
+#[test]
 fn others_that_do_not_move_along_are_not_counted_for_a_glance() {
     for (most, apart, glances) in [
         // All of it: 200 of the other, and 100.1.
