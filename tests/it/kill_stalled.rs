@@ -2,7 +2,7 @@
 //! exchange is empty of entries while the thread still stands, and nothing trades behind it.
 
 use crate::kill_process::{Books, Trader, check_journal, place_far_away, start};
-use crate::process::wait;
+use crate::process::{look, wait};
 use crate::service_notify::{Held, hold, risk_thread};
 use crate::trader_world::error_of;
 use peregrine::risk::{Origin, reason_of};
@@ -25,8 +25,7 @@ fn stalled() -> Option<(Trader, Held)> {
     let held = hold(risk_thread(trader.process.id()))?;
     let books = || Books::of(&trader.world.exchange);
     wait("no order that works at the exchange", || books().open_orders() == 0);
-    wait("the latch", || Latch::read(&trader.world.state()).is_some());
-    let latch = Latch::read(&trader.world.state()).unwrap();
+    let latch = look("the latch", || Latch::read(&trader.world.state()).ok_or("no latch"));
     assert_eq!((latch.mode, latch.origin.as_str()), (Mode::Graceful, Origin::DeadMan.name()));
     assert!(latch.reason.ends_with("stands still"), "{latch}");
     assert!(!latch.finished, "nobody has seen that the venue is empty");
@@ -36,7 +35,6 @@ fn stalled() -> Option<(Trader, Held)> {
 #[test]
 fn a_thread_that_stands_still_kills_and_when_it_turns_again_the_session_ends_with_78() {
     let Some((trader, held)) = stalled() else { return };
-    let sent = Books::of(&trader.world.exchange).rows("orders").len();
     drop(held);
     let world = trader.ends_killed("dead man");
     let command = check_journal(&world, "dead man").unwrap();
@@ -44,7 +42,6 @@ fn a_thread_that_stands_still_kills_and_when_it_turns_again_the_session_ends_wit
     assert!(reason_of(&command).ends_with("stands still"));
     let books = Books::of(&world.exchange);
     assert_eq!(books.positions(), books.stops(), "each position has its stop");
-    println!("orders at the exchange: {sent}, then {}", books.rows("orders").len());
 }
 
 #[test]
