@@ -95,8 +95,10 @@ fn units() -> tempfile::TempDir {
     let deploy = root().join("tools/deploy");
     for name in UNITS {
         let unit = std::fs::read_to_string(deploy.join(name)).unwrap();
-        // Any program that is there stands for the lab's: another package builds that.
+        // Any program that is there stands for the lab's, which another package builds, and for
+        // what the system need not have.
         let unit = unit.replace("/usr/local/bin/peregrine-lab", "/usr/local/bin/peregrine");
+        let unit = unit.replace("/usr/bin/rsync", "/usr/local/bin/peregrine");
         let built = env!("CARGO_BIN_EXE_peregrine");
         std::fs::write(dir.path().join(name), unit.replace("/usr/local/bin/peregrine", built))
             .unwrap();
