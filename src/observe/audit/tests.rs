@@ -195,6 +195,28 @@ fn a_killed_session_is_told_to_its_end_by_the_next_without_hole_or_duplicate() {
     assert_eq!(places.len(), all, "no record has two lines");
 }
 
+#[test]
+fn a_trail_is_gone_on_with_behind_bytes_that_are_no_letters() {
+    let world = World::of_one_session();
+    let whole = std::fs::read(world.trail()).unwrap();
+    let changed = world.lines().iter().position(|line| line.what == "command").unwrap();
+    let ends: Vec<usize> = (0..whole.len()).filter(|&at| whole[at] == b'\n').collect();
+    // Half a letter at the end, as a write that was torn leaves it, and one within a line, as
+    // somebody who writes to the file does.
+    let mut bytes = whole;
+    bytes[ends[changed] - 2] = 0xc3;
+    bytes.extend_from_slice(b"{\"n\":1,\"why\":\"\xc3");
+    std::fs::write(world.trail(), bytes).unwrap();
+    let mut session = world.begin("0000002-test");
+    session.work();
+    session.end();
+    let report = world.verify();
+    let (faults, line) = (&report.faults, changed as u64 + 1);
+    assert!(faults.len() >= 2 && faults[..2].iter().all(|fault| fault.line == line), "{faults:?}");
+    assert!(!faults.iter().any(|fault| fault.what.contains("0000002")), "{faults:?}");
+    assert_eq!(report.journals, 2);
+}
+
 /// The first fault of a trail that was tampered with.
 fn tampered(change: impl FnOnce(&mut Vec<String>)) -> (u64, String) {
     let world = World::of_one_session();

@@ -100,12 +100,14 @@ impl Trail {
         let end = self.file.seek(SeekFrom::End(0))?;
         self.file.seek(SeekFrom::Start(0))?;
         let mut reader = BufReader::new(&self.file).take(end);
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         loop {
-            text.clear();
-            let bytes = reader.read_line(&mut text).map_err(|error| named(&self.path, &error))?;
-            let Some(whole) = text.strip_suffix('\n') else { break };
-            self.length += bytes as u64;
+            bytes.clear();
+            reader.read_until(b'\n', &mut bytes).map_err(|error| named(&self.path, &error))?;
+            // Where a write was torn, and where somebody wrote, there may be no letters at all.
+            let Some(whole) = bytes.strip_suffix(b"\n") else { break };
+            let whole = &*String::from_utf8_lossy(whole);
+            self.length += bytes.len() as u64;
             self.prev = hash(whole);
             // A line that cannot be read is for `verify` to name; the chain goes on behind it.
             self.n += 1;
