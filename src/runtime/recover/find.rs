@@ -156,12 +156,19 @@ fn look_at(dir: &Path, chain: &Chain) -> Result<Look> {
     never_sent(dir)
 }
 
-/// Nothing is sent before the opening is whole; a lane that says otherwise has lost its head.
+/// Nothing is sent before the opening is whole; a lane that says otherwise has lost its head. What
+/// the opening carries is in that lane too, and was sent by another session.
 fn never_sent(dir: &Path) -> Result<Look> {
-    if !has_lane(dir, 3)? || LaneReader::open(dir, 3)?.next().transpose()?.is_none() {
+    if !has_lane(dir, 3)? {
         return Ok(Look::PassedOver);
     }
-    bail!("lane 0 has no whole opening, though lane 3 holds orders")
+    for item in LaneReader::open(dir, 3)? {
+        let (_, event) = item?;
+        if event.kind() != Some(Kind::OrderState) {
+            bail!("lane 0 has no whole opening, though lane 3 holds orders");
+        }
+    }
+    Ok(Look::PassedOver)
 }
 
 /// True where a lane has a segment.

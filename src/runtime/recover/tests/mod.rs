@@ -13,6 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
+mod begun;
 mod looks;
 mod symbols;
 
@@ -342,26 +343,6 @@ fn halts_kills_and_pauses_are_carried_and_only_what_was_active_arms_itself_again
         journals.write(2, &opening(2, &carried));
         assert_eq!(journals.read().unwrap().session.state, carried.session.state, "case {i}");
     }
-}
-
-#[test]
-fn journals_that_never_sent_an_order_are_passed_over() {
-    let journals = Journals::new();
-    let whole = journals.write(3, &fresh(&trades()));
-    journals.write(4, &opening(4, &Carried::default())[..2]);
-    journals.write(5, &[]);
-    std::fs::create_dir(journals.path().join("0000006-paper")).unwrap();
-    // Killed while it made its lanes, at each of them.
-    for made in 0..3 {
-        let dir = journals.write(7 + made, &[]);
-        for lane in made as usize..LANES {
-            std::fs::remove_file(dir.join(first_segment(lane))).unwrap();
-        }
-    }
-    std::fs::create_dir(journals.path().join("notes")).unwrap();
-    std::fs::create_dir(journals.path().join("0000019-demo")).unwrap();
-    assert_eq!(journals.read().unwrap().from, Some(whole));
-    assert_eq!(newest_epoch(journals.path()).unwrap(), 19);
 }
 
 /// As `docs/JOURNAL_FORMAT.md` names it.
