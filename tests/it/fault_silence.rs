@@ -88,15 +88,16 @@ fn fault_n02_an_account_stream_that_answers_pings_and_tells_nothing_is_told_with
     let before = floor.falls_silent("private", "private_stream_stale");
     let (inputs, _) = floor.end();
     let down = before + inputs[before..].iter().position(|e| is_down(e, true)).expect("told");
-    // An order that was taken, and of which nothing more was told until then.
-    let rest = &inputs[before..down];
+    // An order that was taken, and of which nothing more was told until then: it may have been
+    // taken just before the fault.
     let is_mute = |e: &&Event| {
         let ends = [Kind::OrderFilled, Kind::OrderExpired, Kind::OrderCancelled];
         let is_end = |o: &Event| o.kind().is_some_and(|kind| ends.contains(&kind));
         e.kind() == Some(Kind::OrderAccepted)
             && !inputs[..down].iter().any(|o| is_end(o) && id_of(o) == id_of(e))
     };
-    let taken = rest.iter().find(is_mute).expect("an order of which the stream was silent");
+    let taken =
+        inputs[..down].iter().find(is_mute).expect("an order of which the stream was silent");
     let took = Nanos(inputs[down].ts_recv - taken.ts_recv);
     assert!(took <= NOTICED_WITHIN, "{took:?}");
     let (told, later) = (id_of(taken), &inputs[down..]);
