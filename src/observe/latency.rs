@@ -316,6 +316,11 @@ impl LatencyView {
         self.hops[hop as usize]
     }
 
+    /// True when both are of as many passages of every hop.
+    pub fn counts_as(&self, other: &Self) -> bool {
+        Hop::ALL.into_iter().all(|hop| self.hop(hop).count == other.hop(hop).count)
+    }
+
     /// The longest passages of every hop, hop by hop, longest first, with the inputs that passed.
     pub fn worst(&self) -> impl Iterator<Item = Passage> + '_ {
         let of = |(hop, worst): (Hop, &'_ Worst)| worst.passages(hop).collect::<Vec<_>>();

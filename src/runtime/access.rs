@@ -5,6 +5,7 @@
 use super::clock::wall_now;
 use super::config::{Loaded, with_values};
 use super::key_rights;
+use super::patience::{Patience, Unanswered};
 use super::rig::VenueAccess;
 use super::secret;
 use crate::base::settings::{OrderEntry, Settings};
@@ -15,7 +16,7 @@ use crate::venue::budget::{Budget, RateLimits, Use};
 use crate::venue::job::{RestJob, RestReply, RestRequest};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 use toml::Value;
@@ -55,7 +56,7 @@ pub fn open(
     loaded: &Loaded,
     credentials: Option<Credentials>,
     statement: Option<&'static str>,
-    (budget, stop): (&Arc<Budget>, &AtomicBool),
+    (budget, patience): (&Arc<Budget>, &Patience<'_>),
 ) -> Result<(Loaded, VenueAccess)> {
     let venue = &loaded.settings.venue;
     let credentials = credentials.with_context(|| {
@@ -70,9 +71,9 @@ pub fn open(
         bail!("venue.api_url: empty; venue.order_entry = \"websocket\" needs it");
     }
     // Before anything else is done with the key.
-    key_rights::require(&loaded.settings, &credentials, stop)?;
+    key_rights::require(&loaded.settings, &credentials, patience)?;
     let account = AccountClient::new(&venue.rest_url, credentials.clone(), wall_now);
-    let asking = Asking { account, budget, stop };
+    let asking = Asking { account, budget, patience };
     let named = |what: String| anyhow::anyhow!("account: {what}");
     // The limits come first: what the heads of answers count can only be judged by them.
     let exchange_info = asking.exchange_info().ok();
@@ -108,36 +109,43 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Asking<'b> {
     pub(super) account: AccountClient,
     pub(super) budget: &'b Budget,
-    /// Set to wait for nothing any more.
-    pub(super) stop: &'b AtomicBool,
+    /// How long it is asked again where no answer comes.
+    pub(super) patience: &'b Patience<'b>,
 }
 
 impl Asking<'_> {
-    /// Asks for what a start needs: from the reserve, and where that is used up as well, by others
-    /// behind our address or by starts before this one, in the next minute.
+    /// Asks for what a start needs, again where no answer comes; from the reserve, and where that is
+    /// used up as well, by others behind our address or by starts before this one, in the next
+    /// minute.
     pub(super) fn ask(&self, job: RestJob) -> Result<RestReply, String> {
         let usage = Use::Start(job.weight());
+        self.patience.ask(|| {
+            self.wait_for_room(usage);
+            self.carry(&job, usage)
+        })
+    }
+
+    fn wait_for_room(&self, usage: Use) {
         let began = Instant::now();
         let is_full = || {
             let now = wall_now();
             let refused = self.budget.permits(usage, now) == Err(Reason::RateLimited);
             refused && self.budget.stopped(now).is_none()
         };
-        while is_full() && began.elapsed() < WINDOW && !self.stop.load(Ordering::Relaxed) {
+        while is_full() && began.elapsed() < WINDOW && !self.patience.is_stopped() {
             std::thread::sleep(LOOK);
         }
-        self.carry(&job, usage)
     }
 
-    fn carry(&self, job: &RestJob, usage: Use) -> Result<RestReply, String> {
+    fn carry(&self, job: &RestJob, usage: Use) -> Result<RestReply, Unanswered> {
         self.budget.permits(usage, wall_now()).map_err(|reason| {
             let RestRequest { method, path, .. } = self.account.request(job);
-            format!("{method} {path}: not asked: {}", reason.name())
+            Unanswered::for_good(format!("{method} {path}: not asked: {}", reason.name()))
         })?;
         self.budget.count(usage, wall_now());
         let (reply, limits) = self.account.answer(job);
         self.budget.on_answer(reply.as_ref().err(), &limits, wall_now());
-        reply.map_err(|failure| failure.message)
+        Ok(reply?)
     }
 
     fn one_way(&self) -> Result<(), String> {
@@ -183,7 +191,8 @@ const CANCELS_MAX: Duration = Duration::from_secs(30);
 /// fails, or may not be asked, is logged.
 pub fn cancel_everything(settings: &Settings, credentials: Credentials, budget: &Budget) {
     let account = AccountClient::new(&settings.venue.rest_url, credentials, wall_now);
-    let asking = Asking { account, budget, stop: &AtomicBool::new(true) };
+    let stop = AtomicBool::new(true);
+    let asking = Asking { account, budget, patience: &Patience::new(Duration::ZERO, &stop) };
     let began = Instant::now();
     for symbol in settings.instruments.all() {
         if began.elapsed() > CANCELS_MAX {
@@ -191,7 +200,7 @@ pub fn cancel_everything(settings: &Settings, credentials: Credentials, budget: 
             return;
         }
         if let Err(error) = asking.carry(&RestJob::CancelAll { symbol }, Use::Cancel) {
-            tracing::error!(%symbol, error, "open orders were not cancelled");
+            tracing::error!(%symbol, error = error.what, "open orders were not cancelled");
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | `private` | the account's own stream, and the end of a session at the venue |
 //! | `alerting` | alerts from settings and secrets |
 //! | `access` | what a start at the venue needs: credentials, an empty account |
+//! | `patience` | how long a start asks a venue that does not answer |
 //! | `key_rights` | what the session's key may do, read back before it is used |
 //! | `statement` | the venue's own account of a session against the journal's |
 //! | `feed_thread`, `stage_thread` | the loops of the pinned threads |
@@ -64,6 +65,7 @@ pub mod measures;
 pub mod notify;
 pub mod own;
 pub mod outside;
+pub mod patience;
 pub mod private;
 pub mod readiness;
 pub mod recover;

@@ -20,6 +20,7 @@ use super::config::Loaded;
 use super::kill::latch::{Cleared, Latch, StaysKilled};
 use super::kill::switch::Switched;
 use super::own::{self, OwnModels};
+use super::patience::Patience;
 use super::recover::{Carried, Chain, newest_epoch};
 use super::revert::LeftModels;
 use super::revert::start::{self, Begun};
@@ -106,6 +107,8 @@ const UNSETTLED: &str = "the venue did not settle the end of the session in time
 /// What an end is called after which our books and the venue's are known to differ.
 const DIFFERS: &str = "at the end the venue's orders or positions were not those of the journal; \
     the next session stays halted until an operator has looked";
+/// How long a node that leads asks a venue that does not answer: another one may reach it.
+const PATIENCE_OF_A_LEADER: Duration = Duration::from_secs(3);
 /// What the end of a session is called whose node does not lead any more.
 const FENCED: &str = "the lease of the leader was over as far as this node knew; what is open at \
     the venue was left to the next leader";
@@ -294,23 +297,29 @@ fn enter(
 ) -> Result<(Parts, Option<VenueAccess>)> {
     term.map_or(Ok(()), |term| term.check(&files))?;
     let carried = carried(order, state, latch)?;
-    if order.loaded.settings.venue.orders != OrderRoute::Venue {
+    let settings = &order.loaded.settings;
+    let patience = match term {
+        None => Duration::from_secs(u64::from(settings.venue.start_patience_s)),
+        Some(_) => PATIENCE_OF_A_LEADER,
+    };
+    let patience = Patience::new(patience, &order.stop);
+    if settings.venue.orders != OrderRoute::Venue {
         let carried = carried.of_account(0)?;
-        let of_paper = (Signer::paper(), None);
+        let of_paper = (Signer::paper(), None, &patience);
         let parts = prepare(&order.loaded, (state, files), (carried, 0), of_paper)?;
         return Ok((parts, None));
     }
     stopped::wait(state, carried.stopped_until, &order.stop)?;
-    let (loaded, mut access) = account(order, state, budget)?;
+    let (loaded, mut access) = account(order, state, budget, &patience)?;
     let carried = match order.key_rotated {
         true => carried.of_rotated_key(access.account)?,
         false => carried.of_account(access.account)?,
     };
     let carried = match term {
         None => (carried, 0),
-        Some(term) => term.take_over(carried, &loaded.settings, (&access, &order.stop), state)?,
+        Some(term) => term.take_over(carried, &loaded.settings, (&access, &patience), state)?,
     };
-    let of_venue = (access.credentials.signer(), access.exchange_info.take());
+    let of_venue = (access.credentials.signer(), access.exchange_info.take(), &patience);
     let parts = prepare(&loaded, (state, files), carried, of_venue)?;
     term.map_or(Ok(()), |term| term.check_own(&parts.own))?;
     term.map_or(Ok(()), |term| term.seal(parts.epoch))?;
@@ -323,11 +332,11 @@ fn account(
     order: &SessionOrder,
     state: &StateFolder,
     budget: &Arc<VenueBudget>,
+    patience: &Patience<'_>,
 ) -> Result<(Loaded, VenueAccess)> {
     let open = || {
         let credentials = order.credentials.clone();
-        let opened =
-            access::open(&order.loaded, credentials, order.statement, (budget, &order.stop));
+        let opened = access::open(&order.loaded, credentials, order.statement, (budget, patience));
         opened.map_err(|error| blame(error, state, budget))
     };
     open().or_else(|error| {
@@ -388,12 +397,12 @@ fn prepare(
     loaded: &Loaded,
     (state, files): (&StateFolder, ArtifactFiles),
     (carried, newest): (Carried, u32),
-    (signer, exchange_info): (Signer, Option<Vec<u8>>),
+    (signer, exchange_info, patience): (Signer, Option<Vec<u8>>, &Patience<'_>),
 ) -> Result<Parts> {
     let settings = loaded.settings.clone();
     let own = own::files(&settings)?;
     let mut parts = Parts {
-        instruments: instruments(&settings, exchange_info)?,
+        instruments: instruments(&settings, exchange_info, patience)?,
         text: loaded.text.clone(),
         settings,
         files,
@@ -421,6 +430,7 @@ const fn mode_number(mode: Mode) -> u32 {
 fn instruments(
     settings: &Settings,
     exchange_info: Option<Vec<u8>>,
+    patience: &Patience<'_>,
 ) -> Result<Vec<InstrumentSettings>> {
     let list = &settings.instruments;
     let known = |symbol| list.facts.iter().any(|facts| facts.symbol == symbol);
@@ -431,7 +441,8 @@ fn instruments(
     } else {
         let venue = &settings.venue;
         let path = paths(venue.dialect).contracts;
-        let asked = || RestClient::new(&venue.rest_url).get(path);
+        let client = RestClient::new(&venue.rest_url);
+        let asked = || patience.ask(|| Ok(client.get(path)?));
         let body = exchange_info
             .map_or_else(asked, Ok)
             .map_err(|error| anyhow::anyhow!("contract facts: {error}"))?;

@@ -168,13 +168,13 @@ impl RestClient {
     ///
     /// # Errors
     /// In words: the path, and the status with the start of its body or the transport's error.
-    pub fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-        let (status, body, _) =
-            self.carry("GET", path, "", None).map_err(|failure| failure.message)?;
+    pub fn get(&self, path: &str) -> Result<Vec<u8>, RestFailure> {
+        let (status, body, _) = self.carry("GET", path, "", None)?;
         if status == 200 {
             return Ok(body);
         }
-        Err(format!("GET {path}: {}", refusal(status, &body)))
+        let message = format!("GET {path}: {}", refusal(status, &body));
+        Err(RestFailure { status: Some(status), code: None, message, sent: true })
     }
 
     /// Status, body and limits of a request without a body, with the account's key in its header

@@ -13,6 +13,7 @@ use peregrine::exchange::account::{AccountSettings, Credential};
 use peregrine::exchange::fault::script;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::execution::RequestText;
+use peregrine::runtime::patience::Patience;
 use peregrine::runtime::statement::LEDGER_PATH;
 use peregrine::runtime::{access, config};
 use peregrine::venue::account::Credentials;
@@ -268,9 +269,10 @@ fn entry_over_the_trading_api_without_its_address_is_refused_by_name() {
     let loaded = config::from_text("test", &text).unwrap();
     let credentials = Credentials::new(hmac_key(), SECRET.to_owned());
     let budget = Arc::new(Budget::new(RateLimits::default()));
-    let error = access::open(&loaded, credentials, None, (&budget, &AtomicBool::new(false)))
-        .err()
-        .expect("refused");
+    let stop = AtomicBool::new(false);
+    let patience = Patience::new(Duration::from_secs(3_600), &stop);
+    let error =
+        access::open(&loaded, credentials, None, (&budget, &patience)).err().expect("refused");
     assert!(error.to_string().contains("venue.api_url"), "{error}");
 }
 

@@ -81,6 +81,7 @@ impl Desk {
         }
         set(&mut document, "model", "budget_us", Value::Integer(1_000_000));
         set(&mut document, "watch", "modes_every_s", Value::Integer(1));
+        set(&mut document, "venue", "start_patience_s", Value::Integer(1));
         let trusted = Value::Array(vec![Value::String(key.hex())]);
         set(&mut document, "stage", "trusted_keys", trusted);
         let path = dir.join("live.toml");

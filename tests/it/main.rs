@@ -72,6 +72,7 @@ mod statement_ledger;
 mod fault_network;
 /// Order entry against an exchange that fails on demand.
 mod fault_orders;
+mod fault_outage;
 /// Every row of the catalogue of faults is a test of its name, or has a reason why not.
 mod fault_matrix;
 /// Frames that no venue should send, and pings.

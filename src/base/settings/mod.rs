@@ -165,6 +165,8 @@ pub struct VenueSettings {
     /// Time after which the venue cancels our orders by itself unless told otherwise, in
     /// milliseconds; 0 for never.
     pub dead_man_ms: u32,
+    /// How long a start goes on asking where no answer comes, in seconds; 0 to ask once.
+    pub start_patience_s: u32,
 }
 
 /// What is traded.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::io::{self, BufRead};
 
 /// Longest line in bytes that is read.
 pub const LINE_BYTES_MAX: usize = 16_384;
@@ -49,6 +50,23 @@ impl Line {
             return Err(format!("longer than {LINE_BYTES_MAX} bytes"));
         }
         serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+/// Reads whole lines, each as text and with its length in bytes, until `take` has had the last.
+/// Where a write was torn, and where somebody wrote, there may be no letters at all: what is none
+/// is replaced, by every reader alike, for the chain is of the text. What stands behind the last
+/// line feed is left out: it was never finished, or is being written.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn whole_lines(mut reader: impl BufRead, mut take: impl FnMut(&str, usize)) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        reader.read_until(b'\n', &mut bytes)?;
+        let Some(whole) = bytes.strip_suffix(b"\n") else { return Ok(()) };
+        take(&String::from_utf8_lossy(whole), bytes.len());
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::AUDIT_FILE;
 use super::entry::Entry;
-use super::line::{Line, NO_PREDECESSOR, hash};
+use super::line::{Line, NO_PREDECESSOR, hash, whole_lines};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Where a journal stands in the trail.
@@ -99,23 +99,19 @@ impl Trail {
     fn read_all(&mut self) -> io::Result<u64> {
         let end = self.file.seek(SeekFrom::End(0))?;
         self.file.seek(SeekFrom::Start(0))?;
-        let mut reader = BufReader::new(&self.file).take(end);
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            reader.read_until(b'\n', &mut bytes).map_err(|error| named(&self.path, &error))?;
-            // Where a write was torn, and where somebody wrote, there may be no letters at all.
-            let Some(whole) = bytes.strip_suffix(b"\n") else { break };
-            let whole = &*String::from_utf8_lossy(whole);
-            self.length += bytes.len() as u64;
-            self.prev = hash(whole);
+        let reader = BufReader::new(&self.file).take(end);
+        let Self { path, length, n, prev, covered, .. } = self;
+        let read = whole_lines(reader, |whole, bytes| {
+            *length += bytes as u64;
+            *prev = hash(whole);
             // A line that cannot be read is for `verify` to name; the chain goes on behind it.
-            self.n += 1;
+            *n += 1;
             if let Ok(line) = Line::read(whole) {
-                self.n = line.n;
-                cover(&mut self.covered, &line.journal, line.lane, line.record, &line.what);
+                *n = line.n;
+                cover(covered, &line.journal, line.lane, line.record, &line.what);
             }
-        }
+        });
+        read.map_err(|error| named(path, &error))?;
         Ok(end - self.length)
     }
 }

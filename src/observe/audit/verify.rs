@@ -2,13 +2,13 @@
 
 use super::entry::{CLOSED, DENIALS, DENIED, Entry, MARK, NO_LANE, RESUMED, RETIRED};
 use super::keeper::journal_names;
-use super::line::{Line, NO_PREDECESSOR, hash};
+use super::line::{Line, NO_PREDECESSOR, hash, whole_lines};
 use super::{AUDIT_FILE, JOURNALS, LANES_AUDITED};
 use crate::journal::{Followed, LaneFollower, RecordIndex};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 /// What was found.
@@ -53,17 +53,10 @@ impl AuditReport {
 pub fn texts(state: &Path) -> Result<Vec<String>, String> {
     let path = state.join(AUDIT_FILE);
     let named = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut reader = BufReader::new(File::open(&path).map_err(named)?);
-    let (mut texts, mut bytes) = (Vec::new(), Vec::new());
-    loop {
-        bytes.clear();
-        reader.read_until(b'\n', &mut bytes).map_err(named)?;
-        // A session may be writing the last one at this moment.
-        if bytes.pop() != Some(b'\n') {
-            return Ok(texts);
-        }
-        texts.push(String::from_utf8_lossy(&bytes).into_owned());
-    }
+    let reader = BufReader::new(File::open(&path).map_err(named)?);
+    let mut texts = Vec::new();
+    whole_lines(reader, |whole, _| texts.push(whole.to_owned())).map_err(named)?;
+    Ok(texts)
 }
 
 /// Checks the trail of the state folder `state`.

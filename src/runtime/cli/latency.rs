@@ -138,19 +138,29 @@ fn from_log(path: &Path, arguments: &LatencyArguments) -> Result<Found> {
     Ok(Found { name, totals, view, recent: None, longest: Vec::new(), missed: 0 })
 }
 
+/// How often a service is asked until its log and its figures are of one snapshot.
+const TRIES: u32 = 5;
+
 fn from_service(url: &str, arguments: &LatencyArguments) -> Result<Found> {
     let client = RestClient::new(url);
     let asked = |path| client.get(path).map_err(|error| anyhow!("{url}: {error}"));
-    let log = asked("/api/v1/latency.hlog")?;
+    let mut tries = 0;
+    let (log, totals, body, view) = loop {
+        let log = asked("/api/v1/latency.hlog")?;
+        let totals = read_log(&log).context("/api/v1/latency.hlog")?;
+        let body: Value =
+            serde_json::from_slice(&asked("/api/v1/latency")?).context("/api/v1/latency")?;
+        // Its maxima are exact, those of the log are not.
+        let view = LatencyView::from_json(&body["since_start_ns"]);
+        tries += 1;
+        if tries == TRIES || view.counts_as(&totals.view()) {
+            break (log, totals, body, view);
+        }
+    };
     if let Some(path) = &arguments.hlog_out {
         std::fs::write(path, &log).with_context(|| path.display().to_string())?;
     }
-    let body: Value =
-        serde_json::from_slice(&asked("/api/v1/latency")?).context("/api/v1/latency")?;
     let longest = body["worst"].as_array().into_iter().flatten().filter_map(passage).collect();
-    let totals = read_log(&log).context("/api/v1/latency.hlog")?;
-    // Its maxima are exact, those of the log are not.
-    let view = LatencyView::from_json(&body["since_start_ns"]);
     let recent = Some(LatencyView::from_json(&body["recent_ns"]));
     Ok(Found { name: url.to_owned(), totals, view, recent, longest, missed: 0 })
 }

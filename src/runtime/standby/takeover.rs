@@ -21,6 +21,7 @@ use crate::runtime::access::Asking;
 use crate::runtime::clock::wall_now;
 use crate::runtime::kill::latch::{Cleared, Latch};
 use crate::runtime::own::OwnModels;
+use crate::runtime::patience::Patience;
 use crate::runtime::recover::Carried;
 use crate::runtime::rig::VenueAccess;
 use crate::runtime::state::StateFolder;
@@ -29,7 +30,6 @@ use crate::venue::account::AccountClient;
 use crate::venue::job::{CANCELS_MAX, RestJob, RestReply};
 use anyhow::{Context, Result, anyhow, bail};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Longest time to find the venue steady.
@@ -71,12 +71,12 @@ impl Term {
         &self,
         own: Carried,
         settings: &Settings,
-        (access, stop): (&VenueAccess, &AtomicBool),
+        (access, patience): (&VenueAccess, &Patience<'_>),
         state: &StateFolder,
     ) -> Result<(Carried, u32)> {
         let url = &settings.venue.rest_url;
         let account = AccountClient::new(url, access.credentials.clone(), wall_now);
-        let asking = Asking { account, budget: &access.budget, stop };
+        let asking = Asking { account, budget: &access.budget, patience };
         let at_venue = AtVenue { settings, asking, fence: &self.fence, began: Instant::now() };
         at_venue.take_timer()?;
         let newest = at_venue.cancel_orders()?;

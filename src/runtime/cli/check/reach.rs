@@ -39,9 +39,10 @@ fn clock((url, time): (&str, &str), watch: &WatchSettings) -> Finding {
     let key = "venue.rest_url";
     let client = RestClient::new(url).within(PATIENCE);
     // The first answer carries the handshakes; the second is as quick as the way is long.
-    let asked = client.get(time).and_then(|_| {
+    let get = || client.get(time).map_err(|failure| failure.message);
+    let asked = get().and_then(|_| {
         let before = wall_now();
-        let body = client.get(time)?;
+        let body = get()?;
         let took = wall_now().0 - before.0;
         let told: ServerTime = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         Ok((told.server_time - (before.0 + took / 2) / 1_000_000, took / 1_000))

@@ -7,7 +7,6 @@ use crate::runtime::host::Finding;
 use crate::runtime::key_rights;
 use crate::venue::account::Credentials;
 use crate::venue::key_rights::KeyRights;
-use std::sync::atomic::AtomicBool;
 
 const NAME: &str = "key's rights";
 const REMEDY: &str = "futures and reading alone, bound to this machine's address; then a new key";
@@ -31,7 +30,7 @@ pub(super) fn examine(settings: &Settings) -> Option<Finding> {
 
 fn asked(settings: &Settings, credentials: Credentials) -> Result<KeyRights, String> {
     let client = key_rights::client(&settings.venue, credentials);
-    key_rights::read(&client, &AtomicBool::new(true)).map_err(|error| key_rights::unread(&error))
+    key_rights::read(&client).map_err(|why| key_rights::unread(&why.what))
 }
 
 fn judged(told: Result<KeyRights, String>, mode: Mode) -> Finding {

@@ -7,6 +7,9 @@ use crate::venue::budget::{Budget, RateLimits};
 use crate::venue::job::{Access, RestRequest};
 use crate::venue::rest::agent_bounds;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+static STOP: AtomicBool = AtomicBool::new(false);
 
 fn view(epoch: u32, risk: Option<SharedRisk>) -> View {
     View { epoch, risk: risk.map(SharedRisk::to_text), ..View::default() }
@@ -66,7 +69,7 @@ struct Venue {
     settings: Settings,
     budget: Budget,
     fence: Arc<Fence>,
-    stop: AtomicBool,
+    patience: Patience<'static>,
 }
 
 impl Venue {
@@ -82,13 +85,14 @@ impl Venue {
         fence.extend(Nanos(i64::MAX), began + Duration::from_secs(3_600));
         let credentials = Credentials::new(key, secret).unwrap().behind(Arc::clone(&fence));
         let budget = Budget::new(RateLimits::default());
-        Self { exchange, credentials, settings, budget, fence, stop: AtomicBool::new(false) }
+        let patience = Patience::new(Duration::ZERO, &STOP);
+        Self { exchange, credentials, settings, budget, fence, patience }
     }
 
     fn at_venue(&self) -> AtVenue<'_> {
         let url = self.exchange.rest_url();
         let account = AccountClient::new(&url, self.credentials.clone(), wall_now);
-        let asking = Asking { account, budget: &self.budget, stop: &self.stop };
+        let asking = Asking { account, budget: &self.budget, patience: &self.patience };
         AtVenue { settings: &self.settings, asking, fence: &self.fence, began: Instant::now() }
     }
 
