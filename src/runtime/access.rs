@@ -80,6 +80,9 @@ pub fn open(
     budget.set_limits(
         exchange_info.as_deref().map(RateLimits::from_exchange_info).unwrap_or_default(),
     );
+    if patience.is_stopped() {
+        return Err(named("stopped before it was asked".to_owned()));
+    }
     // Then three answers at the same time: a restart has no time to lose.
     let (mode, wallet, listen_key) = std::thread::scope(|scope| {
         let mode = scope.spawn(|| asking.one_way());

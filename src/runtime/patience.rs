@@ -1,6 +1,7 @@
 //! How long a start goes on asking a venue that does not answer. A start that ends at once is one of
 //! the few that a service manager allows: a restart within an outage has to outlive it.
 
+use super::clock::wall_now;
 use crate::venue::backoff::Backoff;
 use crate::venue::job::RestFailure;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Time between two looks whether the start was stopped.
 const LOOK: Duration = Duration::from_millis(100);
+/// Longest pause between two questions: what is held waits for us as soon as the venue is back.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Why a question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +61,8 @@ impl<'s> Patience<'s> {
     /// # Errors
     /// Why there was no answer, the last time.
     pub fn ask<T>(&self, mut ask: impl FnMut() -> Result<T, Unanswered>) -> Result<T, String> {
-        let mut backoff = Backoff::new(u64::from(std::process::id()));
+        // Of its own time, so that what is asked side by side does not come together.
+        let mut backoff = Backoff::new(wall_now().0.unsigned_abs());
         loop {
             let last = self.is_stopped() || self.left().is_zero();
             let Unanswered { what, may_pass } = match ask() {
@@ -68,8 +72,11 @@ impl<'s> Patience<'s> {
             if last || !may_pass {
                 return Err(what);
             }
-            tracing::warn!(error = what, "no answer from the venue yet: it is asked again");
-            self.rest(backoff.next_wait());
+            tracing::warn!(error = &*what, "no answer from the venue yet: it is asked again");
+            self.rest(backoff.next_wait().min(PAUSE_MAX));
+            if self.is_stopped() {
+                return Err(format!("stopped while it was waited for an answer: {what}"));
+            }
         }
     }
 
@@ -146,7 +153,8 @@ mod tests {
             stop.store(times == 4, Ordering::Relaxed);
             Err(Unanswered { what: times.to_string(), may_pass: true })
         });
-        assert_eq!((answer, times), (Err("5".to_owned()), 5), "asked once more, and not again");
+        let told = "stopped while it was waited for an answer: 4".to_owned();
+        assert_eq!((answer, times), (Err(told), 4));
     }
 
     #[test]

@@ -107,8 +107,6 @@ const UNSETTLED: &str = "the venue did not settle the end of the session in time
 /// What an end is called after which our books and the venue's are known to differ.
 const DIFFERS: &str = "at the end the venue's orders or positions were not those of the journal; \
     the next session stays halted until an operator has looked";
-/// How long a node that leads asks a venue that does not answer: another one may reach it.
-const PATIENCE_OF_A_LEADER: Duration = Duration::from_secs(3);
 /// What the end of a session is called whose node does not lead any more.
 const FENCED: &str = "the lease of the leader was over as far as this node knew; what is open at \
     the venue was left to the next leader";
@@ -126,13 +124,17 @@ const COMMANDS_MAX: usize = 64;
 /// When it cannot start: configuration, model, state folder, venue or threads are named.
 pub fn run(order: SessionOrder) -> Result<SessionOutcome> {
     let state = StateFolder::open(Path::new(&order.loaded.settings.session.state_dir))?;
-    match &order.loaded.settings.standby {
+    let ran = match &order.loaded.settings.standby {
         None => run_in(&order, &state, None),
         Some(_) if order.name == DEMO => {
             bail!("[standby]: the demo is of one machine; leave it out")
         }
         Some(settings) => standby::run(&order, &state, settings),
+    };
+    if let Err(error) = Latch::keep_signal(state.dir(), &order.kill) {
+        tracing::error!(%error, "a kill by signal was not kept");
     }
+    ran
 }
 
 /// Runs a session in its state folder; of a group of nodes, as long as `term` lets it.
@@ -144,10 +146,11 @@ pub(super) fn run_in(
     state: &StateFolder,
     term: Option<&Term>,
 ) -> Result<SessionOutcome> {
-    let latch = latch_of(state)?;
+    let lay = latch_of(state)?;
     let budget = Arc::new(VenueBudget::new(RateLimits::default()));
     let Begun { files, left, failed } = start::choose(&order.loaded.settings, order.name)?;
-    let (parts, access) = enter(order, files, (state, latch.as_ref(), term), &budget)?;
+    let (mut parts, access) = enter(order, files, (state, lay.as_ref(), term), &budget)?;
+    let latch = heed_meanwhile(order, state, lay, &mut parts.carried)?;
     let credentials = order.credentials.clone().filter(|_| access.is_some());
     let model = parts.load_model(Budget::Configured)?;
     let topology = plan(&parts.settings.topology, &cores_available())?;
@@ -300,7 +303,8 @@ fn enter(
     let settings = &order.loaded.settings;
     let patience = match term {
         None => Duration::from_secs(u64::from(settings.venue.start_patience_s)),
-        Some(_) => PATIENCE_OF_A_LEADER,
+        // Another node may reach it.
+        Some(_) => Duration::ZERO,
     };
     let patience = Patience::new(patience, &order.stop);
     if settings.venue.orders != OrderRoute::Venue {
@@ -376,6 +380,28 @@ fn latch_of(state: &StateFolder) -> Result<Option<Latch>> {
         }
         latch => Ok(latch),
     }
+}
+
+/// A kill that came while the start waited, by signal or file, is carried into the opening as one
+/// that lay there before: until now nobody looked. What lies in the state folder then; `lay` is what
+/// was known.
+///
+/// # Errors
+/// [`StaysKilled`] where somebody has brought it to an end, and when a signal's cannot be kept.
+fn heed_meanwhile(
+    order: &SessionOrder,
+    state: &StateFolder,
+    lay: Option<Latch>,
+    carried: &mut Carried,
+) -> Result<Option<Latch>> {
+    Latch::keep_signal(state.dir(), &order.kill).context("a kill by signal is not kept")?;
+    let lies = latch_of(state)?;
+    let mode = |latch: &Option<Latch>| latch.as_ref().map(|latch| latch.mode);
+    if mode(&lies) <= mode(&lay) {
+        return Ok(lay);
+    }
+    carried.heed(lies.as_ref(), None);
+    Ok(lies)
 }
 
 /// What earlier sessions left; a session that brings its own exchange along has none of it but a

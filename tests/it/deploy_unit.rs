@@ -42,6 +42,25 @@ fn fault_p18_a_restart_loop_ends_after_five_starts_and_a_kill_is_never_restarted
 }
 
 #[test]
+fn fault_p18_starts_within_an_outage_use_up_no_limit_and_are_not_cut_off() {
+    let (unit, service) = (section("Unit"), section("Service"));
+    let seconds = |lines: &[(String, String)], wanted: &str| -> u64 {
+        lines.iter().find(|(key, _)| key == wanted).unwrap().1.parse().unwrap()
+    };
+    let (starts, window) =
+        (seconds(&unit, "StartLimitBurst"), seconds(&unit, "StartLimitIntervalSec"));
+    let (pause, cut) = (seconds(&service, "RestartSec"), seconds(&service, "TimeoutStartSec"));
+    for name in ["live", "testnet", "paper"] {
+        let path = root().join(format!("config/{name}.toml"));
+        let text = std::fs::read_to_string(path).unwrap().parse::<toml::Table>().unwrap();
+        let patience = text["venue"]["start_patience_s"].as_integer().unwrap() as u64;
+        assert!(starts * (patience + pause) > window, "{name}");
+        // A ban that a start waits for as well, and answers that come late.
+        assert!(patience + 120 + 30 <= cut, "{name}");
+    }
+}
+
+#[test]
 fn threads_can_be_pinned_though_the_calls_that_move_others_are_shut_off() {
     let filters: Vec<String> = section("Service")
         .into_iter()

@@ -1,14 +1,20 @@
 //! A start within an outage of the venue: it asks again until there is an answer, for as long as it
 //! is told to, and ends with what was said last.
 
-use crate::lanes::count;
+use crate::lanes::{count, has, is};
+use crate::pipeline_support::EAGER;
+use crate::process::wait;
 use crate::session_support::{Session, credentials, order, urls};
-use peregrine::base::event::Kind;
+use peregrine::base::event::{Event, Kind, StateChange};
 use peregrine::exchange::fault::script;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::risk::TradingState;
+use peregrine::runtime::kill::latch::Latch;
 use peregrine::runtime::session;
 use peregrine::venue::rest::RestClient;
 use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Whatever a start asks is not answered at first, in one way or another.
@@ -71,12 +77,73 @@ fn refusal(patience_s: &str, is_stopped: bool) -> (String, [u64; 2]) {
 
 #[test]
 fn a_start_without_patience_or_that_is_stopped_asks_once_and_any_other_asks_again() {
-    for (patience_s, is_stopped) in [("0", false), ("240", true)] {
-        let (error, asked) = refusal(patience_s, is_stopped);
-        assert!(error.contains("/fapi/v3/account") && error.contains("503"), "{error}");
-        assert_eq!(asked, [1, 1], "{patience_s}");
-    }
+    let (error, asked) = refusal("0", false);
+    assert!(error.contains("/fapi/v3/account") && error.contains("503"), "{error}");
+    assert_eq!(asked, [1, 1]);
+    let (error, asked) = refusal("150", true);
+    assert!(error.contains("stopped"), "{error}");
+    assert_eq!(asked, [1, 0]);
     let (error, [first, last]) = refusal("1", false);
     assert!(error.contains("/fapi/v3/account") && error.contains("503"), "{error}");
     assert!(first >= 2 && last >= 1, "{first} {last}");
+}
+
+/// The venue tells nothing of its contracts, until it is told to.
+const AWAY: &str = r#"
+    [[fault]]
+    kind = "unavailable"
+    target = { path = "/fapi/v1/exchangeInfo" }
+"#;
+
+fn comes_back(exchange: &ExchangeServer) {
+    let rest = RestClient::new(&exchange.rest_url());
+    assert_eq!(rest.carry("DELETE", "/sim/faults", "", None).unwrap().0, 200);
+}
+
+/// True where the session was ever allowed to trade.
+fn was_active(journal: &Path) -> bool {
+    let active = |event: &Event| {
+        event.kind() == Some(Kind::StateChange)
+            && event.body::<StateChange>().to == TradingState::Active as u8
+    };
+    has(journal, 2, active)
+}
+
+#[test]
+fn a_kill_that_comes_while_a_start_waits_is_obeyed_before_anything_is_sent() {
+    for way in ["file", "signal"] {
+        let exchange = exchange(AWAY);
+        let state = tempfile::tempdir().unwrap();
+        let order = order(state.path(), &urls(&exchange), credentials(&exchange), &EAGER);
+        let kill = Arc::clone(&order.kill);
+        let session = Session::run(state, order);
+        wait("the start to ask again", || hits(&exchange)[0] >= 2);
+        match way {
+            "file" => Latch::default().write(session.state()).unwrap(),
+            _ => kill.store(true, Ordering::Relaxed),
+        }
+        comes_back(&exchange);
+        session.wait(|_| false);
+        let journal = session.journal();
+        let (outcome, state) = session.end();
+        assert!(outcome.killed && outcome.kill_done, "{way}: {:?}", outcome.halt);
+        assert!(!was_active(&journal) && !has(&journal, 3, is(Kind::OrderIntent)), "{way}");
+        assert!(Latch::read(state.path()).unwrap().finished, "{way}");
+    }
+}
+
+#[test]
+fn a_kill_by_signal_outlives_a_start_that_fails() {
+    let state = tempfile::tempdir().unwrap();
+    let gone =
+        exchange("[[fault]]\nkind = \"unavailable\"\ntarget = { path = \"/fapi/v3/account\" }\n");
+    let more = [&EAGER[..], &[("venue", "start_patience_s", "0")]].concat();
+    let failing = order(state.path(), &urls(&gone), credentials(&gone), &more);
+    failing.kill.store(true, Ordering::Relaxed);
+    assert!(session::run(failing).is_err());
+    assert_eq!(Latch::read(state.path()).unwrap().to_string(), "by signal: SIGUSR1");
+    let back = exchange("");
+    let next = order(state.path(), &urls(&back), credentials(&back), &more);
+    let outcome = session::run(next).unwrap();
+    assert!(outcome.killed && outcome.kill_done, "{:?}", outcome.halt);
 }

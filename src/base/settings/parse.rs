@@ -219,7 +219,7 @@ impl Reader<'_> {
             connection_age_s_max: s.u32_opt("connection_age_s_max", 1..=86_000).unwrap_or(82_800),
             reconcile_every_s: s.u32_opt("reconcile_every_s", 0..=3_600).unwrap_or(30),
             dead_man_ms: s.u32_opt("dead_man_ms", 0..=600_000).unwrap_or(0),
-            start_patience_s: s.u32_opt("start_patience_s", 0..=240).unwrap_or(120),
+            start_patience_s: s.u32_opt("start_patience_s", 0..=150).unwrap_or(120),
         };
         for key in settings.keys_in_the_open(mode) {
             s.fail(key, "must be https:// or wss://; only a loopback address may do without");

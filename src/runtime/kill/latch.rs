@@ -4,10 +4,12 @@
 
 use crate::base::event::Command;
 use crate::risk::{self, Origin, Verb};
+use crate::runtime::clock::wall_now;
 use crate::runtime::state::write_durably;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Its name in the state folder.
 pub const FILE: &str = "killed";
@@ -100,6 +102,26 @@ impl Latch {
     pub fn write(&self, state: &Path) -> io::Result<()> {
         let text = serde_json::to_string(self).map_err(io::Error::other)?;
         write_durably(&state.join(FILE), text.as_bytes())
+    }
+
+    /// Keeps a kill by signal that came while nobody was there to obey it: a start that waits for
+    /// the venue may fail, and the next one must know. A kill that is known already stays as it is.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub fn keep_signal(state: &Path, signal: &AtomicBool) -> io::Result<()> {
+        if !signal.swap(false, Ordering::Relaxed) || Self::read(state).is_some() {
+            return Ok(());
+        }
+        let latch = Self {
+            origin: Origin::Signal.name().to_owned(),
+            reason: "SIGUSR1".to_owned(),
+            at_ms: wall_now().to_millis(),
+            ..Self::default()
+        };
+        let kept = latch.write(state);
+        signal.store(kept.is_err(), Ordering::Relaxed);
+        kept
     }
 
     /// The command that it gives a session.
@@ -201,6 +223,26 @@ mod tests {
         assert_eq!(given.verb, Verb::KillImmediate as u32);
         assert_eq!(given.origin, Origin::LatchFile as u32);
         assert_eq!(risk::reason_of(&given), "runs wild");
+    }
+
+    #[test]
+    fn a_signal_that_nobody_obeyed_is_kept_once_and_weakens_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let signal = AtomicBool::new(false);
+        Latch::keep_signal(dir.path(), &signal).unwrap();
+        assert_eq!(Latch::read(dir.path()), None, "there was none");
+        signal.store(true, Ordering::Relaxed);
+        assert!(Latch::keep_signal(&dir.path().join("nowhere"), &signal).is_err());
+        Latch::keep_signal(dir.path(), &signal).unwrap();
+        let kept = Latch::read(dir.path()).unwrap();
+        assert_eq!((kept.mode, kept.finished), (Mode::Graceful, false));
+        assert_eq!(kept.to_string(), "by signal: SIGUSR1");
+        assert!(!signal.load(Ordering::Relaxed), "it is obeyed");
+        let stronger = Latch { mode: Mode::Immediate, ..kept };
+        stronger.write(dir.path()).unwrap();
+        signal.store(true, Ordering::Relaxed);
+        Latch::keep_signal(dir.path(), &signal).unwrap();
+        assert_eq!(Latch::read(dir.path()), Some(stronger));
     }
 
     #[test]
