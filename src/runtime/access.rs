@@ -117,8 +117,8 @@ pub(super) struct Asking<'b> {
 }
 
 impl Asking<'_> {
-    /// Asks for what a start needs, again where no answer comes; from the reserve, and where that is
-    /// used up as well, by others behind our address or by starts before this one, in the next
+    /// Asks for what a start needs, again where no answer comes; from the reserve, and where that
+    /// is used up as well, by others behind our address or by starts before this one, in the next
     /// minute.
     pub(super) fn ask(&self, job: RestJob) -> Result<RestReply, String> {
         let usage = Use::Start(job.weight());

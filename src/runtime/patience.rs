@@ -1,5 +1,5 @@
-//! How long a start goes on asking a venue that does not answer. A start that ends at once is one of
-//! the few that a service manager allows: a restart within an outage has to outlive it.
+//! How long a start goes on asking a venue that does not answer. A start that ends at once is one
+//! of the few that a service manager allows: a restart within an outage has to outlive it.
 
 use super::clock::wall_now;
 use crate::venue::backoff::Backoff;

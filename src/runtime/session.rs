@@ -383,8 +383,8 @@ fn latch_of(state: &StateFolder) -> Result<Option<Latch>> {
 }
 
 /// A kill that came while the start waited, by signal or file, is carried into the opening as one
-/// that lay there before: until now nobody looked. What lies in the state folder then; `lay` is what
-/// was known.
+/// that lay there before: until now nobody looked. What lies in the state folder then; `lay` is
+/// what was known.
 ///
 /// # Errors
 /// [`StaysKilled`] where somebody has brought it to an end, and when a signal's cannot be kept.

@@ -125,8 +125,8 @@ fn leave_a_latch(
     // The folder's lock tells whether anybody is there.
     if StateFolder::open(&state).is_err() {
         return Err(Failure::Failed(unheard.context(format!(
-            "{}: the kill file is written, and the session that runs there, or is starting, does not \
-             answer; it obeys the file as soon as it can, and if it does not end, use \
+            "{}: the kill file is written, and the session that runs there, or is starting, does \
+             not answer; it obeys the file as soon as it can, and if it does not end, use \
              peregrine-killer",
             state.display()
         ))));
