@@ -43,7 +43,7 @@ fn main() {
 
 /// Rounds of the gate alone, a few seconds of them. A machine that is shared slows some of them
 /// down: which ones, the reference tells, whatever the gate does.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 200;
 /// A round is undisturbed while the reference's p99 is no more than so many times that of its best
 /// round.
 const UNDISTURBED: f64 = 1.2;
