@@ -1,21 +1,24 @@
 //! A start within an outage of the venue: it asks again until there is an answer, for as long as it
 //! is told to, and ends with what was said last.
 
+use crate::floor::sim;
 use crate::lanes::{count, has, is};
 use crate::pipeline_support::EAGER;
 use crate::process::wait;
-use crate::session_support::{Session, credentials, order, urls};
+use crate::session_support::{Session, credentials, order, urls, with_faults};
 use peregrine::base::event::{Event, Kind, StateChange};
-use peregrine::exchange::fault::script;
-use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::exchange::ExchangeServer;
 use peregrine::risk::TradingState;
 use peregrine::runtime::kill::latch::Latch;
 use peregrine::runtime::session;
-use peregrine::venue::rest::RestClient;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// What a start asks first, and one of what it asks then.
+const CONTRACTS: &str = "/fapi/v1/exchangeInfo";
+const ACCOUNT: &str = "/fapi/v3/account";
 
 /// Whatever a start asks is not answered at first, in one way or another.
 const OUTAGE: &str = r#"
@@ -39,16 +42,20 @@ const OUTAGE: &str = r#"
     count = 2
 "#;
 
+/// The venue does not tell what is asked at this path, until it is told to.
+fn away(path: &str) -> String {
+    format!("[[fault]]\nkind = \"unavailable\"\ntarget = {{ path = \"{path}\" }}\n")
+}
+
 fn exchange(faults: &str) -> ExchangeServer {
-    let faults = script::parse(faults).unwrap();
-    ExchangeServer::start(ServerSettings { faults, ..ServerSettings::default() }).unwrap()
+    ExchangeServer::start(with_faults(faults)).unwrap()
 }
 
 /// How often each fault of its script struck.
 fn hits(exchange: &ExchangeServer) -> Vec<u64> {
-    let body = RestClient::new(&exchange.rest_url()).get("/sim/faults").unwrap();
-    let faults: Vec<Value> = serde_json::from_slice(&body).unwrap();
-    faults.iter().map(|fault| fault["hits"].as_u64().unwrap()).collect()
+    let faults = sim(exchange, "GET", "/sim/faults", &Value::Null);
+    let faults = faults.as_array().unwrap().iter();
+    faults.map(|fault| fault["hits"].as_u64().unwrap()).collect()
 }
 
 #[test]
@@ -63,9 +70,7 @@ fn fault_p18_a_start_within_an_outage_goes_on_when_the_venue_answers() {
 
 /// Why a session does not start while the venue is away for good.
 fn refusal(patience_s: &str, is_stopped: bool) -> (String, [u64; 2]) {
-    let away = "[[fault]]\nkind = \"unavailable\"\ntarget = { path = \"/fapi/v1/exchangeInfo\" }\n\
-                [[fault]]\nkind = \"unavailable\"\ntarget = { path = \"/fapi/v3/account\" }\n";
-    let exchange = exchange(away);
+    let exchange = exchange(&[away(CONTRACTS), away(ACCOUNT)].concat());
     let state = tempfile::tempdir().unwrap();
     let more = [("venue", "start_patience_s", patience_s)];
     let order = order(state.path(), &urls(&exchange), credentials(&exchange), &more);
@@ -88,18 +93,6 @@ fn a_start_without_patience_or_that_is_stopped_asks_once_and_any_other_asks_agai
     assert!(first >= 2 && last >= 1, "{first} {last}");
 }
 
-/// The venue tells nothing of its contracts, until it is told to.
-const AWAY: &str = r#"
-    [[fault]]
-    kind = "unavailable"
-    target = { path = "/fapi/v1/exchangeInfo" }
-"#;
-
-fn comes_back(exchange: &ExchangeServer) {
-    let rest = RestClient::new(&exchange.rest_url());
-    assert_eq!(rest.carry("DELETE", "/sim/faults", "", None).unwrap().0, 200);
-}
-
 /// True where the session was ever allowed to trade.
 fn was_active(journal: &Path) -> bool {
     let active = |event: &Event| {
@@ -112,7 +105,7 @@ fn was_active(journal: &Path) -> bool {
 #[test]
 fn a_kill_that_comes_while_a_start_waits_is_obeyed_before_anything_is_sent() {
     for way in ["file", "signal"] {
-        let exchange = exchange(AWAY);
+        let exchange = exchange(&away(CONTRACTS));
         let state = tempfile::tempdir().unwrap();
         let order = order(state.path(), &urls(&exchange), credentials(&exchange), &EAGER);
         let kill = Arc::clone(&order.kill);
@@ -122,7 +115,7 @@ fn a_kill_that_comes_while_a_start_waits_is_obeyed_before_anything_is_sent() {
             "file" => Latch::default().write(session.state()).unwrap(),
             _ => kill.store(true, Ordering::Relaxed),
         }
-        comes_back(&exchange);
+        sim(&exchange, "DELETE", "/sim/faults", &Value::Null);
         session.wait(|_| false);
         let journal = session.journal();
         let (outcome, state) = session.end();
@@ -135,8 +128,7 @@ fn a_kill_that_comes_while_a_start_waits_is_obeyed_before_anything_is_sent() {
 #[test]
 fn a_kill_by_signal_outlives_a_start_that_fails() {
     let state = tempfile::tempdir().unwrap();
-    let gone =
-        exchange("[[fault]]\nkind = \"unavailable\"\ntarget = { path = \"/fapi/v3/account\" }\n");
+    let gone = exchange(&away(ACCOUNT));
     let more = [&EAGER[..], &[("venue", "start_patience_s", "0")]].concat();
     let failing = order(state.path(), &urls(&gone), credentials(&gone), &more);
     failing.kill.store(true, Ordering::Relaxed);

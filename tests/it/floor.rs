@@ -3,9 +3,8 @@
 use crate::exchange_sim::Http;
 use crate::pipeline_support::EAGER;
 use crate::process::{free_address, look};
-use crate::session_support::Session;
-use peregrine::exchange::fault::script;
-use peregrine::exchange::{ExchangeServer, ServerSettings};
+use crate::session_support::{Session, with_faults};
+use peregrine::exchange::ExchangeServer;
 use serde_json::Value;
 
 /// See the head of this file.
@@ -16,25 +15,28 @@ pub struct Floor {
     pub page: String,
 }
 
+/// A request to an exchange's admin endpoints.
+pub fn sim(exchange: &ExchangeServer, method: &str, path: &str, body: &Value) -> Value {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let mut http = Http::connect(&exchange.rest_url());
+    let answer = http.request(method, path, &[], &body).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()
+}
+
 impl Floor {
     /// With these faults from the beginning, and these changes to the configuration.
     pub fn start(faults: &str, more: &[(&str, &str, &str)]) -> Self {
         let page = free_address().to_string();
         let bind = format!("\"{page}\"");
         let more = [&EAGER[..], &[("http", "bind", bind.as_str())], more].concat();
-        let faults = script::parse(faults).unwrap();
-        let settings = ServerSettings { faults, ..ServerSettings::default() };
-        let (exchange, session) = Session::at_exchange(settings, &more);
+        let (exchange, session) = Session::at_exchange(with_faults(faults), &more);
         Self { exchange, session, page }
     }
 
     /// A request to the exchange's admin endpoints.
     pub fn sim(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut http = Http::connect(&self.exchange.rest_url());
-        let answer = http.request(method, path, &[], &body).unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json()
+        sim(&self.exchange, method, path, body)
     }
 
     /// Status and body of a page; what went wrong where there is none.

@@ -4,6 +4,7 @@ use crate::lanes::{first, has, read};
 use crate::pipeline_support::{config_text, root, text};
 use crate::process::{look, wait};
 use peregrine::base::event::{Event, Kind, ModelLoaded};
+use peregrine::exchange::fault::script;
 use peregrine::exchange::{ExchangeServer, ServerSettings};
 use peregrine::runtime::config;
 use peregrine::runtime::session::{self, SessionOrder, SessionOutcome};
@@ -19,6 +20,11 @@ use tempfile::TempDir;
 pub fn urls(exchange: &ExchangeServer) -> [String; 3] {
     let ws = exchange.ws_url();
     [exchange.rest_url(), ws.clone(), format!("{ws}/private")]
+}
+
+/// An exchange with these faults from the beginning.
+pub fn with_faults(script: &str) -> ServerSettings {
+    ServerSettings { faults: script::parse(script).unwrap(), ..ServerSettings::default() }
 }
 
 /// The keys of its account.

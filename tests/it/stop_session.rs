@@ -3,11 +3,10 @@
 use crate::lanes::read;
 use crate::pipeline_support::assert_replays;
 use crate::process::look;
-use crate::session_support::Session;
+use crate::session_support::{Session, with_faults};
 use peregrine::base::Reason;
 use peregrine::base::event::{Event, Kind, VenueStatus};
-use peregrine::exchange::fault::script;
-use peregrine::exchange::{ExchangeServer, ServerSettings};
+use peregrine::exchange::ExchangeServer;
 use peregrine::venue::rest::RestClient;
 use serde_json::{Value, json};
 
@@ -35,9 +34,7 @@ struct Floor {
 
 impl Floor {
     fn start(faults: &str) -> Self {
-        let faults = script::parse(faults).unwrap();
-        let settings = ServerSettings { faults, ..ServerSettings::default() };
-        let (exchange, session) = Session::at_exchange(settings, &HOLDS);
+        let (exchange, session) = Session::at_exchange(with_faults(faults), &HOLDS);
         let rest = RestClient::new(&exchange.rest_url());
         Self { exchange, rest, session }
     }
